@@ -1,0 +1,60 @@
+# Every target makes .venv first, from the pinned and hashed constraints.txt; a second run starts in seconds.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help demo test check format cassettes bench constraints clean
+.DEFAULT_GOAL := help
+
+help:  ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+
+.venv/installed: constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "payhub needs Python 3.11 or later: make PYTHON=python3.12 ..."; exit 1; }
+	@echo "Setting up .venv: about a minute, once"
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: .venv/installed  ## play one order from creation to query, on this machine
+	@$(BIN)/payhub demo
+
+test: .venv/installed check browser  ## everything: checks, then the whole suite with coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+check: .venv/installed  ## lint, format, types, architecture, dependencies
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH=src $(BIN)/basedpyright --pythonpath $(BIN)/python --verifytypes payhub_core --ignoreexternal --level error
+	PYTHONPATH=src $(BIN)/basedpyright --pythonpath $(BIN)/python --verifytypes payhub_gpu --ignoreexternal --level error
+	$(BIN)/lint-imports
+	$(BIN)/deptry src
+
+format: .venv/installed  ## make the code look right
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+cassettes: .venv/installed  ## record every cassette again from the sandbox, then compare
+	$(BIN)/python -m tests.record
+
+bench: .venv/installed  ## what payhub costs beside hand-written code, in one run
+	$(BIN)/python bench/run.py
+
+constraints: .venv/installed  ## resolve the pinned versions anew
+	$(PYTHON) -m venv .venv/uv
+	.venv/uv/bin/pip install --quiet uv
+	.venv/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --no-header --extra dev pyproject.toml -o constraints.txt
+
+# The sandbox's pay page is tested in a real browser.
+.PHONY: browser
+browser:
+	@command -v chromium >/dev/null || { echo "Installing Chromium for the browser tests"; \
+	  $$([ "$$(id -u)" = 0 ] || echo sudo) sh -c 'apt-get update -qq && apt-get install -y -qq chromium fonts-noto-cjk' >/dev/null; }
+
+clean:  ## remove what these targets made
+	rm -rf .venv .coverage* build dist

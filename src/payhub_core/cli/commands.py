@@ -1,0 +1,58 @@
+"""The group of all commands, each imported only when it is asked for."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from payhub_core.errors import PayhubError
+
+__all__ = ["payhub"]
+
+GROUP = "payhub.commands"
+
+
+class _Installed(click.Group):
+    """A group of the entry points in ``payhub.commands``; one that cannot be loaded stops only itself."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({point.name for point in entry_points(group=GROUP)} | set(super().list_commands(ctx)))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for point in entry_points(group=GROUP, name=cmd_name):
+            try:
+                command = point.load()
+            except ImportError as error:
+                return _missing(cmd_name, error.name or "a package")
+            return command if isinstance(command, click.Command) else None
+        return super().get_command(ctx, cmd_name)
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except PayhubError as error:
+            Console(stderr=True).print(Text(f"payhub: {error}", style="red"))
+            ctx.exit(1)
+
+
+def _missing(name: str, package: str) -> click.Command:
+    extra = {"demo": "sandbox", "sandbox": "sandbox"}.get(name, "ledger")
+
+    def explain() -> None:
+        raise click.ClickException(f"{package} is not installed. Hint: pip install 'payhub-core[{extra}]'")
+
+    return click.Command(
+        name,
+        callback=explain,
+        short_help=f"needs payhub-core[{extra}]",
+        context_settings={"ignore_unknown_options": True},
+    )
+
+
+@click.group(cls=_Installed, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="payhub-core")
+def payhub() -> None:
+    """Payments through any gateway."""

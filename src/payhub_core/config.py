@@ -1,0 +1,73 @@
+"""Configuration: which accounts there are, from a TOML file, secret files and the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from payhub_core.errors import ConfigError
+
+__all__ = ["Config", "did_you_mean", "load_config"]
+
+PREFIX = "PAYHUB_"
+
+
+@dataclass(frozen=True)
+class Config:
+    """The loaded configuration: settings by account name, and the name of the default account.
+
+    ``accounts`` still holds the settings as text, secrets among them, so no repr shows it. ``ledger`` is the database's
+    URL; a route names accounts in the order in which they are tried. ``source`` is the file's name, for error messages.
+    """
+
+    accounts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    default: str | None = None
+    ledger: str | None = field(default=None, repr=False)
+    routes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    source: str = ""
+
+
+def load_config(path: str | os.PathLike[str] | None = None, *, secrets_dir: str | None = None) -> Config:
+    """Reads the configuration; the environment wins over secret files, and those win over the TOML file at ``path``.
+
+    A variable is spelt ``PAYHUB_ACCOUNTS__SHOP__SECRET``; a list is written as JSON. A secret file has the same name in
+    lower case and lies in ``secrets_dir`` (or ``PAYHUB_SECRETS_DIR``); white space around its content is dropped.
+    Raises ConfigError, which names the file and the key and never shows a value.
+    """
+    from payhub_core.sources import read  # noqa: PLC0415  pydantic-settings takes 0.3 s to import
+
+    source = "" if path is None else os.fspath(path)
+    file = None if path is None else Path(path)
+    if file is not None and not file.is_file():
+        raise ConfigError(f"there is no configuration file {source}", hint="pass the path of your payhub.toml")
+    secrets_dir = secrets_dir or os.environ.get(f"{PREFIX}SECRETS_DIR")
+    if secrets_dir is not None and not Path(secrets_dir).is_dir():
+        raise ConfigError(f"there is no folder of secret files {secrets_dir}")
+    settings = read(file, secrets_dir)
+    known = {*type(settings).model_fields, "secrets_dir"}
+    for variable in os.environ:
+        if variable.startswith(PREFIX):
+            key = variable.removeprefix(PREFIX).lower().partition("__")[0]
+            if key not in known:
+                raise ConfigError(
+                    f"the environment variable {variable} means nothing here", hint=did_you_mean(key, known)
+                )
+    return Config(
+        accounts=settings.accounts,
+        default=settings.default,
+        ledger=settings.ledger,
+        routes=settings.routes,
+        source=source,
+    )
+
+
+def did_you_mean(word: str, known: set[str] | frozenset[str]) -> str:
+    """A hint that names the nearest of ``known``, or all of them where none is near."""
+    near = get_close_matches(word, known, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"known are: {', '.join(sorted(known))}" if known else ""

@@ -1,0 +1,135 @@
+"""The errors: each says what the caller must do.
+
+PayhubError
+  ConfigError          fix the configuration
+  InvalidOrder         fix the order: nothing was sent
+  CallbackError        refuse the callback, change nothing
+    BadSignature
+    MalformedCallback
+    WrongAccount
+    WrongOrder
+    WrongAmount
+  GatewayError         talking to the gateway went wrong; what is known of the payment stands
+    NotSent            the request never left: safe to retry
+    Refused            the gateway said no
+    OutcomeUnknown     it may have happened: query before anything else
+    NotFound           the gateway does not know the order
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BadSignature",
+    "CallbackError",
+    "ConfigError",
+    "GatewayError",
+    "InvalidOrder",
+    "MalformedCallback",
+    "NotFound",
+    "NotSent",
+    "OutcomeUnknown",
+    "PayhubError",
+    "Refused",
+    "WrongAccount",
+    "WrongAmount",
+    "WrongOrder",
+]
+
+_LONGEST_QUOTE = 80
+_LONGEST_REASON = 300
+
+
+class PayhubError(Exception):
+    """Anything payhub raises on purpose.
+
+    ``account`` and ``reference`` say what it is about, where known; the hub fills them in. ``hint`` says what to do.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", account: str = "", reference: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.account = account
+        self.reference = reference
+
+    def __str__(self) -> str:
+        about = [f"account {self.account}"] if self.account else []
+        about += [f"order {self.reference}"] if self.reference else []
+        return (
+            (f"[{', '.join(about)}] " if about else "") + self.message + (f". Hint: {self.hint}" if self.hint else "")
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exceptions cross process borders (task queues), where only args would survive.
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+class ConfigError(PayhubError):
+    """The configuration is wrong; raised at start where it can be, naming the account and the key, never a value."""
+
+
+class InvalidOrder(PayhubError):
+    """The order, or the money in it, is not acceptable; raised before any request."""
+
+
+class CallbackError(PayhubError):
+    """The callback is not to be believed: refuse it and change nothing."""
+
+
+class BadSignature(CallbackError):
+    """No secret of the account made this signature."""
+
+
+class MalformedCallback(CallbackError):
+    """The bytes are not a message of this protocol."""
+
+
+class WrongAccount(CallbackError):
+    """The message is genuine, but about another merchant account."""
+
+
+class WrongOrder(CallbackError):
+    """The message is genuine, but about another order."""
+
+
+class WrongAmount(CallbackError):
+    """The message is genuine, but states another amount or currency due than the order's."""
+
+
+class GatewayError(PayhubError):
+    """The exchange with the gateway failed; nothing new is known, so what was known stands."""
+
+
+class NotSent(GatewayError):
+    """The request never left this machine, so it is safe to try again."""
+
+
+class Refused(GatewayError):
+    """The gateway said no; ``code`` and ``reason`` are its own, bounded and free of control characters."""
+
+    def __init__(self, message: str, *, code: str = "", reason: str = "", hint: str = "") -> None:
+        reason = plain(reason, _LONGEST_REASON)
+        super().__init__(f"{message}: {reason}" if reason else message, hint=hint)
+        self.code: str = plain(code)
+        self.reason: str = reason
+
+
+class OutcomeUnknown(GatewayError):
+    """The request may have been carried out: query ``reference`` before anything else, and never send it as new."""
+
+
+class NotFound(GatewayError):
+    """The gateway does not know the order; that is not a failed payment."""
+
+
+def plain(text: object, longest: int = _LONGEST_QUOTE) -> str:
+    """Text of others made fit for a message: one line, nothing unprintable, at most ``longest`` characters."""
+    line = "".join(c if c.isprintable() else " " for c in str(text)[: longest + 1])
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def _rebuild(cls: type[PayhubError], args: tuple[object, ...], state: dict[str, object]) -> PayhubError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error

@@ -1,0 +1,27 @@
+"""Keeping signatures out of logs: httpx logs the full URL of every request, signature included, at INFO."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+__all__ = ["RedactSignatures", "redact"]
+
+_SIGNATURE = re.compile(r"(?i)\b(sign|signature|secret)=[^&\s\"']+")
+
+
+def redact(text: str) -> str:
+    """``text`` with the values of ``sign=``, ``signature=`` and ``secret=`` replaced by ``***``."""
+    return _SIGNATURE.sub(r"\1=***", text)
+
+
+class RedactSignatures(logging.Filter):
+    """A logging filter, for handlers that show httpx's lines: ``handler.addFilter(RedactSignatures())``."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrites the record's message where it holds a signature; never drops a record."""
+        message = record.getMessage()
+        redacted = redact(message)
+        if redacted != message:
+            record.msg, record.args = redacted, None
+        return True

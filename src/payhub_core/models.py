@@ -1,0 +1,273 @@
+"""The vocabulary: what an application says to any gateway and what it hears back. Values only, no behaviour."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from html import escape
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic.functional_validators import ModelWrapValidatorHandler
+
+from payhub_core.errors import InvalidOrder
+from payhub_core.money import Money
+
+__all__ = [
+    "AppParameters",
+    "Callback",
+    "CallbackKind",
+    "FormPost",
+    "HtmlPage",
+    "NextAction",
+    "Notification",
+    "Order",
+    "Payment",
+    "PaymentMethod",
+    "PaymentStatus",
+    "QrCode",
+    "Redirect",
+    "Reply",
+]
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+class PaymentMethod(StrEnum):
+    """How the payer pays, in words that mean the same at every gateway."""
+
+    ALIPAY_H5 = "alipay_h5"
+    ALIPAY_QR = "alipay_qr"
+    ALIPAY_APP = "alipay_app"
+    ALIPAY_PERSONAL_QR = "alipay_personal_qr"
+    WECHAT_H5 = "wechat_h5"
+    WECHAT_QR = "wechat_qr"
+    WECHAT_APP = "wechat_app"
+    WECHAT_OFFICIAL_ACCOUNT = "wechat_official_account"
+    NET_BANKING = "net_banking"
+
+
+class PaymentStatus(StrEnum):
+    """Where a payment stands. PAID means that at least the amount due was received; only PAID is paid."""
+
+    PENDING = "pending"
+    PAID = "paid"
+    PARTIALLY_PAID = "partially_paid"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    CANCELED = "canceled"
+    REFUNDED = "refunded"
+    PARTIALLY_REFUNDED = "partially_refunded"
+
+
+class CallbackKind(StrEnum):
+    """Which address a callback came in at: NOTIFY from the gateway's server, RETURN from the payer's browser.
+
+    OTHER is only ever found on a Notification: a genuine message about no payment.
+    """
+
+    NOTIFY = "notify"
+    RETURN = "return"
+    OTHER = "other"
+
+
+class _Value(BaseModel):
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True
+    )
+
+
+class Redirect(_Value):
+    """Send the payer's browser (or app) to ``url``."""
+
+    type: Literal["redirect"] = "redirect"
+    url: str
+
+
+class QrCode(_Value):
+    """Draw ``content`` as a QR code for the payer to scan; it is text, usually a URL, never an image."""
+
+    type: Literal["qr_code"] = "qr_code"
+    content: str
+
+
+class HtmlPage(_Value):
+    """Show ``html``, written by the gateway, as a page of its own: never inside a page of yours."""
+
+    type: Literal["html_page"] = "html_page"
+    html: str = Field(repr=False)
+
+
+class FormPost(_Value):
+    """Let the payer's browser POST ``fields`` to ``url``."""
+
+    type: Literal["form_post"] = "form_post"
+    url: str
+    fields: dict[str, str]
+
+    def html(self, nonce: str) -> str:
+        """A page that posts the form by itself; ``nonce`` is that of your Content-Security-Policy's script-src."""
+        inputs = "".join(
+            f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
+            for name, value in self.fields.items()
+        )
+        return (
+            f'<!doctype html><meta charset="utf-8"><form method="post" action="{escape(self.url)}">{inputs}'
+            f'<noscript><button>Continue</button></noscript></form><script nonce="{escape(nonce)}">'
+            "document.forms[0].submit()</script>"
+        )
+
+
+class AppParameters(_Value):
+    """Hand ``parameters`` to the wallet's SDK inside your own app, unchanged."""
+
+    type: Literal["app_parameters"] = "app_parameters"
+    parameters: str = Field(repr=False)
+
+
+NextAction: TypeAlias = Annotated[Redirect | QrCode | HtmlPage | FormPost | AppParameters, Field(discriminator="type")]
+
+
+_NEUTRAL = {method.value: method for method in PaymentMethod}
+
+
+def _neutral(method: object) -> object:
+    """``"alipay_h5"`` from a config file is the neutral method; any other text is the provider's own code."""
+    return _NEUTRAL.get(method, method) if isinstance(method, str) else method
+
+
+Method: TypeAlias = Annotated[PaymentMethod | str, BeforeValidator(_neutral)]
+
+
+class Order(_Value):
+    """What the shop wants paid.
+
+    ``reference`` is the shop's own order number, unique in the account for ever. ``method`` is neutral, or the
+    provider's raw code as text. ``payer`` is the wallet's id of the payer (an openid). ``attach`` comes back unchanged
+    with the notify. ``extra`` holds parameters only this gateway knows. Addresses are absolute http(s) URLs.
+
+    Raises InvalidOrder, before anything is sent.
+    """
+
+    reference: str = Field(min_length=1, max_length=64)
+    amount: Money
+    description: str = Field(min_length=1, max_length=256)
+    notify_url: str
+    return_url: str
+    method: Method | None = None
+    payer: str | None = None
+    attach: str = Field(default="", max_length=2048)
+    extra: dict[str, str] = {}
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _or_invalid_order(cls, data: Any, handler: ModelWrapValidatorHandler[Order]) -> Order:
+        try:
+            return handler(data)
+        except ValidationError as error:
+            # pydantic's own text and its notes about the input stay behind.
+            faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'order'}: {e['msg']}" for e in error.errors())
+            raise InvalidOrder(faults) from None
+
+    @field_validator("amount")
+    @classmethod
+    def _positive(cls, amount: Money) -> Money:
+        if amount.minor <= 0:
+            raise ValueError(f"an order is about more than nothing, not {amount}")
+        return amount
+
+    @field_validator("notify_url", "return_url")
+    @classmethod
+    def _absolute(cls, url: str) -> str:
+        if not re.fullmatch(r"https?://[^\s/?#\\]+[^\s\\]*", url, re.IGNORECASE):
+            raise ValueError("expected an absolute http:// or https:// address")
+        return url
+
+    @field_validator("reference", "description", "notify_url", "return_url", "payer", "attach", "extra", "method")
+    @classmethod
+    def _printable(cls, value: object) -> object:
+        texts = (*value, *value.values()) if isinstance(value, dict) else (value,)
+        if any(isinstance(text, str) and _UNPRINTABLE.search(text) for text in texts):
+            raise ValueError("control characters and lone surrogates cannot be sent")
+        return value
+
+
+class Payment(_Value):
+    """What is known of one payment, in the same words for every gateway.
+
+    ``status`` is safe to act upon: a hint (a browser return, or a query over plain http) leaves it PENDING and says
+    what it claims in ``claimed_status``, for the payer's page. ``amount`` is the sum due and ``paid`` the sum received,
+    each None where the gateway did not say. Times are aware. ``raw`` holds the gateway's own fields, without signature.
+
+    A provider leaves out ``account`` and ``provider``: the core fills them in.
+    """
+
+    account: str = ""
+    provider: str = ""
+    reference: str
+    gateway_id: str | None = None
+    status: PaymentStatus
+    claimed_status: PaymentStatus | None = None
+    amount: Money | None = None
+    paid: Money | None = None
+    method: Method | None = None
+    attach: str = ""
+    created_at: datetime | None = None
+    paid_at: datetime | None = None
+    next_action: NextAction | None = None
+    raw: dict[str, Any] = Field(default={}, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """A request to the notify or the return address, exactly as it arrived.
+
+    ``query`` and ``body`` are the raw bytes: a framework's form object has already lost what the signature covers.
+    ``kind`` is the address it came in at, never guessed from the message. Raises TypeError for text or a dict.
+    """
+
+    method: str
+    headers: Mapping[str, str]
+    query: bytes
+    body: bytes = field(repr=False)
+    kind: CallbackKind = CallbackKind.NOTIFY
+
+    def __post_init__(self) -> None:
+        if type(self.body) is not bytes or type(self.query) is not bytes:
+            raise TypeError("a callback's query and body are the raw bytes of the request; read them before any form")
+
+    def header(self, name: str) -> str:
+        """The header's value, whatever the case of its name; "" where it is missing."""
+        value = self.headers.get(name)
+        if value is not None:
+            return value
+        for key, value in self.headers.items():
+            if key.lower() == name:
+                return value
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What to answer to a callback, byte for byte."""
+
+    body: bytes = b""
+    content_type: str = "text/plain"
+    status_code: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A callback that proved genuine.
+
+    ``reply`` acknowledges it: send it only once what it says is committed. ``bound`` tells whether the core compared it
+    with the order that the shop holds. ``payment`` is None for a message about no payment (``kind`` OTHER).
+    """
+
+    kind: CallbackKind
+    payment: Payment | None
+    reply: Reply = Reply()
+    bound: bool = False

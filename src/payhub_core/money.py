@@ -1,0 +1,110 @@
+"""Money: whole minor units of an ISO 4217 currency, never a float, never rounded."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+
+from payhub_core.errors import InvalidOrder, plain
+
+__all__ = ["Money"]
+
+# ISO 4217:2015, list one (active codes), by the number of digits after the decimal point.
+_CODES = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    2: "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF"
+    " CHW CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF"
+    " IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN"
+    " MXV MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS"
+    " SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XCD YER ZAR ZMW ZWG",
+    3: "BHD IQD JOD KWD LYD OMR TND",
+    4: "CLF UYW",
+}
+_EXPONENTS = {code: digits for digits, codes in _CODES.items() for code in codes.split()}
+_AMOUNT = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")
+_LONGEST = 10**15
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An exact sum: ``minor`` whole minor units (fen, cents) of ``currency`` (ISO 4217, upper case).
+
+    Sums of different currencies do not add or compare (TypeError). Raises TypeError for a ``minor`` that is not an int
+    (a bool is none), InvalidOrder for a currency that ISO 4217 does not list or a sum of more than 15 digits.
+    """
+
+    minor: int
+    currency: str
+
+    def __post_init__(self) -> None:
+        if type(self.minor) is not int:
+            raise TypeError(f"minor units are an int, not {type(self.minor).__name__}; for text use Money.of")
+        if self.currency not in _EXPONENTS:
+            raise InvalidOrder(f"a currency is an ISO 4217 code such as 'CNY', not {plain(self.currency)!r}")
+        if not -_LONGEST < self.minor < _LONGEST:
+            raise InvalidOrder("a sum has at most 15 digits of minor units")
+
+    @classmethod
+    def of(cls, amount: str | int | Decimal, currency: str) -> Money:
+        """Money from major units: ``Money.of("100.00", "CNY")`` is 10,000 fen.
+
+        Raises TypeError for floats and bools, InvalidOrder for text that is no plain decimal number and for more
+        decimal places than the currency has: nothing is rounded.
+        """
+        if isinstance(amount, bool) or not isinstance(amount, str | int | Decimal):
+            raise TypeError(
+                f"an amount is text, an int or a Decimal, not {type(amount).__name__}, which cannot hold every price; "
+                'write Money.of("9.99", "CNY")'
+            )
+        if isinstance(amount, int | Decimal) and not -_LONGEST < amount < _LONGEST:
+            raise InvalidOrder("a sum has at most 15 digits")  # and a giant number is never spelt out
+        text = amount if isinstance(amount, str) else format(amount, "f" if isinstance(amount, Decimal) else "d")
+        if not _AMOUNT.fullmatch(text):
+            raise InvalidOrder(f"an amount is a plain decimal number such as '100.00', not {plain(text)!r}")
+        if currency not in _EXPONENTS:
+            return cls(0, currency)  # which raises
+        whole, _, fraction = text.partition(".")
+        digits = _EXPONENTS[currency]
+        if fraction[digits:].strip("0"):
+            raise InvalidOrder(f"{currency} has {digits} decimal places, {text} has more; payhub never rounds")
+        return cls(int(whole + fraction[:digits].ljust(digits, "0")), currency)
+
+    @property
+    def amount(self) -> Decimal:
+        """The sum in major units, with the currency's number of decimal places."""
+        return Decimal(self.minor).scaleb(-_EXPONENTS[self.currency])
+
+    def __str__(self) -> str:
+        return f"{self.amount:f} {self.currency}"
+
+    def __bool__(self) -> bool:
+        return self.minor != 0
+
+    def __add__(self, other: Money) -> Money:
+        return Money(self.minor + self._same(other), self.currency)
+
+    def __sub__(self, other: Money) -> Money:
+        return Money(self.minor - self._same(other), self.currency)
+
+    def __neg__(self) -> Money:
+        return Money(-self.minor, self.currency)
+
+    def __lt__(self, other: Money) -> bool:
+        return self.minor < self._same(other)
+
+    def __le__(self, other: Money) -> bool:
+        return self.minor <= self._same(other)
+
+    def __gt__(self, other: Money) -> bool:
+        return self.minor > self._same(other)
+
+    def __ge__(self, other: Money) -> bool:
+        return self.minor >= self._same(other)
+
+    def _same(self, other: object) -> int:
+        if not isinstance(other, Money):
+            raise TypeError(f"money goes with money only, not with {type(other).__name__}")
+        if other.currency != self.currency:
+            raise TypeError(f"{self.currency} and {other.currency} do not add or compare; convert one first")
+        return other.minor

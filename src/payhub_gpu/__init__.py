@@ -1,0 +1,5 @@
+"""The gateway's plugin for payhub."""
+
+from payhub_gpu.provider import Gpu
+
+__all__ = ["Gpu"]
