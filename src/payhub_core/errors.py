@@ -14,6 +14,7 @@ PayhubError
     Refused            the gateway said no
     OutcomeUnknown     it may have happened: query before anything else
     NotFound           the gateway does not know the order
+  LedgerError          the store failed, or is not fit for use; nothing was changed
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ __all__ = [
     "ConfigError",
     "GatewayError",
     "InvalidOrder",
+    "LedgerError",
     "MalformedCallback",
     "NotFound",
     "NotSent",
@@ -105,9 +107,15 @@ class NotSent(GatewayError):
 
 
 class Refused(GatewayError):
-    """The gateway said no; ``code`` and ``reason`` are its own, bounded and free of control characters."""
+    """The gateway said no; ``code`` and ``reason`` are its own, bounded and free of control characters.
 
-    def __init__(self, message: str, *, code: str = "", reason: str = "", hint: str = "") -> None:
+    ``unavailable`` tells a channel that is closed for now from an order that is not acceptable: another account may
+    take the same order.
+    """
+
+    def __init__(
+        self, message: str, *, code: str = "", reason: str = "", hint: str = "", unavailable: bool = False
+    ) -> None:
         reason = plain(reason, _LONGEST_REASON)
         super().__init__(f"{message}: {reason}" if reason else message, hint=hint)
         self.code: str = plain(code)
@@ -120,6 +128,10 @@ class OutcomeUnknown(GatewayError):
 
 class NotFound(GatewayError):
     """The gateway does not know the order; that is not a failed payment."""
+
+
+class LedgerError(PayhubError):
+    """The store failed, is not set up, or holds what payhub did not write; nothing was changed."""
 
 
 def plain(text: object, longest: int = _LONGEST_QUOTE) -> str:

@@ -26,22 +26,22 @@ class BoundAccount(Account):
     def __init__(self, name: str, provider: Provider, extensions: Sequence[object], client: Client) -> None:
         super().__init__(name, provider, extensions)
         timeout = provider.timeout
-        self._create = Exchange(client, timeout, lost=OutcomeUnknown, idempotent=False)
-        self._query = Exchange(client, timeout, lost=GatewayError, idempotent=True)
-        self._callback = Exchange(client, timeout, lost=GatewayError, idempotent=False)
+        self._creating = Exchange(client, timeout, lost=OutcomeUnknown, idempotent=False)
+        self._querying = Exchange(client, timeout, lost=GatewayError, idempotent=True)
+        self._fetching = Exchange(client, timeout, lost=GatewayError, idempotent=False)
 
     def create_payment(self, order: Order) -> Payment:
         """As `Hub.create_payment`."""
-        return run(self.create_flow(order), self._create)
+        return run(self.create_flow(order), self._creating)
 
     def query(self, reference: str, *, gateway_id: str | None = None, expect: Order | None = None) -> Payment:
         """As `Hub.query`."""
-        return run(self.query_flow(reference, gateway_id, expect), self._query)
+        return run(self.query_flow(reference, gateway_id, expect), self._querying)
 
     def parse_callback(self, callback: Callback, *, expect: Order | None = None) -> Notification:
         """As `Hub.parse_callback`."""
         parsed = self.parse(callback, expect)
-        return parsed if isinstance(parsed, Notification) else run(parsed, self._callback)
+        return parsed if isinstance(parsed, Notification) else run(parsed, self._fetching)
 
 
 class AsyncBoundAccount(Account):
@@ -50,22 +50,22 @@ class AsyncBoundAccount(Account):
     def __init__(self, name: str, provider: Provider, extensions: Sequence[object], client: AsyncClient) -> None:
         super().__init__(name, provider, extensions)
         timeout = provider.timeout
-        self._create = AsyncExchange(client, timeout, lost=OutcomeUnknown, idempotent=False)
-        self._query = AsyncExchange(client, timeout, lost=GatewayError, idempotent=True)
-        self._callback = AsyncExchange(client, timeout, lost=GatewayError, idempotent=False)
+        self._creating = AsyncExchange(client, timeout, lost=OutcomeUnknown, idempotent=False)
+        self._querying = AsyncExchange(client, timeout, lost=GatewayError, idempotent=True)
+        self._fetching = AsyncExchange(client, timeout, lost=GatewayError, idempotent=False)
 
     async def create_payment(self, order: Order) -> Payment:
         """As `Hub.create_payment`."""
-        return await run_async(self.create_flow(order), self._create)
+        return await run_async(self.create_flow(order), self._creating)
 
     async def query(self, reference: str, *, gateway_id: str | None = None, expect: Order | None = None) -> Payment:
         """As `Hub.query`."""
-        return await run_async(self.query_flow(reference, gateway_id, expect), self._query)
+        return await run_async(self.query_flow(reference, gateway_id, expect), self._querying)
 
     async def parse_callback(self, callback: Callback, *, expect: Order | None = None) -> Notification:
         """As `Hub.parse_callback`."""
         parsed = self.parse(callback, expect)
-        return parsed if isinstance(parsed, Notification) else await run_async(parsed, self._callback)
+        return parsed if isinstance(parsed, Notification) else await run_async(parsed, self._fetching)
 
 
 Bound = TypeVar("Bound", bound=Account)

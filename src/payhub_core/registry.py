@@ -17,7 +17,7 @@ from payhub_core.config import Config, did_you_mean
 from payhub_core.errors import ConfigError, PayhubError, plain
 from payhub_core.hookspecs import API_VERSION, Provider, ProviderInfo
 
-__all__ = ["GROUP", "HOOKS", "Accounts", "check_provider", "load_accounts"]
+__all__ = ["GROUP", "HOOKS", "Accounts", "check_hooks", "check_provider", "load_accounts"]
 
 GROUP = "payhub.providers"
 HOOKS = {"create_payment", "parse_callback", "query"}
@@ -142,17 +142,22 @@ def check_provider(cls: type[Provider], name: str) -> None:
         raise ConfigError(f"it is written for hooks of version {info.api_version}, this is version {API_VERSION}")
     if info.name != name:
         raise ConfigError(f"its entry point is named {name!r}, its info {info.name!r}")
-    marked = {key for key in dir(cls) if getattr(getattr(cls, key, None), "payhub_impl", None)}
-    for hook in sorted(HOOKS | marked):
-        _check_hook(cls, hook, marked)
+    if missing := HOOKS - set(check_hooks(cls)):
+        raise ConfigError(f"the hooks {', '.join(sorted(missing))} are missing or lack @hookimpl")
 
 
-def _check_hook(cls: type[Provider], hook: str, marked: set[str]) -> None:
+def check_hooks(plugin: object) -> list[str]:
+    """The hooks that ``plugin``, a provider's class or an extension, implements; raises ConfigError for a misfit."""
+    marked = [key for key in dir(plugin) if getattr(getattr(plugin, key, None), "payhub_impl", None)]
+    for hook in marked:
+        _check_hook(plugin, hook)
+    return marked
+
+
+def _check_hook(plugin: object, hook: str) -> None:
     if hook not in HOOKS:
         raise ConfigError(f"there is no hook {hook}", hint=did_you_mean(hook, HOOKS))
-    if hook not in marked:
-        raise ConfigError(f"the hook {hook} is missing or lacks @hookimpl")
-    function = getattr(cls, hook)
+    function = getattr(plugin, hook)
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise ConfigError(f"the hook {hook} is async", hint="write a flow: yield requests, and both hubs can run it")
     allowed = set(inspect.signature(getattr(Provider, hook)).parameters)

@@ -86,7 +86,7 @@ class Gpu(BaseModel):
     @hookimpl
     def parse_callback(self, callback: Callback, expect: Order | None) -> Notification:
         """Sections 5.2 and 5.3: the notify from the gateway's server, the return from the payer's browser."""
-        own_query = urlsplit(expect.return_url).query if expect and callback.kind is CallbackKind.RETURN else ""
+        own_query = urlsplit(expect.return_url).query if callback.kind is CallbackKind.RETURN and expect else ""
         fields = wire.read_form(callback, own_query)
         signature = fields.pop("sign", "")
         signed = fields if self.callback_empties == "keep" else drop_empty(fields)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NoReturn
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 import httpx
 
@@ -51,8 +51,9 @@ _STATUSES = {"-1": PaymentStatus.PENDING, "0": PaymentStatus.FAILED, "1": Paymen
 _FORM = "application/x-www-form-urlencoded"
 _LONGEST_FORM = 16 * 1024
 _MOST_FIELDS = 64
-_NOTIFY_FIELDS = {"actual_amount", "amount", "appid", "attach", "order_no", "pay_time", "pay_status"}
-_KNOWN_FIELDS = _NOTIFY_FIELDS | {"platform_order_no", "sign"}
+_NOTIFY_FIELDS = {
+    *("actual_amount", "amount", "appid", "attach", "order_no", "pay_status", "pay_time", "platform_order_no", "sign"),
+}
 _REDIRECT_SCHEMES = {"https", "http", "weixin", "wxp", "alipay", "alipays", "alipayqr"}
 _UNKNOWN_ORDER = re.compile(r"订单号?(不存在|未找到)|查无此?订单|order (does not exist|not found)", re.IGNORECASE)
 
@@ -79,13 +80,13 @@ def read_form(callback: Callback, own_query: str = "") -> dict[str, str]:
             if not equals:
                 raise MalformedCallback("expected every field as NAME=VALUE")
             if "%" in value or "+" in value:
-                value = unquote(value.replace("+", " "), errors="strict")
+                value = unquote_to_bytes(value.replace("+", " ")).decode()
             fields[name] = value
     except UnicodeDecodeError:
         raise MalformedCallback("expected UTF-8") from None
     if len(fields) != len(parts):
         raise MalformedCallback("a field came twice")
-    if not fields.keys() <= _KNOWN_FIELDS:
+    if not fields.keys() <= _NOTIFY_FIELDS:
         _check_names(fields)
     # All values at once, since this is the path of every callback; one by one only to say which.
     values = "".join(fields.values())
@@ -123,34 +124,32 @@ def _check_values(fields: Mapping[str, str]) -> None:
 
 def notified(fields: dict[str, str]) -> Payment:
     """The payment a notify speaks of (section 5.2); raises MalformedCallback where a field is missing or malformed."""
-    if not fields.keys() >= _NOTIFY_FIELDS:
-        missing = ", ".join(sorted(_NOTIFY_FIELDS - fields.keys()))
-        raise MalformedCallback(f"expected a notify with the fields {missing}")
-    word, paid_at = fields["pay_status"], fields["pay_time"]
-    status = _STATUSES.get(word)
-    gateway_id = fields.get("platform_order_no")
-    if status is None:
-        raise MalformedCallback("pay_status: expected -1, 0 or 1")
-    if not _token(fields["order_no"]) or (gateway_id and not _token(gateway_id)):
-        raise MalformedCallback("order_no and platform_order_no: expected 1 to 64 letters, digits, '_' or '-'")
     try:
-        amount = paid = _fen(fields["amount"])
-        if fields["actual_amount"] != fields["amount"]:
-            paid = _fen(fields["actual_amount"])
-        # A failed payment may have no time.
-        time = None if not paid_at and status is PaymentStatus.FAILED else _moment(paid_at)
+        word, time = fields["pay_status"], fields["pay_time"]
+        reference, attach = fields["order_no"], fields["attach"]
+        status = _STATUSES.get(word)
+        gateway_id = fields.get("platform_order_no")
+        if "appid" not in fields or status is None:
+            raise MalformedCallback("expected an appid, and as pay_status -1, 0 or 1")
+        if not _token(reference) or (gateway_id and not _token(gateway_id)):
+            raise MalformedCallback("order_no and platform_order_no: expected 1 to 64 letters, digits, '_' or '-'")
+        amount = _fen(fields["amount"])
+        paid = _fen(fields["actual_amount"])
+        return Payment(
+            reference=reference,
+            gateway_id=gateway_id or None,
+            status=status,
+            amount=amount,
+            paid=paid if status is PaymentStatus.PAID else None,
+            attach=_attached(attach),
+            # A failed payment may have no time.
+            paid_at=None if not time and status is PaymentStatus.FAILED else _moment(time),
+            raw=fields,
+        )
+    except KeyError as missing:
+        raise MalformedCallback(f"expected a notify, the field {missing} is missing") from None
     except ValueError as error:
         raise MalformedCallback(str(error)) from None
-    return Payment(
-        reference=fields["order_no"],
-        gateway_id=gateway_id or None,
-        status=status,
-        amount=amount,
-        paid=paid if status is PaymentStatus.PAID else None,
-        attach=_attached(fields["attach"]),
-        paid_at=time,
-        raw=fields,
-    )
 
 
 def returned(fields: dict[str, str]) -> Payment:
@@ -295,7 +294,7 @@ def _attached(text: str) -> str:
     if "%" not in text:
         return text
     try:
-        attached = unquote(text, errors="strict")
+        attached = unquote_to_bytes(text).decode()
     except UnicodeDecodeError:
         return text
     # A NUL hidden behind a second encoding would break whatever stores it.
