@@ -1,0 +1,98 @@
+"""The `payhub sandbox` command."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from typing import Any
+
+import click
+from pydantic import TypeAdapter, ValidationError
+from rich.console import Console
+from rich.panel import Panel
+
+from payhub_gpu.sandbox.settings import MERCHANTS_VARIABLE, PUBLIC_MERCHANTS, Merchant, Settings
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise click.BadParameter(f"{text!r} is not a time with an offset, like 2026-01-02T03:04:05+08:00")
+    return moment
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--host", default="127.0.0.1", help="Address to listen on.")
+@click.option("--port", default=8787, type=click.IntRange(0, 65535), help="Port to listen on; 0 takes any free one.")
+@click.option(
+    "--base-url", default="", metavar="URL", help="Address that replies and pages name, if not the one bound."
+)
+@click.option("--database", default=":memory:", help="SQLite file that keeps the orders, or :memory: for none.")
+@click.option(
+    "--resend-interval",
+    default=60.0,
+    type=click.FloatRange(min=0),
+    help="Seconds between two attempts at an unanswered notify.",
+)
+@click.option("--resends", default=5, type=click.IntRange(min=0), help="How often an unanswered notify is sent again.")
+@click.option(
+    "--notify-timeout",
+    default=10.0,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds the shop has to answer a notify.",
+)
+@click.option(
+    "--fixed-clock",
+    type=_moment,
+    metavar="TIME",
+    help="Stop the clock at this time and number orders from 1, for recordings that repeat.",
+)
+@click.option("--certfile", type=click.Path(exists=True, dir_okay=False), help="Serve TLS with this certificate (PEM).")
+@click.option("--keyfile", type=click.Path(exists=True, dir_okay=False), help="The certificate's private key (PEM).")
+@click.option(
+    "--allow-remote", is_flag=True, help="Listen on, and send notifies and payers to, addresses beyond this machine."
+)
+def sandbox(**options: Any) -> None:
+    """Run a local payment gateway that speaks the protocol and moves no money.
+
+    Point an account's base_url at it, open the pay pages it hands out, and press a button: the shop gets the same
+    signed notifies and returns as from the platform. Two merchants with public keys are ready: gpu10000000 and
+    gpu10000001. For others set GPU_SANDBOX_MERCHANTS to JSON such as
+    {"gpu10000002": {"secret": "...", "secret_placement": "last", "callback_empties": "drop"}}.
+
+    The first line of output is "payhub sandbox ready on URL". Faults are armed by POST to /_sandbox/faults.
+    """
+    # Starting the server loads packages that `payhub --help` has no use for.
+    from payhub_gpu.sandbox.server import serve  # noqa: PLC0415
+
+    try:
+        serve(Settings(merchants=_merchants(), **options), _announce)
+    except (ValueError, OSError) as problem:
+        raise click.ClickException(str(problem)) from problem
+
+
+def _merchants() -> dict[str, Merchant]:
+    text = os.environ.get(MERCHANTS_VARIABLE)
+    if not text:
+        return dict(PUBLIC_MERCHANTS)
+    try:
+        return TypeAdapter(dict[str, Merchant]).validate_json(text)
+    except ValidationError as problem:
+        # The error itself quotes its input, and that holds secrets.
+        where = ".".join(str(part) for part in problem.errors()[0]["loc"])
+        raise click.ClickException(f"{MERCHANTS_VARIABLE} is malformed{f' at {where}' if where else ''}") from None
+
+
+def _announce(url: str, settings: Settings) -> None:
+    # First and alone on its line: programs wait for it.
+    print(f"payhub sandbox ready on {url}", flush=True)  # noqa: T201
+    lines = [
+        "[bold]SANDBOX[/bold]: a payment gateway that moves no money  沙箱环境",
+        f"base_url  {settings.base_url}",
+        *(f"appid     {appid}" for appid in settings.merchants),
+        f"Orders, pay pages and configuration: {url}/",
+    ]
+    Console().print(Panel.fit("\n".join(lines), border_style="yellow"))
