@@ -35,9 +35,9 @@ class Recorder:
     def __init__(
         self, folder: str | os.PathLike[str], *, keep: int = 1000, headers: Collection[str] = ("content-type",)
     ) -> None:
-        self.folder = Path(folder)
-        self.keep = keep
-        self.headers = {name.lower() for name in headers}
+        self.folder: Path = Path(folder)
+        self.keep: int = keep
+        self.headers: frozenset[str] = frozenset(name.lower() for name in headers)
 
     def save(self, account: str, callback: Callback, reply: Reply) -> Path:
         """Writes one file, readable by its owner only, and removes what is too old; raises OSError."""

@@ -1,0 +1,103 @@
+"""``payhub replay``: verify a recorded callback again, and say what it says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from payhub_core.config import load_config
+from payhub_core.errors import PayhubError
+from payhub_core.hub import Hub
+from payhub_core.models import Notification
+from payhub_core.recording import load, load_callback
+from payhub_core.registry import load_accounts
+
+__all__ = ["replay"]
+
+_DEFAULT_CONFIG = "payhub.toml"
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--config",
+    metavar="FILE",
+    help=f"The configuration; {_DEFAULT_CONFIG} where there is one, or else the environment alone.",
+)
+@click.option("--account", help="Verify as another account than the recorded one.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def replay(ctx: click.Context, file: Path, config: str | None, account: str | None, as_json: bool) -> None:
+    """Verify the recorded callback FILE again, and show what it says.
+
+    Nothing is stored, and no order is compared. Exit status 0: genuine; 1: refused, or it could not be verified.
+    """
+    recorded = load(file)
+    name, callback = load_callback(file)
+    name = account or name
+    if config is None and Path(_DEFAULT_CONFIG).is_file():
+        config = _DEFAULT_CONFIG
+    notification, error = None, None
+    with Hub(load_accounts(load_config(config))) as hub:
+        try:
+            notification = hub.parse_callback(name, callback)
+        except PayhubError as refusal:
+            error = refusal
+    result = {
+        "file": str(file),
+        "recorded_at": recorded.get("recorded_at"),
+        "account": name,
+        "address": callback.kind.value,
+        "answered": recorded.get("reply"),
+        "genuine": notification is not None,
+        "kind": None if notification is None else notification.kind.value,
+        "payment": _payment(notification),
+        "error": _error(error),
+    }
+    if as_json:
+        click.echo(json.dumps(result, ensure_ascii=False, indent=2))
+    else:
+        Console().print(_table(result))
+    ctx.exit(0 if error is None else 1)
+
+
+def _payment(notification: Notification | None) -> dict[str, Any] | None:
+    if notification is None or notification.payment is None:
+        return None
+    payment = notification.payment
+    sums = {"amount": payment.amount and str(payment.amount), "paid": payment.paid and str(payment.paid)}
+    return payment.model_dump(mode="json", exclude={"next_action", *sums}) | sums
+
+
+def _error(error: PayhubError | None) -> dict[str, str] | None:
+    return None if error is None else {"type": type(error).__name__, "message": error.message, "hint": error.hint}
+
+
+def _table(result: dict[str, Any]) -> Table:
+    table = Table(show_header=False, title=Text(Path(result["file"]).name), title_justify="left")
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    answered = result["answered"] if isinstance(result["answered"], dict) else {}
+    rows = {
+        "recorded": result["recorded_at"],
+        "account": result["account"],
+        "address": result["address"],
+        "answered then": " ".join(str(answered.get(key, "")) for key in ("status_code", "content_type")).strip(),
+        "now": "genuine" if result["genuine"] else "refused",
+    }
+    if payment := result["payment"]:
+        shown = ("reference", "gateway_id", "status", "claimed_status", "amount", "paid", "attach", "paid_at")
+        rows |= {key.replace("_", " "): payment[key] for key in shown}
+    if error := result["error"]:
+        rows |= {"error": f"{error['type']}: {error['message']}", "hint": error["hint"]}
+    for label, value in rows.items():
+        if value not in {None, ""}:
+            # Text, never markup: what a message says is not to be interpreted.
+            table.add_row(label, Text(str(value), style={"genuine": "green", "refused": "red"}.get(str(value), "")))
+    return table

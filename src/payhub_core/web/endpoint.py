@@ -1,0 +1,161 @@
+"""The endpoint without its I/O: which address it is, how much is read, what the checkout is asked, what is answered."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from payhub_core.errors import CallbackError, ConfigError, plain
+from payhub_core.models import Callback, CallbackKind, Payment, Reply
+from payhub_core.web.answers import Answer, acknowledgement, line, page, redirect
+
+__all__ = ["LIMIT", "AsyncReceiver", "Endpoint", "Head", "IncompleteBody", "OnReturn", "Receiver", "Talk"]
+
+#: The most bytes of a body, or of a query, that are taken. Gateways send a few hundred.
+LIMIT = 64 * 1024
+
+OnReturn: TypeAlias = Callable[[Payment], str]
+
+#: Yields what is to be done, is sent the result (or has the error thrown in) and ends in the answer.
+Talk: TypeAlias = Generator[Callable[[], Any], Any, Answer]
+
+HandlerT_contra = TypeVar("HandlerT_contra", contravariant=True)
+
+_ADDRESS = re.compile(r"(?:.*/)?([a-z][a-z0-9_]*)/(notify|return)/?", re.DOTALL)
+_METHODS: Mapping[CallbackKind, tuple[str, ...]] = {
+    CallbackKind.NOTIFY: ("POST",),
+    CallbackKind.RETURN: ("GET", "HEAD", "POST"),
+}
+
+logger = logging.getLogger("payhub.web")
+
+
+class Receiver(Protocol[HandlerT_contra]):
+    """What the endpoint asks: `payhub_core.checkout.Checkout` is one, and anything with these two methods."""
+
+    def receive(self, account: str, callback: Callback, handler: HandlerT_contra | None = None, /) -> Reply:
+        """Settles a notify; returns what to answer, and the gateway's acknowledgement only after the commit.
+
+        Raising CallbackError refuses the callback; anything else raised makes the gateway send it again.
+        """
+        ...
+
+    def view(self, account: str, callback: Callback, /) -> Payment:
+        """What there is to tell the payer whose browser came back; changes nothing. Raises CallbackError."""
+        ...
+
+
+class AsyncReceiver(Protocol[HandlerT_contra]):
+    """`Receiver`, awaited."""
+
+    async def receive(self, account: str, callback: Callback, handler: HandlerT_contra | None = None, /) -> Reply:
+        """As `Receiver.receive`."""
+        ...
+
+    async def view(self, account: str, callback: Callback, /) -> Payment:
+        """As `Receiver.view`."""
+        ...
+
+
+class IncompleteBody(Exception):
+    """The client left before its request was complete: nothing is processed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A request before its body is read; ``headers`` has lower-case names, ``query`` is raw."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    query: bytes
+
+    @property
+    def length(self) -> int | None:
+        """The declared length of the body in bytes; None where there is no number."""
+        text = self.headers.get("content-length", "")
+        return int(text.lstrip("0")[:18] or 0) if text.isascii() and text.isdigit() else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """The two addresses of every account; ``receive``, ``view`` and ``record`` are called, or awaited, by a driver."""
+
+    receive: Callable[..., Any]
+    view: Callable[..., Any]
+    record: Callable[..., Any] | None
+    handler: Any
+    on_return: OnReturn | None
+    limit: int
+
+    def talk(self, head: Head, read: Callable[[int], Any]) -> Talk:
+        """The whole request; ``read`` gives the body, and at most a little more than so many bytes of it."""
+        # Only the end of the path counts. Frameworks, servers and prefix-stripping proxies disagree on what root_path
+        # and path hold, one adds a slash, and the one that mounted this has already matched the prefix.
+        found = _ADDRESS.fullmatch(head.path)
+        if found is None:
+            return line(404, "not found")
+        account, kind = found[1], CallbackKind(found[2])
+        if head.method not in _METHODS[kind]:
+            return line(405, "method not allowed", allow=", ".join(_METHODS[kind]))
+        if len(head.query) > self.limit:
+            return line(414, "too long")
+        body = b"" if (head.length or 0) > self.limit else (yield partial(read, self.limit))
+        if (head.length or 0) > self.limit or len(body) > self.limit:
+            return line(413, "too large")
+        if not body and "transfer-encoding" in head.headers:
+            return line(411, "length required")  # a server or framework that cannot read chunks shows none of them
+        # The payer's session is no business of a plugin's, nor of a log's.
+        headers = {name: value for name, value in head.headers.items() if name != "cookie"}
+        method = "GET" if head.method == "HEAD" else head.method
+        callback = Callback(method, headers, head.query, body, kind)
+        answer = yield from (self._notified if kind is CallbackKind.NOTIFY else self._returned)(account, callback)
+        yield from self._recorded(account, callback, answer)
+        return answer if head.method != "HEAD" else replace(answer, body=b"")
+
+    def _notified(self, account: str, callback: Callback) -> Talk:
+        try:
+            reply = yield partial(self.receive, account, callback, self.handler)
+            return acknowledgement(reply)
+        except Exception as error:
+            status_code = _status(error, account)
+            return line(status_code, {404: "not found", 400: "refused"}.get(status_code, "try again"))
+
+    def _returned(self, account: str, callback: Callback) -> Talk:
+        try:
+            payment = yield partial(self.view, account, callback)
+        except Exception as error:
+            status_code = _status(error, account)
+            return line(404, "not found") if status_code == 404 else page(None, status_code)  # noqa: PLR2004
+        if self.on_return is not None and payment is not None:
+            try:
+                return redirect(self.on_return(payment))
+            except Exception:
+                logger.exception("on_return failed; the payer sees the plain page", extra={"account": account})
+        return page(payment)
+
+    def _recorded(self, account: str, callback: Callback, answer: Answer) -> Generator[Callable[[], Any], Any, None]:
+        if self.record is not None:
+            reply = Reply(answer.body, answer.headers["content-type"], answer.status_code)
+            try:
+                yield partial(self.record, account, callback, reply)
+            except Exception:  # a full disk never stands between a commit and its acknowledgement
+                logger.exception("a callback could not be recorded", extra={"account": account})
+
+
+def _status(error: Exception, account: str) -> int:
+    """404 for an account that is not configured, 400 for a message not believed, 503 for what may work later."""
+    extra = {"account": account}
+    if isinstance(error, CallbackError):
+        logger.warning("refused: %s", error, extra=extra)
+        return 400
+    # An account that is configured, but broken, is named by its error.
+    if isinstance(error, ConfigError) and not error.account:
+        logger.warning("a callback came for account %s, which is not configured", plain(account), extra=extra)
+        return 404
+    logger.error("a callback could not be processed", exc_info=error, extra=extra)
+    return 503

@@ -1,0 +1,214 @@
+"""The endpoint as an ASGI and as a WSGI application: these two differ in their I/O alone."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from http import HTTPStatus
+from typing import Any, TypeAlias, TypeVar
+
+import anyio.to_thread
+
+from payhub_core.recording import Recorder
+from payhub_core.web.answers import Answer, line
+from payhub_core.web.endpoint import (
+    LIMIT,
+    AsyncReceiver,
+    Endpoint,
+    Head,
+    IncompleteBody,
+    OnReturn,
+    Receiver,
+    Talk,
+)
+
+__all__ = ["AsgiEndpoint", "WsgiEndpoint", "asgi", "wsgi"]
+
+HandlerT = TypeVar("HandlerT")
+Scope: TypeAlias = Any
+Receive: TypeAlias = Callable[[], Awaitable[Any]]
+Send: TypeAlias = Callable[[Any], Awaitable[None]]
+
+
+def asgi(
+    checkout: AsyncReceiver[HandlerT] | Receiver[HandlerT],
+    *,
+    handler: HandlerT | None = None,
+    on_return: OnReturn | None = None,
+    record: Recorder | None = None,
+    limit: int = LIMIT,
+) -> AsgiEndpoint:
+    """An ASGI application that serves ``/{account}/notify`` and ``/{account}/return`` under any prefix.
+
+    ``checkout`` is an AsyncCheckout; the methods of a Checkout are called in a thread. ``handler`` is handed to its
+    ``receive``. ``on_return(payment)`` gives the address of your thank-you page, for a 303; without it the payer sees a
+    plain page in English and Chinese. ``record`` keeps what came. More than ``limit`` bytes are not read: 413.
+    """
+    endpoint = Endpoint(
+        receive=_awaited(checkout.receive),
+        view=_awaited(checkout.view),
+        record=_awaited(record.save) if record is not None else None,
+        handler=handler,
+        on_return=on_return,
+        limit=limit,
+    )
+    return AsgiEndpoint(endpoint)
+
+
+def wsgi(
+    checkout: Receiver[HandlerT],
+    *,
+    handler: HandlerT | None = None,
+    on_return: OnReturn | None = None,
+    record: Recorder | None = None,
+    limit: int = LIMIT,
+) -> WsgiEndpoint:
+    """A WSGI application; the arguments are those of `asgi`. Raises TypeError for an AsyncCheckout."""
+    if inspect.iscoroutinefunction(checkout.receive) or inspect.iscoroutinefunction(checkout.view):
+        raise TypeError("WSGI cannot await: pass a Checkout here, or serve payhub_core.web.asgi")
+    endpoint = Endpoint(
+        receive=checkout.receive,
+        view=checkout.view,
+        record=record.save if record is not None else None,
+        handler=handler,
+        on_return=on_return,
+        limit=limit,
+    )
+    return WsgiEndpoint(endpoint)
+
+
+class AsgiEndpoint:
+    """The ASGI application that `asgi` makes."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000, "reason": ""})
+        elif scope["type"] == "http":
+            with suppress(IncompleteBody, OSError):  # nobody is left to be answered
+                await self._http(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers: dict[str, str] = {}
+        for name, value in scope["headers"]:
+            _add(headers, name.decode("latin-1").lower(), value.decode("latin-1"))
+        head = Head(scope["method"], scope["path"], headers, bytes(scope.get("query_string", b"")))
+        answer = await _drive(self._endpoint.talk(head, partial(_received, receive)))
+        answer_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()]
+        if answer.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and scope.get("http_version", "")[:1] == "1":
+            answer_headers.append((b"connection", b"close"))  # what has not been read stays unread
+        await send({"type": "http.response.start", "status": answer.status_code, "headers": answer_headers})
+        await send({"type": "http.response.body", "body": answer.body})
+
+
+class WsgiEndpoint:
+    """The WSGI application that `wsgi` makes; `answer` is for a view of a framework that cannot mount one."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        # CONTENT_TYPE is the header; HTTP_CONTENT_TYPE is one that was sent as Content_Type.
+        headers = {
+            key[5:].replace("_", "-").lower(): value
+            for key, value in environ.items()
+            if key.startswith("HTTP_") and key not in {"HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"}
+        }
+        for key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+            if environ.get(key):
+                headers[key.replace("_", "-").lower()] = environ[key]
+        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        head = Head(environ["REQUEST_METHOD"], path, headers, environ.get("QUERY_STRING", "").encode("latin-1"))
+        try:
+            answer = _run(self._endpoint.talk(head, partial(_read, environ, head)))
+        except IncompleteBody:
+            answer = line(400, "incomplete")
+        phrase = next((status.phrase for status in HTTPStatus if status == answer.status_code), "Status")
+        start_response(f"{answer.status_code} {phrase}", list(answer.headers.items()))
+        return [answer.body]
+
+    def answer(self, method: str, path: str, headers: Mapping[str, str], query: str | bytes, body: bytes) -> Answer:
+        """What to answer to a request that a framework has read: its raw query and raw body, never a form.
+
+        Pass at most ``payhub_core.web.LIMIT + 1`` bytes of the body; more than the limit is answered with 413.
+        """
+        lowered = {name.lower(): value for name, value in headers.items()}
+        head = Head(method, path, lowered, query.encode("latin-1") if isinstance(query, str) else query)
+        return _run(self._endpoint.talk(head, lambda _: body))
+
+
+def _run(talk: Talk) -> Answer:
+    step: Callable[[], Callable[[], Any]] = partial(next, talk)
+    while True:
+        try:
+            call = step()
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+        try:
+            step = partial(talk.send, call())
+        except Exception as error:
+            step = partial(talk.throw, error)
+
+
+async def _drive(talk: Talk) -> Answer:
+    step: Callable[[], Callable[[], Any]] = partial(next, talk)
+    while True:
+        try:
+            call = step()
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+        try:
+            step = partial(talk.send, await call())
+        except Exception as error:
+            step = partial(talk.throw, error)
+
+
+def _awaited(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+    return function if inspect.iscoroutinefunction(function) else partial(anyio.to_thread.run_sync, function)
+
+
+def _add(headers: dict[str, str], name: str, value: str) -> None:
+    # RFC 9110, 5.3: a header that came twice is one list. Two content types are then none that a provider takes.
+    headers[name] = f"{headers[name]}, {value}" if name in headers else value
+
+
+async def _received(receive: Receive, limit: int) -> bytes:
+    body = bytearray()
+    while len(body) <= limit:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise IncompleteBody
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            break
+    return bytes(body)
+
+
+def _read(environ: dict[str, Any], head: Head, limit: int) -> bytes:
+    # PEP 3333 knows no end of the input but Content-Length; servers that can read chunks say so in input_terminated.
+    chunked = bool(environ.get("wsgi.input_terminated")) and "transfer-encoding" in head.headers
+    wanted = limit + 1 if chunked else min(head.length or 0, limit + 1)
+    body = bytearray()
+    try:
+        while len(body) < wanted and (chunk := environ["wsgi.input"].read(wanted - len(body))):
+            body += chunk
+    except Exception as error:  # each server has its own for a client that has gone
+        raise IncompleteBody from error
+    if len(body) < wanted and not chunked:
+        raise IncompleteBody
+    return bytes(body)
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """Nothing is opened or closed here: the checkout is the application's."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,26 @@
+"""The page about the endpoint shows the code that the tests run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+RECIPES = sorted(path.name for path in (ROOT / "docs" / "recipes").glob("*.py"))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_page_shows_the_recipe_as_it_is_tested(name: str) -> None:
+    """Byte for byte, below a comment that names the file."""
+    page = (ROOT / "docs" / "web.md").read_text("utf-8")
+    shown = dict(re.findall(r"<!-- docs/recipes/(\w+\.py) -->\n```python\n(.*?)```", page, re.DOTALL))
+    assert shown[name] == (ROOT / "docs" / "recipes" / name).read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_short(name: str) -> None:
+    """At most eight lines beside the imports."""
+    lines = (ROOT / "docs" / "recipes" / name).read_text("utf-8").splitlines()
+    assert len([line for line in lines if line and not line.startswith(("from ", "import "))]) <= 8

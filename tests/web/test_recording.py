@@ -1,0 +1,183 @@
+"""Recorded callbacks: all that came is kept, readable and replayable, private and bounded."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from payhub_core import BadSignature, Callback, CallbackKind, MalformedCallback, PayhubError, PaymentStatus, Reply
+from payhub_core.recording import Recorder, load_callback
+from payhub_core.web import asgi, wsgi
+
+ACKNOWLEDGED, REFUSED = Reply(b"SUCCESS"), Reply(b"refused", status_code=400)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "callbacks"
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir())
+
+
+def test_a_genuine_callback_replays_from_its_file(folder: Path, hub: Any, notify: Callback) -> None:
+    """In a test, or anywhere else: the hub says what it said when it came."""
+    account, callback = load_callback(Recorder(folder).save("shop", notify, ACKNOWLEDGED))
+    assert (account, callback.body, callback.kind) == ("shop", notify.body, CallbackKind.NOTIFY)
+    payment = hub.parse_callback(account, callback).payment
+    assert (payment.reference, payment.status) == ("A1001", PaymentStatus.PAID)
+
+
+def test_a_file_can_be_read_by_a_human(folder: Path, notify: Callback, platform: Any) -> None:
+    """JSON with the body as text, what was answered, and a word on how private it is; the secret is not in it."""
+    text = Recorder(folder).save("shop", notify, ACKNOWLEDGED).read_text("utf-8")
+    content = json.loads(text)
+    assert content["body"] == notify.body.decode()
+    assert (content["account"], content["kind"], content["method"]) == ("shop", "notify", "POST")
+    assert content["headers"] == {"Content-Type": "application/x-www-form-urlencoded"}
+    assert content["reply"] == {"status_code": 200, "content_type": "text/plain", "body": "SUCCESS"}
+    assert content["recorded_at"].endswith("+00:00")
+    assert "private" in content["note"]
+    assert platform.secret not in text
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff\xfe\x00",
+        b"\x1b[2Jattach=1",
+        "茶=1".encode(),
+        "茶=1".encode("gbk"),
+        b"a\r\nb",
+        "\u202e".encode(),
+        b'{"a":"b"}\n',
+        bytes(range(256)),
+        b"\xed\xa0\x80",
+    ],
+)
+def test_any_bytes_come_back_as_they_were(data: bytes, folder: Path) -> None:
+    """Body and query alike; what is not plain text is base64, so that no terminal is told what to do."""
+    callback = Callback("POST", {"content-type": "x"}, data, data, CallbackKind.RETURN)
+    path = Recorder(folder).save("shop", callback, REFUSED)
+    assert load_callback(path) == ("shop", callback)
+    assert path.read_text("utf-8").replace("\n", "").isprintable()
+
+
+def test_only_the_headers_asked_for_are_kept(folder: Path) -> None:
+    """The content type; and the signature where a gateway puts it into a header."""
+    headers = {"content-type": "x", "authorization": "Basic c2VjcmV0", "X-Gateway-Sign": "abc"}
+    callback = Callback("POST", headers, b"", b"")
+    assert load_callback(Recorder(folder).save("shop", callback, REFUSED))[1].headers == {"content-type": "x"}
+    kept = Recorder(folder, headers=("X-gateway-sign",)).save("shop", callback, REFUSED)
+    assert load_callback(kept)[1].headers == {"X-Gateway-Sign": "abc"}
+
+
+def test_files_are_for_their_owner_alone(folder: Path, notify: Callback) -> None:
+    """0600 in a folder of 0700."""
+    path = Recorder(folder).save("shop", notify, ACKNOWLEDGED)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_the_newest_are_kept_and_garbage_does_not_push_out_what_is_genuine(folder: Path, notify: Callback) -> None:
+    """So many that were acknowledged, as many of the others, and no file of yours is touched."""
+    recorder = Recorder(folder, keep=3)
+    folder.mkdir()
+    (folder / "notes.json").touch()
+    good = [recorder.save("shop", notify, ACKNOWLEDGED) for _ in range(4)]
+    bad = [recorder.save("shop", notify, REFUSED) for _ in range(20)]
+    assert files(folder) == sorted([*good[1:], *bad[-3:], folder / "notes.json"])
+
+
+def test_a_file_is_bounded_whatever_comes(folder: Path) -> None:
+    """The body by the endpoint's limit, a header and a reply by the recorder."""
+    callback = Callback("POST", {"content-type": "x" * 100_000}, b"", b"\xff" * 65536)
+    path = Recorder(folder).save("shop", callback, Reply(b"y" * 100_000))
+    assert path.stat().st_size < 100_000
+
+
+def test_an_account_name_is_no_path(folder: Path, notify: Callback) -> None:
+    """Whoever calls it, the file stays in its folder."""
+    assert Recorder(folder).save("../../" + "x" * 500, notify, REFUSED).parent == folder
+
+
+@pytest.mark.anyio
+async def test_the_endpoint_records_what_came_and_what_was_answered(
+    folder: Path, till: Any, async_till: Any, hub: Any, paid: bytes, came_back: bytes, platform: Any
+) -> None:
+    """Genuine, forged, garbage, and for an unknown account; over ASGI as over WSGI."""
+    garbage = b"\xff\x00garbage"
+    forged = platform.body(platform.notify(), secret="another-shops-secret-key")
+    over_wsgi, over_asgi = wsgi(till, record=Recorder(folder)), asgi(async_till, record=Recorder(folder))
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": "session=1"}
+    for path, body in [("shop/notify", paid), ("shop/notify", forged), ("shop/notify", garbage), ("no/notify", paid)]:
+        over_wsgi.answer("POST", path, form, "lang=zh", body)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Any) -> None:
+        pass
+
+    scope = {"type": "http", "method": "GET", "path": "/shop/return", "headers": [], "query_string": came_back}
+    await over_asgi(scope, receive, send)
+
+    contents = [json.loads(path.read_text("utf-8")) for path in files(folder)]
+    assert [content["reply"]["status_code"] for content in contents] == [200, 400, 400, 404, 200]
+    assert contents[0]["reply"]["body"] == "SUCCESS"
+    assert contents[0]["query"] == "lang=zh"
+    assert "session" not in str(contents)
+    genuine, refused, odd, _, back = (load_callback(path)[1] for path in files(folder))
+    assert hub.parse_callback("shop", genuine).payment.status is PaymentStatus.PAID
+    with pytest.raises(BadSignature):
+        hub.parse_callback("shop", refused)
+    with pytest.raises(MalformedCallback):
+        hub.parse_callback("shop", odd)
+    assert hub.parse_callback("shop", back).payment.claimed_status is PaymentStatus.PAID
+
+
+def test_a_recording_that_fails_does_not_cost_the_acknowledgement(
+    tmp_path: Path, till: Any, notify: Callback, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The payment is committed by then: a full disk is a line in the log."""
+    (tmp_path / "file").touch()
+    app = wsgi(till, record=Recorder(tmp_path / "file"))
+    answer = app.answer("POST", "shop/notify", notify.headers, "", notify.body)
+    assert answer.body == b"SUCCESS"
+    assert "could not be recorded" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "[" * 100000,
+        "{}",
+        '{"account": 5, "method": "POST"}',
+        '{"account":"shop","method":"POST","headers":{},"query":"","body":{"base64":"%%"},"kind":"notify"}',
+        '{"account":"shop","method":"POST","headers":[],"query":"","body":"","kind":"notify"}',
+        '{"account":"shop","method":"POST","headers":{},"query":"","body":5,"kind":"notify"}',
+        '{"account":"shop","method":"POST","headers":{},"query":"","body":"","kind":"elsewhere"}',
+    ],
+)
+def test_a_file_that_is_no_recorded_callback_is_told_so(content: str, tmp_path: Path) -> None:
+    """One error of ours, which names the file."""
+    path = tmp_path / "other.json"
+    path.write_text(content)
+    with pytest.raises(PayhubError, match=r"other\.json is no recorded callback"):
+        load_callback(path)
+
+
+def test_a_file_that_is_missing_is_told_so(tmp_path: Path) -> None:
+    """With the system's reason."""
+    with pytest.raises(PayhubError, match=r"cannot be read: No such file"):
+        load_callback(tmp_path / "missing.json")
