@@ -22,12 +22,12 @@ def signature(fields: dict[str, str]) -> str:
 
 
 def notify_body(reference: str = "A1001") -> bytes:
-    """A genuine notify: 9 fields, about 285 bytes."""
+    """A genuine notify, as the protocol prints one: 9 fields, about 285 bytes."""
     fields = {
         "actual_amount": "10000.00",
         "amount": "10000.00",
         "appid": APPID,
-        "attach": "table%20seven",
+        "attach": "",
         "order_no": reference,
         "pay_status": "1",
         "pay_time": "2026-08-18 00:13:41",

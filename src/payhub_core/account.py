@@ -137,8 +137,9 @@ class Account:
             kind = callback.kind
             reference = payment.reference if expect is None else expect.reference
             bind_payment(payment, self.name, self.info.name, reference, expect, kind is not CallbackKind.NOTIFY)
-            if expect is not None or notification.kind is not kind:
-                notification = Notification(kind, payment, notification.reply, expect is not None)
+            # In place, as the payment: the provider made this object a moment ago and nobody else has it.
+            object.__setattr__(notification, "kind", kind)
+            object.__setattr__(notification, "bound", expect is not None)
             self._log("notified", payment)
         return notification
 

@@ -25,6 +25,8 @@ def bind_payment(
         raise WrongOrder(f"expected order {reference!r}, the message is about {plain(payment.reference)!r}")
     amount, paid, status = payment.amount, payment.paid, payment.status
     if expect is not None:
+        if expect.reference != reference:  # a query for one order with another at hand
+            raise WrongOrder(f"expected order {expect.reference!r}, the message is about {plain(reference)!r}")
         if amount is None:
             amount = expect.amount
         elif amount != expect.amount:

@@ -38,7 +38,7 @@ def load_config(path: str | os.PathLike[str] | None = None, *, secrets_dir: str 
     lower case and lies in ``secrets_dir`` (or ``PAYHUB_SECRETS_DIR``); white space around its content is dropped.
     Raises ConfigError, which names the file and the key and never shows a value.
     """
-    from payhub_core.sources import read  # noqa: PLC0415  pydantic-settings takes 0.3 s to import
+    from payhub_core.sources import Settings, read  # noqa: PLC0415  pydantic-settings takes 0.3 s to import
 
     source = "" if path is None else os.fspath(path)
     file = None if path is None else Path(path)
@@ -47,8 +47,7 @@ def load_config(path: str | os.PathLike[str] | None = None, *, secrets_dir: str 
     secrets_dir = secrets_dir or os.environ.get(f"{PREFIX}SECRETS_DIR")
     if secrets_dir is not None and not Path(secrets_dir).is_dir():
         raise ConfigError(f"there is no folder of secret files {secrets_dir}")
-    settings = read(file, secrets_dir)
-    known = {*type(settings).model_fields, "secrets_dir"}
+    known = {*Settings.model_fields, "secrets_dir"}
     for variable in os.environ:
         if variable.startswith(PREFIX):
             key = variable.removeprefix(PREFIX).lower().partition("__")[0]
@@ -56,6 +55,7 @@ def load_config(path: str | os.PathLike[str] | None = None, *, secrets_dir: str 
                 raise ConfigError(
                     f"the environment variable {variable} means nothing here", hint=did_you_mean(key, known)
                 )
+    settings = read(file, secrets_dir)
     return Config(
         accounts=settings.accounts,
         default=settings.default,

@@ -120,6 +120,7 @@ class Refused(GatewayError):
         super().__init__(f"{message}: {reason}" if reason else message, hint=hint)
         self.code: str = plain(code)
         self.reason: str = reason
+        self.unavailable: bool = unavailable
 
 
 class OutcomeUnknown(GatewayError):

@@ -7,6 +7,9 @@ import re
 
 __all__ = ["RedactSignatures", "redact"]
 
+# Silent unless the application configures logging, as the logging HOWTO asks of libraries.
+logging.getLogger("payhub").addHandler(logging.NullHandler())
+
 _SIGNATURE = re.compile(r"(?i)\b(sign|signature|secret)=[^&\s\"']+")
 
 

@@ -57,6 +57,8 @@ class Money:
                 f"an amount is text, an int or a Decimal, not {type(amount).__name__}, which cannot hold every price; "
                 'write Money.of("9.99", "CNY")'
             )
+        if isinstance(amount, Decimal) and not amount.is_finite():
+            raise InvalidOrder(f"an amount is a plain decimal number such as '100.00', not {amount}")
         if isinstance(amount, int | Decimal) and not -_LONGEST < amount < _LONGEST:
             raise InvalidOrder("a sum has at most 15 digits")  # and a giant number is never spelt out
         text = amount if isinstance(amount, str) else format(amount, "f" if isinstance(amount, Decimal) else "d")

@@ -41,7 +41,7 @@ class Accounts(Mapping[str, Provider]):
         if account is None:
             raise ConfigError(f"there is no account {plain(name)!r}", hint=did_you_mean(str(name), set(self._accounts)))
         if isinstance(account, ConfigError):
-            raise account
+            raise account.with_traceback(None)
         return account
 
     def __iter__(self) -> Iterator[str]:
@@ -68,18 +68,14 @@ def load_accounts(config: Config | Mapping[str, Any]) -> Accounts:
     accounts: dict[str, Provider | ConfigError] = {}
     faults: list[ConfigError] = []
     installed = entry_points(group=GROUP)
-    for name, settings in config.accounts.items():
+    # No variable ever holds an account's settings: the local variables of a traceback may be reported.
+    for name in config.accounts:
         try:
-            cls = _provider_class(name, settings, installed)
+            cls = _provider_class(name, _provider_name(name, config), installed)
+            accounts[name] = _configured(cls, name, config)
         except _BrokenPlugin as broken:
             logger.exception("account %s is out of order", name)
             accounts[name] = broken
-            continue
-        except ConfigError as error:
-            faults.append(error)
-            continue
-        try:
-            accounts[name] = _configured(cls, name, settings)
         except ConfigError as error:
             faults.append(error)
     default = config.default
@@ -107,12 +103,15 @@ def _from_dict(config: Mapping[str, Any]) -> Config:
     return Config(**config)
 
 
-def _provider_class(account: str, settings: Mapping[str, Any], installed: Iterable[EntryPoint]) -> type[Provider]:
+def _provider_name(account: str, config: Config) -> object:
     if not isinstance(account, str) or not _ACCOUNT_NAME.fullmatch(account):
         raise ConfigError(f"an account's name is like 'shop_1' (a-z, 0-9, _), not {plain(account)!r}")
-    if not isinstance(settings, Mapping):
+    if not isinstance(config.accounts[account], Mapping):
         raise ConfigError("expected a table of settings", account=account)
-    name = settings.get("provider")
+    return config.accounts[account].get("provider")
+
+
+def _provider_class(account: str, name: object, installed: Iterable[EntryPoint]) -> type[Provider]:
     found = [point for point in installed if point.name == name]
     if not found:
         known = {point.name for point in installed}
@@ -166,10 +165,9 @@ def _check_hook(plugin: object, hook: str) -> None:
             raise ConfigError(f"the hook {hook} is never passed {parameter.name!r} in that form")
 
 
-def _configured(cls: type[Provider], account: str, settings: Mapping[str, Any]) -> Provider:
-    values = {key: value for key, value in settings.items() if key != "provider"}
+def _configured(cls: type[Provider], account: str, config: Config) -> Provider:
     try:
-        provider = cls(**values)
+        provider = cls(**{key: value for key, value in config.accounts[account].items() if key != "provider"})
     except ValidationError as error:
         raise ConfigError(_faults(error), hint=_hint(cls, error), account=account) from None
     except PayhubError as error:

@@ -55,17 +55,21 @@ def read(file: Path | None, secrets_dir: str | None) -> Settings:
     """The settings of all sources; raises ConfigError."""
     where = "the configuration" if file is None else str(file)
     try:
-        content = {} if file is None else tomllib.loads(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        # A TOML error quotes no line, but a decoding error carries the bytes.
-        reason = error if isinstance(error, tomllib.TOMLDecodeError) else type(error).__name__
-        raise ConfigError(f"{where} cannot be read as TOML: {reason}") from None
-    try:
-        return Settings(_secrets_dir=secrets_dir, **content)  # type: ignore[call-arg]
+        # No variable ever holds the content: the local variables of a traceback may be reported.
+        return Settings(_secrets_dir=secrets_dir, **({} if file is None else _content(file)))  # type: ignore[call-arg]
     except ValidationError as error:
         raise ConfigError(f"{where}: {_faults(error)}", hint=_hint(error)) from None
     except (SettingsError, TypeError) as error:
         raise ConfigError(f"{where}: {type(error).__name__} while reading the environment or secret files") from None
+
+
+def _content(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        # A TOML error quotes no line, but a decoding error carries the bytes.
+        reason = error if isinstance(error, tomllib.TOMLDecodeError) else type(error).__name__
+        raise ConfigError(f"{file} cannot be read as TOML: {reason}") from None
 
 
 def _faults(error: ValidationError) -> str:

@@ -168,21 +168,35 @@ class _Limited(httpx.SyncByteStream, httpx.AsyncByteStream):
         self.lost: type[GatewayError] = lost
         self.left: int = REPLY_LIMIT
 
-    def passed(self, chunk: bytes) -> bytes:
+    def excess(self, chunk: bytes) -> GatewayError | None:
         self.left -= len(chunk)
         if self.left < 0:
-            raise self.lost(f"the gateway's reply is longer than {REPLY_LIMIT} bytes")
+            return self.lost(f"the gateway's reply is longer than {REPLY_LIMIT} bytes")
         if time.monotonic() > self.deadline:
-            raise self.lost("the gateway's reply took too long")
-        return chunk
+            return self.lost("the gateway's reply took too long")
+        return None
 
     def __iter__(self) -> Iterator[bytes]:
         for chunk in self.stream:
-            yield self.passed(chunk)
+            if error := self.excess(chunk):
+                raise error
+            yield chunk
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self.stream:
-            yield self.passed(chunk)
+        error: GatewayError | None = None
+        try:
+            async for chunk in self.stream:
+                error = error or self.excess(chunk)
+                if error is None:
+                    yield chunk
+                else:
+                    # Closed under its readers, the client's generators end by themselves; trio warns of abandoned ones.
+                    await self.stream.aclose()
+        except Exception:
+            if error is None:
+                raise
+        if error is not None:
+            raise error
 
     def close(self) -> None:
         self.stream.close()

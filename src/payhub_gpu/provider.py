@@ -160,7 +160,7 @@ class Gpu(BaseModel):
     def _plain_address(cls, url: str) -> str:
         try:
             parts = urlsplit(url)
-            fine = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 1) and not parts.username
+            fine = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 1) and parts.username is None
         except ValueError:
             fine = False
         if not fine or not re.fullmatch(r"[!-~]+", url) or "?" in url or "#" in url:

@@ -6,8 +6,9 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NoReturn
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 import httpx
 
@@ -54,12 +55,15 @@ _MOST_FIELDS = 64
 _NOTIFY_FIELDS = {
     *("actual_amount", "amount", "appid", "attach", "order_no", "pay_status", "pay_time", "platform_order_no", "sign"),
 }
-_REDIRECT_SCHEMES = {"https", "http", "weixin", "wxp", "alipay", "alipays", "alipayqr"}
+_REQUEST_FIELDS = {"notify_url", "return_url"}
 _UNKNOWN_ORDER = re.compile(r"订单号?(不存在|未找到)|查无此?订单|order (does not exist|not found)", re.IGNORECASE)
 
 _amount = re.compile(r"[0-9]{1,12}(?:\.0{1,2})?").fullmatch
 _token = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
 _time = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}").fullmatch
+_redirect = re.compile(
+    r"(?:https?|weixin|wxp|alipays?|alipayqr)://[^\x00-\x20\x7f-\x9f]+", re.IGNORECASE
+).fullmatch
 _control = re.compile(r"[\x00-\x1f\x7f-\x9f]").search
 
 
@@ -154,16 +158,17 @@ def notified(fields: dict[str, str]) -> Payment:
 
 def returned(fields: dict[str, str]) -> Payment:
     """The payment a browser's return speaks of (section 5.3), which carries no sum; raises MalformedCallback."""
-    word = fields.get("pay_status")
-    # One key signs requests and returns alike: without a status, more than the order number may be a request of ours.
-    if word is None and fields.keys() != {"order_no"}:
-        raise MalformedCallback("expected a return with order_no and pay_status")
+    word, gateway_id = fields.get("pay_status"), fields.get("platform_order_no")
+    # One key signs requests and returns alike: without a status, more than the order number may be a request of ours;
+    # and a product name of the payer's can cut a create, its addresses still at the end, into a return.
+    if (word is None and fields.keys() != {"order_no"}) or not fields.keys().isdisjoint(_REQUEST_FIELDS):
+        raise MalformedCallback("expected a return with order_no and pay_status, not a request")
     status = PaymentStatus.PENDING if word is None else _STATUSES.get(word)
-    if status is None or not _token(fields.get("order_no", "")):
+    if status is None or not _token(fields.get("order_no", "")) or (gateway_id and not _token(gateway_id)):
         raise MalformedCallback("expected a return with an order_no, and a pay_status of -1, 0 or 1")
     return Payment(
         reference=fields["order_no"],
-        gateway_id=fields.get("platform_order_no") or None,
+        gateway_id=gateway_id or None,
         status=status,
         attach=_attached(fields.get("attach", "")),
         raw=fields,
@@ -178,7 +183,7 @@ def read_reply(response: httpx.Response) -> dict[str, Any]:
         # Numbers with a point stay text: no float ever holds money.
         reply = json.loads(
             response.content.decode("utf-8-sig"),
-            parse_float=str,
+            parse_float=_Fraction,
             parse_constant=_no_number,
             object_pairs_hook=_unique,
         )
@@ -196,22 +201,18 @@ def read_reply(response: httpx.Response) -> dict[str, Any]:
 
 
 def created(data: Mapping[str, Any], order: Order) -> Payment:
-    """The payment an accepted create speaks of (section 5.1); raises GatewayError where it is not about ``order``."""
-    payment = _known(data, method=order.method)
+    """The payment an accepted create speaks of (section 5.1); raises GatewayError where nothing is clear."""
+    told = _told(data)
+    method = told["method"] or order.method
     # The reply is not signed and a fresh order may be reported as failed: accepted is all it can say.
-    return payment.model_copy(
-        update={
-            "status": PaymentStatus.PENDING,
-            "claimed_status": payment.status,
-            "attach": order.attach,
-            "next_action": _next_action(data, payment.method),
-        }
-    )
+    claimed, told["status"] = told["status"], PaymentStatus.PENDING
+    told |= {"method": method, "attach": order.attach, "next_action": _next_action(data, method)}
+    return Payment(**told, claimed_status=claimed)
 
 
 def queried(data: Mapping[str, Any]) -> Payment:
     """The payment a query's reply speaks of (section 5.4), which never says what was paid; raises GatewayError."""
-    return _known(data, method=None)
+    return Payment(**_told(data))
 
 
 def not_found(refused: Refused) -> bool:
@@ -219,23 +220,22 @@ def not_found(refused: Refused) -> bool:
     return bool(_UNKNOWN_ORDER.search(refused.reason))
 
 
-def _known(data: Mapping[str, Any], method: PaymentMethod | str | None) -> Payment:
-    reference, gateway_id = _word(data, "order_no"), _word(data, "platform_order_no", optional=True)
-    code = _word(data, "bank_code", optional=True)
+def _told(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What the ``data`` of a reply tells of a payment, by the names of `Payment`."""
+    amount, code = _word(data, "amount", optional=True), _word(data, "bank_code", optional=True)
     word = _word(data, "pay_status") if "pay_status" in data else ""
-    amount = _word(data, "amount", optional=True)
     try:
-        return Payment(
-            reference=reference,
-            gateway_id=gateway_id or None,
-            status=_STATUSES.get(word, PaymentStatus.PENDING),
-            amount=_fen(amount) if amount else None,
-            method=_METHODS.get(code, code) or method,
-            attach=_attached(_word(data, "attach", optional=True)),
-            created_at=_moment_or_none(_word(data, "created_at", optional=True)),
-            paid_at=_moment_or_none(_word(data, "pay_time", optional=True)),
-            raw={name: value for name, value in data.items() if name != "sign"},
-        )
+        return {
+            "reference": _word(data, "order_no"),
+            "gateway_id": _word(data, "platform_order_no", optional=True) or None,
+            "status": _STATUSES.get(word, PaymentStatus.PENDING),
+            "amount": _fen(amount) if amount else None,
+            "method": _METHODS.get(code, code) or None,
+            "attach": _attached(_word(data, "attach", optional=True)),
+            "created_at": _moment_or_none(_word(data, "created_at", optional=True)),
+            "paid_at": _moment_or_none(_word(data, "pay_time", optional=True)),
+            "raw": {name: value for name, value in data.items() if name != "sign"},
+        }
     except ValueError as error:
         raise GatewayError(str(error)) from None
 
@@ -246,7 +246,7 @@ def _next_action(
     url, content = _word(data, "redirect_url", optional=True), data.get("content")
     if url and url.lower() != "no_redirect":
         # Whoever can alter the reply must not run a script in the shop's page.
-        if urlsplit(url).scheme.lower() not in _REDIRECT_SCHEMES or _control(url) or " " in url:
+        if not _redirect(url):
             raise GatewayError("redirect_url: expected an address of the web or of a wallet")
         return QrCode(content=url) if method in _SCANNED else Redirect(url=url)
     if isinstance(content, dict):
@@ -263,11 +263,18 @@ def _word(data: Mapping[str, Any], name: str, *, optional: bool = False) -> str:
     value = data.get(name)
     if optional and value is None:
         return ""
-    if type(value) is not str and type(value) is not int:
+    if type(value) is not str and type(value) is not int and not (type(value) is _Fraction and name == "amount"):
         raise GatewayError(f"{name}: expected text or a whole number")
     return str(value)
 
 
+class _Fraction(str):
+    """A JSON number with a point, as it was written: a sum may wear one, no status may."""
+
+    __slots__ = ()
+
+
+@lru_cache(maxsize=512)
 def _fen(text: str) -> Money:
     """``10000.00`` is 10,000 fen in spite of its decimals; anything but zeros behind the point is malformed."""
     if not _amount(text):

@@ -1,0 +1,197 @@
+"""The checkout: starting, hearing of and settling payments so that nothing is lost and nothing happens twice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import TypeAlias
+
+import anyio
+
+from payhub_core.errors import ConfigError
+from payhub_core.hub import AsyncHub, Hub
+from payhub_core.models import Callback, Order, Payment, Reply
+
+try:
+    from sqlalchemy import Connection
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from payhub_core.ledger.ledger import Ledger
+    from payhub_core.ledger.rows import Transition
+    from payhub_core.plans import Ask, Find, Pause, Step, Store, Tell, play, play_async
+    from payhub_core.reconciliation import Progress, Summary, areconcile, reconcile
+    from payhub_core.settling import Settling
+    from payhub_core.starting import Starting
+except ImportError as error:
+    raise ConfigError(
+        f"the checkout keeps payments in a ledger, and {error.name} is not installed",
+        hint="pip install 'payhub-core[ledger]'",
+    ) from error
+
+__all__ = ["AsyncCheckout", "AsyncHandler", "Checkout", "Handler", "Progress", "Summary"]
+
+Handler: TypeAlias = Callable[[Transition, Connection], object]
+AsyncHandler: TypeAlias = Callable[[Transition, AsyncConnection], Awaitable[object]]
+
+
+class Checkout:
+    """Payments that survive crashes, duplicates and lost answers: a `Hub` with a `Ledger`. Threads may share one.
+
+    ``handler(transition, connection)`` runs in the transaction that records a transition, exactly once for each; give
+    the application's own rows to ``connection`` and leave commit and rollback alone. Without one, transitions wait in
+    the outbox for `deliver`. ``routes`` names accounts in the order in which `start` tries them.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        ledger: Ledger,
+        *,
+        handler: Handler | None = None,
+        routes: Mapping[str, Iterable[str]] | None = None,
+    ) -> None:
+        self.hub = hub
+        self.ledger = ledger
+        self.handler = handler
+        self.starting = Starting(hub.accounts, routes or {})
+        self.settling = Settling(hub.accounts)
+
+    def start(self, account: str, order: Order) -> Payment:
+        """Creates the payment of ``order`` once, at ``account`` or along a route of that name.
+
+        Starting the same order again returns what is known, after asking the gateway where that is not clear. The order
+        is written down before it is sent. Raises InvalidOrder (also for another order of the same reference), NotSent
+        and Refused (nothing is at the gateway, start it again), OutcomeUnknown (start it again: that asks first) and
+        LedgerError (nothing was sent).
+        """
+        return play(self.starting.start(account, order, self.handler), self.do)
+
+    def receive(self, account: str, callback: Callback, handler: Handler | None = None) -> Reply:
+        """Hears a notify and returns what to answer, byte for byte; the gateway's success only after the commit.
+
+        ``handler``, or else that of the checkout, runs in the same transaction once for each transition. Where it or
+        the database fails, nothing has happened and the reply makes the gateway resend. Raises ConfigError
+        for an account that is not configured, and nothing else.
+        """
+        return play(self.settling.receive(account, callback, handler or self.handler), self.do)
+
+    def view(self, account: str, callback: Callback, *, reference: str | None = None) -> Payment:
+        """What to show a payer who returns: the stored payment, and what the return claims in ``claimed_status``.
+
+        Changes nothing. Give the ``reference`` where you know it and your return address has a query of its own. Raises
+        CallbackError.
+        """
+        return play(self.settling.view(account, callback, reference), self.do)
+
+    def refresh(self, account: str, reference: str) -> Payment:
+        """Asks the gateway now, records the answer and returns what is known; the handler runs as in `receive`.
+
+        Raises WrongOrder for an order not started here, NotFound and other GatewayErrors, which change nothing.
+        """
+        return play(self.settling.refresh(account, reference, self.handler), self.do)
+
+    def reconcile(
+        self,
+        *,
+        older_than: timedelta = timedelta(0),
+        limit: int = 1000,
+        rate: float = 10.0,
+        progress: Callable[[Progress], object] | None = None,
+    ) -> Summary:
+        """Asks about payments that are due to be asked about, at most ``limit``, ``rate`` a second for each account.
+
+        Safe in many processes at once. Accounts are asked side by side, and one that fails three times in a row is left
+        alone for this pass. ``older_than`` spares orders that have only just been started.
+        """
+        return reconcile(self, older_than=older_than, limit=limit, rate=rate, progress=progress)
+
+    def deliver(self, handler: Callable[[Transition], object], *, limit: int = 100) -> int:
+        """Hands waiting transitions to ``handler``, at least once each, and returns how many it took.
+
+        One that raises is logged and comes again after a minute. ``transition.id`` is the idempotency key.
+        """
+        return play(self.settling.deliver(handler, limit), self.do)
+
+    def do(self, step: Step) -> object:
+        """One step outside."""
+        match step:
+            case Ask(account, verb, arguments, options):
+                return getattr(self.hub[account], verb)(*arguments, **options)
+            case Find(account, reference):
+                return self.ledger.find(account, reference)
+            case Store(body, None):
+                return self.ledger.write(lambda connection: body(connection, None))
+            case Store(body, handler):
+                return self.ledger.write(
+                    lambda connection: body(connection, lambda transition: handler(transition, connection))
+                )
+            case Tell(handler, transition):
+                return handler(transition)
+            case Pause(seconds):
+                return time.sleep(seconds)  # type: ignore[func-returns-value]
+
+
+class AsyncCheckout:
+    """`Checkout` for asyncio, which is what SQLAlchemy speaks: not for trio. Handlers are ``async``."""
+
+    def __init__(
+        self,
+        hub: AsyncHub,
+        ledger: Ledger,
+        *,
+        handler: AsyncHandler | None = None,
+        routes: Mapping[str, Iterable[str]] | None = None,
+    ) -> None:
+        self.hub = hub
+        self.ledger = ledger
+        self.handler = handler
+        self.starting = Starting(hub.accounts, routes or {})
+        self.settling = Settling(hub.accounts)
+
+    async def start(self, account: str, order: Order) -> Payment:
+        """As `Checkout.start`. Cancelled half-way, it stays *starting*: start it again, or let it be reconciled."""
+        return await play_async(self.starting.start(account, order, self.handler), self.do)
+
+    async def receive(self, account: str, callback: Callback, handler: AsyncHandler | None = None) -> Reply:
+        """As `Checkout.receive`. Cancelled half-way, nothing is acknowledged and the gateway resends."""
+        return await play_async(self.settling.receive(account, callback, handler or self.handler), self.do)
+
+    async def view(self, account: str, callback: Callback, *, reference: str | None = None) -> Payment:
+        """As `Checkout.view`."""
+        return await play_async(self.settling.view(account, callback, reference), self.do)
+
+    async def refresh(self, account: str, reference: str) -> Payment:
+        """As `Checkout.refresh`."""
+        return await play_async(self.settling.refresh(account, reference, self.handler), self.do)
+
+    async def reconcile(
+        self,
+        *,
+        older_than: timedelta = timedelta(0),
+        limit: int = 1000,
+        rate: float = 10.0,
+        progress: Callable[[Progress], object] | None = None,
+    ) -> Summary:
+        """As `Checkout.reconcile`."""
+        return await areconcile(self, older_than=older_than, limit=limit, rate=rate, progress=progress)
+
+    async def deliver(self, handler: Callable[[Transition], Awaitable[object]], *, limit: int = 100) -> int:
+        """As `Checkout.deliver`."""
+        return await play_async(self.settling.deliver(handler, limit), self.do)
+
+    async def do(self, step: Step) -> object:
+        """As `Checkout.do`."""
+        match step:
+            case Ask(account, verb, arguments, options):
+                return await getattr(self.hub[account], verb)(*arguments, **options)
+            case Find(account, reference):
+                return await self.ledger.afind(account, reference)
+            case Store(body, None):
+                return await self.ledger.awrite(lambda connection: body(connection, None))
+            case Store(body, handler):
+                return await self.ledger.atell(body, handler)
+            case Tell(handler, transition):
+                return await handler(transition)
+            case Pause(seconds):
+                return await anyio.sleep(seconds)  # type: ignore[func-returns-value]

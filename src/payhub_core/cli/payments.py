@@ -1,0 +1,129 @@
+"""``payhub payments``: what the ledger knows, as tables or as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from payhub_core.cli.ledger import config_option, open_ledger, read_config
+from payhub_core.errors import PayhubError
+from payhub_core.ledger import Observation, StoredPayment
+from payhub_core.models import PaymentStatus
+from payhub_core.money import Money
+
+__all__ = ["payments"]
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+limit_option = click.option("--limit", default=20, show_default=True, help="How many at most.")
+
+
+@click.group()
+def payments() -> None:
+    """Look at stored payments."""
+
+
+@payments.command("list")
+@config_option
+@click.option("--account", help="Only those of this account.")
+@click.option("--status", type=click.Choice([status.value for status in PaymentStatus]), help="Only those in it.")
+@limit_option
+@json_option
+def list_(*, config: str | None, account: str | None, status: str | None, limit: int, as_json: bool) -> None:
+    """List the newest payments."""
+    with open_ledger(read_config(config)) as ledger:
+        found = ledger.payments(account=account, status=PaymentStatus(status) if status else None, limit=limit)
+    _show(found, as_json=as_json)
+
+
+@payments.command()
+@config_option
+@limit_option
+@json_option
+def anomalies(*, config: str | None, limit: int, as_json: bool) -> None:
+    """List the payments with something odd about them."""
+    with open_ledger(read_config(config)) as ledger:
+        found = ledger.anomalies(limit=limit)
+    _show(found, as_json=as_json)
+
+
+@payments.command()
+@config_option
+@click.argument("account")
+@click.argument("reference")
+@json_option
+def show(*, config: str | None, account: str, reference: str, as_json: bool) -> None:
+    """Show one payment and what was heard about it."""
+    with open_ledger(read_config(config)) as ledger:
+        stored = ledger.payment(account, reference)
+        if stored is None:
+            raise PayhubError("no such order was started here", account=account, reference=reference)
+        history = ledger.history(account, reference)
+    console = Console()
+    if as_json:
+        console.print_json(json.dumps({**_plain(stored), "history": [_observed(item) for item in history]}))
+        return
+    _show([stored], as_json=False)
+    table = Table("When (UTC)", "From", "Said", "Gateway id", "Paid", title="History")
+    due = stored.payment.amount
+    for item in history:
+        paid = "" if item.paid_minor is None or due is None else str(Money(item.paid_minor, due.currency))
+        table.add_row(_when(item.at), item.source, _reason(item), item.gateway_id or "", paid)
+    console.print(table)
+
+
+def _show(found: Sequence[StoredPayment], *, as_json: bool) -> None:
+    console = Console()
+    if as_json:
+        console.print_json(json.dumps([_plain(stored) for stored in found]))
+        return
+    table = Table("Account", "Reference", "Status", "State", "Due", "Paid", "Anomalies", "Asked next (UTC)")
+    for stored in found:
+        payment = stored.payment
+        table.add_row(
+            payment.account,
+            payment.reference,
+            payment.status.value,
+            stored.state.value,
+            str(payment.amount),
+            str(payment.paid or ""),
+            ", ".join(anomaly.name for anomaly in stored.anomalies),
+            _when(stored.next_check_at),
+        )
+    console.print(table)
+
+
+def _plain(stored: StoredPayment) -> dict[str, Any]:
+    payment = stored.payment.model_dump(mode="json", exclude={"raw", "claimed_status", "next_action"})
+    return {
+        **payment,
+        "state": stored.state.value,
+        "anomalies": [anomaly.name for anomaly in stored.anomalies],
+        "attempts": stored.attempts,
+        "next_check_at": stored.next_check_at and stored.next_check_at.isoformat(),
+    }
+
+
+def _observed(item: Observation) -> dict[str, Any]:
+    return {
+        "at": item.at.isoformat(),
+        "source": item.source,
+        "said": item.said,
+        "gateway_id": item.gateway_id,
+        "paid_minor": item.paid_minor,
+        "raw": item.raw,
+    }
+
+
+def _reason(item: Observation) -> str:
+    reason = item.raw.get("reason") if item.source == "create" else None
+    return f"{item.said}: {reason}" if reason else item.said
+
+
+def _when(time: datetime | None) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S") if time else ""

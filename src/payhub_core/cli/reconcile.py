@@ -1,0 +1,90 @@
+"""``payhub reconcile``: ask the gateways about what is pending or unknown, once or for as long as it runs."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+import time
+from datetime import timedelta
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+from payhub_core.checkout import Checkout
+from payhub_core.checkout import Progress as Step
+from payhub_core.cli.ledger import config_option, open_ledger, read_config
+from payhub_core.errors import ConfigError
+from payhub_core.hub import Hub
+from payhub_core.reconciliation import Summary
+from payhub_core.registry import load_accounts
+
+__all__ = ["reconcile"]
+
+
+@click.command()
+@config_option
+@click.option("--older-than", default=0.0, show_default=True, help="Leave out orders younger than so many seconds.")
+@click.option("--limit", default=1000, show_default=True, help="Ask about so many payments at most in a pass.")
+@click.option("--rate", default=10.0, show_default=True, help="Queries a second for each account.")
+@click.option(
+    "--handler",
+    metavar="MODULE:FUNCTION",
+    help="Told of each transition, in its transaction; without it they wait in the outbox.",
+)
+@click.option("--watch", is_flag=True, help="Go on until interrupted.")
+@click.option("--every", default=30.0, show_default=True, help="With --watch: seconds between two passes.")
+def reconcile(
+    *, config: str | None, older_than: float, limit: int, rate: float, handler: str | None, watch: bool, every: float
+) -> None:
+    """Ask the gateways about payments that are pending or unknown.
+
+    Safe to run in several places at once. Exits with status 1 where an account could not be asked.
+    """
+    settings = read_config(config)
+    with Hub(load_accounts(settings)) as hub, open_ledger(settings) as ledger:
+        checkout = Checkout(hub, ledger, handler=_function(handler), routes=settings.routes)
+        while True:
+            summary = _pass(checkout, older_than, limit, rate)
+            _report(summary)
+            if not watch:
+                break
+            time.sleep(every)
+    if summary.errors:
+        raise SystemExit(1)
+
+
+def _pass(checkout: Checkout, older_than: float, limit: int, rate: float) -> Summary:
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task, lock = bar.add_task("asking the gateways", total=None), threading.Lock()
+
+        def advance(step: Step) -> None:
+            with lock:
+                bar.update(task, advance=1, total=min(step.due, limit), description=f"{step.account}: {step.status}")
+
+        return checkout.reconcile(older_than=timedelta(seconds=older_than), limit=limit, rate=rate, progress=advance)
+
+
+def _report(summary: Summary) -> None:
+    console = Console()
+    console.print(
+        f"asked {summary.asked}, changed {summary.changed}, paid {summary.paid}, unanswered {summary.unanswered}"
+    )
+    for account, error in sorted(summary.errors.items()):
+        Console(stderr=True).print(f"{account}: {error}", style="red", markup=False, highlight=False)
+
+
+def _function(name: str | None) -> Any:
+    if name is None:
+        return None
+    module, _, function = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"--handler: {name!r} cannot be imported: {error}") from None
+    if not callable(found):
+        raise ConfigError(f"--handler: {name!r} is no function")
+    return found

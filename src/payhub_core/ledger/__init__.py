@@ -1,0 +1,18 @@
+"""The ledger: payments kept durably. Needs the extra: ``pip install 'payhub-core[ledger]'``."""
+
+from payhub_core.ledger.facts import Anomaly, AnomalyKind, Facts
+from payhub_core.ledger.ledger import Ledger
+from payhub_core.ledger.rows import Observation, State, StoredPayment, Transition
+from payhub_core.ledger.tables import metadata
+
+__all__ = [
+    "Anomaly",
+    "AnomalyKind",
+    "Facts",
+    "Ledger",
+    "Observation",
+    "State",
+    "StoredPayment",
+    "Transition",
+    "metadata",
+]

@@ -1,0 +1,178 @@
+"""Facts: what is known of one payment, merged so that the order and the number of messages cannot matter. Pure.
+
+`Facts` form a join-semilattice: ``|`` is commutative, associative and idempotent, because every part is a union or a
+maximum. The status and the anomalies are projections of the facts, computed anew and never merged themselves.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from payhub_core.errors import WrongAmount
+from payhub_core.models import Payment, PaymentStatus
+from payhub_core.money import Money
+
+__all__ = ["Anomaly", "AnomalyKind", "Facts", "Receipt", "observed"]
+
+_SAID = (
+    PaymentStatus.REFUNDED,
+    PaymentStatus.PARTIALLY_REFUNDED,
+    PaymentStatus.CANCELED,
+    PaymentStatus.EXPIRED,
+    PaymentStatus.FAILED,
+)
+_RECEIVED = {PaymentStatus.PAID, PaymentStatus.PARTIALLY_PAID}
+
+
+class AnomalyKind(StrEnum):
+    """What is odd about the money or the messages of a payment."""
+
+    OVERPAID = "overpaid"
+    UNDERPAID = "underpaid"
+    PAID_AGAIN = "paid_again"
+    PAID_AFTER_FAILED = "paid_after_failed"
+    PAID_AFTER_EXPIRED = "paid_after_expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """Something a person should look at: ``received`` of ``due``, under the gateway's ids ``gateway_ids``.
+
+    PAID_AGAIN tells of a further gateway id that was paid for one order. PAID_AFTER_FAILED and PAID_AFTER_EXPIRED say
+    that the gateway has stated both, in whichever order the two arrived. ``name`` tells it from the payment's others.
+    """
+
+    kind: AnomalyKind
+    name: str
+    due: Money
+    received: Money
+    gateway_ids: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.received} of {self.due}"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What came in under one gateway id: minor units (None: the bare word "paid") and the earliest time."""
+
+    minor: int | None = None
+    at: datetime | None = None
+
+    def __or__(self, other: Receipt) -> Receipt:
+        # An exact sum is more than the bare word "paid": None is the bottom of the order.
+        sums = [r.minor for r in (self, other) if r.minor is not None]
+        times = [r.at for r in (self, other) if r.at is not None]
+        return Receipt(max(sums, default=None), min(times, default=None))
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a payment: receipts by gateway id ("" where a message named none), and what else was said."""
+
+    receipts: Mapping[str, Receipt] = field(default_factory=dict)
+    said: frozenset[PaymentStatus] = frozenset()
+    gateway_ids: frozenset[str] = frozenset()
+
+    def __or__(self, other: Facts) -> Facts:
+        receipts = dict(self.receipts)
+        for key, receipt in other.receipts.items():
+            receipts[key] = receipts[key] | receipt if key in receipts else receipt
+        return Facts(receipts, self.said | other.said, self.gateway_ids | other.gateway_ids)
+
+    def received(self, due: Money) -> Money:
+        """The sum received; a receipt without a sum counts as what is due, unless an unnamed one tells the sum."""
+        unnamed = self.receipts.get("")
+        exact = 0 if unnamed is None or unnamed.minor is None else unnamed.minor
+        assumed = 0 if exact else due.minor
+        named = [r.minor if r.minor is not None else assumed for key, r in self.receipts.items() if key]
+        if unnamed is not None and unnamed.minor is None:
+            exact = 0 if named else due.minor
+        return Money(max(sum(named), exact), due.currency)
+
+    def status(self, due: Money) -> PaymentStatus:
+        """Where the payment stands: paid absorbs failed, expired and canceled; PAID means at least ``due`` came in.
+
+        PAID is left only by a refund, or where "paid" was a bare word and the exact sum, a smaller one, came later.
+        """
+        for refunded in _SAID[:2]:
+            if refunded in self.said:
+                return refunded
+        if self.receipts:
+            return PaymentStatus.PAID if self.received(due) >= due else PaymentStatus.PARTIALLY_PAID
+        return next((word for word in _SAID[2:] if word in self.said), PaymentStatus.PENDING)
+
+    def anomalies(self, due: Money) -> tuple[Anomaly, ...]:
+        """What is odd, always in the same sequence."""
+        if not self.receipts:
+            return ()
+        received, named = self.received(due), tuple(sorted(key for key in self.receipts if key))
+        names: list[tuple[AnomalyKind, str]] = []
+        if any(receipt.minor is not None and receipt.minor > due.minor for receipt in self.receipts.values()):
+            names.append((AnomalyKind.OVERPAID, ""))
+        if received < due:
+            names.append((AnomalyKind.UNDERPAID, ""))
+        names += [(AnomalyKind.PAID_AGAIN, f":{count}") for count in range(2, len(named) + 1)]
+        if PaymentStatus.FAILED in self.said:
+            names.append((AnomalyKind.PAID_AFTER_FAILED, ""))
+        if self.said & {PaymentStatus.EXPIRED, PaymentStatus.CANCELED}:
+            names.append((AnomalyKind.PAID_AFTER_EXPIRED, ""))
+        return tuple(Anomaly(kind, kind + number, due, received, named) for kind, number in names)
+
+    @property
+    def gateway_id(self) -> str | None:
+        """The gateway's id: a paid one where there is one."""
+        paid = [key for key in self.receipts if key]
+        return min(paid or self.gateway_ids, default=None)
+
+    @property
+    def paid_at(self) -> datetime | None:
+        """When money first came in, as far as the gateway said."""
+        return min((r.at for r in self.receipts.values() if r.at is not None), default=None)
+
+    def dump(self) -> str:
+        """The facts as JSON, the same text for the same facts."""
+        receipts = {
+            key: [receipt.minor, receipt.at and receipt.at.astimezone(UTC).isoformat()]
+            for key, receipt in sorted(self.receipts.items())
+        }
+        return json.dumps(
+            {"receipts": receipts, "said": sorted(self.said), "ids": sorted(self.gateway_ids)}, separators=(",", ":")
+        )
+
+    @classmethod
+    def load(cls, text: str) -> Facts:
+        """What `dump` wrote; raises ValueError, TypeError or KeyError for anything else."""
+        if text == "{}":
+            return _NOTHING
+        data = json.loads(text)
+        return cls(
+            {key: Receipt(minor, at and datetime.fromisoformat(at)) for key, (minor, at) in data["receipts"].items()},
+            frozenset(map(PaymentStatus, data["said"])),
+            frozenset(data["ids"]),
+        )
+
+
+_NOTHING = Facts()
+
+
+def observed(payment: Payment, due: Money) -> Facts:
+    """The facts in one message about an order of ``due``; a hint holds none. Raises WrongAmount."""
+    if payment.amount is not None and payment.amount != due:
+        raise WrongAmount(f"order {payment.reference!r} is about {due}, the message about {payment.amount}")
+    if payment.paid is not None and payment.paid.currency != due.currency:
+        raise WrongAmount(f"the sum due is in {due.currency}, the sum received in {payment.paid.currency}")
+    status = payment.status
+    if status is PaymentStatus.PENDING and payment.claimed_status not in {None, status}:
+        return _NOTHING
+    key = payment.gateway_id or ""
+    receipts = {}
+    if status in _RECEIVED or payment.paid:
+        minor = 0 if status is PaymentStatus.PARTIALLY_PAID else None
+        receipts[key] = Receipt(payment.paid.minor if payment.paid is not None else minor, payment.paid_at)
+    said = frozenset({status}) if status in _SAID else frozenset[PaymentStatus]()
+    return Facts(receipts, said, frozenset({key} if key else ()))

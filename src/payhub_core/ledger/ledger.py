@@ -1,0 +1,248 @@
+"""The ledger: the durable memory of payments, in SQLite or PostgreSQL, for threads and for asyncio."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.util import await_only
+
+from payhub_core.errors import ConfigError, LedgerError
+from payhub_core.ledger import database, outbox, records
+from payhub_core.ledger.rows import Observation, Row, StoredPayment, Transition
+from payhub_core.ledger.statements import FIND
+from payhub_core.models import PaymentStatus
+
+__all__ = ["Ledger"]
+
+T = TypeVar("T")
+
+DEFAULT = "sqlite:///payhub.db"
+
+
+class Ledger:
+    """Stored payments: a URL (``sqlite:///payhub.db``, ``postgresql://...``), or an engine of your own.
+
+    A URL serves `Checkout` and `AsyncCheckout`, an engine only the one of its colour. It stays yours to dispose of, and
+    on SQLite yours to configure: keep ``synchronous`` at FULL. Run `upgrade` once before first use.
+    Safe to share between threads, and usable after a fork. Every failure of the database is a LedgerError.
+    """
+
+    def __init__(self, url: str | Engine | AsyncEngine = DEFAULT) -> None:
+        self._url = database.parse_url(url) if isinstance(url, str) else None
+        self._engine = url if isinstance(url, Engine) else None
+        self._async_engine = url if isinstance(url, AsyncEngine) else None
+        given = self._engine or self._async_engine
+        if given is not None and given.dialect.name not in {"sqlite", "postgresql"}:
+            raise ConfigError(f"ledger: expected an engine for SQLite or PostgreSQL, not {given.dialect.name}")
+        self._owner = os.getpid()
+        self._closed = False
+        self._checked: set[str] = set()
+        self._readers: deque[Any] = deque()
+        self._inherited: list[object] = []
+
+    def upgrade(self) -> None:
+        """Creates the tables or brings them to this version; does nothing where they are."""
+        self._run(database.upgrade, write=True, check=False)
+
+    async def aupgrade(self) -> None:
+        """As `upgrade`."""
+        await self._arun(database.upgrade, write=True, check=False)
+
+    def write(self, body: Callable[[Connection], T]) -> T:
+        """Runs ``body`` in one transaction, commits, and returns its result."""
+        return self._run(body, write=True)
+
+    async def awrite(self, body: Callable[[Connection], T]) -> T:
+        """As `write`; ``body`` is a plain function all the same."""
+        return await self._arun(body, write=True)
+
+    async def atell(
+        self,
+        body: Callable[[Connection, Callable[[Transition], object]], T],
+        handler: Callable[[Transition, AsyncConnection], Awaitable[object]],
+    ) -> T:
+        """`awrite`, for a body that tells an async ``handler`` of transitions, in its transaction."""
+        engine = self.async_engine
+        with self._told_plainly(engine.sync_engine):
+            async with engine.connect() as outer:
+                checked = self._checked_first(
+                    lambda connection: body(connection, lambda transition: await_only(handler(transition, outer))),
+                    "async",
+                )
+                return await outer.run_sync(database.atomically, checked)
+
+    def read(self, body: Callable[[Connection], T]) -> T:
+        """Runs ``body``, which only reads."""
+        return self._run(body, write=False)
+
+    async def aread(self, body: Callable[[Connection], T]) -> T:
+        """As `read`."""
+        return await self._arun(body, write=False)
+
+    def payment(self, account: str, reference: str) -> StoredPayment | None:
+        """The stored payment, or None."""
+        row = self.find(account, reference)
+        return None if row is None else StoredPayment.of(row)
+
+    def payments(
+        self, *, account: str | None = None, status: PaymentStatus | None = None, limit: int = 100
+    ) -> list[StoredPayment]:
+        """The newest payments, newest first."""
+        return self.read(partial(outbox.list_payments, account=account, status=status, limit=limit))
+
+    def anomalies(self, *, limit: int = 100) -> list[StoredPayment]:
+        """The payments with something odd about them, those found out last first."""
+        return self.read(partial(outbox.anomalies, limit=limit))
+
+    def history(self, account: str, reference: str) -> list[Observation]:
+        """What was heard and done about one payment, oldest first."""
+        return self.read(lambda connection: outbox.history(connection, account, reference))
+
+    def outbox(self, *, limit: int = 100) -> list[Transition]:
+        """The transitions that no handler has had, oldest first; `Checkout.deliver` hands them out."""
+        return self.read(partial(outbox.waiting, limit=limit))
+
+    def find(self, account: str, reference: str) -> Row | None:
+        """The stored row, by a statement kept ready: a duplicate callback costs no more than this."""
+        engine = self.engine
+        try:
+            reader = self._readers.pop() if self._readers else self._reader(engine)
+            sql = FIND.sqlite if engine.dialect.name == "sqlite" else FIND.postgresql
+            rows = reader.execute(sql, {"account": account, "reference": reference}).fetchall()
+        except (IndexError, SQLAlchemyError, self._driver_error(engine)):
+            # A connection that has gone stale, or a fault: the long way tells which.
+            return self.read(lambda connection: records.find(connection, account, reference))
+        self._readers.append(reader)
+        return Row._make(rows[0]) if rows else None
+
+    async def afind(self, account: str, reference: str) -> Row | None:
+        """As `find`."""
+        return await self.aread(lambda connection: records.find(connection, account, reference))
+
+    @property
+    def engine(self) -> Engine:
+        """The engine for threads; raises LedgerError once closed, ConfigError where only an AsyncEngine was given."""
+        self._open()
+        if self._engine is None:
+            if self._url is None:
+                raise ConfigError("ledger: it was given an AsyncEngine", hint="use AsyncCheckout, or give it a URL")
+            self._engine = database.sync_engine(self._url)
+        return self._engine
+
+    @property
+    def async_engine(self) -> AsyncEngine:
+        """The engine for asyncio; raises LedgerError once closed, ConfigError where only an Engine was given."""
+        self._open()
+        if self._async_engine is None:
+            if self._url is None:
+                raise ConfigError("ledger: it was given an Engine", hint="use Checkout, or give it a URL")
+            self._async_engine = database.async_engine(self._url)
+        return self._async_engine
+
+    def close(self) -> None:
+        """Closes the connections, unless the engine is yours."""
+        self._closed = True
+        while self._readers:
+            self._readers.pop().close()
+        if self._url is not None and self._engine is not None:
+            self._engine.dispose()
+
+    async def aclose(self) -> None:
+        """As `close`, with those of asyncio."""
+        self.close()
+        if self._url is not None and self._async_engine is not None:
+            await self._async_engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def _run(self, body: Callable[[Connection], T], *, write: bool, check: bool = True) -> T:
+        engine = self.engine
+        with self._told_plainly(engine), engine.connect() as connection:
+            return database.atomically(connection, self._checked_first(body, "sync", check=check), write=write)
+
+    async def _arun(self, body: Callable[[Connection], T], *, write: bool, check: bool = True) -> T:
+        engine = self.async_engine
+        with self._told_plainly(engine.sync_engine):
+            async with engine.connect() as connection:
+                checked = self._checked_first(body, "async", check=check)
+                return await connection.run_sync(database.atomically, checked, write=write)
+
+    def _checked_first(
+        self, body: Callable[[Connection], T], colour: str, *, check: bool = True
+    ) -> Callable[[Connection], T]:
+        """``body``, before which the schema's version is checked the first time."""
+        if not check or colour in self._checked:
+            return body
+
+        def checked(connection: Connection) -> T:
+            database.check_schema(connection)
+            self._checked.add(colour)
+            return body(connection)
+
+        return checked
+
+    def _reader(self, engine: Engine) -> Any:
+        """A connection of our own for single reads: the pool's bookkeeping costs more than such a read does."""
+        if "sync" not in self._checked:
+            self.read(lambda _connection: None)
+        connection = engine.raw_connection()
+        connection.detach()
+        reader: Any = connection.dbapi_connection
+        if engine.dialect.name == "sqlite":
+            reader.isolation_level = None
+        else:
+            reader.autocommit = True
+        return reader
+
+    def _open(self) -> None:
+        if self._closed:
+            raise LedgerError("this ledger is closed", hint="open a new one, or close it later")
+        if self._owner != os.getpid():
+            # After a fork the connections are the parent's: left alone, neither used nor closed.
+            self._owner = os.getpid()
+            self._inherited.append(self._readers)
+            self._readers = deque()
+            for engine in (self._engine, self._async_engine and self._async_engine.sync_engine):
+                if engine is not None and self._url is not None:
+                    engine.dispose(close=False)
+
+    def _driver_error(self, engine: Engine) -> type[Exception]:
+        error: type[Exception] = engine.dialect.loaded_dbapi.Error
+        return error
+
+    @contextmanager
+    def _told_plainly(self, engine: Engine) -> Iterator[None]:
+        try:
+            yield
+        except (SQLAlchemyError, self._driver_error(engine), OSError) as error:
+            origin = getattr(error, "orig", None) or error
+            reason = ""
+            with suppress(Exception):  # the first line only: what follows may quote rows
+                reason = str(origin).splitlines()[0][:200]
+            raise LedgerError(
+                f"the database failed: {type(origin).__name__}{': ' if reason else ''}{reason}",
+                hint="nothing was changed; see that the database can be reached and written",
+            ) from error

@@ -1,0 +1,131 @@
+"""The outbox and the lists: reading what the ledger knows, and handing out transitions that no handler has had."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, or_, select, update
+from sqlalchemy import Row as SqlRow
+
+from payhub_core.ledger.facts import Anomaly, AnomalyKind
+from payhub_core.ledger.records import transition
+from payhub_core.ledger.rows import Observation, Row, StoredPayment, Transition
+from payhub_core.ledger.tables import observations, payments, transitions, utc
+from payhub_core.models import PaymentStatus
+from payhub_core.money import Money
+
+__all__ = [
+    "anomalies",
+    "claim_transition",
+    "due_accounts",
+    "history",
+    "list_payments",
+    "mark_delivered",
+    "waiting",
+]
+
+_TURN = timedelta(minutes=1)
+
+
+def list_payments(
+    connection: Connection, *, account: str | None = None, status: PaymentStatus | None = None, limit: int = 100
+) -> list[StoredPayment]:
+    """The newest payments, newest first."""
+    query = select(payments).order_by(payments.c.id.desc()).limit(limit)
+    if account is not None:
+        query = query.where(payments.c.account == account)
+    if status is not None:
+        query = query.where(payments.c.status == status.value)
+    return [StoredPayment.of(row) for row in connection.execute(query)]
+
+
+def anomalies(connection: Connection, *, limit: int = 100) -> list[StoredPayment]:
+    """The payments with something odd about them, those found out last first."""
+    odd = (
+        select(transitions.c.payment_id, func.max(transitions.c.id).label("last"))
+        .where(transitions.c.anomaly.is_not(None))
+        .group_by(transitions.c.payment_id)
+        .order_by(func.max(transitions.c.id).desc())
+        .limit(limit)
+        .subquery()
+    )
+    query = select(payments).join(odd, odd.c.payment_id == payments.c.id).order_by(odd.c.last.desc())
+    return [StoredPayment.of(row) for row in connection.execute(query)]
+
+
+def history(connection: Connection, account: str, reference: str) -> list[Observation]:
+    """What was heard and done about one payment, oldest first."""
+    query = (
+        select(observations)
+        .join(payments, payments.c.id == observations.c.payment_id)
+        .where(payments.c.account == account, payments.c.reference == reference)
+        .order_by(observations.c.id)
+    )
+    return [
+        Observation(row.at, row.source, row.said, row.gateway_id, row.paid_minor, json.loads(row.raw))
+        for row in connection.execute(query)
+    ]
+
+
+def due_accounts(connection: Connection, now: datetime, older: datetime) -> dict[str, int]:
+    """How many payments of each account are to be asked about; costs by what is due, not by what is stored."""
+    due = (payments.c.next_check_at <= now, payments.c.created_at <= older)
+    query = select(payments.c.account, func.count()).where(*due).group_by(payments.c.account)
+    return {account: count for account, count in connection.execute(query).tuples()}  # noqa: C416  a result has keys()
+
+
+def waiting(connection: Connection, *, limit: int = 100) -> list[Transition]:
+    """The transitions that no handler has had, oldest first."""
+    return [_transition(row) for row in connection.execute(_with_payment().limit(limit))]
+
+
+def claim_transition(connection: Connection, now: datetime) -> tuple[int, Transition] | None:
+    """Leases the oldest waiting transition for a minute."""
+    free = or_(transitions.c.lease_until.is_(None), transitions.c.lease_until <= now)
+    oldest = (
+        select(transitions.c.id)
+        .where(transitions.c.delivered_at.is_(None), free)
+        .order_by(transitions.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+    taken = connection.execute(
+        update(transitions)
+        .where(transitions.c.id == oldest)
+        .values(lease_until=now + _TURN)
+        .returning(transitions.c.id)
+    ).scalar_one_or_none()
+    if taken is None:
+        return None
+    return taken, _transition(connection.execute(_with_payment().where(transitions.c.id == taken)).one())
+
+
+def mark_delivered(connection: Connection, number: int, now: datetime) -> None:
+    """Ends the waiting of a transition."""
+    connection.execute(update(transitions).where(transitions.c.id == number).values(delivered_at=now, lease_until=None))
+
+
+def _with_payment() -> Select[Any]:
+    return (
+        select(transitions.c.name, transitions.c.anomaly, transitions.c.at, *payments.c)
+        .join(payments, payments.c.id == transitions.c.payment_id)
+        .where(transitions.c.delivered_at.is_(None))
+        .order_by(transitions.c.id)
+    )
+
+
+def _transition(found: SqlRow[Any]) -> Transition:
+    name, text, at, *columns = tuple(found)
+    row = Row._make(columns)
+    anomaly = None
+    if text is not None:
+        kind, due, received, gateway_ids = json.loads(text)
+        anomaly = Anomaly(
+            AnomalyKind(kind), name, Money(due, row.currency), Money(received, row.currency), tuple(gateway_ids)
+        )
+    moment = utc(at)
+    assert moment is not None  # noqa: S101  the column is not nullable
+    return transition(row, name, anomaly, moment)

@@ -1,0 +1,248 @@
+"""Records: every change of a stored payment. One body for both colours: each function takes a sync `Connection`.
+
+A change is conditional on the row's version. Who loses a race reads again and merges again, which ends because every
+winner has added to facts that are finite.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from payhub_core.errors import LedgerError, WrongAccount
+from payhub_core.ledger.facts import Anomaly, Facts, observed
+from payhub_core.ledger.rows import Row, State, Transition, anomaly_text, order_texts
+from payhub_core.ledger.statements import CHANGE, CLAIM, FIND, INSERT, NOTE, TELL
+from payhub_core.ledger.tables import payments, utc
+from payhub_core.models import Order, Payment, PaymentStatus
+
+__all__ = [
+    "HandlerFailed",
+    "Tell",
+    "change",
+    "claim",
+    "delete",
+    "find",
+    "insert",
+    "merged",
+    "next_check",
+    "note",
+    "record",
+]
+
+Tell = Callable[[Transition], object]
+
+FIRST_CHECK = timedelta(seconds=30)
+LONGEST_PAUSE = timedelta(days=1)
+PATIENCE = timedelta(days=7)
+_LONGEST_RAW = 32 * 1024
+_NEVER_KEPT = {"sign", "signature", "secret"}
+_SETTLED = {PaymentStatus.PAID, PaymentStatus.REFUNDED, PaymentStatus.PARTIALLY_REFUNDED}
+
+
+class HandlerFailed(Exception):
+    """The application's handler raised: its error is the cause."""
+
+
+def find(connection: Connection, account: str, reference: str) -> Row | None:
+    """The stored payment, or None."""
+    rows = FIND(connection, account=account, reference=reference).rows
+    return Row._make(rows[0]) if rows else None
+
+
+def insert(
+    connection: Connection, account: str, provider: str, order: Order, *, lease: str, until: datetime, now: datetime
+) -> Row | None:
+    """Writes the order down, leased, before the gateway hears of it; None where its reference is taken."""
+    content, content_hash = order_texts(order)
+    rows = INSERT(
+        connection,
+        account=account,
+        reference=order.reference,
+        provider=provider,
+        amount_minor=order.amount.minor,
+        currency=order.amount.currency,
+        order_json=content,
+        order_hash=content_hash,
+        state=State.STARTING.value,
+        status=PaymentStatus.PENDING.value,
+        facts="{}",
+        gateway_id=None,
+        paid_minor=None,
+        paid_at=None,
+        next_action=None,
+        next_check_at=now + FIRST_CHECK,
+        attempts=0,
+        lease=lease,
+        lease_until=until,
+        version=0,
+        created_at=now,
+        updated_at=now,
+    ).rows
+    return Row._make(rows[0]) if rows else None
+
+
+def change(connection: Connection, row: Row, now: datetime, **values: Any) -> Row | None:
+    """The row with ``values``, or None where someone else changed it since ``row`` was read."""
+    new = row._replace(**values, updated_at=now)
+    if CHANGE(connection, **new._asdict()).changed != 1:
+        return None
+    return new._replace(version=row.version + 1)
+
+
+def delete(connection: Connection, row: Row) -> bool:
+    """Takes back an `insert`, unless something became known since; says whether it did."""
+    gone = payments.delete().where(payments.c.id == row.id, payments.c.version == row.version)
+    return connection.execute(gone).rowcount == 1
+
+
+def again(connection: Connection, row: Row) -> Row:
+    """The row as it is now."""
+    found = find(connection, row.account, row.reference)
+    if found is None:
+        raise LedgerError("the stored payment is gone", account=row.account, reference=row.reference)
+    return found
+
+
+def claim(
+    connection: Connection, account: str, *, lease: str, until: datetime, now: datetime, older: datetime
+) -> Row | None:
+    """Leases the payment of ``account`` that has been due the longest; None where nothing is due."""
+    rows = CLAIM(connection, account=account, lease=lease, until=until, now=now, older=older).rows
+    return Row._make(rows[0]) if rows else None
+
+
+def merged(row: Row, payment: Payment) -> Facts:
+    """What is known once ``payment`` is heard; raises WrongAccount or WrongAmount where it is about another order."""
+    if payment.provider != row.provider:
+        raise WrongAccount(
+            f"the order was started at provider {row.provider!r}, the message is of {payment.provider!r}",
+            account=row.account,
+            reference=row.reference,
+        )
+    return row.known() | observed(payment, row.due)
+
+
+def says_nothing_new(row: Row, payment: Payment) -> bool:
+    """Whether all of it is stored already: then there is nothing to write, and it can be acknowledged at once."""
+    return row.state == State.CREATED and merged(row, payment) == row.known()
+
+
+def record(
+    connection: Connection,
+    row: Row,
+    payment: Payment,
+    source: str,
+    now: datetime,
+    tell: Tell | None,
+    *,
+    release: str = "",
+    checked: bool = False,
+) -> Row:
+    """Merges what ``payment`` says into the row, tells each new transition, notes the observation.
+
+    ``tell`` runs in this transaction; without it the transitions wait in the outbox. ``release`` gives that lease back,
+    ``checked`` sets when to ask next. Raises HandlerFailed, LedgerError, WrongAccount or WrongAmount: roll back.
+    """
+    while True:
+        before, facts, due = row.known(), merged(row, payment), row.due
+        status, mine = facts.status(due), bool(release) and row.lease == release
+        attempts = row.attempts + checked
+        next_check_at = next_check(row, attempts, now) if checked else row.next_check_at
+        new = change(
+            connection,
+            row,
+            now,
+            state=State.CREATED.value,
+            status=status.value,
+            facts=row.facts if facts == before else facts.dump(),
+            next_action=_action_text(payment) or row.next_action,
+            gateway_id=facts.gateway_id or row.gateway_id or payment.gateway_id,
+            paid_minor=facts.received(due).minor if facts.receipts else None,
+            paid_at=facts.paid_at,
+            next_check_at=None if status in _SETTLED else next_check_at,
+            attempts=attempts,
+            lease=None if mine else row.lease,
+            lease_until=None if mine else row.lease_until,
+        )
+        if new is not None:
+            break
+        row = again(connection, row)
+    known = {anomaly.name for anomaly in before.anomalies(due)}
+    if status is not before.status(due):
+        _tell(connection, new, status.value, None, now, tell)
+    for anomaly in facts.anomalies(due):
+        if anomaly.name not in known:
+            _tell(connection, new, anomaly.name, anomaly, now, tell)
+    said = payment.claimed_status or payment.status
+    if facts != before or row.state != State.CREATED or said is not PaymentStatus.PENDING:
+        # Last on purpose: PostgreSQL turns the commit of a transaction that a handler has broken into a silent
+        # rollback, and only a further statement says so.
+        note(connection, new, source, said.value, now, payment.raw, payment)
+    return new
+
+
+def note(
+    connection: Connection,
+    row: Row,
+    source: str,
+    said: str,
+    now: datetime,
+    raw: Mapping[str, Any],
+    payment: Payment | None = None,
+) -> None:
+    """Appends an observation; signatures and overlong content are left out."""
+    text = json.dumps({key: value for key, value in raw.items() if key.lower() not in _NEVER_KEPT}, default=str)
+    NOTE(
+        connection,
+        payment_id=row.id,
+        at=now,
+        source=source,
+        said=said,
+        gateway_id=payment.gateway_id if payment else None,
+        paid_minor=payment.paid.minor if payment and payment.paid else None,
+        raw=text if len(text) <= _LONGEST_RAW else json.dumps({"left_out": f"{len(text)} characters"}),
+    )
+
+
+def next_check(row: Row, attempts: int, now: datetime) -> datetime | None:
+    """When to ask again: after 30 s, 1 min, 2 min ... a day; None once the order is a week old."""
+    created = utc(row.created_at)
+    if created is None or now - created > PATIENCE:
+        return None
+    pause: timedelta = min(FIRST_CHECK * (1 << min(attempts, 12)), LONGEST_PAUSE)
+    return now + pause
+
+
+def _action_text(payment: Payment) -> str | None:
+    return None if payment.next_action is None else payment.next_action.model_dump_json()
+
+
+def _tell(
+    connection: Connection, row: Row, name: str, anomaly: Anomaly | None, now: datetime, tell: Tell | None
+) -> None:
+    told = TELL(
+        connection,
+        payment_id=row.id,
+        name=name,
+        anomaly=None if anomaly is None else anomaly_text(anomaly),
+        at=now,
+        delivered_at=None if tell is None else now,
+    ).changed
+    if told and tell is not None:
+        try:
+            tell(transition(row, name, anomaly, now))
+        except Exception as error:
+            raise HandlerFailed from error
+
+
+def transition(row: Row, name: str, anomaly: Anomaly | None, at: datetime) -> Transition:
+    """The transition ``name`` of the payment in ``row``."""
+    status = PaymentStatus(name) if anomaly is None else None
+    return Transition(
+        f"{row.account}/{row.reference}/{name}", row.account, row.reference, status, anomaly, row.payment(), at
+    )

@@ -1,0 +1,57 @@
+"""The code on every page of the documentation runs as it stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sybil import Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser
+
+from payhub_gpu.sandbox import PUBLIC_MERCHANTS, SandboxProcess
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")) if "```python" in path.read_text("utf-8")
+)
+RECIPES = ROOT / "docs" / "web.md"  # run by tests/web, each in its framework
+READMES = ("README.md", "README.zh.md")
+
+
+@pytest.fixture
+def gateway_url() -> Iterator[str]:
+    with SandboxProcess() as gateway:
+        yield gateway.url
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != RECIPES], ids=lambda path: path.name)
+def test_the_code_of_the_page_runs(
+    page: Path,
+    gateway_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every Python block, in order, in one namespace; payhub.toml is the README's own, pointed at a real gateway."""
+    toml = re.search(r"```toml\n(default = .*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    assert toml is not None
+    (tmp_path / "payhub.toml").write_text(toml[1].replace("https://gateway.example", gateway_url), "utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PAYHUB_ACCOUNTS__SHOP__SECRET", PUBLIC_MERCHANTS["gpu10000000"].secret)
+    document = Sybil(parsers=[PythonCodeBlockParser()]).parse(page)
+    examples = list(document.examples())
+    assert examples
+    for example in examples:
+        example.evaluate()
+    if page.name in READMES:
+        assert document.namespace["payment"].next_action.url.startswith(f"{gateway_url}/pay/")
+
+
+@pytest.mark.parametrize("page", sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))), ids=lambda path: path.name)
+def test_no_link_of_the_page_is_dead(page: Path) -> None:
+    """Every relative link leads to a file of the project, and so does every test named as a proof."""
+    text = page.read_text("utf-8")
+    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", text) + re.findall(r"`(tests/[\w./]+)`", text)
+    base = {link: ROOT / link if link.startswith("tests/") else page.parent / link for link in links}
+    assert [link for link, target in base.items() if not target.exists()] == []
