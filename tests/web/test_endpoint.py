@@ -7,7 +7,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import anyio
 import pytest
@@ -297,6 +297,22 @@ def test_a_body_cut_short_is_not_processed(stream: Any, till: Any) -> None:
 
     answered = call_wsgi(wsgi(till), "POST", "/shop/notify", stream or Broken(), CONTENT_LENGTH="300")
     assert answered[0] == 400
+    assert not till.callbacks
+
+
+def test_chunks_cut_short_are_not_processed(till: Any, paid: bytes) -> None:
+    """Not even where what came so far would be a whole message."""
+
+    class Cut:
+        pieces: ClassVar = [paid]
+
+        def read(self, size: int) -> bytes:
+            if not self.pieces:
+                raise ConnectionResetError
+            return self.pieces.pop()
+
+    chunked = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
+    assert call_wsgi(wsgi(till), "POST", "/shop/notify", Cut(), **chunked)[::2] == (400, b"incomplete")
     assert not till.callbacks
 
 

@@ -31,7 +31,7 @@ _METHODS: Mapping[CallbackKind, tuple[str, ...]] = {
     CallbackKind.RETURN: ("GET", "HEAD", "POST"),
 }
 
-logger = logging.getLogger("payhub.web")
+logger: logging.Logger = logging.getLogger("payhub.web")
 
 
 class Receiver(Protocol[HandlerT_contra]):
