@@ -213,18 +213,31 @@ class _Checked:
 
     @hookimpl(wrapper=True, trylast=True)
     def create_payment(self, order: Order) -> Generator[None, Any, Flow[Payment]]:
-        result = yield
+        result = yield from _outcome()
         return self._account.created(lambda: result, order)
 
     @hookimpl(wrapper=True, trylast=True)
     def query(self, reference: str, expect: Order | None) -> Generator[None, Any, Flow[Payment]]:
-        result = yield
+        result = yield from _outcome()
         return self._account.queried(lambda: result, reference, expect)
 
     @hookimpl(wrapper=True, trylast=True)
     def parse_callback(self, callback: Callback, expect: Order | None) -> Generator[None, Any, Flow[Notification]]:
-        result = yield
+        result = yield from _outcome()
         return self._account.parsed(_returned(result), callback, expect)
+
+
+def _outcome() -> Generator[None, Any, Any]:
+    """What the hook returned, or a flow that fails as the hook did, so that an extension hears of that as well."""
+    try:
+        return (yield)
+    except Exception as error:
+        return _failing(error)
+
+
+def _failing(error: Exception) -> Flow[Any]:
+    yield from ()  # which makes it a flow
+    raise error
 
 
 def _returned(result: T | Flow[T]) -> Flow[T]:

@@ -23,7 +23,10 @@ class RedactSignatures(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrites the record's message where it holds a signature; never drops a record."""
-        message = record.getMessage()
+        try:
+            message = record.getMessage()
+        except Exception:
+            return True  # its arguments do not fit: logging reports that, a filter must not raise it at the caller
         redacted = redact(message)
         if redacted != message:
             record.msg, record.args = redacted, None

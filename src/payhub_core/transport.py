@@ -73,10 +73,10 @@ class _Terms:
             return NotSent(f"could not reach the gateway: {type(error).__name__}: {plain(redact(str(error)), 160)}")
         return self.lost(f"no usable answer from the gateway: {type(error).__name__}")
 
-    def limited(self, response: httpx.Response) -> httpx.Response:
+    def limited(self, response: httpx.Response, deadline: float) -> httpx.Response:
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise self.lost("the gateway compressed its reply, which was not asked for")
-        response.stream = _Limited(response.stream, time.monotonic() + self.seconds, self.lost)
+        response.stream = _Limited(response.stream, deadline, self.lost)
         return response
 
     def complete(self, response: httpx.Response) -> httpx.Response:
@@ -111,10 +111,11 @@ class Exchange(_Terms):
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def once(self, request: httpx.Request) -> httpx.Response:
+        deadline = time.monotonic() + self.seconds
         try:
             response = self.client.send(self.prepared(request), stream=True, follow_redirects=False)
             try:
-                self.limited(response).read()
+                self.limited(response, deadline).read()
             finally:
                 response.close()
         except GatewayError:
@@ -145,11 +146,12 @@ class AsyncExchange(_Terms):
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def once(self, request: httpx.Request) -> httpx.Response:
+        deadline = time.monotonic() + self.seconds
         try:
             with anyio.fail_after(self.seconds):
                 response = await self.client.send(self.prepared(request), stream=True, follow_redirects=False)
                 try:
-                    await self.limited(response).aread()
+                    await self.limited(response, deadline).aread()
                 finally:
                     await response.aclose()
         except GatewayError:
