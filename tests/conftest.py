@@ -139,7 +139,7 @@ def platform() -> Platform:
 
 
 class Gateway:
-    """Scripted answers by turn, the last one for ever: a response, an exception to raise, or a function of the request."""
+    """Scripted answers by turn, the last one for ever: a response, an exception, or a function of the request."""
 
     def __init__(self, *answers: httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]) -> None:
         self.answers = answers
@@ -216,7 +216,7 @@ class EitherHub:
 @pytest.fixture(params=["Hub", "AsyncHub-asyncio", "AsyncHub-trio"])
 def open_hub(request: pytest.FixtureRequest, settings: dict[str, Any]) -> Iterator[Callable[..., EitherHub]]:
     """Opens a hub of either colour over scripted answers, or over real sockets where there are none."""
-    colour, _, backend = request.param.partition("-")
+    _, _, backend = request.param.partition("-")
     with ExitStack() as stack:
         portal = stack.enter_context(anyio.from_thread.start_blocking_portal(backend)) if backend else None
 
@@ -233,8 +233,9 @@ def open_hub(request: pytest.FixtureRequest, settings: dict[str, Any]) -> Iterat
             configured = load_accounts({"accounts": {"shop": settings}}) if accounts is None else accounts
             client: Any = None
             if answers is not None:
-                transport = httpx.MockTransport(answers)
-                client = httpx.Client(transport=transport) if portal is None else httpx.AsyncClient(transport=transport)
+                # A client that would follow redirects, to see that none is followed.
+                colour: Any = httpx.Client if portal is None else httpx.AsyncClient
+                client = colour(transport=httpx.MockTransport(answers), follow_redirects=True)
                 stack.callback(call, client.close if portal is None else client.aclose)
             kind: Any = Hub if portal is None else AsyncHub
             hub = EitherHub(kind(configured, extensions=extensions, client=client), call)

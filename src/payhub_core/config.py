@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +66,8 @@ def load_config(path: str | os.PathLike[str] | None = None, *, secrets_dir: str 
 
 def did_you_mean(word: str, known: set[str] | frozenset[str]) -> str:
     """A hint that names the nearest of ``known``, or all of them where none is near."""
+    from difflib import get_close_matches  # noqa: PLC0415  only where something is wrong
+
     near = get_close_matches(word, known, n=1)
     if near:
         return f"did you mean {near[0]!r}?"

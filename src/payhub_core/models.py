@@ -76,7 +76,10 @@ class CallbackKind(StrEnum):
 
 class _Value(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        defer_build=True,  # seven models are a fifth of the import, and few programs use them all
     )
 
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Protocol
 
-import anyio
 import httpx
 
 from payhub_core.errors import GatewayError, NotSent, plain
@@ -146,6 +145,8 @@ class AsyncExchange(_Terms):
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def once(self, request: httpx.Request) -> httpx.Response:
+        import anyio  # noqa: PLC0415  only for those who await
+
         deadline = time.monotonic() + self.seconds
         try:
             with anyio.fail_after(self.seconds):

@@ -9,6 +9,7 @@ import pytest
 from tests.sandbox.conftest import Customer
 
 from payhub_gpu.sandbox import SandboxProcess, Settings
+from payhub_gpu.sandbox.journal import Journal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -136,3 +137,12 @@ def test_a_file_keeps_the_orders_and_is_never_emptied(shop: Shop, tmp_path: Path
         customer.http.close()
     with SandboxProcess(settings) as sandbox:
         assert sandbox.order(number) == order | {"pay_url": f"{sandbox.url}/pay/{number}"}
+
+
+def test_the_journal_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long run does not fill the memory, and the newest requests are the ones a test asks about."""
+    monkeypatch.setattr("payhub_gpu.sandbox.journal.KEPT_REQUESTS", 2)
+    journal = Journal()
+    for order_no in ("A1", "A2", "A2", "A3" * 100):
+        journal.note("unified", "POST", order_no)
+    assert [(entry["order_no"], entry["count"]) for entry in journal.entries()] == [("A2", 2), ("A3" * 50, 1)]

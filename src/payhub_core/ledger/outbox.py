@@ -73,7 +73,7 @@ def due_accounts(connection: Connection, now: datetime, older: datetime) -> dict
     """How many payments of each account are to be asked about; costs by what is due, not by what is stored."""
     due = (payments.c.next_check_at <= now, payments.c.created_at <= older)
     query = select(payments.c.account, func.count()).where(*due).group_by(payments.c.account)
-    return {account: count for account, count in connection.execute(query).tuples()}  # noqa: C416  a result has keys()
+    return {account: count for account, count in connection.execute(query)}  # noqa: C416  dict() would take its keys()
 
 
 def waiting(connection: Connection, *, limit: int = 100) -> list[Transition]:

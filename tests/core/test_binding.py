@@ -1,0 +1,246 @@
+"""A signed message still has to be about this order; a hint never says paid; paid means at least the sum due."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from payhub_core import (
+    Callback,
+    CallbackError,
+    CallbackKind,
+    MalformedCallback,
+    Money,
+    Notification,
+    Payment,
+    PaymentStatus,
+    Reply,
+    WrongAccount,
+    WrongAmount,
+    WrongOrder,
+    load_accounts,
+)
+from payhub_core.binding import bind_payment
+
+CALLBACK = Callback("POST", {}, b"", b"")
+
+
+def test_a_notify_with_the_order_at_hand_is_bound(hub: Any, platform: Any, order: Any) -> None:
+    """Account, provider, reference, sum and currency compared."""
+    notification = hub.parse_callback("shop", platform.callback(platform.notify()), expect=order)
+    assert notification.bound
+    assert (notification.payment.account, notification.payment.provider) == ("shop", "gpu")
+    assert notification.payment.status is PaymentStatus.PAID
+    assert notification.reply.body == b"SUCCESS"
+
+
+def test_a_notify_without_an_order_says_that_it_is_unbound(hub: Any, platform: Any) -> None:
+    """The caller has to compare."""
+    assert not hub.parse_callback("shop", platform.callback(platform.notify())).bound
+
+
+def test_a_provider_cannot_claim_that_a_notification_is_bound(open_hub: Any, make_provider: Any) -> None:
+    """The core says it, and nobody else."""
+    payment = Payment(reference="A1001", status=PaymentStatus.PAID)
+    provider = make_provider(parse_callback=lambda _: Notification(CallbackKind.NOTIFY, payment, bound=True))
+    assert not open_hub(accounts={"shop": provider}).parse_callback("shop", CALLBACK).bound
+
+
+def test_another_order_is_refused_with_both_numbers(hub: Any, platform: Any, order: Any) -> None:
+    """Authentic, but about another order: CVE-2026-9189."""
+    with pytest.raises(WrongOrder, match=r"A1001.*B2"):
+        hub.parse_callback("shop", platform.callback(platform.notify(order_no="B2")), expect=order)
+
+
+def test_the_sum_of_another_order_is_refused_with_both_numbers(hub: Any, platform: Any, order: Any) -> None:
+    """The sum due, not the sum paid, has to be the order's."""
+    with pytest.raises(WrongAmount, match=r"100\.00 CNY.*0\.01 CNY"):
+        hub.parse_callback("shop", platform.callback(platform.notify(amount="1", actual_amount="1")), expect=order)
+
+
+def test_another_currency_is_refused(hub: Any, platform: Any, make_order: Any) -> None:
+    """The same digits in dollars."""
+    expect = make_order(amount=Money.of("100.00", "USD"))
+    with pytest.raises(WrongAmount, match=r"100\.00 USD.*100\.00 CNY"):
+        hub.parse_callback("shop", platform.callback(platform.notify()), expect=expect)
+
+
+@pytest.mark.parametrize("bound", [True, False])
+@pytest.mark.parametrize(
+    ("received", "status"),
+    [
+        ("9999", PaymentStatus.PARTIALLY_PAID),
+        ("0", PaymentStatus.PARTIALLY_PAID),
+        ("10000", PaymentStatus.PAID),
+        ("10001.00", PaymentStatus.PAID),
+    ],
+)
+def test_paid_means_at_least_the_sum_due(
+    hub: Any, platform: Any, order: Any, received: str, status: PaymentStatus, bound: bool
+) -> None:
+    """Overpaid and underpaid are data: both sums are there, acknowledged, never swallowed, never plainly paid."""
+    callback = platform.callback(platform.notify(actual_amount=received))
+    notification = hub.parse_callback("shop", callback, expect=order if bound else None)
+    assert notification.payment.status is status
+    assert notification.payment.amount == Money(10000, "CNY")
+    assert notification.payment.paid == Money(int(received.partition(".")[0]), "CNY")
+    assert notification.reply.body == b"SUCCESS"
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_a_return_never_settles(hub: Any, platform: Any, order: Any, method: str) -> None:
+    """Verified, and even then a hint: what it claims is apart, for the payer's page."""
+    message = {"order_no": "A1001", "pay_status": "1"}
+    callback = platform.callback(message, kind=CallbackKind.RETURN, method=method)
+    for expect in (order, None):
+        notification = hub.parse_callback("shop", callback, expect=expect)
+        assert notification.kind is CallbackKind.RETURN
+        assert notification.payment.status is PaymentStatus.PENDING
+        assert notification.payment.claimed_status is PaymentStatus.PAID
+        assert notification.payment.amount == (order.amount if expect else None)
+        assert notification.payment.paid is None
+
+
+def test_a_complete_notify_at_the_return_address_is_only_a_hint(hub: Any, platform: Any, order: Any) -> None:
+    """The address decides, never the looks."""
+    callback = platform.callback(platform.notify(), kind=CallbackKind.RETURN)
+    notification = hub.parse_callback("shop", callback, expect=order)
+    assert notification.kind is CallbackKind.RETURN
+    assert notification.payment.status is PaymentStatus.PENDING
+    assert notification.payment.claimed_status is PaymentStatus.PAID
+
+
+def test_a_provider_cannot_make_a_notify_of_a_return(open_hub: Any, make_provider: Any) -> None:
+    """Whatever kind it reports, the address rules."""
+    payment = Payment(reference="A1001", status=PaymentStatus.PAID)
+    provider = make_provider(parse_callback=lambda _: Notification(CallbackKind.NOTIFY, payment))
+    callback = Callback("POST", {}, b"", b"", CallbackKind.RETURN)
+    notification = open_hub(accounts={"shop": provider}).parse_callback("shop", callback)
+    assert notification.kind is CallbackKind.RETURN
+    assert notification.payment.status is PaymentStatus.PENDING
+
+
+@pytest.mark.parametrize("status", PaymentStatus)
+def test_a_hint_says_nothing_but_pending(status: PaymentStatus) -> None:
+    """Neither paid nor failed nor refunded is proved by it."""
+    payment = bind_payment(Payment(reference="A", status=status), "shop", "gpu", reference="A", expect=None, hint=True)
+    assert (payment.status, payment.claimed_status) == (PaymentStatus.PENDING, status)
+
+
+def test_a_message_about_no_payment_is_acknowledged(open_hub: Any, make_provider: Any, order: Any) -> None:
+    """A ping, or an event that is not modelled."""
+    provider = make_provider(parse_callback=lambda _: Notification(CallbackKind.OTHER, None, Reply(b"pong")))
+    notification = open_hub(accounts={"shop": provider}).parse_callback("shop", CALLBACK, expect=order)
+    assert (notification.kind, notification.payment, notification.reply.body) == (CallbackKind.OTHER, None, b"pong")
+
+
+def test_a_notify_about_no_payment_is_malformed(open_hub: Any, make_provider: Any) -> None:
+    """Only OTHER may be about none."""
+    provider = make_provider(parse_callback=lambda _: Notification(CallbackKind.NOTIFY, None))
+    with pytest.raises(MalformedCallback):
+        open_hub(accounts={"shop": provider}).parse_callback("shop", CALLBACK)
+
+
+@pytest.mark.parametrize("changes", [{"account": "other"}, {"provider": "other"}])
+def test_a_payment_of_another_account_or_provider_is_refused(
+    open_hub: Any, make_provider: Any, order: Any, changes: dict[str, str]
+) -> None:
+    """However a provider came by it."""
+    payment = Payment(reference="A1001", status=PaymentStatus.PAID, **changes)
+    provider = make_provider(parse_callback=lambda _: Notification(CallbackKind.NOTIFY, payment))
+    with pytest.raises(WrongAccount):
+        open_hub(accounts={"shop": provider}).parse_callback("shop", CALLBACK, expect=order)
+
+
+def test_a_sum_received_in_another_currency_is_refused(open_hub: Any, make_provider: Any, order: Any) -> None:
+    """It cannot be compared with the sum due."""
+    payment = Payment(reference="A1001", status=PaymentStatus.PAID, paid=Money(10000, "JPY"))
+    provider = make_provider(parse_callback=lambda _: Notification(CallbackKind.NOTIFY, payment))
+    with pytest.raises(WrongAmount, match=r"CNY.*JPY"):
+        open_hub(accounts={"shop": provider}).parse_callback("shop", CALLBACK, expect=order)
+
+
+MONEY = st.none() | st.builds(Money, st.integers(0, 5), st.sampled_from(["CNY", "USD"]))
+
+
+@given(
+    reference=st.sampled_from(["A1001", "B2"]),
+    amount=MONEY,
+    paid=MONEY,
+    status=st.sampled_from(PaymentStatus),
+    due=st.builds(Money, st.integers(1, 5), st.sampled_from(["CNY", "USD"])),
+    hint=st.booleans(),
+)
+def test_paid_is_this_order_and_at_least_this_sum(
+    make_order: Any, reference: str, amount: Any, paid: Any, status: PaymentStatus, due: Money, hint: bool
+) -> None:
+    """Over all fields: either an error of ours, or a payment of this order whose PAID is covered."""
+    order = make_order(amount=due)
+    message = Payment(reference=reference, status=status, amount=amount, paid=paid)
+    try:
+        payment = bind_payment(message, "shop", "gpu", reference="A1001", expect=order, hint=hint)
+    except (WrongOrder, WrongAmount):
+        assert reference != "A1001" or amount not in {None, due} or (paid is not None and paid.currency != due.currency)
+        return
+    assert (payment.reference, payment.amount) == ("A1001", due)
+    if payment.status is PaymentStatus.PAID:
+        assert not hint
+        assert status is PaymentStatus.PAID
+        assert paid is None or paid >= due
+
+
+# Promise 3: messages of four kinds, two accounts of each of two providers
+
+
+def test_a_signature_made_for_another_message_account_or_provider_is_refused(
+    open_hub: Any, platform: Any, settings: Any, tiny: Any, tiny_callback: Any, make_order: Any
+) -> None:
+    """The full matrix: every genuine message, at both addresses of every account."""
+    gpus = {
+        "gpu1": {**settings, "appid": "gpu1", "secret": "secret-of-the-first-account-1"},
+        "gpu2": {**settings, "appid": "gpu2", "secret": "secret-of-the-other-account-2"},
+    }
+    accounts: dict[str, Any] = dict(load_accounts({"accounts": gpus}))
+    accounts |= {name: tiny(secret=f"secret-of-the-tiny-account-{name}") for name in ("tiny1", "tiny2")}
+    hub = open_hub(accounts=accounts)
+    order = make_order(reference="A1001")
+    sent: dict[tuple[str, str], tuple[bytes, dict[str, str]]] = {}
+    for name in gpus:
+        secret = gpus[name]["secret"]
+        created: httpx.Request = next(accounts[name].create_payment(order=order))
+        queried: httpx.Request = next(accounts[name].query(reference="A1001"))
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        sent[name, "create"] = created.content, form
+        sent[name, "query"] = queried.url.query, form
+        sent[name, "notify"] = platform.body(platform.notify(appid=name), secret=secret), form
+        sent[name, "return"] = platform.body({"order_no": "A1001", "pay_status": "1"}, secret=secret), form
+    for name in ("tiny1", "tiny2"):
+        url = accounts[name].create_payment(order=order).next_action.url
+        form = {"Content-Type": "application/x-www-form-urlencoded", "X-Sign": url.partition("sign=")[2]}
+        sent[name, "create"] = b"A1001", form
+        sent[name, "query"] = b"", {**form, "X-Sign": ""}
+        for message in ("notify", "return"):
+            kind = CallbackKind(message)
+            callback = tiny_callback(accounts[name], {"order": "A1001", "status": "paid", "paid": 10000}, kind)
+            sent[name, message] = callback.body, {**form, **callback.headers}
+    tried = accepted = 0
+    for (sender, message), (data, headers) in sent.items():
+        for account in accounts:
+            for kind in (CallbackKind.NOTIFY, CallbackKind.RETURN):
+                tried += 1
+                callback = Callback("POST", headers, b"", data, kind)
+                own = sender == account
+                # Tiny's notify and return are one message; a gateway's notify at the return address is a hint.
+                fits = own and message in {"notify", "return"}
+                if fits and (message == kind.value or sender.startswith("tiny") or kind is CallbackKind.RETURN):
+                    accepted += 1
+                    payment = hub.parse_callback(account, callback, expect=order).payment
+                    assert (payment.status is PaymentStatus.PAID) == (kind is CallbackKind.NOTIFY)
+                else:
+                    with pytest.raises(CallbackError):
+                        hub.parse_callback(account, callback, expect=order)
+    assert (tried, accepted) == (16 * 4 * 2, 2 * 3 + 2 * 4)

@@ -1,0 +1,89 @@
+"""The errors: which is a kind of which, and what they say."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import pytest
+
+import payhub_core
+from payhub_core import (
+    BadSignature,
+    CallbackError,
+    ConfigError,
+    GatewayError,
+    InvalidOrder,
+    MalformedCallback,
+    NotFound,
+    NotSent,
+    OutcomeUnknown,
+    PayhubError,
+    Refused,
+    WrongAccount,
+    WrongAmount,
+    WrongOrder,
+)
+from payhub_core.errors import plain
+
+TREE: dict[type[PayhubError], type[Exception]] = {
+    PayhubError: Exception,
+    ConfigError: PayhubError,
+    InvalidOrder: PayhubError,
+    CallbackError: PayhubError,
+    BadSignature: CallbackError,
+    MalformedCallback: CallbackError,
+    WrongAccount: CallbackError,
+    WrongOrder: CallbackError,
+    WrongAmount: CallbackError,
+    GatewayError: PayhubError,
+    NotSent: GatewayError,
+    Refused: GatewayError,
+    OutcomeUnknown: GatewayError,
+    NotFound: GatewayError,
+}
+
+
+def test_the_tree_is_the_one_in_the_contract() -> None:
+    """One parent each, and no error is public that is not in it."""
+    for error, parent in TREE.items():
+        assert error.__bases__ == (parent,)
+    public = {getattr(payhub_core, name) for name in payhub_core.__all__}
+    errors = {thing for thing in public if isinstance(thing, type) and issubclass(thing, Exception)}
+    assert errors == set(TREE)
+
+
+def test_the_docstring_draws_the_tree() -> None:
+    """Every leaf with what the caller must do."""
+    assert all(error.__name__ in (payhub_core.errors.__doc__ or "") for error in TREE)
+
+
+@pytest.mark.parametrize("error", [cls("what", hint="do this") for cls in TREE], ids=lambda error: type(error).__name__)
+def test_an_error_says_what_it_is_about_and_what_to_do(error: PayhubError) -> None:
+    """Account and order are filled in by the hub."""
+    assert str(error) == "what. Hint: do this"
+    error.account, error.reference = "shop", "A1001"
+    assert str(error) == "[account shop, order A1001] what. Hint: do this"
+
+
+def test_an_error_crosses_processes_whole() -> None:
+    """Task queues pickle exceptions, and by themselves these would keep their args only."""
+    error = Refused("no", code="0", reason="签名错误", hint="h")
+    error.account, error.reference = "shop", "A1001"
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is Refused
+    assert (str(again), again.code, again.reason, again.account, again.reference) == (
+        str(error),
+        "0",
+        "签名错误",
+        "shop",
+        "A1001",
+    )
+
+
+@pytest.mark.parametrize("text", ["a\nb\x00c\x1b[31m", "x" * 1000, "\u202eabc", "\ud800", 5, None])
+def test_text_of_others_is_quoted_as_one_short_clean_line(text: Any) -> None:
+    """Log injection and terminal escapes stop here."""
+    quoted = plain(text)
+    assert quoted.isprintable()
+    assert len(quoted) <= 80

@@ -1,0 +1,43 @@
+"""What an import costs: settings machinery, SQL, web and CLI packages stay outside until they are used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+# httpx itself imports click and rich, and httpcore trio, where they are installed.
+HEAVY = {
+    *("stamina", "tenacity", "pydantic_settings", "sqlalchemy", "alembic", "starlette", "uvicorn", "jinja2"),
+    *("pytest", "hypothesis", "psycopg", "django", "flask", "fastapi", "segno"),
+}
+
+
+def loaded_by(code: str) -> set[str]:
+    """The top-level packages of a fresh interpreter that ran ``code``."""
+    program = f"{code}\nimport sys\nprint(' '.join({{name.partition('.')[0] for name in sys.modules}}))"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    return set(result.stdout.split())
+
+
+@pytest.mark.parametrize("code", ["import payhub_core", "import payhub_gpu", "from payhub_core import *"])
+def test_importing_the_core_loads_nothing_heavy(code: str) -> None:
+    """Nor does importing the plugin."""
+    assert not loaded_by(code) & HEAVY
+
+
+def test_the_core_never_imports_the_plugin() -> None:
+    """It is one of many."""
+    assert "payhub_gpu" not in loaded_by("import payhub_core")
+
+
+def test_opening_a_hub_from_a_dict_loads_no_settings_machinery() -> None:
+    """Only load_config does, and retries load their library when something is retried."""
+    code = (
+        "from payhub_core import Hub, load_accounts\n"
+        "account = {'provider': 'gpu', 'base_url': 'https://g.example', 'appid': 'a', 'secret': 'x' * 16}\n"
+        "hub = Hub(load_accounts({'accounts': {'shop': account}}))\n"
+        "hub['shop']"
+    )
+    assert not loaded_by(code) & HEAVY

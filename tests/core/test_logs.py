@@ -1,0 +1,77 @@
+"""Logs: what payhub says, and what its filter takes out of httpx's lines."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from payhub_core import BadSignature, RedactSignatures
+from payhub_core.logs import redact
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("GET https://x.example/?a=1&sign=abc&b=2", "GET https://x.example/?a=1&sign=***&b=2"),
+        ("?sign=abc", "?sign=***"),
+        ("SIGN=ABC", "SIGN=***"),
+        ("signature=abc secret=def", "signature=*** secret=***"),
+        ('"https://x.example/?sign=abc" "HTTP/1.1 200 OK"', '"https://x.example/?sign=***" "HTTP/1.1 200 OK"'),
+        ("design=abc", "design=abc"),
+        ("sign=", "sign="),
+    ],
+)
+def test_signatures_are_redacted(text: str, clean: str) -> None:
+    """Their values, and nothing else."""
+    assert redact(text) == clean
+
+
+def record(message: str, *args: object) -> logging.LogRecord:
+    return logging.LogRecord("httpx", logging.INFO, "", 0, message, args, None)
+
+
+def test_the_filter_rewrites_and_never_drops() -> None:
+    """With arguments or without."""
+    one, two = record("%s %s", "GET", "https://x.example/?sign=abc"), record("plain %s", "text")
+    assert RedactSignatures().filter(one)
+    assert one.getMessage() == "GET https://x.example/?sign=***"
+    assert RedactSignatures().filter(two)
+    assert (two.msg, two.args) == ("plain %s", ("text",))
+
+
+def test_a_log_line_that_is_itself_broken_is_left_to_logging() -> None:
+    """Logging reports it; a filter that raised would break the program that logs."""
+    assert RedactSignatures().filter(record("%d %d", "one"))
+
+
+def test_httpx_lines_pass_the_filter_without_a_signature(
+    open_hub: Any, gateway: Any, platform: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The recipe: the filter on the handler."""
+    caplog.handler.addFilter(RedactSignatures())
+    with caplog.at_level(logging.DEBUG):
+        open_hub(gateway(platform.query_reply())).query("shop", "A1001")
+    lines = [line.getMessage() for line in caplog.records if line.name == "httpx"]
+    assert len(lines) == 1
+    assert "order_no=A1001&sign=*** " in lines[0].replace('"', " ")
+
+
+def test_events_have_fields_for_machines(
+    open_hub: Any, gateway: Any, platform: Any, order: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Under payhub.*, with account, reference and status beside the text."""
+    hub = open_hub(gateway(platform.create_reply(), platform.query_reply()))
+    with caplog.at_level(logging.INFO, "payhub"):
+        hub.create_payment("shop", order)
+        hub.query("shop", "A1001")
+        hub.parse_callback("shop", platform.callback(platform.notify()))
+        with pytest.raises(BadSignature):
+            hub.parse_callback("shop", platform.callback(b"a=1"))
+    records: list[Any] = [line for line in caplog.records if line.name.startswith("payhub.")]
+    assert [line.account for line in records] == ["shop"] * 4
+    assert [line.reference for line in records[:3]] == ["A1001"] * 3
+    assert [line.status for line in records[:3]] == ["pending", "paid", "paid"]
+    assert records[3].levelname == "WARNING"
+    assert "BadSignature" in records[3].getMessage()

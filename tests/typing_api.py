@@ -1,0 +1,229 @@
+"""Typical use of every public name, for the type checkers: checked, never run."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, ClassVar, assert_type
+
+import httpx
+from pydantic import SecretStr
+
+from payhub_core import (
+    Accounts,
+    AppParameters,
+    AsyncHub,
+    BadSignature,
+    Callback,
+    CallbackError,
+    CallbackKind,
+    Config,
+    ConfigError,
+    Flow,
+    FormPost,
+    GatewayError,
+    HtmlPage,
+    Hub,
+    InvalidOrder,
+    MalformedCallback,
+    Money,
+    NotFound,
+    Notification,
+    NotSent,
+    Order,
+    OutcomeUnknown,
+    PayhubError,
+    Payment,
+    PaymentMethod,
+    PaymentStatus,
+    Provider,
+    ProviderInfo,
+    QrCode,
+    RedactSignatures,
+    Redirect,
+    Refused,
+    Reply,
+    WrongAccount,
+    WrongAmount,
+    WrongOrder,
+    hookimpl,
+    hookspec,
+    load_accounts,
+    load_config,
+)
+from payhub_gpu import Gpu
+
+
+def configuration() -> Accounts:
+    config = load_config("payhub.toml", secrets_dir="/run/secrets")
+    assert_type(config, Config)
+    assert_type(load_config(Path("payhub.toml")), Config)
+    assert_type(config.default, str | None)
+    assert_type(config.ledger, str | None)
+    assert_type(config.accounts, Mapping[str, Mapping[str, Any]])
+    assert_type(config.routes, Mapping[str, Sequence[str]])
+    accounts = load_accounts({"accounts": {"shop": {"provider": "gpu"}}})
+    assert_type(accounts["shop"], Provider)
+    return load_accounts(config)
+
+
+def money() -> None:
+    price = Money.of("100.00", "CNY")
+    assert_type(price, Money)
+    assert_type(Money.of(Decimal(1), "CNY") + price - -price, Money)
+    assert_type(price < Money(1, "CNY"), bool)
+    assert_type(price.amount, Decimal)
+    assert_type(price.minor, int)
+    Money.of(1.5, "CNY")  # type: ignore[arg-type]
+    price + 1  # type: ignore[operator]
+
+
+def order() -> Order:
+    return Order(
+        reference="A1001",
+        amount=Money(10000, "CNY"),
+        description="Tea",
+        method=PaymentMethod.ALIPAY_H5,
+        notify_url="https://shop.example/notify",
+        return_url="https://shop.example/thanks",
+        payer="openid",
+        attach="basket-7",
+        extra={"trade_type": "h5"},
+    )
+
+
+def pay(accounts: Accounts) -> None:
+    with Hub(accounts, extensions=[Audit()], client=httpx.Client()) as hub:
+        assert_type(hub, Hub)
+        payment = hub.create_payment("shop", order())
+        assert_type(payment, Payment)
+        assert_type(hub.query("shop", "A1001", gateway_id=payment.gateway_id, expect=order()), Payment)
+        assert_type(hub["shop"].create_payment(order()), Payment)
+        assert_type(hub.default.query("A1001"), Payment)
+        show(payment)
+        try:
+            hear(hub.parse_callback("shop", callback(), expect=order()))
+        except (BadSignature, MalformedCallback, WrongAccount, WrongOrder, WrongAmount) as refused:
+            assert_type(refused, BadSignature | MalformedCallback | WrongAccount | WrongOrder | WrongAmount)
+
+
+async def pay_async(accounts: Accounts) -> None:
+    async with AsyncHub(accounts, extensions=[Audit()], client=httpx.AsyncClient()) as hub:
+        assert_type(hub, AsyncHub)
+        assert_type(await hub.create_payment("shop", order()), Payment)
+        assert_type(await hub.query("shop", "A1001", gateway_id="P1", expect=order()), Payment)
+        assert_type(await hub.parse_callback("shop", callback()), Notification)
+        assert_type(await hub["shop"].query("A1001"), Payment)
+        hub.create_payment("shop")  # type: ignore[call-arg, unused-coroutine]
+
+
+def callback() -> Callback:
+    return Callback("POST", {"Content-Type": "text/plain"}, b"", b"a=1", kind=CallbackKind.RETURN)
+
+
+def hear(notification: Notification) -> Reply:
+    assert_type(notification.kind, CallbackKind)
+    assert_type(notification.payment, Payment | None)
+    assert_type(notification.bound, bool)
+    assert_type(notification.reply.body, bytes)
+    assert_type(notification.reply.status_code, int)
+    assert_type(notification.reply.content_type, str)
+    return notification.reply
+
+
+def show(payment: Payment) -> str:
+    assert_type(payment.status, PaymentStatus)
+    assert_type(payment.claimed_status, PaymentStatus | None)
+    assert_type(payment.amount, Money | None)
+    assert_type(payment.paid, Money | None)
+    assert_type(payment.method, PaymentMethod | str | None)
+    assert_type(payment.paid_at, datetime | None)
+    assert_type(payment.raw, dict[str, Any])
+    match payment.next_action:
+        case Redirect(url=url):
+            return assert_type(url, str)
+        case QrCode(content=content):
+            return assert_type(content, str)
+        case HtmlPage(html=html):
+            return assert_type(html, str)
+        case FormPost() as form:
+            return assert_type(form.html(nonce="n"), str)
+        case AppParameters(parameters=parameters):
+            return assert_type(parameters, str)
+        case None:
+            return ""
+
+
+def handle(error: PayhubError) -> str:
+    assert_type(error.account, str)
+    assert_type(error.reference, str)
+    assert_type(error.hint, str)
+    match error:
+        case NotSent():
+            return "try again"
+        case Refused(code=code, reason=reason):
+            return f"{assert_type(code, str)} {assert_type(reason, str)}"
+        case OutcomeUnknown() | NotFound():
+            return "query"
+        case ConfigError() | InvalidOrder() | CallbackError() | GatewayError():
+            return "give up"
+        case _:
+            return str(error)
+
+
+class Audit:
+    """An extension."""
+
+    @hookimpl(wrapper=True)
+    def create_payment(self, account: str) -> Generator[None, Flow[Payment], Flow[Payment]]:
+        flow = yield
+        return self.audited(account, flow)
+
+    def audited(self, account: str, flow: Flow[Payment]) -> Flow[Payment]:
+        payment = yield from flow
+        assert_type(payment, Payment)
+        return payment
+
+
+class Own:
+    """A provider."""
+
+    info: ClassVar[ProviderInfo] = ProviderInfo(
+        name="own", title="Own", methods=frozenset(PaymentMethod), currencies=frozenset({"CNY"})
+    )
+    timeout: float = 15.0
+
+    @hookimpl
+    def create_payment(self, account: str, order: Order) -> Flow[Payment]:
+        response = yield httpx.Request("POST", "https://own.example")
+        assert_type(response, httpx.Response)
+        return Payment(reference=order.reference, status=PaymentStatus.PENDING)
+
+    @hookimpl
+    def parse_callback(self, account: str, callback: Callback, expect: Order | None) -> Notification:
+        return Notification(CallbackKind.OTHER, None, Reply(b"pong"))
+
+    @hookimpl
+    def query(self, account: str, reference: str, gateway_id: str | None, expect: Order | None) -> Payment:
+        return Payment(reference=reference, status=PaymentStatus.PAID)
+
+
+def provide() -> Provider:
+    return Own()
+
+
+def marks() -> None:
+    hookspec(firstresult=True)
+    hookimpl(wrapper=True)
+
+
+def redact() -> None:
+    import logging  # noqa: PLC0415
+
+    logging.StreamHandler().addFilter(RedactSignatures())
+
+
+def account() -> Gpu:
+    return Gpu(base_url="https://gateway.example", appid="gpu1", secret=(SecretStr("x" * 16),), timeout=5)
