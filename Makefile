@@ -29,8 +29,9 @@ check: .venv/installed  ## lint, format, types, architecture, dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	PYTHONPATH=src $(BIN)/basedpyright --pythonpath $(BIN)/python --verifytypes payhub_core --ignoreexternal --level error
-	PYTHONPATH=src $(BIN)/basedpyright --pythonpath $(BIN)/python --verifytypes payhub_gpu --ignoreexternal --level error
+	PYTHONPATH=src:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); export PYTHONPATH; \
+	for package in payhub_core payhub_gpu; do \
+	  $(BIN)/basedpyright --verifytypes $$package --ignoreexternal --level error || exit 1; done
 	$(BIN)/lint-imports
 	$(BIN)/deptry src
 

@@ -61,9 +61,7 @@ _UNKNOWN_ORDER = re.compile(r"订单号?(不存在|未找到)|查无此?订单|o
 _amount = re.compile(r"[0-9]{1,12}(?:\.0{1,2})?").fullmatch
 _token = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
 _time = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}").fullmatch
-_redirect = re.compile(
-    r"(?:https?|weixin|wxp|alipays?|alipayqr)://[^\x00-\x20\x7f-\x9f]+", re.IGNORECASE
-).fullmatch
+_redirect = re.compile(r"(?:https?|weixin|wxp|alipays?|alipayqr)://[^\x00-\x20\x7f-\x9f]+", re.IGNORECASE).fullmatch
 _control = re.compile(r"[\x00-\x1f\x7f-\x9f]").search
 
 

@@ -55,7 +55,7 @@ class Timeline:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.number = 0
+        self.number: int = 0
 
     def say(self, title: str, detail: str) -> None:
         """One more step."""

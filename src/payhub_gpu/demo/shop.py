@@ -35,15 +35,15 @@ class Shop:
 
     def __init__(self, gateway_url: str, appid: str, secret: str, folder: Path) -> None:
         account = {"provider": "gpu", "base_url": gateway_url, "appid": appid, "secret": secret}
-        self.hub = Hub(load_accounts({"accounts": {ACCOUNT: account}}))
-        self.ledger = Ledger(f"sqlite:///{folder}/shop.db")
+        self.hub: Hub = Hub(load_accounts({"accounts": {ACCOUNT: account}}))
+        self.ledger: Ledger = Ledger(f"sqlite:///{folder}/shop.db")
         self.ledger.upgrade()
-        self.checkout = Checkout(self.hub, self.ledger)
+        self.checkout: Checkout = Checkout(self.hub, self.ledger)
         self.shipped: list[str] = []
         self._callbacks = wsgi(self.checkout, handler=self.ship)
         self._numbers = count(1001)
         self._server = make_server("127.0.0.1", 0, self, server_class=_Server, handler_class=_Quiet)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.url: str = f"http://127.0.0.1:{self._server.server_port}"
 
     def order(self) -> Order:
         """A new order for a tin of tea."""

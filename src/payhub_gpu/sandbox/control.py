@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
@@ -26,7 +26,7 @@ Model = TypeVar("Model", bound=BaseModel)
 class Outcome(BaseModel):
     """What the payer does with an order."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
     action: Literal["pay", "fail"]
     #: Fen actually paid; without it, what is due.
@@ -39,7 +39,7 @@ class Control:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self.routes = [
+        self.routes: list[Route] = [
             Route("/", self.reset, methods=["DELETE"]),
             Route("/health", self.health),
             Route("/orders", self.orders),

@@ -29,8 +29,8 @@ class SandboxProcess:
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
-        self.settings = settings or Settings()
-        self.url = ""
+        self.settings: Settings = settings or Settings()
+        self.url: str = ""
 
     def __enter__(self) -> Self:
         """Start the process and wait until it accepts connections; RuntimeError if it ends instead."""

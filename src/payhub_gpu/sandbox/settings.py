@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from ipaddress import ip_address
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Merchant:
     """One account on the platform: its MD5 key and the signing dialect (section 4) its brand speaks."""
 
     #: A misspelt dialect read from the environment must not become the default one.
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  (a dataclass field would need a default factory)
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     secret: str = field(repr=False)
     #: Where the secret stands in the signed string: sorted among the names, or after all of them.

@@ -18,10 +18,10 @@ class Platform:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.orders = Orders(settings)
-        self.faults = Faults()
-        self.journal = Journal()
-        self.notifier = Notifier(settings, self.orders, self.faults)
+        self.orders: Orders = Orders(settings)
+        self.faults: Faults = Faults()
+        self.journal: Journal = Journal()
+        self.notifier: Notifier = Notifier(settings, self.orders, self.faults)
 
     def pay_url(self, order: Order) -> str:
         """Return the address of the order's pay page."""
