@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check format cassettes bench constraints clean
+.PHONY: help demo test check format cassettes bench soak proof constraints clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -44,6 +44,12 @@ cassettes: .venv/installed  ## record every cassette again from the sandbox, the
 
 bench: .venv/installed  ## what payhub costs beside hand-written code, in one run
 	$(BIN)/python bench/run.py
+
+soak: .venv/installed  ## 50,000 orders with a tenth of the exchanges failing; compares the books
+	$(BIN)/python tests/soak/soak.py
+
+proof: .venv/installed  ## the crash and race proofs at full length, on SQLite and PostgreSQL
+	PAYHUB_PROOF_ROUNDS=200 $(BIN)/python -m pytest tests/ledger/test_crash.py tests/ledger/test_races.py
 
 constraints: .venv/installed  ## resolve the pinned versions anew
 	$(PYTHON) -m venv .venv/uv

@@ -41,7 +41,10 @@ class Account:
     def __init__(self, name: str, provider: Provider, extensions: Sequence[object] = ()) -> None:
         check_provider(type(provider), provider.info.name)
         for extension in extensions:
-            check_hooks(extension)
+            for hook in check_hooks(extension):
+                if not getattr(extension, hook).payhub_impl["wrapper"]:
+                    # It would answer for the provider.
+                    raise ConfigError(f"an extension's {hook} must be @hookimpl(wrapper=True)", account=name)
         self.name = name
         self.provider = provider
         self.info: ProviderInfo = provider.info

@@ -232,6 +232,12 @@ class AsynchronousWrapper:
         yield
 
 
+class NoWrapper:
+    @hookimpl
+    def query(self, reference: str) -> Any:
+        return None
+
+
 class NoGenerator:
     @hookimpl(wrapper=True)
     def query(self, reference: str) -> Any:
@@ -239,7 +245,7 @@ class NoGenerator:
 
 
 @pytest.mark.parametrize(
-    "extension", [Misspelt, UnknownArgument, KeywordOnly, Asynchronous, AsynchronousWrapper, NoGenerator]
+    "extension", [Misspelt, UnknownArgument, KeywordOnly, Asynchronous, AsynchronousWrapper, NoWrapper, NoGenerator]
 )
 def test_an_extension_that_does_not_fit_is_refused_at_registration(
     open_hub: Any, gateway: Any, order: Any, extension: Any
