@@ -61,9 +61,6 @@ class _Terms:
 
     def prepared(self, request: httpx.Request) -> httpx.Request:
         request.extensions["timeout"] = self.timeouts
-        # A compressed reply could grow past any limit while it is unpacked.
-        request.headers.setdefault("Accept-Encoding", "identity")
-        request.headers.setdefault("User-Agent", "payhub")
         return request
 
     def failure(self, error: Exception) -> GatewayError:
