@@ -14,8 +14,10 @@ import httpx
 
 from payhub_core.errors import GatewayError
 
-__all__ = ["Flow", "run", "run_async"]
+__all__ = ["Flow", "drive", "drive_async", "run", "run_async"]
 
+Asked = TypeVar("Asked")
+Given = TypeVar("Given")
 T = TypeVar("T")
 
 Flow: TypeAlias = Generator[httpx.Request, httpx.Response, T]
@@ -23,35 +25,47 @@ Flow: TypeAlias = Generator[httpx.Request, httpx.Response, T]
 
 def run(flow: Flow[T], send: Callable[[httpx.Request], httpx.Response]) -> T:
     """Plays ``flow`` to its end and returns its result; ``send`` raises GatewayError where an exchange fails."""
-    step: Callable[[Any], httpx.Request] = flow.send
-    value: object = None
-    try:
-        while True:
-            try:
-                request = step(value)
-            except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return]
-            try:  # apart from the step, so that a StopIteration out of ``send`` never passes for a result
-                step, value = flow.send, send(request)
-            except GatewayError as error:
-                step, value = flow.throw, error
-    finally:
-        flow.close()
+    return drive(flow, send, GatewayError)
 
 
 async def run_async(flow: Flow[T], send: Callable[[httpx.Request], Awaitable[httpx.Response]]) -> T:
     """`run`, for a ``send`` that is awaited."""
-    step: Callable[[Any], httpx.Request] = flow.send
+    return await drive_async(flow, send, GatewayError)
+
+
+def drive(talk: Generator[Asked, Given, T], do: Callable[[Asked], Given], thrown: type[Exception]) -> T:
+    """Does what ``talk`` asks for until it returns; errors of the type ``thrown`` are thrown into it."""
+    step: Callable[[Any], Asked] = talk.send
     value: object = None
     try:
         while True:
             try:
-                request = step(value)
+                asked = step(value)
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
+            try:  # apart from the step, so that a StopIteration out of ``do`` never passes for a result
+                step, value = talk.send, do(asked)
+            except thrown as error:
+                step, value = talk.throw, error
+    finally:
+        talk.close()
+
+
+async def drive_async(
+    talk: Generator[Asked, Given, T], do: Callable[[Asked], Awaitable[Given]], thrown: type[Exception]
+) -> T:
+    """`drive`, for a ``do`` that is awaited."""
+    step: Callable[[Any], Asked] = talk.send
+    value: object = None
+    try:
+        while True:
+            try:
+                asked = step(value)
             except StopIteration as stop:
                 return stop.value  # type: ignore[no-any-return]
             try:
-                step, value = flow.send, await send(request)
-            except GatewayError as error:
-                step, value = flow.throw, error
+                step, value = talk.send, await do(asked)
+            except thrown as error:
+                step, value = talk.throw, error
     finally:
-        flow.close()
+        talk.close()

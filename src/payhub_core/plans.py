@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import Connection
 
+from payhub_core.flow import drive, drive_async
 from payhub_core.ledger import records
 from payhub_core.ledger.rows import Transition
 
@@ -66,36 +67,10 @@ Step: TypeAlias = Store | Find | Ask | Pause | Tell
 
 
 def play(plan: Plan[T], do: Callable[[Step], object]) -> T:
-    """Plays ``plan`` to its end and returns its result."""
-    step: Callable[[Any], Step] = plan.send
-    value: Any = None
-    try:
-        while True:
-            try:
-                wanted = step(value)
-            except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return]
-            try:
-                step, value = plan.send, do(wanted)
-            except Exception as error:  # the plan decides
-                step, value = plan.throw, error
-    finally:
-        plan.close()
+    """Plays ``plan`` to its end and returns its result; what fails outside is for the plan to decide."""
+    return drive(plan, do, Exception)
 
 
 async def play_async(plan: Plan[T], do: Callable[[Step], Awaitable[object]]) -> T:
     """`play`, for steps that are awaited."""
-    step: Callable[[Any], Step] = plan.send
-    value: Any = None
-    try:
-        while True:
-            try:
-                wanted = step(value)
-            except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return]
-            try:
-                step, value = plan.send, await do(wanted)
-            except Exception as error:
-                step, value = plan.throw, error
-    finally:
-        plan.close()
+    return await drive_async(plan, do, Exception)

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import anyio.to_thread
 
+from payhub_core.flow import drive, drive_async
 from payhub_core.recording import Recorder
 from payhub_core.web.answers import Answer, line
 from payhub_core.web.endpoint import (
@@ -21,7 +22,6 @@ from payhub_core.web.endpoint import (
     IncompleteBody,
     OnReturn,
     Receiver,
-    Talk,
 )
 
 __all__ = ["AsgiEndpoint", "WsgiEndpoint", "asgi", "wsgi"]
@@ -99,7 +99,7 @@ class AsgiEndpoint:
         for name, value in scope["headers"]:
             _add(headers, name.decode("latin-1").lower(), value.decode("latin-1"))
         head = Head(scope["method"], scope["path"], headers, bytes(scope.get("query_string", b"")))
-        answer = await _drive(self._endpoint.talk(head, partial(_received, receive)))
+        answer = await drive_async(self._endpoint.talk(head, partial(_received, receive)), _call, Exception)
         answer_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()]
         if answer.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and scope.get("http_version", "")[:1] == "1":
             answer_headers.append((b"connection", b"close"))  # what has not been read stays unread
@@ -126,7 +126,7 @@ class WsgiEndpoint:
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
         head = Head(environ["REQUEST_METHOD"], path, headers, environ.get("QUERY_STRING", "").encode("latin-1"))
         try:
-            answer = _run(self._endpoint.talk(head, partial(_read, environ, head)))
+            answer = drive(self._endpoint.talk(head, partial(_read, environ, head)), _call, Exception)
         except IncompleteBody:
             answer = line(400, "incomplete")
         phrase = next((status.phrase for status in HTTPStatus if status == answer.status_code), "Status")
@@ -140,33 +140,11 @@ class WsgiEndpoint:
         """
         lowered = {name.lower(): value for name, value in headers.items()}
         head = Head(method, path, lowered, query.encode("latin-1") if isinstance(query, str) else query)
-        return _run(self._endpoint.talk(head, lambda _: body))
+        return drive(self._endpoint.talk(head, lambda _: body), _call, Exception)
 
 
-def _run(talk: Talk) -> Answer:
-    step: Callable[[], Callable[[], Any]] = partial(next, talk)
-    while True:
-        try:
-            call = step()
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
-        try:
-            step = partial(talk.send, call())
-        except Exception as error:
-            step = partial(talk.throw, error)
-
-
-async def _drive(talk: Talk) -> Answer:
-    step: Callable[[], Callable[[], Any]] = partial(next, talk)
-    while True:
-        try:
-            call = step()
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
-        try:
-            step = partial(talk.send, await call())
-        except Exception as error:
-            step = partial(talk.throw, error)
+def _call(asked: Callable[[], Any]) -> Any:
+    return asked()
 
 
 def _awaited(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
