@@ -1,6 +1,8 @@
 # Every target makes .venv first, from the pinned and hashed constraints.txt; a second run starts in seconds.
 PYTHON ?= python3
 BIN := .venv/bin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+APT := $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq
 
 .PHONY: help demo test check format cassettes bench soak proof constraints clean
 .DEFAULT_GOAL := help
@@ -10,6 +12,7 @@ help:  ## what there is
 
 .venv/installed: constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "payhub needs Python 3.11 or later: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "Installing python3-venv, which Debian keeps apart"; $(APT) python3-venv >/dev/null; }
 	@echo "Setting up .venv: about a minute, once"
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
@@ -60,8 +63,7 @@ constraints: .venv/installed  ## resolve the pinned versions anew
 # The sandbox's pay page is tested in a real browser.
 .PHONY: browser
 browser:
-	@command -v chromium >/dev/null || { echo "Installing Chromium for the browser tests"; \
-	  $$([ "$$(id -u)" = 0 ] || echo sudo) sh -c 'apt-get update -qq && apt-get install -y -qq chromium fonts-noto-cjk' >/dev/null; }
+	@command -v chromium >/dev/null || { echo "Installing Chromium for the browser tests"; $(APT) chromium fonts-noto-cjk >/dev/null; }
 
 clean:  ## remove what these targets made
 	rm -rf .venv .coverage* build dist
