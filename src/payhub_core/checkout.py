@@ -23,11 +23,11 @@ try:
     from payhub_core.reconciliation import Progress, Summary, areconcile, reconcile
     from payhub_core.settling import Settling
     from payhub_core.starting import Starting
-except ImportError as error:
+except ImportError as _missing:
     raise ConfigError(
-        f"the checkout keeps payments in a ledger, and {error.name} is not installed",
+        f"the checkout keeps payments in a ledger, and {_missing.name} is not installed",
         hint="pip install 'payhub-core[ledger]'",
-    ) from error
+    ) from _missing
 
 __all__ = ["AsyncCheckout", "AsyncHandler", "Checkout", "Handler", "Progress", "Summary"]
 
@@ -54,8 +54,8 @@ class Checkout:
         self.hub = hub
         self.ledger = ledger
         self.handler = handler
-        self.starting = Starting(hub.accounts, routes or {})
-        self.settling = Settling(hub.accounts)
+        self.starting: Starting = Starting(hub.accounts, routes or {})
+        self.settling: Settling = Settling(hub.accounts)
 
     def start(self, account: str, order: Order) -> Payment:
         """Creates the payment of ``order`` once, at ``account`` or along a route of that name.
@@ -146,8 +146,8 @@ class AsyncCheckout:
         self.hub = hub
         self.ledger = ledger
         self.handler = handler
-        self.starting = Starting(hub.accounts, routes or {})
-        self.settling = Settling(hub.accounts)
+        self.starting: Starting = Starting(hub.accounts, routes or {})
+        self.settling: Settling = Settling(hub.accounts)
 
     async def start(self, account: str, order: Order) -> Payment:
         """As `Checkout.start`. Cancelled half-way, it stays *starting*: start it again, or let it be reconciled."""

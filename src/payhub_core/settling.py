@@ -17,7 +17,7 @@ from payhub_core.registry import Accounts
 
 __all__ = ["Settling"]
 
-logger = logging.getLogger("payhub.checkout")
+logger: logging.Logger = logging.getLogger("payhub.checkout")
 
 
 class Settling:

@@ -31,7 +31,7 @@ from payhub_core.registry import Accounts
 
 __all__ = ["LEASE_TIMEOUTS", "Starting"]
 
-logger = logging.getLogger("payhub.checkout")
+logger: logging.Logger = logging.getLogger("payhub.checkout")
 
 _POLL = 0.05
 _ELSEWHERE = "it is being started elsewhere"
@@ -53,7 +53,7 @@ class Starting:
 
     def __init__(self, accounts: Accounts, routes: Mapping[str, Iterable[str]]) -> None:
         self.accounts = accounts
-        self.routes = {name: tuple(names) for name, names in routes.items()}
+        self.routes: dict[str, tuple[str, ...]] = {name: tuple(names) for name, names in routes.items()}
         for name, names in self.routes.items():
             if name in accounts:
                 raise ConfigError(f"routes.{name}: there is an account of that name")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
@@ -11,15 +13,21 @@ from payhub_core.config import Config, load_config
 from payhub_core.errors import ConfigError
 from payhub_core.ledger import Ledger
 
-__all__ = ["config_option", "ledger", "open_ledger", "read_config"]
+__all__ = ["Command", "config_option", "ledger", "open_ledger", "read_config"]
 
 DEFAULT_CONFIG = "payhub.toml"
 
-config_option = click.option(
-    "--config",
-    metavar="FILE",
-    help=f"The configuration; {DEFAULT_CONFIG} where there is one, or else the environment alone.",
-)
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def config_option(command: Command) -> Command:
+    """The option ``--config``."""
+    option = click.option(
+        "--config",
+        metavar="FILE",
+        help=f"The configuration; {DEFAULT_CONFIG} where there is one, or else the environment alone.",
+    )
+    return option(command)
 
 
 def read_config(path: str | None) -> Config:

@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from payhub_core.cli.ledger import config_option, open_ledger, read_config
+from payhub_core.cli.ledger import Command, config_option, open_ledger, read_config
 from payhub_core.errors import PayhubError
 from payhub_core.ledger import Observation, StoredPayment
 from payhub_core.models import PaymentStatus
@@ -19,8 +19,15 @@ from payhub_core.money import Money
 
 __all__ = ["payments"]
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-limit_option = click.option("--limit", default=20, show_default=True, help="How many at most.")
+
+def json_option(command: Command) -> Command:
+    """The option ``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def limit_option(command: Command) -> Command:
+    """The option ``--limit``."""
+    return click.option("--limit", default=20, show_default=True, help="How many at most.")(command)
 
 
 @click.group()

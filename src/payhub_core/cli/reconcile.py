@@ -58,7 +58,8 @@ def reconcile(
 def _pass(checkout: Checkout, older_than: float, limit: int, rate: float) -> Summary:
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task, lock = bar.add_task("asking the gateways", total=None), threading.Lock()
 
         def advance(step: Step) -> None:

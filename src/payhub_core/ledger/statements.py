@@ -29,8 +29,8 @@ class Statement:
     """One statement, its parameters written ``:name``."""
 
     def __init__(self, sql: str, skip_locked: str = "") -> None:
-        self.sqlite = sql.format(skip_locked="")
-        self.postgresql = re.sub(r":([a-z_]+)", r"%(\1)s", sql.format(skip_locked=skip_locked))
+        self.sqlite: str = sql.format(skip_locked="")
+        self.postgresql: str = re.sub(r":([a-z_]+)", r"%(\1)s", sql.format(skip_locked=skip_locked))
 
     def __call__(self, connection: Connection, **values: Any) -> Result:
         """Runs in the connection's transaction; raises what the driver raises."""

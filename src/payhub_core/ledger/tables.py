@@ -30,8 +30,8 @@ VERSION_TABLE = "payhub_alembic_version"
 class UtcTime(TypeDecorator[datetime]):
     """An aware time: ``timestamptz``, or ISO 8601 text in UTC where the database has no such type."""
 
-    impl = DateTime(timezone=True)
-    cache_ok = True
+    impl: TypeEngine[Any] | type[TypeEngine[Any]] = DateTime(timezone=True)
+    cache_ok: bool | None = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         kind: TypeEngine[Any] = String(32) if dialect.name == "sqlite" else DateTime(timezone=True)
@@ -58,7 +58,7 @@ def utc(value: object) -> datetime | None:
 _ID = BigInteger().with_variant(Integer, "sqlite")
 
 #: Every constraint has a name of its own, so that migrations can speak of it.
-metadata = MetaData(
+metadata: MetaData = MetaData(
     naming_convention={
         "pk": "%(table_name)s_pk",
         "fk": "%(table_name)s_%(column_0_name)s_fk",
@@ -67,7 +67,7 @@ metadata = MetaData(
     }
 )
 
-payments = Table(
+payments: Table = Table(
     "payhub_payments",
     metadata,
     Column("id", _ID, primary_key=True),
@@ -103,7 +103,7 @@ _due = payments.c.next_check_at.is_not(None)
 Index("payhub_payments_due_ix", payments.c.account, payments.c.next_check_at, postgresql_where=_due, sqlite_where=_due)
 
 #: Append-only: what came, when, from where. One that says nothing new is not kept.
-observations = Table(
+observations: Table = Table(
     "payhub_observations",
     metadata,
     Column("id", _ID, primary_key=True),
@@ -118,7 +118,7 @@ observations = Table(
 )
 
 #: The outbox: each thing that became true of a payment, once.
-transitions = Table(
+transitions: Table = Table(
     "payhub_transitions",
     metadata,
     Column("id", _ID, primary_key=True),

@@ -1,0 +1,165 @@
+"""The commands: what is stored, as tables and as JSON; reconciling from a shell; errors in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import Connection, text
+
+from payhub_core.cli.commands import payhub
+from payhub_core.ledger import Ledger, Transition
+
+
+@pytest.fixture
+def config(url: str, settings: dict[str, Any], tmp_path: Path) -> Path:
+    """A payhub.toml."""
+    path = tmp_path / "payhub.toml"
+    shop = "\n".join(f'{key} = "{value}"' for key, value in settings.items())
+    path.write_text(f'ledger = "{url}"\n[accounts.shop]\n{shop}\n')
+    return path
+
+
+@pytest.fixture
+def command(config: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Runs a command in the folder of that file, on a wide terminal."""
+    monkeypatch.chdir(config.parent)
+    monkeypatch.setenv("COLUMNS", "200")
+    return lambda *words: CliRunner().invoke(payhub, words)
+
+
+@pytest.fixture
+def stored(open_checkout: Callable[..., Any], platform: Any, gateway: Any, order: Any, paid: Any) -> None:
+    """One order, overpaid."""
+    checkout = open_checkout(gateway(platform.create_reply()))
+    checkout.start("shop", order)
+    checkout.receive("shop", paid.notify(actual_amount="10001"))
+
+
+def test_upgrade_makes_the_tables(empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The URL may come from the environment; the second time changes nothing."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PAYHUB_LEDGER", empty_url)
+    for _ in range(2):
+        result = CliRunner().invoke(payhub, ["ledger", "upgrade"])
+        assert (result.exit_code, result.output) == (0, "The ledger is ready.\n")
+    with Ledger(empty_url) as ledger:
+        assert ledger.payments() == []
+
+
+@pytest.mark.usefixtures("stored")
+def test_payments_are_listed_as_a_table_or_as_json(command: Callable[..., Result]) -> None:
+    """The same facts in both."""
+    table = command("payments", "list").output
+    for word in ("shop", "A1001", "paid", "created", "100.00 CNY", "100.01 CNY", "overpaid"):
+        assert word in table
+    (found,) = json.loads(command("payments", "list", "--json").output)
+    assert (found["reference"], found["status"], found["anomalies"]) == ("A1001", "paid", ["overpaid"])
+    assert found["paid"] == {"minor": 10_001, "currency": "CNY"}
+    assert json.loads(command("payments", "list", "--status", "failed", "--json").output) == []
+    assert json.loads(command("payments", "anomalies", "--json").output) == [found]
+
+
+@pytest.mark.usefixtures("stored")
+def test_a_payment_is_shown_with_its_history(command: Callable[..., Result]) -> None:
+    """What was heard, from where, when; no signature and no secret."""
+    table = command("payments", "show", "shop", "A1001").output
+    for word in ("create", "pending", "notify", "paid", "P2019081800134100001", "100.01 CNY"):
+        assert word in table
+    shown = json.loads(command("payments", "show", "shop", "A1001", "--json").output)
+    assert [item["source"] for item in shown["history"]] == ["create", "notify"]
+    assert "sign" not in shown["history"][1]["raw"]
+
+
+def failure(result: Result) -> str:
+    """The one line of a failed command."""
+    assert result.exit_code == 1
+    assert "Traceback" not in result.output
+    assert result.output.startswith("payhub: ")
+    return result.output
+
+
+def test_errors_are_one_line_with_a_hint(
+    command: Callable[..., Result], config: Path, ledger: Ledger, settings: dict[str, Any]
+) -> None:
+    """Exit status 1, no traceback, no secret."""
+    assert "no such order" in failure(command("payments", "show", "shop", "A9999"))
+    assert "there is no configuration file" in failure(command("payments", "list", "--config", "nowhere.toml"))
+    ledger.write(lambda c: c.execute(text("DELETE FROM payhub_alembic_version")))
+    assert "payhub ledger upgrade" in failure(command("payments", "list"))
+    assert "cannot be imported" in failure(command("reconcile", "--handler", "no_such_module:handle"))
+    assert "is no function" in failure(command("reconcile", "--handler", "sys:path"))
+    config.write_text("")
+    assert "no ledger is configured" in failure(command("payments", "list"))
+
+
+def handle(transition: Transition, connection: Connection) -> None:
+    """The shop's handler, as --handler names it."""
+    connection.execute(text("INSERT INTO deliveries VALUES (:id)"), {"id": transition.id})
+
+
+def run(words: list[str], folder: Path, certificate: str) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own, which trusts the sandbox's certificate."""
+    environment = {**os.environ, "SSL_CERT_FILE": certificate, "PYTHONPATH": str(Path(__file__).parent)}
+    program = [sys.executable, "-c", "from payhub_core.cli import main; main()", *words]
+    return subprocess.run(program, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_reconcile_settles_what_no_notify_did(
+    worker: Any,
+    url: str,
+    ledger: Ledger,
+    shop: Any,
+    sandbox: Any,
+    certificate: tuple[str, str],
+    make_order: Callable[..., Any],
+    make_due: Callable[[], None],
+    tmp_path: Path,
+) -> None:
+    """Against a real gateway over TLS, with the shop's handler; once, then again with nothing to do."""
+    reference = f"C{secrets.token_hex(6)}"
+    order = make_order(reference=reference, notify_url="http://127.0.0.1:9/", return_url="http://127.0.0.1:9/")
+    worker("start", order.model_dump_json())
+    (found,) = sandbox.orders("gpu10000000", reference)
+    sandbox.pay(found["platform_order_no"], notify=False)
+    (tmp_path / "payhub.toml").write_text(
+        f'ledger = "{url}"\n[accounts.shop]\nprovider = "gpu"\nbase_url = "{sandbox.url}"\nappid = "gpu10000000"\n'
+        'secret = "sandbox-secret-0-not-for-money"\n'
+    )
+    make_due()
+    first = run(["reconcile", "--handler", "test_commands:handle"], tmp_path, certificate[0])
+    assert (first.returncode, first.stdout) == (0, "asked 1, changed 1, paid 1, unanswered 0\n"), first.stderr
+    assert shop.delivered == [f"shop/{reference}/paid"]
+    second = run(["reconcile"], tmp_path, certificate[0])
+    assert second.stdout == "asked 0, changed 0, paid 0, unanswered 0\n"
+
+
+def test_reconcile_fails_where_an_account_could_not_be_asked(
+    worker: Any,
+    url: str,
+    ledger: Ledger,
+    make_order: Callable[..., Any],
+    make_due: Callable[[], None],
+    certificate: tuple[str, str],
+    tmp_path: Path,
+) -> None:
+    """Exit status 1 and the reason, for cron to mail."""
+    order = make_order(reference=f"C{secrets.token_hex(6)}", notify_url="http://127.0.0.1:9/")
+    worker("start", order.model_dump_json())
+    make_due()
+    (tmp_path / "payhub.toml").write_text(
+        f'ledger = "{url}"\n[accounts.shop]\nprovider = "gpu"\nbase_url = "http://127.0.0.1:9"\nappid = "gpu10000000"\n'
+        'secret = "sandbox-secret-0-not-for-money"\n'
+    )
+    result = run(["reconcile"], tmp_path, certificate[0])
+    assert result.returncode == 1
+    assert result.stdout == "asked 1, changed 0, paid 0, unanswered 1\n"
+    assert "could not reach the gateway" in result.stderr

@@ -1,0 +1,91 @@
+"""kill -9 at every step of start and of receive: nothing lost, nothing double, never acknowledged and lost."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from payhub_core import Order, PaymentStatus
+from payhub_core.ledger import Ledger, records
+
+
+def loopback(make_order: Callable[..., Order], reference: str) -> str:
+    order = make_order(reference=reference, notify_url="http://127.0.0.1:9/", return_url="http://127.0.0.1:9/")
+    return order.model_dump_json()
+
+
+def points(worker: Any, command: str, argument: str) -> int:
+    """How many points a run passes that is not killed, the one after its answer included."""
+    (result,) = worker(command, argument, die_at=10**6)
+    return int(result["points"]) + 1
+
+
+def test_a_start_killed_anywhere_loses_no_order_and_sends_none_twice(
+    worker: Any,
+    ledger: Ledger,
+    sandbox: Any,
+    make_order: Callable[..., Order],
+    make_due: Callable[[], None],
+    rounds: int,
+) -> None:
+    """Started again, the order is at the gateway once, and payable."""
+    most = points(worker, "start", loopback(make_order, f"K{random.randrange(10**12)}"))
+    kills = 0
+    for number in range(max(most, rounds)):
+        reference = f"K{number}x{random.randrange(10**9)}"
+        order = loopback(make_order, reference)
+        (killed,) = worker("start", order, die_at=number % most + 1)
+        assert killed["killed"]
+        kills += 1
+        at_gateway = sandbox.orders("gpu10000000", reference)
+        stored = ledger.payment("shop", reference)
+        # Written ahead: the gateway never has an order that the ledger has not.
+        assert stored is not None or not at_gateway
+        make_due()
+        (again,) = worker("start", order)
+        # This gateway reports fresh orders as failed, which is no fact that stands in the way of paid.
+        assert again["result"] in {"pending", "failed"}
+        assert len(sandbox.orders("gpu10000000", reference)) == 1
+        sent = [e for e in sandbox.requests() if e["endpoint"] == "unified" and e["order_no"] == reference]
+        assert sum(entry["count"] for entry in sent) == 1
+    print(f"\nstart: {kills} kills at {most} points, lost 0, sent twice 0")  # noqa: T201
+
+
+def test_a_receive_killed_anywhere_is_neither_lost_nor_handled_twice(
+    worker: Any,
+    ledger: Ledger,
+    shop: Any,
+    make_order: Callable[..., Order],
+    sign: Callable[..., str],
+    rounds: int,
+) -> None:
+    """The gateway resends what was not acknowledged, and what was."""
+
+    def begin(reference: str) -> str:
+        now = datetime.now(UTC)
+        order = make_order(reference=reference)
+        ledger.write(lambda c: records.insert(c, "shop", "gpu", order, lease="", until=now, now=now))
+        return sign(reference)
+
+    most = points(worker, "receive", begin("L"))
+    kills = 0
+    for number in range(max(most, rounds)):
+        reference = f"L{number}"
+        body = begin(reference)
+        (killed,) = worker("receive", body, die_at=number % most + 1)
+        assert killed["killed"]
+        kills += 1
+        mine = [name for name in shop.delivered if name == f"shop/{reference}/paid"]
+        stored = ledger.payment("shop", reference)
+        assert stored is not None
+        settled = stored.payment.status is PaymentStatus.PAID
+        assert settled == (len(mine) == 1)
+        if killed.get("result") == ["SUCCESS"]:
+            assert settled, "acknowledged and lost"
+        for _ in range(2):
+            (again,) = worker("receive", body)
+            assert again["result"] == ["SUCCESS"]
+        assert shop.delivered.count(f"shop/{reference}/paid") == 1
+    print(f"\nreceive: {kills} kills at {most} points, lost 0, double 0")  # noqa: T201

@@ -1,0 +1,317 @@
+"""The ledger by itself: its tables, its versions, and clear errors for whatever is not as it should be."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, event, inspect, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from payhub_core import ConfigError, Order, PaymentStatus
+from payhub_core.errors import LedgerError
+from payhub_core.ledger import Ledger, metadata
+from payhub_core.ledger.database import SCHEMA
+from payhub_core.ledger.tables import VERSION_TABLE
+
+
+def test_the_migrations_make_the_tables_of_the_metadata(ledger: Ledger) -> None:
+    """Not a column, index or constraint apart, on either database."""
+
+    def differences(connection: Connection) -> list[Any]:
+        return compare_metadata(MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}), metadata)
+
+    assert ledger.read(differences) == []
+
+
+def test_the_expected_schema_is_the_newest_migration() -> None:
+    """Whoever adds a migration says so."""
+    config = Config()
+    config.set_main_option("script_location", "payhub_core.ledger:migrations")
+    assert ScriptDirectory.from_config(config).get_heads() == [SCHEMA]
+
+
+def test_every_table_is_named_payhub(ledger: Ledger) -> None:
+    """They live beside the application's own."""
+    names = ledger.read(lambda c: inspect(c).get_table_names())
+    assert sorted(names) == [
+        "payhub_alembic_version",
+        "payhub_observations",
+        "payhub_payments",
+        "payhub_transitions",
+    ]
+
+
+def test_upgrading_may_be_done_twice_and_by_several_at_once(empty_url: str) -> None:
+    """As when four workers start together."""
+    ledgers = [Ledger(empty_url) for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(Ledger.upgrade, ledgers))
+    ledgers[0].upgrade()
+    assert ledgers[0].payments() == []
+    for ledger in ledgers:
+        ledger.close()
+
+
+def test_asyncio_upgrades_too(empty_url: str) -> None:
+    """The same migrations through the other engine."""
+
+    async def main() -> None:
+        async with Ledger(empty_url) as ledger:
+            await ledger.aupgrade()
+            assert await ledger.afind("shop", "A1001") is None
+
+    asyncio.run(main())
+
+
+def test_the_tables_can_share_the_applications_database_and_engine(empty_url: str) -> None:
+    """The application's own table and version table are left alone; the engine stays open."""
+    with Ledger(empty_url) as setup:
+        engine = create_engine(setup.engine.url)
+        with engine.begin() as connection:
+            connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32))"))
+            connection.execute(text("INSERT INTO alembic_version VALUES ('app-7')"))
+    with Ledger(engine) as ledger:
+        ledger.upgrade()
+        assert ledger.payments() == []
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "app-7"
+    engine.dispose()
+
+
+def test_a_database_without_tables_says_how_to_make_them(empty_url: str) -> None:
+    """For each way in."""
+    with Ledger(empty_url) as ledger:
+        for use in (ledger.payments, lambda: ledger.find("shop", "A1001"), ledger.outbox):
+            with pytest.raises(LedgerError, match="payhub ledger upgrade"):
+                use()
+
+
+def test_a_schema_of_another_version_is_refused_and_left_alone(ledger: Ledger, url: str) -> None:
+    """A database from the future, in use and in upgrading."""
+    ledger.write(lambda c: c.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")))
+    with Ledger(url) as other:
+        with pytest.raises(LedgerError, match="schema 9999"):
+            other.payments()
+        with pytest.raises(LedgerError, match="does not know"):
+            other.upgrade()
+
+
+def test_a_closed_ledger_says_so(ledger: Ledger) -> None:
+    """Instead of opening again."""
+    ledger.close()
+    with pytest.raises(LedgerError, match="closed"):
+        ledger.payments()
+    with pytest.raises(LedgerError, match="closed"):
+        asyncio.run(ledger.afind("shop", "A1001"))
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("mysql://root:hunter2@db/shop", "SQLite or PostgreSQL"),
+        ("nonsense hunter2", "database URL"),
+        ("sqlite://", "memory"),
+        ("sqlite:///:memory:", "memory"),
+    ],
+)
+def test_a_url_that_cannot_keep_payments_is_a_configuration_error(url: str, reason: str) -> None:
+    """The URL is never quoted: it may hold a password."""
+    with pytest.raises(ConfigError, match=reason) as caught:
+        Ledger(url)
+    assert "hunter2" not in str(caught.value)
+    assert "hunter2" not in repr(caught.value.__dict__)
+
+
+def test_an_engine_serves_only_its_colour(tmp_path: Path) -> None:
+    """A URL serves both."""
+    engine = create_engine(f"sqlite:///{tmp_path}/a.db")
+    with pytest.raises(ConfigError, match="use Checkout"):
+        _ = Ledger(engine).async_engine
+    async_engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/a.db")
+    with pytest.raises(ConfigError, match="use AsyncCheckout"):
+        _ = Ledger(async_engine).engine
+    engine.dispose()
+
+
+def test_an_engine_for_another_database_is_a_configuration_error() -> None:
+    """Before anything is asked of it."""
+    engine = create_engine("sqlite://")
+    engine.dialect.name = "oracle"
+    with pytest.raises(ConfigError, match="oracle"):
+        Ledger(engine)
+
+
+@pytest.mark.postgresql
+def test_an_engine_that_commits_each_statement_is_refused(postgres: Any) -> None:
+    """A handler's rows would stay where payhub rolls back."""
+    engine = create_engine(
+        postgres.url("payhub_template").replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT"
+    )
+    with pytest.raises(LedgerError, match="commits each statement"):
+        Ledger(engine).payments()
+    engine.dispose()
+
+
+def test_an_unreachable_database_is_a_ledger_error(tmp_path: Path) -> None:
+    """Nothing of SQLAlchemy's or the driver's escapes."""
+    for url in (f"sqlite:///{tmp_path}/no/such/folder/a.db", "postgresql://nobody:hunter2@127.0.0.1:1/shop"):
+        with Ledger(url) as ledger, pytest.raises(LedgerError, match="the database failed") as caught:
+            ledger.payments()
+        assert "hunter2" not in str(caught.value)
+
+
+def test_sqlite_keeps_what_it_has_committed(tmp_path: Path) -> None:
+    """WAL and synchronous FULL (2), whatever the default of the build."""
+    with Ledger(f"sqlite:///{tmp_path}/a.db") as ledger:
+        ledger.upgrade()
+        assert ledger.read(lambda c: c.execute(text("PRAGMA journal_mode")).scalar()) == "wal"
+        assert ledger.read(lambda c: c.execute(text("PRAGMA synchronous")).scalar()) == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("facts", "'not json'"),
+        ("facts", "'[1]'"),
+        ("status", "'settled'"),
+        ("currency", "'XXX'"),
+        ("order_json", "'{}'"),
+    ],
+)
+def test_a_row_that_payhub_did_not_write_is_named_and_left_alone(
+    open_checkout: Callable[..., Any],
+    ledger: Ledger,
+    platform: Any,
+    gateway: Any,
+    order: Order,
+    paid: Any,
+    column: str,
+    value: str,
+) -> None:
+    """A migration by hand gone wrong: the gateway resends, and nothing is written over."""
+    checkout = open_checkout(gateway(platform.create_reply()))
+    checkout.start("shop", order)
+    ledger.write(lambda c: c.execute(text(f"UPDATE payhub_payments SET {column} = {value}")))
+    with pytest.raises(LedgerError, match=rf"A1001.*{column}"):
+        ledger.payment("shop", "A1001")
+    if column in {"facts", "currency"}:
+        assert checkout.receive("shop", paid.notify()).status_code == 503
+    row = ledger.find("shop", "A1001")
+    assert row is not None
+    assert getattr(row, column) == value.strip("'")
+
+
+def test_times_are_aware_and_in_utc(
+    open_checkout: Callable[..., Any],
+    ledger: Ledger,
+    platform: Any,
+    gateway: Any,
+    order: Order,
+    paid: Any,
+) -> None:
+    """Those of payments, observations and transitions."""
+    checkout = open_checkout(gateway(platform.create_reply()))
+    checkout.start("shop", order)
+    checkout.receive("shop", paid.notify())
+    stored = ledger.payment("shop", "A1001")
+    assert stored is not None
+    times = [stored.payment.created_at, stored.payment.paid_at, stored.updated_at]
+    times += [item.at for item in ledger.history("shop", "A1001")]
+    times += [transition.at for transition in ledger.outbox()]
+    for time in times:
+        assert time is not None
+        assert time.tzinfo is UTC
+
+
+def test_an_observation_keeps_what_came_without_its_signature(
+    open_checkout: Callable[..., Any],
+    ledger: Ledger,
+    platform: Any,
+    gateway: Any,
+    order: Order,
+    paid: Any,
+) -> None:
+    """Where from, what it said, the raw fields."""
+    checkout = open_checkout(gateway(platform.create_reply()))
+    checkout.start("shop", order)
+    checkout.receive("shop", paid.notify())
+    created, notified = ledger.history("shop", "A1001")
+    assert (created.source, created.said) == ("create", "pending")
+    assert (notified.source, notified.said, notified.paid_minor) == ("notify", "paid", 10_000)
+    assert notified.raw["order_no"] == "A1001"
+    assert "sign" not in notified.raw
+    assert "secret" not in notified.raw
+
+
+def test_lists_are_filtered_by_account_and_status(
+    open_checkout: Callable[..., Any],
+    ledger: Ledger,
+    platform: Any,
+    make_order: Callable[..., Order],
+    paid: Any,
+) -> None:
+    """The newest first, no more than asked for."""
+
+    def accept(request: Any) -> Any:
+        fields = dict(pair.split("=", 1) for pair in request.content.decode().split("&"))
+        return platform.create_reply(order_no=fields["order_no"], platform_order_no=f"P{fields['order_no']}")
+
+    checkout = open_checkout(accept)
+    for reference in ("A1", "A2", "A3"):
+        checkout.start("shop", make_order(reference=reference))
+    checkout.receive("shop", paid.notify("A2"))
+    listed = [stored.payment.reference for stored in ledger.payments()]
+    assert listed == ["A3", "A2", "A1"]
+    assert [s.payment.reference for s in ledger.payments(status=PaymentStatus.PAID)] == ["A2"]
+    assert ledger.payments(account="other") == []
+    assert len(ledger.payments(limit=1)) == 1
+
+
+def test_what_is_due_is_found_by_index(ledger: Ledger) -> None:
+    """Costs by what is pending, not by what is stored."""
+    sql = (
+        "SELECT id FROM payhub_payments WHERE account = 'shop' AND next_check_at <= '2026-01-01' ORDER BY next_check_at"
+    )
+    if ledger.engine.dialect.name == "sqlite":
+        plan = ledger.read(lambda c: c.execute(text(f"EXPLAIN QUERY PLAN {sql}")).all())
+    else:
+        plan = ledger.read(
+            lambda c: (c.execute(text("SET LOCAL enable_seqscan = off")), c.execute(text(f"EXPLAIN {sql}")).all())[1]
+        )
+    assert "payhub_payments_due_ix" in str(plan)
+    assert "Sort" not in str(plan)
+
+
+def test_a_ledger_lives_through_a_lost_connection(ledger: Ledger, order: Order) -> None:
+    """As after a restart of the database: the connection kept for reading is replaced."""
+    assert ledger.find("shop", order.reference) is None
+    for reader in ledger._readers:
+        reader.close()
+    assert ledger.find("shop", order.reference) is None
+
+
+def test_a_full_disk_is_a_ledger_error(tmp_path: Path, sqlite_template: Path) -> None:
+    """Simulated by SQLite's own limit of pages."""
+    path = tmp_path / "full.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    engine = create_engine(f"sqlite:///{path}")
+
+    @event.listens_for(engine, "connect")
+    def _limit(connection: sqlite3.Connection, _record: object) -> None:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    with Ledger(engine) as ledger, pytest.raises(LedgerError, match="full"):
+        ledger.write(lambda c: c.execute(text("CREATE TABLE more (id INTEGER)")))
+    engine.dispose()

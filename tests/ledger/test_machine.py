@@ -1,0 +1,242 @@
+"""Starts, payments, notifies, returns, queries, passes and crashes in any sequence; in the end the books are compared."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import hypothesis.strategies as st
+from hypothesis import settings as hypothesis_settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from payhub_core import (
+    Callback,
+    CallbackKind,
+    GatewayError,
+    Hub,
+    Order,
+    PayhubError,
+    PaymentStatus,
+    load_accounts,
+)
+from payhub_core.checkout import Checkout
+from payhub_core.ledger import Ledger, Transition
+from payhub_core.plans import Step
+
+REFERENCES = [f"A{number}" for number in range(3)]
+references = st.sampled_from(REFERENCES)
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+class Crashing(Checkout):
+    """A checkout whose process ends before or after its n-th step, if told."""
+
+    steps = 0
+
+    def do(self, step: Step) -> object:
+        self.steps -= 1
+        if self.steps == 0:
+            raise Crash
+        result = super().do(step)
+        self.steps -= 1
+        if self.steps == 0:
+            raise Crash
+        return result
+
+
+class Books:
+    """The gateway's side: what it has, what was paid, and what it will say."""
+
+    def __init__(self, platform: Any) -> None:
+        self.platform = platform
+        self.orders: dict[str, str] = {}
+        self.paid: dict[str, int] = {}
+        self.creates: Counter[str] = Counter()
+        self.fault = ""
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        fault, self.fault = self.fault, ""
+        if fault == "unreachable":
+            raise httpx.ConnectError("down")
+        fields = dict(httpx.QueryParams(request.content.decode() or request.url.query.decode()))
+        reference = fields["order_no"]
+        reply: httpx.Response
+        if request.method == "POST":
+            if fault == "refused":
+                reply = self.platform.reply(None, status=0, message="no")
+                return reply
+            self.creates[reference] += 1
+            gateway_id = self.orders.setdefault(reference, f"P{reference}")
+            reply = self.platform.create_reply(order_no=reference, platform_order_no=gateway_id)
+        elif reference not in self.orders:
+            reply = self.platform.reply(None, status=0, message="订单不存在")
+        else:
+            status = 1 if reference in self.paid else 0
+            reply = self.platform.query_reply(
+                order_no=reference, platform_order_no=self.orders[reference], pay_status=status
+            )
+        if fault == "lost":
+            raise httpx.ReadTimeout("lost")
+        return reply
+
+
+def machine(  # noqa: C901  the rules of one machine
+    template: Path, platform: Any, accounts: dict[str, Any], make_order: Callable[..., Order]
+) -> type[RuleBasedStateMachine]:
+    """The machine over a copy of ``template`` for each run."""
+
+    class Machine(RuleBasedStateMachine):
+        def __init__(self) -> None:
+            super().__init__()
+            self.folder = Path(tempfile.mkdtemp(prefix="payhub-machine-"))
+            shutil.copy(template, self.folder / "ledger.db")
+            self.books = Books(platform)
+            self.client = httpx.Client(transport=httpx.MockTransport(self.books))
+            self.handled: Counter[str] = Counter()
+            self.sent: list[Callback] = []
+            self.moments = itertools.count()
+            self.open()
+
+        def open(self) -> None:
+            self.ledger = Ledger(f"sqlite:///{self.folder}/ledger.db")
+            hub = Hub(load_accounts({"accounts": accounts}), client=self.client)
+            self.checkout = Crashing(hub, self.ledger, handler=self.handle)
+            self.pending: list[str] = []
+
+        def handle(self, transition: Transition, _connection: object) -> None:
+            self.pending.append(transition.id)
+
+        def run(self, crash: int, action: Callable[[], object]) -> object:
+            """Does it, perhaps to the crash; what the handler did counts if, and only if, it was committed."""
+            self.checkout.steps = crash
+            try:
+                return action()
+            except Crash:
+                self.ledger.close()
+                done, self.pending = self.pending, []
+                self.open()
+                self.pending = [name for name in done if self.recorded(name)]
+                return None
+            except (GatewayError, PayhubError):
+                return None
+            finally:
+                self.checkout.steps = 0
+                self.handled.update(self.pending)
+                self.pending.clear()
+
+        def recorded(self, name: str) -> bool:
+            _, reference, _what = name.split("/", 2)
+            stored = self.ledger.payment("shop", reference)
+            return stored is not None and stored.payment.status is PaymentStatus.PAID
+
+        @rule(reference=references, crash=st.integers(0, 8), fault=st.sampled_from(["", "", "lost", "unreachable"]))
+        def start(self, reference: str, crash: int, fault: str) -> None:
+            self.books.fault = fault
+            self.run(crash, lambda: self.checkout.start("shop", make_order(reference=reference)))
+            self.books.fault = ""
+            if crash:
+                self.pass_time()
+
+        @rule(reference=references)
+        def pay(self, reference: str) -> None:
+            if reference in self.books.orders:
+                self.books.paid[reference] = 10_000
+                self.sent.append(self.notify(reference, "1"))
+
+        @rule(reference=references)
+        def fail(self, reference: str) -> None:
+            if reference in self.books.orders:
+                self.sent.append(self.notify(reference, "0"))
+
+        def notify(self, reference: str, status: str) -> Callback:
+            fields = platform.notify(order_no=reference, platform_order_no=f"P{reference}", pay_status=status)
+            message: Callback = platform.callback(fields)
+            return message
+
+        @rule(data=st.data(), crash=st.integers(0, 7))
+        def deliver(self, data: st.DataObject, crash: int) -> None:
+            if self.sent:
+                message = data.draw(st.sampled_from(self.sent))
+                reply: Any = self.run(crash, lambda: self.checkout.receive("shop", message))
+                assert reply is None or reply.body == b"SUCCESS"
+
+        @rule(reference=references)
+        def come_back(self, reference: str) -> None:
+            before = self.ledger.find("shop", reference)
+            fields = {"order_no": reference, "pay_status": "1"}
+            message = platform.callback(fields, kind=CallbackKind.RETURN)
+            self.run(0, lambda: self.checkout.view("shop", message))
+            assert self.ledger.find("shop", reference) == before
+
+        @rule(reference=references, crash=st.integers(0, 6))
+        def refresh(self, reference: str, crash: int) -> None:
+            self.run(crash, lambda: self.checkout.refresh("shop", reference))
+
+        @rule(fault=st.sampled_from(["", "unreachable", "lost"]))
+        def reconcile(self, fault: str) -> None:
+            self.pass_time()
+            self.books.fault = fault
+            self.run(0, lambda: self.checkout.reconcile(rate=1e6))
+            self.books.fault = ""
+
+        def pass_time(self) -> None:
+            self.ledger.write(
+                lambda c: c.exec_driver_sql(
+                    "UPDATE payhub_payments SET lease_until = NULL, next_check_at = CASE WHEN next_check_at IS NULL "
+                    "THEN NULL ELSE '2020-01-01T00:00:00.000000+00:00' END"
+                )
+            )
+
+        @invariant()
+        def nothing_is_handled_twice(self) -> None:
+            assert not self.handled or max(self.handled.values()) == 1
+
+        @invariant()
+        def nothing_is_created_twice_or_unbeknown(self) -> None:
+            assert all(count == 1 for count in self.books.creates.values())
+            for reference in self.books.orders:
+                assert self.ledger.find("shop", reference) is not None
+
+        @invariant()
+        def only_what_was_paid_is_paid(self) -> None:
+            for stored in self.ledger.payments():
+                if stored.payment.status is PaymentStatus.PAID:
+                    assert stored.payment.reference in self.books.paid
+
+        def teardown(self) -> None:
+            for _ in range(2):
+                self.pass_time()
+                self.run(0, lambda: self.checkout.reconcile(rate=1e6))
+            received = {
+                stored.payment.reference: stored.payment.paid.minor
+                for stored in self.ledger.payments()
+                if stored.payment.paid is not None
+            }
+            assert received == self.books.paid
+            assert {name for name in self.handled if name.endswith("/paid")} == {
+                f"shop/{reference}/paid" for reference in self.books.paid
+            }
+            self.ledger.close()
+            self.client.close()
+            shutil.rmtree(self.folder)
+
+    return Machine
+
+
+def test_whatever_happens_in_whatever_order_the_books_agree_in_the_end(
+    sqlite_template: Path, platform: Any, settings: dict[str, Any], make_order: Callable[..., Order], rounds: int
+) -> None:
+    """Money in the ledger is money at the gateway, and every paid order was handled once."""
+    run_state_machine_as_test(
+        machine(sqlite_template, platform, {"shop": settings}, make_order),
+        settings=hypothesis_settings(max_examples=20 * rounds, stateful_step_count=25),
+    )

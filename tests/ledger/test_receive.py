@@ -1,0 +1,314 @@
+"""Receiving: the gateway hears SUCCESS only after the commit, and the application hears of each transition once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import Connection, create_engine, event, text
+
+from payhub_core import (
+    AsyncHub,
+    BadSignature,
+    CallbackKind,
+    ConfigError,
+    Hub,
+    Order,
+    PaymentStatus,
+    WrongOrder,
+    load_accounts,
+)
+from payhub_core.checkout import AsyncCheckout, Checkout
+from payhub_core.ledger import AnomalyKind, Ledger, Transition
+
+SUCCESS, RETRY, REFUSED = (200, b"SUCCESS"), 503, 400
+
+
+@pytest.fixture
+def till(open_checkout: Callable[..., Any], platform: Any, gateway: Any, order: Order, shop: Any) -> Any:
+    """A checkout with the order started, and a shop that handles its transitions."""
+    checkout = open_checkout(gateway(platform.create_reply()), handler=shop.handle)
+    checkout.start("shop", order)
+    return checkout
+
+
+def answer(reply: Any) -> tuple[int, bytes]:
+    return reply.status_code, reply.body
+
+
+def test_a_notify_settles_the_order_and_the_application_hears_of_it_once(
+    till: Any, ledger: Ledger, shop: Any, paid: Any
+) -> None:
+    """Every duplicate is acknowledged, none is handled."""
+    assert [answer(till.receive("shop", paid.notify())) for _ in range(6)] == [SUCCESS] * 6
+    assert shop.delivered == ["shop/A1001/paid"]
+    stored = ledger.payment("shop", "A1001")
+    assert stored is not None
+    assert stored.payment.status is PaymentStatus.PAID
+    assert stored.next_check_at is None
+    assert ledger.outbox() == []
+
+
+def test_a_duplicate_writes_nothing(till: Any, ledger: Ledger, paid: Any) -> None:
+    """Not even the same values again: the row, the history and the file stay as they are."""
+    till.receive("shop", paid.notify())
+    row, heard = ledger.find("shop", "A1001"), ledger.history("shop", "A1001")
+    path = ledger.engine.url.database or ""
+    wal = Path(path + "-wal")
+    size = wal.stat().st_mtime_ns if wal.exists() else 0
+    till.receive("shop", paid.notify())
+    assert ledger.find("shop", "A1001") == row
+    assert ledger.history("shop", "A1001") == heard
+    assert (wal.stat().st_mtime_ns if wal.exists() else 0) == size
+
+
+def test_a_failing_handler_rolls_back_and_the_gateway_is_to_resend(
+    till: Any, ledger: Ledger, shop: Any, paid: Any
+) -> None:
+    """Nothing has happened; the resend settles it once."""
+
+    def fail(_transition: Transition, _connection: Connection) -> None:
+        raise RuntimeError("out of stock")
+
+    before = ledger.find("shop", "A1001")
+    shop.fails = fail
+    assert till.receive("shop", paid.notify()).status_code == RETRY
+    assert ledger.find("shop", "A1001") == before
+    assert shop.delivered == []
+    assert ledger.outbox() == []
+    shop.fails = None
+    assert answer(till.receive("shop", paid.notify())) == SUCCESS
+    assert shop.delivered == ["shop/A1001/paid"]
+
+
+def test_a_handler_that_swallows_a_database_error_is_not_acknowledged_unless_it_is_stored(
+    till: Any, ledger: Ledger, shop: Any, paid: Any
+) -> None:
+    """PostgreSQL turns the commit of a broken transaction into a silent rollback."""
+
+    def swallow(_transition: Transition, connection: Connection) -> None:
+        with suppress(Exception):
+            connection.execute(text("INSERT INTO no_such_table VALUES (1)"))
+
+    shop.fails = swallow
+    acknowledged = answer(till.receive("shop", paid.notify())) == SUCCESS
+    stored = ledger.payment("shop", "A1001")
+    assert stored is not None
+    assert acknowledged == (stored.payment.status is PaymentStatus.PAID) == bool(shop.delivered)
+    assert acknowledged == (ledger.engine.dialect.name == "sqlite")
+
+
+@pytest.mark.parametrize("end", ["rollback", "commit"])
+def test_a_handler_that_ends_the_transaction_is_not_acknowledged(till: Any, shop: Any, paid: Any, end: str) -> None:
+    """Commit and rollback are payhub's."""
+    shop.fails = lambda _transition, connection: getattr(connection, end)()
+    assert till.receive("shop", paid.notify()).status_code == RETRY
+
+
+def test_an_unknown_order_is_refused(till: Any, ledger: Ledger, shop: Any, paid: Any) -> None:
+    """However genuine the message."""
+    assert till.receive("shop", paid.notify("A9999")).status_code == REFUSED
+    assert ledger.payment("shop", "A9999") is None
+    assert shop.delivered == []
+
+
+@pytest.mark.parametrize("changes", [{"amount": "9999"}, {"appid": "gpu99999999"}, {"pay_status": "2"}])
+def test_a_genuine_message_that_is_not_about_this_order_changes_nothing(
+    till: Any, ledger: Ledger, shop: Any, paid: Any, changes: dict[str, str]
+) -> None:
+    """Refused, and never stored."""
+    before = ledger.find("shop", "A1001"), ledger.history("shop", "A1001")
+    assert till.receive("shop", paid.notify(**changes)).status_code == REFUSED
+    assert (ledger.find("shop", "A1001"), ledger.history("shop", "A1001")) == before
+    assert shop.delivered == []
+
+
+def test_a_forged_message_changes_nothing(till: Any, ledger: Ledger, platform: Any) -> None:
+    """Signed with another secret."""
+    before = ledger.find("shop", "A1001")
+    forged = platform.callback(platform.notify(), secret="another secret of sixteen")
+    assert till.receive("shop", forged).status_code == REFUSED
+    assert ledger.find("shop", "A1001") == before
+
+
+def test_an_order_started_at_another_provider_is_refused(till: Any, ledger: Ledger, paid: Any) -> None:
+    """The account was given to another gateway since."""
+    ledger.write(lambda c: c.execute(text("UPDATE payhub_payments SET provider = 'other'")))
+    assert till.receive("shop", paid.notify()).status_code == REFUSED
+
+
+def test_an_unknown_account_is_a_configuration_error(till: Any, paid: Any) -> None:
+    """It has no words of its own to answer with."""
+    with pytest.raises(ConfigError):
+        till.receive("shpo", paid.notify())
+
+
+def test_a_return_never_settles(till: Any, ledger: Ledger, shop: Any, paid: Any) -> None:
+    """Neither received nor viewed; the view tells what it claims."""
+    before = ledger.find("shop", "A1001")
+    till.receive("shop", paid.back())
+    view = till.view("shop", paid.back())
+    assert (view.status, view.claimed_status) == (PaymentStatus.PENDING, PaymentStatus.PAID)
+    assert view.amount is not None
+    assert ledger.find("shop", "A1001") == before
+    assert shop.delivered == []
+
+
+def test_a_view_shows_what_the_notify_has_settled(till: Any, paid: Any) -> None:
+    """A return before or after the notify, it is the stored payment that counts."""
+    till.receive("shop", paid.notify())
+    assert till.view("shop", paid.back(pay_status="0")).status is PaymentStatus.PAID
+    assert till.view("shop", paid.back(), reference="A1001").status is PaymentStatus.PAID
+
+
+def test_a_return_about_an_order_not_started_here_is_refused(till: Any, platform: Any, paid: Any) -> None:
+    """As is a forged one."""
+    with pytest.raises(WrongOrder):
+        till.view("shop", paid.back("A9999"))
+    with pytest.raises(WrongOrder):
+        till.view("shop", paid.back(), reference="A9999")
+    with pytest.raises(BadSignature):
+        till.view("shop", platform.callback(b"order_no=A1001&sign=" + b"0" * 32, kind=CallbackKind.RETURN))
+
+
+@pytest.mark.parametrize(
+    ("messages", "transitions"),
+    [
+        ([{"actual_amount": "10001"}], ["overpaid", "paid"]),
+        ([{"actual_amount": "9999"}], ["partially_paid", "underpaid"]),
+        ([{}, {"platform_order_no": "P2"}], ["paid", "paid_again:2"]),
+        ([{"pay_status": "0"}, {}], ["failed", "paid", "paid_after_failed"]),
+        ([{}, {"pay_status": "0"}], ["paid", "paid_after_failed"]),
+        ([{"actual_amount": "4000"}, {"actual_amount": "10000"}], ["paid", "partially_paid", "underpaid"]),
+    ],
+)
+def test_anomalies_reach_the_application_as_data(
+    till: Any, ledger: Ledger, shop: Any, paid: Any, messages: list[dict[str, str]], transitions: list[str]
+) -> None:
+    """Acknowledged like any other message, told once, listed."""
+    for changes in messages * 2:
+        assert answer(till.receive("shop", paid.notify(**changes))) == SUCCESS
+    assert shop.delivered == [f"shop/A1001/{name}" for name in transitions]
+    stored = ledger.payment("shop", "A1001")
+    assert ledger.anomalies() == [stored]
+
+
+def test_an_order_turns_paid_once_even_where_paid_was_taken_back(
+    till: Any, ledger: Ledger, shop: Any, paid: Any
+) -> None:
+    """Paid by two ids of which the first was short: ship once."""
+    seen: list[Transition] = []
+    shop.fails = lambda transition, _connection: seen.append(transition)
+    till.receive("shop", paid.notify(actual_amount="4000"))
+    till.receive("shop", paid.notify(actual_amount="6000", platform_order_no="P2"))
+    till.receive("shop", paid.notify(platform_order_no="P3"))
+    assert [t.status for t in seen if t.status is PaymentStatus.PAID] == [PaymentStatus.PAID]
+    again = [t.anomaly for t in seen if t.anomaly is not None and t.anomaly.kind is AnomalyKind.PAID_AGAIN]
+    assert [anomaly.received.minor for anomaly in again] == [10_000, 20_000]
+
+
+def test_without_a_handler_transitions_wait_in_the_outbox(
+    open_checkout: Callable[..., Any], platform: Any, gateway: Any, order: Order, paid: Any, ledger: Ledger
+) -> None:
+    """Delivered at least once: one that raises comes again, with the same id."""
+    checkout = open_checkout(gateway(platform.create_reply()))
+    checkout.start("shop", order)
+    checkout.receive("shop", paid.notify(actual_amount="10001"))
+    assert [transition.id for transition in ledger.outbox()] == ["shop/A1001/paid", "shop/A1001/overpaid"]
+    tried: list[Transition] = []
+
+    def fail_first(transition: Transition) -> None:
+        tried.append(transition)
+        if len(tried) == 1:
+            raise RuntimeError("the queue is down")
+
+    assert checkout.deliver(fail_first) == 1
+    assert [t.id for t in ledger.outbox()] == ["shop/A1001/paid"]
+    ledger.write(lambda c: c.execute(text("UPDATE payhub_transitions SET lease_until = NULL")))
+    assert checkout.deliver(fail_first) == 1
+    assert [t.id for t in tried] == ["shop/A1001/paid", "shop/A1001/overpaid", "shop/A1001/paid"]
+    assert tried[1].anomaly is not None
+    assert tried[1].anomaly.received.minor == 10_001
+    assert ledger.outbox() == []
+
+
+def test_while_the_database_is_closed_or_gone_nothing_is_acknowledged(till: Any, ledger: Ledger, paid: Any) -> None:
+    """The resend settles it once the database is back."""
+    ledger.write(lambda c: c.execute(text("ALTER TABLE payhub_transitions RENAME TO gone")))
+    assert till.receive("shop", paid.notify()).status_code == RETRY
+    ledger.write(lambda c: c.execute(text("ALTER TABLE gone RENAME TO payhub_transitions")))
+    assert answer(till.receive("shop", paid.notify())) == SUCCESS
+    till.checkout.ledger.close()
+    assert till.receive("shop", paid.notify(platform_order_no="P2")).status_code == RETRY
+
+
+def test_a_database_that_cannot_be_written_is_not_acknowledged(
+    url: str, settings: dict[str, Any], platform: Any, order: Order, paid: Any
+) -> None:
+    """Read-only PostgreSQL, and a SQLite whose disk is full."""
+    transport = httpx.MockTransport(lambda _request: platform.create_reply())
+    with httpx.Client(transport=transport) as client, Ledger(url) as ledger:
+        hub = Hub(load_accounts({"accounts": {"shop": settings}}), client=client)
+        Checkout(hub, ledger).start("shop", order)
+        engine = create_engine(ledger.engine.url)
+
+        @event.listens_for(engine, "connect")
+        def _limit(connection: Any, _record: object) -> None:
+            if isinstance(connection, sqlite3.Connection):
+                connection.execute("PRAGMA query_only = ON")
+            else:
+                connection.execute("SET default_transaction_read_only = on")
+                connection.commit()
+
+        with Ledger(engine) as unwritable:
+            assert Checkout(hub, unwritable).receive("shop", paid.notify()).status_code == RETRY
+        engine.dispose()
+        assert answer(Checkout(hub, ledger).receive("shop", paid.notify())) == SUCCESS
+
+
+def test_a_cancelled_receive_acknowledges_nothing_and_keeps_nothing(
+    url: str, settings: dict[str, Any], platform: Any, order: Order, paid: Any
+) -> None:
+    """Cancelled inside the handler: the resend settles it."""
+
+    async def main() -> None:
+        transport = httpx.MockTransport(lambda _request: platform.create_reply())
+        async with httpx.AsyncClient(transport=transport) as client, Ledger(url) as ledger:
+            checkout = AsyncCheckout(AsyncHub(load_accounts({"accounts": {"shop": settings}}), client=client), ledger)
+            await checkout.start("shop", order)
+            inside = asyncio.Event()
+
+            async def stuck(_transition: Transition, _connection: object) -> None:
+                inside.set()
+                await asyncio.sleep(60)
+
+            task = asyncio.create_task(checkout.receive("shop", paid.notify(), stuck))
+            await inside.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            row = await ledger.afind("shop", "A1001")
+            assert row is not None
+            assert row.status == "pending"
+            assert answer(await checkout.receive("shop", paid.notify())) == SUCCESS
+
+    asyncio.run(main())
+
+
+def test_a_ledger_survives_a_fork(till: Any, ledger: Ledger, paid: Any, blocking: Checkout) -> None:
+    """The child opens connections of its own, as under a preloading server."""
+    assert ledger.find("shop", "A1001") is not None
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if blocking.receive("shop", paid.notify()).body == b"SUCCESS" else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    row = ledger.find("shop", "A1001")
+    assert row is not None
+    assert row.status == "paid"

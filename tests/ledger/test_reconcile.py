@@ -1,0 +1,290 @@
+"""Reconciliation: what no callback settles, asking does, without hurry and without holding anything up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from payhub_core import GatewayError, NotFound, Order, PaymentStatus, WrongOrder
+from payhub_core.ledger import Ledger, State, records
+from payhub_core.reconciliation import Progress, Summary
+
+
+class Platforms:
+    """A gateway that takes every order; a query says what ``status`` says, ``broken`` appids get no answer."""
+
+    def __init__(self, platform: Any) -> None:
+        self.platform = platform
+        self.status: dict[str, int] = {}
+        self.broken: set[str] = set()
+        self.lost_creates = False
+        self.queries: list[tuple[str, str]] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        fields = dict(httpx.QueryParams(request.content.decode() or request.url.query.decode()))
+        reference = fields["order_no"]
+        reply: httpx.Response
+        if request.method == "POST":
+            if self.lost_creates:
+                raise httpx.ReadTimeout("lost")
+            reply = self.platform.create_reply(order_no=reference, platform_order_no=f"P{reference}")
+            return reply
+        self.queries.append((fields["appid"], reference))
+        if fields["appid"] in self.broken:
+            raise httpx.ConnectError("down")
+        status = self.status.get(reference, -1)
+        reply = self.platform.query_reply(order_no=reference, platform_order_no=f"P{reference}", pay_status=status)
+        return reply
+
+
+@pytest.fixture
+def platforms(platform: Any) -> Platforms:
+    return Platforms(platform)
+
+
+@pytest.fixture
+def till(open_checkout: Callable[..., Any], platforms: Platforms, settings: dict[str, Any], shop: Any) -> Any:
+    """Two accounts at that gateway."""
+    accounts = {"shop": settings, "other": {**settings, "appid": "gpu10000001"}}
+    return open_checkout(platforms, accounts=accounts, handler=shop.handle)
+
+
+def test_an_order_whose_notifies_were_all_lost_is_settled_once(
+    till: Any, ledger: Ledger, shop: Any, platforms: Platforms, order: Order, make_due: Callable[[], None]
+) -> None:
+    """And then never asked about again."""
+    till.start("shop", order)
+    platforms.status["A1001"] = 1
+    make_due()
+    assert till.reconcile() == Summary(asked=1, changed=1, paid=1)
+    make_due()
+    assert till.reconcile() == Summary()
+    assert shop.delivered == ["shop/A1001/paid"]
+    stored = ledger.payment("shop", "A1001")
+    assert stored is not None
+    assert stored.payment.paid == order.amount
+
+
+def test_an_unknown_outcome_is_resolved_by_asking(
+    till: Any, ledger: Ledger, platforms: Platforms, order: Order, make_due: Callable[[], None]
+) -> None:
+    """The create's answer was lost; the gateway has the order."""
+    platforms.lost_creates = True
+    with pytest.raises(GatewayError):
+        till.start("shop", order)
+    make_due()
+    till.reconcile()
+    stored = ledger.payment("shop", "A1001")
+    assert stored is not None
+    assert stored.state is State.CREATED
+
+
+def test_nothing_is_asked_before_it_is_due(till: Any, platforms: Platforms, order: Order) -> None:
+    """A fresh order has half a minute for its notify."""
+    till.start("shop", order)
+    assert till.reconcile() == Summary()
+    assert platforms.queries == []
+
+
+def test_young_orders_are_left_out(till: Any, platforms: Platforms, order: Order, make_due: Callable[[], None]) -> None:
+    """With older_than."""
+    till.start("shop", order)
+    make_due()
+    assert till.reconcile(older_than=timedelta(hours=1)) == Summary()
+    assert till.reconcile(older_than=timedelta(0)).asked == 1
+
+
+def test_a_pending_order_is_asked_about_less_and_less_often(
+    till: Any, ledger: Ledger, order: Order, make_due: Callable[[], None]
+) -> None:
+    """The pause doubles."""
+    till.start("shop", order)
+    pauses = []
+    for _ in range(4):
+        make_due()
+        assert till.reconcile().asked == 1
+        stored = ledger.payment("shop", "A1001")
+        assert stored is not None
+        assert stored.next_check_at is not None
+        pauses.append(round((stored.next_check_at - datetime.now(UTC)).total_seconds() / 30))
+    assert pauses == [2, 4, 8, 16]
+
+
+def test_after_a_week_nobody_asks_any_more(
+    till: Any, ledger: Ledger, order: Order, make_due: Callable[[], None]
+) -> None:
+    """Unless by hand."""
+    till.start("shop", order)
+    ledger.write(
+        lambda c: c.execute(text("UPDATE payhub_payments SET created_at = '2020-01-01T00:00:00.000000+00:00'"))
+    )
+    make_due()
+    assert till.reconcile().asked == 1
+    make_due()
+    assert till.reconcile().asked == 0
+    assert till.refresh("shop", "A1001").status is PaymentStatus.PENDING
+
+
+def test_a_failing_account_does_not_hold_up_the_others(
+    till: Any, platforms: Platforms, make_order: Callable[..., Order], make_due: Callable[[], None]
+) -> None:
+    """After three failures in a row it is left alone for the pass."""
+    for number in range(8):
+        till.start("shop", make_order(reference=f"A{number}"))
+        till.start("other", make_order(reference=f"B{number}"))
+        platforms.status[f"B{number}"] = 1
+    platforms.broken.add("gpu10000000")
+    make_due()
+    summary = till.reconcile(rate=1000)
+    assert (summary.asked, summary.paid, summary.unanswered) == (11, 8, 3)
+    assert list(summary.errors) == ["shop"]
+    assert "could not reach" in summary.errors["shop"]
+    assert len({reference for appid, reference in platforms.queries if appid == "gpu10000000"}) == 3
+
+
+def test_an_order_that_the_gateway_does_not_know_is_no_failing_account(
+    open_checkout: Callable[..., Any],
+    platform: Any,
+    make_order: Callable[..., Order],
+    ledger: Ledger,
+    make_due: Callable[[], None],
+) -> None:
+    """Not found is an answer; the others are asked all the same."""
+
+    def answers(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            raise httpx.ReadTimeout("lost")
+        return platform.reply(None, status=0, message="订单不存在")  # type: ignore[no-any-return]
+
+    checkout = open_checkout(answers)
+    for number in range(5):
+        with pytest.raises(GatewayError):
+            checkout.start("shop", make_order(reference=f"A{number}"))
+    make_due()
+    assert checkout.reconcile(rate=1000) == Summary(asked=5, unanswered=5)
+    stored = ledger.payment("shop", "A0")
+    assert stored is not None
+    assert stored.state is State.UNKNOWN
+    with pytest.raises(NotFound):
+        checkout.refresh("shop", "A0")
+
+
+def test_a_pass_is_limited_and_reports_its_progress(
+    till: Any, make_order: Callable[..., Order], make_due: Callable[[], None]
+) -> None:
+    """One report for each payment asked about."""
+    for number in range(5):
+        till.start("shop", make_order(reference=f"A{number}"))
+    make_due()
+    seen: list[Progress] = []
+    assert till.reconcile(limit=3, rate=1000, progress=seen.append).asked == 3
+    assert [(step.account, step.status, step.error, step.due) for step in seen] == [
+        ("shop", PaymentStatus.PENDING, "", 5)
+    ] * 3
+
+
+def test_an_account_that_is_no_longer_configured_is_reported(
+    till: Any, open_checkout: Callable[..., Any], platforms: Platforms, order: Order, make_due: Callable[[], None]
+) -> None:
+    """Its orders stay as they are."""
+    till.start("other", order)
+    make_due()
+    summary = open_checkout(platforms).reconcile()
+    assert summary.asked == 0
+    assert "no account 'other'" in summary.errors["other"]
+
+
+def test_a_leased_payment_is_left_to_whoever_holds_it(
+    till: Any, ledger: Ledger, platforms: Platforms, order: Order, make_due: Callable[[], None]
+) -> None:
+    """Until the lease is over."""
+    till.start("shop", order)
+    make_due()
+    now = datetime.now(UTC)
+    held = ledger.write(
+        lambda c: records.claim(c, "shop", lease="mine", until=now + timedelta(hours=1), now=now, older=now)
+    )
+    assert held is not None
+    assert till.reconcile().asked == 0
+    make_due()
+    assert till.reconcile().asked == 1
+
+
+def test_refresh_asks_now(till: Any, shop: Any, platforms: Platforms, order: Order) -> None:
+    """And runs the handler; an order not started here is WrongOrder."""
+    till.start("shop", order)
+    assert till.refresh("shop", "A1001").status is PaymentStatus.PENDING
+    platforms.status["A1001"] = 1
+    assert till.refresh("shop", "A1001").status is PaymentStatus.PAID
+    assert shop.delivered == ["shop/A1001/paid"]
+    with pytest.raises(WrongOrder):
+        till.refresh("shop", "A9999")
+
+
+def test_a_handler_that_fails_while_asking_raises_to_whoever_asked(
+    till: Any, ledger: Ledger, shop: Any, platforms: Platforms, order: Order, make_due: Callable[[], None]
+) -> None:
+    """A pass counts it and goes on; nothing is recorded."""
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    till.start("shop", order)
+    platforms.status["A1001"] = 1
+    shop.fails = fail
+    with pytest.raises(ZeroDivisionError):
+        till.refresh("shop", "A1001")
+    make_due()
+    assert till.reconcile().errors == {"shop": "ZeroDivisionError"}
+    assert shop.delivered == []
+    shop.fails = None
+    make_due()
+    assert till.reconcile().paid == 1
+    assert shop.delivered == ["shop/A1001/paid"]
+
+
+def test_a_query_over_plain_http_never_settles(
+    open_checkout: Callable[..., Any],
+    platforms: Platforms,
+    settings: dict[str, Any],
+    ledger: Ledger,
+    shop: Any,
+    order: Order,
+) -> None:
+    """Its answer proves nothing; what it claims is kept in the history."""
+    accounts = {"shop": {**settings, "base_url": "http://127.0.0.1:8787"}}
+    checkout = open_checkout(platforms, accounts=accounts, handler=shop.handle)
+    checkout.start("shop", order)
+    platforms.status["A1001"] = 1
+    assert checkout.refresh("shop", "A1001").status is PaymentStatus.PENDING
+    assert shop.delivered == []
+    assert [(item.source, item.said) for item in ledger.history("shop", "A1001")][-1] == ("query", "paid")
+
+
+def test_a_callback_between_asking_and_recording_is_not_lost(
+    open_checkout: Callable[..., Any],
+    blocking: Any,
+    platform: Any,
+    ledger: Ledger,
+    shop: Any,
+    order: Order,
+    paid: Any,
+) -> None:
+    """Either order, one transition."""
+
+    def answers(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            return platform.create_reply()  # type: ignore[no-any-return]
+        blocking.receive("shop", paid.notify(), shop.handle)
+        return platform.query_reply(pay_status=0)  # type: ignore[no-any-return]
+
+    checkout = open_checkout(answers, handler=shop.handle)
+    checkout.start("shop", order)
+    assert checkout.refresh("shop", "A1001").status is PaymentStatus.PAID
+    assert Counter(shop.delivered)["shop/A1001/paid"] == 1
