@@ -114,7 +114,7 @@ def ledger(url: str) -> Iterator[Ledger]:
 
 
 class Shop:
-    """The application: it notes each transition in a table of its own, in payhub's transaction; it can be told to fail."""
+    """The application: it notes each transition in its own table, in payhub's transaction; it can be told to fail."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger

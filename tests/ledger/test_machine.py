@@ -1,4 +1,4 @@
-"""Starts, payments, notifies, returns, queries, passes and crashes in any sequence; in the end the books are compared."""
+"""Starts, payments, notifies, returns, queries, passes and crashes in any sequence; in the end the books agree."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from payhub_core import (
     load_accounts,
 )
 from payhub_core.checkout import Checkout
+from payhub_core.checkout.plans import Step
 from payhub_core.ledger import Ledger, Transition
-from payhub_core.plans import Step
 
 REFERENCES = [f"A{number}" for number in range(3)]
 references = st.sampled_from(REFERENCES)

@@ -21,6 +21,7 @@ from payhub_core import (
     ConfigError,
     Hub,
     Order,
+    OutcomeUnknown,
     PaymentStatus,
     WrongOrder,
     load_accounts,
@@ -200,10 +201,8 @@ def test_anomalies_reach_the_application_as_data(
     assert ledger.anomalies() == [stored]
 
 
-def test_an_order_turns_paid_once_even_where_paid_was_taken_back(
-    till: Any, ledger: Ledger, shop: Any, paid: Any
-) -> None:
-    """Paid by two ids of which the first was short: ship once."""
+def test_each_further_id_that_is_paid_is_told(till: Any, shop: Any, paid: Any) -> None:
+    """With the sum received by then; the order turns paid once."""
     seen: list[Transition] = []
     shop.fails = lambda transition, _connection: seen.append(transition)
     till.receive("shop", paid.notify(actual_amount="4000"))
@@ -212,6 +211,18 @@ def test_an_order_turns_paid_once_even_where_paid_was_taken_back(
     assert [t.status for t in seen if t.status is PaymentStatus.PAID] == [PaymentStatus.PAID]
     again = [t.anomaly for t in seen if t.anomaly is not None and t.anomaly.kind is AnomalyKind.PAID_AGAIN]
     assert [anomaly.received.minor for anomaly in again] == [10_000, 20_000]
+
+
+def test_a_return_says_nothing_of_an_order_whose_outcome_is_unknown(
+    open_checkout: Callable[..., Any], gateway: Any, order: Order, ledger: Ledger, paid: Any
+) -> None:
+    """Only the gateway's server can tell that it exists."""
+    checkout = open_checkout(gateway(httpx.ReadTimeout("lost")))
+    with pytest.raises(OutcomeUnknown):
+        checkout.start("shop", order)
+    before = ledger.find("shop", "A1001")
+    checkout.receive("shop", paid.back())
+    assert ledger.find("shop", "A1001") == before
 
 
 def test_without_a_handler_transitions_wait_in_the_outbox(
@@ -303,11 +314,13 @@ def test_a_cancelled_receive_acknowledges_nothing_and_keeps_nothing(
 
 
 def test_a_ledger_survives_a_fork(till: Any, ledger: Ledger, paid: Any, blocking: Checkout) -> None:
-    """The child opens connections of its own, as under a preloading server."""
+    """The child opens connections of its own, as under a preloading server, and leaves the parent's alone."""
     assert ledger.find("shop", "A1001") is not None
+    (parents,) = ledger._readers
     child = os.fork()
     if child == 0:
-        os._exit(0 if blocking.receive("shop", paid.notify()).body == b"SUCCESS" else 1)
+        heard = blocking.receive("shop", paid.notify()).body == b"SUCCESS"
+        os._exit(0 if heard and parents not in ledger._readers else 1)
     assert os.waitpid(child, 0)[1] == 0
     row = ledger.find("shop", "A1001")
     assert row is not None

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import text
 
 from payhub_core import GatewayError, NotFound, Order, PaymentStatus, WrongOrder
+from payhub_core.checkout.reconciliation import Progress, Summary
 from payhub_core.ledger import Ledger, State, records
-from payhub_core.reconciliation import Progress, Summary
 
 
 class Platforms:
@@ -288,3 +288,22 @@ def test_a_callback_between_asking_and_recording_is_not_lost(
     checkout.start("shop", order)
     assert checkout.refresh("shop", "A1001").status is PaymentStatus.PAID
     assert Counter(shop.delivered)["shop/A1001/paid"] == 1
+
+
+def test_an_order_turns_paid_once_even_where_the_word_paid_was_taken_back(
+    till: Any, shop: Any, platforms: Platforms, order: Order, paid: Any
+) -> None:
+    """The query's bare word, then the notify's short sum, then the rest: ship once."""
+    till.start("shop", order)
+    platforms.status["A1001"] = 1
+    assert till.refresh("shop", "A1001").status is PaymentStatus.PAID
+    till.receive("shop", paid.notify(actual_amount="4000", platform_order_no="PA1001"))
+    assert till.view("shop", paid.back()).status is PaymentStatus.PARTIALLY_PAID
+    till.receive("shop", paid.notify(actual_amount="6000", platform_order_no="P2"))
+    assert till.view("shop", paid.back()).status is PaymentStatus.PAID
+    assert [name.removeprefix("shop/A1001/") for name in shop.delivered] == [
+        "paid",
+        "paid_again:2",
+        "partially_paid",
+        "underpaid",
+    ]

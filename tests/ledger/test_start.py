@@ -20,6 +20,7 @@ from payhub_core import (
     Flow,
     Hub,
     InvalidOrder,
+    NotFound,
     Notification,
     NotSent,
     Order,
@@ -374,6 +375,15 @@ def test_a_route_asks_the_account_that_may_hold_the_order(route: Any, order: Ord
         checkout.start("any", order)
     assert checkout.start("any", order).gateway_id == "P2"
     assert asked == ["create first", "create second", "query second"]
+
+
+def test_a_route_creates_again_where_the_answer_was_lost(route: Any, order: Order) -> None:
+    """That account does not know the order: it is the one to send it to, not the first."""
+    checkout, asked = route([NotSent("unreachable")], [OutcomeUnknown("lost"), NotFound("no such order"), "P2"])
+    with pytest.raises(OutcomeUnknown):
+        checkout.start("any", order)
+    assert checkout.start("any", order).gateway_id == "P2"
+    assert asked == ["create first", "create second", "query second", "create second"]
 
 
 def test_a_route_that_failed_everywhere_starts_over(route: Any, ledger: Ledger, order: Order) -> None:

@@ -23,9 +23,9 @@ from sqlalchemy import Connection, event, text
 
 from payhub_core import Callback, Hub, Order, PayhubError, load_accounts
 from payhub_core.checkout import Checkout
+from payhub_core.checkout.plans import Step
 from payhub_core.ledger import Ledger, Transition
 from payhub_core.ledger.statements import Statement
-from payhub_core.plans import Step
 
 HEADERS = {"content-type": "application/x-www-form-urlencoded"}
 TLS = ssl.create_default_context(cafile=os.environ["CERTIFICATE"])

@@ -14,10 +14,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from payhub_core.checkout import Checkout
 from payhub_core.checkout import Progress as Step
+from payhub_core.checkout.reconciliation import Summary
 from payhub_core.cli.ledger import config_option, open_ledger, read_config
 from payhub_core.errors import ConfigError
 from payhub_core.hub import Hub
-from payhub_core.reconciliation import Summary
 from payhub_core.registry import load_accounts
 
 __all__ = ["reconcile"]

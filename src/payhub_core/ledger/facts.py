@@ -18,6 +18,7 @@ from payhub_core.money import Money
 
 __all__ = ["Anomaly", "AnomalyKind", "Facts", "Receipt", "observed"]
 
+_json = json.JSONEncoder(separators=(",", ":")).encode
 _SAID = (
     PaymentStatus.REFUNDED,
     PaymentStatus.PARTIALLY_REFUNDED,
@@ -140,9 +141,7 @@ class Facts:
             key: [receipt.minor, receipt.at and receipt.at.astimezone(UTC).isoformat()]
             for key, receipt in sorted(self.receipts.items())
         }
-        return json.dumps(
-            {"receipts": receipts, "said": sorted(self.said), "ids": sorted(self.gateway_ids)}, separators=(",", ":")
-        )
+        return _json({"receipts": receipts, "said": sorted(self.said), "ids": sorted(self.gateway_ids)})
 
     @classmethod
     def load(cls, text: str) -> Facts:

@@ -40,6 +40,7 @@ FIRST_CHECK = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(days=1)
 PATIENCE = timedelta(days=7)
 _LONGEST_RAW = 32 * 1024
+_json = json.JSONEncoder(default=str).encode  # made once: making one costs more than most of its uses
 _NEVER_KEPT = {"sign", "signature", "secret"}
 _SETTLED = {PaymentStatus.PAID, PaymentStatus.REFUNDED, PaymentStatus.PARTIALLY_REFUNDED}
 
@@ -196,7 +197,7 @@ def note(
     payment: Payment | None = None,
 ) -> None:
     """Appends an observation; signatures and overlong content are left out."""
-    text = json.dumps({key: value for key, value in raw.items() if key.lower() not in _NEVER_KEPT}, default=str)
+    text = _json({key: value for key, value in raw.items() if key.lower() not in _NEVER_KEPT})
     NOTE(
         connection,
         payment_id=row.id,
@@ -205,7 +206,7 @@ def note(
         said=said,
         gateway_id=payment.gateway_id if payment else None,
         paid_minor=payment.paid.minor if payment and payment.paid else None,
-        raw=text if len(text) <= _LONGEST_RAW else json.dumps({"left_out": f"{len(text)} characters"}),
+        raw=text if len(text) <= _LONGEST_RAW else _json({"left_out": f"{len(text)} characters"}),
     )
 
 

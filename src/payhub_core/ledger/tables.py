@@ -46,7 +46,7 @@ class UtcTime(TypeDecorator[datetime]):
 
 def utc_text(time: datetime) -> str:
     """A time as SQLite keeps it: text that sorts as the times do."""
-    return time.astimezone(UTC).isoformat(timespec="microseconds")
+    return (time if time.tzinfo is UTC else time.astimezone(UTC)).isoformat(timespec="microseconds")
 
 
 def utc(value: object) -> datetime | None:

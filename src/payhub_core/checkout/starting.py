@@ -11,6 +11,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from payhub_core.checkout.plans import Ask, Pause, Plan, Store
 from payhub_core.errors import (
     ConfigError,
     GatewayError,
@@ -26,7 +27,6 @@ from payhub_core.ledger import records
 from payhub_core.ledger.rows import Row, State, order_texts
 from payhub_core.ledger.tables import utc
 from payhub_core.models import Order, Payment
-from payhub_core.plans import Ask, Pause, Plan, Store
 from payhub_core.registry import Accounts
 
 __all__ = ["LEASE_TIMEOUTS", "Starting"]

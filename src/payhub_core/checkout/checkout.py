@@ -1,4 +1,4 @@
-"""The checkout: starting, hearing of and settling payments so that nothing is lost and nothing happens twice."""
+"""The two checkouts, which differ in how they wait: the plans are the same."""
 
 from __future__ import annotations
 
@@ -8,28 +8,19 @@ from datetime import timedelta
 from typing import TypeAlias
 
 import anyio
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from payhub_core.errors import ConfigError
+from payhub_core.checkout.plans import Ask, Find, Pause, Step, Store, Tell, play, play_async
+from payhub_core.checkout.reconciliation import Progress, Summary, areconcile, reconcile
+from payhub_core.checkout.settling import Settling
+from payhub_core.checkout.starting import Starting
 from payhub_core.hub import AsyncHub, Hub
+from payhub_core.ledger.ledger import Ledger
+from payhub_core.ledger.rows import Transition
 from payhub_core.models import Callback, Order, Payment, Reply
 
-try:
-    from sqlalchemy import Connection
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
-    from payhub_core.ledger.ledger import Ledger
-    from payhub_core.ledger.rows import Transition
-    from payhub_core.plans import Ask, Find, Pause, Step, Store, Tell, play, play_async
-    from payhub_core.reconciliation import Progress, Summary, areconcile, reconcile
-    from payhub_core.settling import Settling
-    from payhub_core.starting import Starting
-except ImportError as _missing:
-    raise ConfigError(
-        f"the checkout keeps payments in a ledger, and {_missing.name} is not installed",
-        hint="pip install 'payhub-core[ledger]'",
-    ) from _missing
-
-__all__ = ["AsyncCheckout", "AsyncHandler", "Checkout", "Handler", "Progress", "Summary"]
+__all__ = ["AsyncCheckout", "AsyncHandler", "Checkout", "Handler"]
 
 Handler: TypeAlias = Callable[[Transition, Connection], object]
 AsyncHandler: TypeAlias = Callable[[Transition, AsyncConnection], Awaitable[object]]

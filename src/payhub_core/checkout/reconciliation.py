@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 import anyio
 from sqlalchemy import Connection
 
+from payhub_core.checkout.plans import Pause, Plan, Store, play, play_async
+from payhub_core.checkout.settling import Settling
 from payhub_core.errors import GatewayError, NotFound, PayhubError
 from payhub_core.ledger import outbox, records
 from payhub_core.ledger.rows import Row
 from payhub_core.models import PaymentStatus
-from payhub_core.plans import Pause, Plan, Store, play, play_async
-from payhub_core.settling import Settling
 
 if TYPE_CHECKING:
-    from payhub_core.checkout import AsyncCheckout, Checkout
+    from payhub_core.checkout.checkout import AsyncCheckout, Checkout
 
 __all__ = ["Progress", "Summary", "areconcile", "reconcile"]
 

@@ -8,11 +8,11 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from payhub_core.checkout.plans import Ask, Find, Plan, Store, Tell
 from payhub_core.errors import CallbackError, ConfigError, PayhubError, WrongOrder
 from payhub_core.ledger import outbox, records
 from payhub_core.ledger.rows import Row
 from payhub_core.models import Callback, CallbackKind, Notification, Payment, Reply
-from payhub_core.plans import Ask, Find, Plan, Store, Tell
 from payhub_core.registry import Accounts
 
 __all__ = ["Settling"]
