@@ -58,6 +58,9 @@ _NOTIFY_FIELDS = {
 _REQUEST_FIELDS = {"notify_url", "return_url"}
 _UNKNOWN_ORDER = re.compile(r"订单号?(不存在|未找到)|查无此?订单|order (does not exist|not found)", re.IGNORECASE)
 
+#: A channel that is closed for now, in the words of PHP platforms; the order itself is acceptable.
+_CLOSED = re.compile(r"维护|暂停|通道(已?关闭|不可用|繁忙)|unavailable|maintenance", re.IGNORECASE)
+
 _amount = re.compile(r"[0-9]{1,12}(?:\.0{1,2})?").fullmatch
 _token = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
 _time = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}").fullmatch
@@ -191,7 +194,9 @@ def read_reply(response: httpx.Response) -> dict[str, Any]:
         raise GatewayError("expected a JSON object")
     status = _word(reply, "status")
     if status == "0":
-        raise Refused("the gateway refused", code=status, reason=str(reply.get("message", "")))
+        reason = str(reply.get("message", ""))
+        closed = bool(_CLOSED.search(reason))
+        raise Refused("the gateway refused", code=status, reason=reason, unavailable=closed)
     data = reply.get("data")
     if status != "1" or not isinstance(data, dict):
         raise GatewayError("expected a reply with a status of 0 or 1, and with data where it is 1")

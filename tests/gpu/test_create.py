@@ -526,6 +526,20 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.parametrize(
+    ("message", "closed"), [("通道维护中", True), ("channel unavailable", True), ("金额错误", False), ("", False)]
+)
+def test_a_channel_that_is_closed_is_told_from_an_order_that_is_wrong(
+    gpu: Gpu, order: Any, message: str, closed: bool
+) -> None:
+    """Only the first lets a route try its next account."""
+    flow = gpu.create_payment(order=order)
+    next(flow)
+    with pytest.raises(Refused) as refused:
+        flow.send(httpx.Response(200, json={"status": 0, "message": message, "data": []}))
+    assert refused.value.unavailable is closed
+
+
 @given(
     status=st.sampled_from([1, "1", 0, None]),
     data=JSON
