@@ -85,19 +85,19 @@ def fill(ledger: Ledger, first: int, last: int, *, settled: bool) -> None:
         ledger.write(lambda connection, rows=rows: connection.execute(insert(payments), rows))
 
 
-def receive(ledger: Ledger, reference: str) -> None:
+def receive(ledger: Ledger, payment: Payment) -> None:
     """The ledger's part of `Checkout.receive`."""
-    payment = paid(reference)
-    row = ledger.find("shop", reference)
+    row = ledger.find("shop", payment.reference)
     assert row is not None
     if not records.says_nothing_new(row, payment):
         ledger.write(lambda c: records.record(c, row, payment, "notify", datetime.now(UTC), None))
 
 
-def by_hand(execute: Callable[[str, tuple[object, ...]], object], mark: str, begin: str) -> Callable[[str], None]:
+def by_hand(execute: Callable[[str, tuple[object, ...]], object], mark: str, begin: str) -> Callable[[Payment], None]:
     """The same rows written without any library, and without the checks."""
 
-    def record(reference: str) -> None:
+    def record(payment: Payment) -> None:
+        reference = payment.reference
         find = f"SELECT id, version FROM payhub_payments WHERE account = {mark} AND reference = {mark}"
         found = execute(find, ("shop", reference))
         number, version = found.fetchone()  # type: ignore[attr-defined]
@@ -123,23 +123,24 @@ def by_hand(execute: Callable[[str, tuple[object, ...]], object], mark: str, beg
 
 
 @contextmanager
-def candidates(url: str, folder: Path, stored: int) -> Iterator[dict[str, Callable[[str], object]]]:
+def candidates(url: str, folder: Path, stored: int) -> Iterator[dict[str, Callable[[Payment], object]]]:
     """What is compared, each on fresh references."""
     with Ledger(url) as ledger:
         ledger.upgrade()
         fill(ledger, 0, stored, settled=True)
         fill(ledger, stored, stored + 3 * (ROUNDS + 20), settled=False)
-        found: dict[str, Callable[[str], object]] = {"payhub": lambda reference: receive(ledger, reference)}
-        found["payhub, a duplicate"] = lambda _reference: receive(ledger, "A_known")
-        fill_known(ledger)
+        known = paid("A_known")
+        found: dict[str, Callable[[Payment], object]] = {"payhub": lambda payment: receive(ledger, payment)}
+        found["payhub, a duplicate"] = lambda _payment: receive(ledger, known)
+        fill_known(ledger, known)
         if url.startswith("sqlite"):
             hand = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
             hand.execute("PRAGMA synchronous = FULL")
             found["by hand"] = by_hand(hand.execute, "?", "BEGIN IMMEDIATE")
-            page = os.open(folder / "floor", os.O_RDWR | os.O_CREAT)
+            page = os.open(folder / "floor", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
             place = iter(range(10**9))
 
-            def sync(_reference: str) -> None:
+            def sync(_payment: Payment) -> None:
                 os.pwrite(page, b"x" * 4096, 4096 * next(place))
                 os.fdatasync(page)
 
@@ -155,22 +156,22 @@ def candidates(url: str, folder: Path, stored: int) -> Iterator[dict[str, Callab
                 connection.exec_driver_sql(f"DROP TABLE {VERSION_TABLE}")
 
 
-def fill_known(ledger: Ledger) -> None:
+def fill_known(ledger: Ledger, known: Payment) -> None:
     """One payment that is paid already, as payhub stores it."""
     order, now = ORDER.model_copy(update={"reference": "A_known"}), datetime.now(UTC)
     ledger.write(lambda c: records.insert(c, "shop", "gpu", order, lease="", until=now, now=now))
-    receive(ledger, "A_known")
+    receive(ledger, known)
 
 
-def measure(found: dict[str, Callable[[str], object]], stored: int) -> dict[str, list[float]]:
+def measure(found: dict[str, Callable[[Payment], object]], stored: int) -> dict[str, list[float]]:
     """Seconds of each candidate, round by round, in shuffled sequence."""
     numbers = iter(range(stored, stored + 3 * (ROUNDS + 20)))
     times: dict[str, list[float]] = {name: [] for name in found}
     for turn in range(ROUNDS + 10):
         for name in random.sample(list(found), len(found)):
-            reference = f"A{next(numbers)}" if name in {"payhub", "by hand"} else ""
+            payment = paid(f"A{next(numbers)}" if name in {"payhub", "by hand"} else "")
             start = time.perf_counter()
-            found[name](reference)
+            found[name](payment)
             if turn >= 10:
                 times[name].append(time.perf_counter() - start)
     return times

@@ -61,6 +61,7 @@ def test_merging_is_a_join(one: list[Payment], two: list[Payment], three: list[P
     assert a | b == b | a
     assert (a | b) | c == a | (b | c)
     assert a | a == a
+    assert (a >= b) == (a | b == a)
 
 
 @given(st.lists(messages, max_size=6))

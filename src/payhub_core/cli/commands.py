@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from payhub_core.errors import PayhubError
+from payhub_core.errors import ConfigError, PayhubError
 
 __all__ = ["payhub"]
 
@@ -26,7 +26,10 @@ class _Installed(click.Group):
             try:
                 command = point.load()
             except ImportError as error:
-                return _missing(cmd_name, error.name or "a package")
+                hint = f"pip install 'payhub-core[{point.extras[0]}]'" if point.extras else ""
+                return _unusable(cmd_name, ConfigError(f"{error.name} is not installed", hint=hint))
+            except PayhubError as error:
+                return _unusable(cmd_name, error)
             return command if isinstance(command, click.Command) else None
         return super().get_command(ctx, cmd_name)
 
@@ -38,17 +41,12 @@ class _Installed(click.Group):
             ctx.exit(1)
 
 
-def _missing(name: str, package: str) -> click.Command:
-    extra = {"demo": "sandbox", "sandbox": "sandbox"}.get(name, "ledger")
-
+def _unusable(name: str, error: PayhubError) -> click.Command:
     def explain() -> None:
-        raise click.ClickException(f"{package} is not installed. Hint: pip install 'payhub-core[{extra}]'")
+        raise error
 
     return click.Command(
-        name,
-        callback=explain,
-        short_help=f"needs payhub-core[{extra}]",
-        context_settings={"ignore_unknown_options": True},
+        name, callback=explain, short_help=f"({error.message})", context_settings={"ignore_unknown_options": True}
     )
 
 

@@ -65,6 +65,8 @@ class Receipt:
     at: datetime | None = None
 
     def __or__(self, other: Receipt) -> Receipt:
+        if self == other:
+            return self
         # An exact sum is more than the bare word "paid": None is the bottom of the order.
         sums = [r.minor for r in (self, other) if r.minor is not None]
         times = [r.at for r in (self, other) if r.at is not None]
@@ -84,6 +86,17 @@ class Facts:
         for key, receipt in other.receipts.items():
             receipts[key] = receipts[key] | receipt if key in receipts else receipt
         return Facts(receipts, self.said | other.said, self.gateway_ids | other.gateway_ids)
+
+    def __ge__(self, other: Facts) -> bool:
+        """Whether ``other`` adds nothing: the order of the join."""
+        return (
+            self.said >= other.said
+            and self.gateway_ids >= other.gateway_ids
+            and all(
+                key in self.receipts and self.receipts[key] | receipt == self.receipts[key]
+                for key, receipt in other.receipts.items()
+            )
+        )
 
     def received(self, due: Money) -> Money:
         """The sum received; a receipt without a sum counts as what is due, unless an unnamed one tells the sum."""

@@ -46,7 +46,9 @@ class Ledger:
         self._owner = os.getpid()
         self._closed = False
         self._checked: set[str] = set()
+        #: Connections at rest, which spare each use the pool's bookkeeping: it costs as much as the database does.
         self._readers: deque[Any] = deque()
+        self._writers: deque[Connection] = deque()
         self._inherited: list[object] = []
 
     def upgrade(self) -> None:
@@ -151,8 +153,9 @@ class Ledger:
     def close(self) -> None:
         """Closes the connections, unless the engine is yours."""
         self._closed = True
-        while self._readers:
-            self._readers.pop().close()
+        for resting in (self._readers, self._writers):
+            while resting:
+                resting.pop().close()
         if self._url is not None and self._engine is not None:
             self._engine.dispose()
 
@@ -180,8 +183,21 @@ class Ledger:
 
     def _run(self, body: Callable[[Connection], T], *, write: bool, check: bool = True) -> T:
         engine = self.engine
-        with self._told_plainly(engine), engine.connect() as connection:
-            return database.atomically(connection, self._checked_first(body, "sync", check=check), write=write)
+        with self._told_plainly(engine):
+            try:
+                connection = self._writers.pop()
+            except IndexError:
+                connection = engine.connect()
+            try:
+                result = database.atomically(connection, self._checked_first(body, "sync", check=check), write=write)
+            except BaseException:
+                connection.close()
+                raise
+            if self._url is None or self._closed:
+                connection.close()
+            else:
+                self._writers.append(connection)
+            return result
 
     async def _arun(self, body: Callable[[Connection], T], *, write: bool, check: bool = True) -> T:
         engine = self.async_engine
@@ -205,7 +221,7 @@ class Ledger:
         return checked
 
     def _reader(self, engine: Engine) -> Any:
-        """A connection of our own for single reads: the pool's bookkeeping costs more than such a read does."""
+        """A connection of our own for single reads, each its own transaction."""
         if "sync" not in self._checked:
             self.read(lambda _connection: None)
         connection = engine.raw_connection()
@@ -223,8 +239,8 @@ class Ledger:
         if self._owner != os.getpid():
             # After a fork the connections are the parent's: left alone, neither used nor closed.
             self._owner = os.getpid()
-            self._inherited.append(self._readers)
-            self._readers = deque()
+            self._inherited += (self._readers, self._writers)
+            self._readers, self._writers = deque(), deque()
             for engine in (self._engine, self._async_engine and self._async_engine.sync_engine):
                 if engine is not None and self._url is not None:
                     engine.dispose(close=False)

@@ -27,8 +27,8 @@ __all__ = [
     "claim",
     "delete",
     "find",
+    "heard",
     "insert",
-    "merged",
     "next_check",
     "note",
     "record",
@@ -117,20 +117,21 @@ def claim(
     return Row._make(rows[0]) if rows else None
 
 
-def merged(row: Row, payment: Payment) -> Facts:
-    """What is known once ``payment`` is heard; raises WrongAccount or WrongAmount where it is about another order."""
+def heard(row: Row, payment: Payment) -> Facts:
+    """The facts in ``payment``; raises WrongAccount or WrongAmount where it is about another order."""
     if payment.provider != row.provider:
         raise WrongAccount(
             f"the order was started at provider {row.provider!r}, the message is of {payment.provider!r}",
             account=row.account,
             reference=row.reference,
         )
-    return row.known() | observed(payment, row.due)
+    return observed(payment, row.due)
 
 
 def says_nothing_new(row: Row, payment: Payment) -> bool:
     """Whether all of it is stored already: then there is nothing to write, and it can be acknowledged at once."""
-    return row.state == State.CREATED and merged(row, payment) == row.known()
+    news = heard(row, payment)
+    return row.state == State.CREATED and row.known() >= news
 
 
 def record(
@@ -150,7 +151,8 @@ def record(
     ``checked`` sets when to ask next. Raises HandlerFailed, LedgerError, WrongAccount or WrongAmount: roll back.
     """
     while True:
-        before, facts, due = row.known(), merged(row, payment), row.due
+        before, due = row.known(), row.due
+        facts = before | heard(row, payment)
         status, mine = facts.status(due), bool(release) and row.lease == release
         attempts = row.attempts + checked
         next_check_at = next_check(row, attempts, now) if checked else row.next_check_at
