@@ -118,12 +118,12 @@ def test_no_scenario_passes_on_a_cassette_that_is_not_the_recorded_one(
 def test_a_difference_is_shown_and_can_be_accepted(command: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """A file that differs, one too few and one too many each show, until they are accepted."""
     changed, lost, *_ = sorted(command.CASSETTES.iterdir())
-    changed.write_bytes(changed.read_bytes().replace(b"payhub", b"somebody"))
+    changed.write_bytes(changed.read_bytes().replace(b"- gateway.example\n", b"- somebody\n"))
     lost.unlink()
     (command.CASSETTES / "surplus.yaml").write_text("version: 1\n")
     assert command.main() == 1
     shown = capsys.readouterr().out
-    assert "-      - somebody\n+      - payhub\n" in shown
+    assert "-      - somebody\n+      - gateway.example\n" in shown
     assert f"+++ new/{lost.name}\n" in shown
     assert "--- old/surplus.yaml\n" in shown
     assert command.main("--accept") == 0
