@@ -113,7 +113,9 @@ class Hub(_BaseHub[BoundAccount]):
     ) -> None:
         self._own: httpx.Client | None = None
         if client is None:
-            client = self._own = httpx.Client(verify=tls())
+            from payhub_core.deadline import bound  # noqa: PLC0415  httpcore is loaded when it is needed
+
+            client = self._own = bound(httpx.Client(verify=tls()))
         super().__init__(accounts, partial(BoundAccount, extensions=extensions, client=client))
 
     def create_payment(self, account: str, order: Order) -> Payment:

@@ -6,6 +6,7 @@ import functools
 import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 import httpx
@@ -16,6 +17,8 @@ from payhub_core.logs import redact
 __all__ = ["AsyncClient", "AsyncExchange", "Client", "Exchange", "tls"]
 
 CONNECT_SECONDS = 5.0
+#: When this thread's exchange must have ended, in seconds of the monotonic clock; the blocking hub's sockets keep it.
+DEADLINE: ContextVar[float] = ContextVar("payhub_deadline")
 REPLY_LIMIT = 1024 * 1024
 ATTEMPTS = 3
 
@@ -108,6 +111,7 @@ class Exchange(_Terms):
 
     def once(self, request: httpx.Request) -> httpx.Response:
         deadline = time.monotonic() + self.seconds
+        DEADLINE.set(deadline)
         try:
             response = self.client.send(self.prepared(request), stream=True, follow_redirects=False)
             try:
