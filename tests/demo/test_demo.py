@@ -1,6 +1,7 @@
 """The demonstration, as a newcomer runs it."""
 
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -70,6 +71,8 @@ def test_stay_keeps_both_servers_until_interrupted() -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # A shell that runs this suite in the background has Ctrl-C ignored, and so would the child.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )
     assert process.stdout is not None
     killer = threading.Timer(60, process.kill)
@@ -82,7 +85,7 @@ def test_stay_keeps_both_servers_until_interrupted() -> None:
             if "Ctrl-C" in line:
                 break
         assert "Tea" in httpx.get(address, trust_env=False).text
-        process.send_signal(2)
+        process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 0
     finally:
         killer.cancel()
