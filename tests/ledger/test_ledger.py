@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -299,6 +301,22 @@ def test_a_ledger_lives_through_a_lost_connection(ledger: Ledger, order: Order) 
     for reader in ledger._readers:
         reader.close()
     assert ledger.find("shop", order.reference) is None
+
+
+@pytest.mark.postgresql
+def test_a_ledger_lives_through_a_restart_of_the_server(postgres: Any) -> None:
+    """Every connection is gone at once: one use fails at most, and the next ones work."""
+    url = postgres.create("restarted", "payhub_template")
+    with Ledger(url) as ledger, ThreadPoolExecutor(8) as threads:
+        together = threading.Barrier(8)
+        list(threads.map(lambda _: ledger.read(lambda _connection: together.wait()), range(8)))
+        postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'restarted'")
+        with suppress(LedgerError):
+            ledger.payments()
+        for _ in range(10):
+            assert ledger.payments() == []
+        assert list(threads.map(lambda _: ledger.find("shop", "A1001"), range(8))) == [None] * 8
+    postgres.drop("restarted")
 
 
 def test_a_full_disk_is_a_ledger_error(tmp_path: Path, sqlite_template: Path) -> None:

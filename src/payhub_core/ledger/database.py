@@ -118,7 +118,7 @@ def versions(connection: Connection) -> set[str]:
 def _options(url: URL) -> dict[str, Any]:
     connect = {"timeout": _BUSY_SECONDS} if url.get_backend_name() == "sqlite" else {"connect_timeout": 5}
     # Parameters hold what payers typed: they stay out of error messages.
-    return {"hide_parameters": True, "connect_args": connect}
+    return {"hide_parameters": True, "connect_args": connect, "pool_pre_ping": url.get_backend_name() != "sqlite"}
 
 
 def _prepare(engine: Engine) -> None:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from queue import Empty, Full, LifoQueue
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -25,6 +26,7 @@ __all__ = ["Ledger"]
 
 T = TypeVar("T")
 
+_RESTING = 3  # fewer than the pool holds, whose waiting threads never see those at rest
 DEFAULT = "sqlite:///payhub.db"
 
 
@@ -48,7 +50,7 @@ class Ledger:
         self._checked: set[str] = set()
         #: Connections at rest, which spare each use the pool's bookkeeping: it costs as much as the database does.
         self._readers: deque[Any] = deque()
-        self._writers: deque[Connection] = deque()
+        self._writers: LifoQueue[Connection] = LifoQueue(_RESTING)
         self._inherited: list[object] = []
 
     def upgrade(self) -> None:
@@ -116,15 +118,15 @@ class Ledger:
     def find(self, account: str, reference: str) -> Row | None:
         """The stored row, by a statement kept ready: a duplicate callback costs no more than this."""
         engine = self.engine
-        try:
-            reader = self._readers.pop() if self._readers else self._reader(engine)
-            sql = FIND.sqlite if engine.dialect.name == "sqlite" else FIND.postgresql
-            rows = reader.execute(sql, {"account": account, "reference": reference}).fetchall()
-        except (IndexError, SQLAlchemyError, self._driver_error(engine)):
-            # A connection that has gone stale, or a fault: the long way tells which.
-            return self.read(lambda connection: records.find(connection, account, reference))
-        self._readers.append(reader)
-        return Row._make(rows[0]) if rows else None
+        if engine.dialect.name == "sqlite":
+            # A server's connections are too dear to keep more of them than the pool does; a file's cost nothing.
+            with suppress(IndexError, SQLAlchemyError, self._driver_error(engine)):
+                reader = self._readers.pop() if self._readers else self._reader(engine)
+                rows = reader.execute(FIND.sqlite, {"account": account, "reference": reference}).fetchall()
+                self._readers.append(reader)
+                return Row._make(rows[0]) if rows else None
+        # Or the connection has gone stale, or there is a fault: this way tells which.
+        return self.read(lambda connection: records.find(connection, account, reference))
 
     async def afind(self, account: str, reference: str) -> Row | None:
         """As `find`."""
@@ -153,9 +155,7 @@ class Ledger:
     def close(self) -> None:
         """Closes the connections, unless the engine is yours."""
         self._closed = True
-        for resting in (self._readers, self._writers):
-            while resting:
-                resting.pop().close()
+        self._drain()
         if self._url is not None and self._engine is not None:
             self._engine.dispose()
 
@@ -185,19 +185,33 @@ class Ledger:
         engine = self.engine
         with self._told_plainly(engine):
             try:
-                connection = self._writers.pop()
-            except IndexError:
+                connection = self._writers.get_nowait()
+            except Empty:
                 connection = engine.connect()
             try:
                 result = database.atomically(connection, self._checked_first(body, "sync", check=check), write=write)
             except BaseException:
                 connection.close()
+                self._drain()  # those at rest may be as stale as this one
                 raise
-            if self._url is None or self._closed:
-                connection.close()
-            else:
-                self._writers.append(connection)
+            self._rest(connection)
             return result
+
+    def _drain(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self._readers.pop().close()
+        with suppress(Empty):
+            while True:
+                self._writers.get_nowait().close()
+
+    def _rest(self, connection: Connection) -> None:
+        """Keeps a connection for the next use; an engine of the application's keeps its own."""
+        if self._url is not None and not self._closed:
+            with suppress(Full):
+                self._writers.put_nowait(connection)
+                return
+        connection.close()
 
     async def _arun(self, body: Callable[[Connection], T], *, write: bool, check: bool = True) -> T:
         engine = self.async_engine
@@ -227,10 +241,7 @@ class Ledger:
         connection = engine.raw_connection()
         connection.detach()
         reader: Any = connection.dbapi_connection
-        if engine.dialect.name == "sqlite":
-            reader.isolation_level = None
-        else:
-            reader.autocommit = True
+        reader.isolation_level = None
         return reader
 
     def _open(self) -> None:
@@ -240,7 +251,7 @@ class Ledger:
             # After a fork the connections are the parent's: left alone, neither used nor closed.
             self._owner = os.getpid()
             self._inherited += (self._readers, self._writers)
-            self._readers, self._writers = deque(), deque()
+            self._readers, self._writers = deque(), LifoQueue(_RESTING)
             for engine in (self._engine, self._async_engine and self._async_engine.sync_engine):
                 if engine is not None and self._url is not None:
                     engine.dispose(close=False)
