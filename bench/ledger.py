@@ -89,8 +89,9 @@ def receive(ledger: Ledger, payment: Payment) -> None:
     """The ledger's part of `Checkout.receive`."""
     row = ledger.find("shop", payment.reference)
     assert row is not None
-    if not records.says_nothing_new(row, payment):
-        ledger.write(lambda c: records.record(c, row, payment, "notify", datetime.now(UTC), None))
+    news = records.heard(row, payment)
+    if not records.says_nothing_new(row, news):
+        ledger.write(lambda c: records.record(c, row, payment, news, "notify", datetime.now(UTC), None))
 
 
 def by_hand(execute: Callable[[str, tuple[object, ...]], object], mark: str, begin: str) -> Callable[[Payment], None]:

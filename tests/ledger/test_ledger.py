@@ -296,11 +296,12 @@ def test_what_is_due_is_found_by_index(ledger: Ledger) -> None:
 
 
 def test_a_ledger_lives_through_a_lost_connection(ledger: Ledger, order: Order) -> None:
-    """As after a restart of the database: the connection kept for reading is replaced."""
+    """As after a restart of the database: the connection at rest is replaced."""
     assert ledger.find("shop", order.reference) is None
-    for reader in ledger._readers:
-        reader.close()
+    (resting,) = ledger._resting.queue
+    resting.connection.dbapi_connection.close()
     assert ledger.find("shop", order.reference) is None
+    assert resting not in ledger._resting.queue
 
 
 @pytest.mark.postgresql

@@ -68,15 +68,15 @@ def handle(transition: Transition, connection: Connection) -> None:
 def watch(checkout: Watched, ledger: Ledger, points: Points) -> None:
     """Makes points of the steps, the statements and the commit."""
     checkout.point = points
-    run = Statement.__call__
+    run = Statement.run
 
-    def statement(self: Statement, connection: Connection, **values: Any) -> Any:
+    def statement(self: Statement, connection: Connection, values: tuple[Any, ...]) -> Any:
         points()
-        result = run(self, connection, **values)
+        result = run(self, connection, values)
         points()
         return result
 
-    Statement.__call__ = statement  # type: ignore[method-assign]
+    Statement.run = statement  # type: ignore[method-assign]
     event.listen(ledger.engine, "commit", lambda _connection: points())
 
 

@@ -37,9 +37,10 @@ class Settling:
             if row is None:
                 logger.warning("refused a callback: no such order", extra={"account": account})
                 return info.refused
-            if not records.says_nothing_new(row, payment):
-                heard = row
-                yield Store(lambda c, tell: records.record(c, heard, payment, "notify", _now(), tell), handler)
+            news = records.heard(row, payment)
+            if not records.says_nothing_new(row, news):
+                found = row
+                yield Store(lambda c, tell: records.record(c, found, payment, news, "notify", _now(), tell), handler)
         except CallbackError as error:
             logger.warning("refused a callback: %s", error, extra={"account": account})
             return info.refused
@@ -83,13 +84,14 @@ class Settling:
             payment: Payment = yield Ask(
                 row.account, "query", (row.reference,), {"gateway_id": row.gateway_id, "expect": row.order()}
             )
+            news = records.heard(row, payment)
         except PayhubError:
             yield Store(lambda c, _: self._unanswered(c, row, lease))
             raise
         try:
             new: Row = yield Store(
                 lambda c, tell: records.record(
-                    c, records.again(c, row), payment, "query", _now(), tell, release=lease, checked=True
+                    c, records.again(c, row), payment, news, "query", _now(), tell, release=lease, checked=True
                 ),
                 handler,
             )

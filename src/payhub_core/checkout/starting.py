@@ -176,9 +176,11 @@ class Starting:
     def _created(
         self, row: Row, lock: Row, payment: Payment, source: str, lease: str, handler: object
     ) -> Plan[Payment]:
+        news = records.heard(row, payment)
+
         def body(connection: Connection, tell: records.Tell | None) -> Row:
-            now = _now()
-            new = records.record(connection, records.again(connection, row), payment, source, now, tell, release=lease)
+            now, fresh = _now(), records.again(connection, row)
+            new = records.record(connection, fresh, payment, news, source, now, tell, release=lease)
             if lock.id != row.id:
                 self._release(connection, lock, lease, now)
             return new

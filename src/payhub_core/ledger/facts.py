@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from payhub_core.errors import WrongAmount
 from payhub_core.models import Payment, PaymentStatus
@@ -18,7 +19,7 @@ from payhub_core.money import Money
 
 __all__ = ["Anomaly", "AnomalyKind", "Facts", "Receipt", "observed"]
 
-_json = json.JSONEncoder(separators=(",", ":")).encode
+_json = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 _SAID = (
     PaymentStatus.REFUNDED,
     PaymentStatus.PARTIALLY_REFUNDED,
@@ -57,8 +58,7 @@ class Anomaly:
         return f"{self.name}: {self.received} of {self.due}"
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What came in under one gateway id: minor units (None: the bare word "paid") and the earliest time."""
 
     minor: int | None = None
@@ -100,13 +100,16 @@ class Facts:
 
     def received(self, due: Money) -> Money:
         """The sum received; a receipt without a sum counts as what is due, unless an unnamed one tells the sum."""
+        return Money(self._received(due.minor), due.currency)
+
+    def _received(self, due: int) -> int:
         unnamed = self.receipts.get("")
         exact = 0 if unnamed is None or unnamed.minor is None else unnamed.minor
-        assumed = 0 if exact else due.minor
+        assumed = 0 if exact else due
         named = [r.minor if r.minor is not None else assumed for key, r in self.receipts.items() if key]
         if unnamed is not None and unnamed.minor is None:
-            exact = 0 if named else due.minor
-        return Money(max(sum(named), exact), due.currency)
+            exact = 0 if named else due
+        return max(sum(named), exact)
 
     def status(self, due: Money) -> PaymentStatus:
         """Where the payment stands: paid absorbs failed, expired and canceled; PAID means at least ``due`` came in.
@@ -117,25 +120,29 @@ class Facts:
             if refunded in self.said:
                 return refunded
         if self.receipts:
-            return PaymentStatus.PAID if self.received(due) >= due else PaymentStatus.PARTIALLY_PAID
+            enough = self._received(due.minor) >= due.minor
+            return PaymentStatus.PAID if enough else PaymentStatus.PARTIALLY_PAID
         return next((word for word in _SAID[2:] if word in self.said), PaymentStatus.PENDING)
 
     def anomalies(self, due: Money) -> tuple[Anomaly, ...]:
         """What is odd, always in the same sequence."""
         if not self.receipts:
             return ()
-        received, named = self.received(due), tuple(sorted(key for key in self.receipts if key))
+        received, named = self._received(due.minor), tuple(sorted(key for key in self.receipts if key))
         names: list[tuple[AnomalyKind, str]] = []
         if any(receipt.minor is not None and receipt.minor > due.minor for receipt in self.receipts.values()):
             names.append((AnomalyKind.OVERPAID, ""))
-        if received < due:
+        if received < due.minor:
             names.append((AnomalyKind.UNDERPAID, ""))
         names += [(AnomalyKind.PAID_AGAIN, f":{count}") for count in range(2, len(named) + 1)]
         if PaymentStatus.FAILED in self.said:
             names.append((AnomalyKind.PAID_AFTER_FAILED, ""))
         if self.said & {PaymentStatus.EXPIRED, PaymentStatus.CANCELED}:
             names.append((AnomalyKind.PAID_AFTER_EXPIRED, ""))
-        return tuple(Anomaly(kind, kind + number, due, received, named) for kind, number in names)
+        if not names:
+            return ()
+        total = Money(received, due.currency)
+        return tuple(Anomaly(kind, kind + number, due, total, named) for kind, number in names)
 
     @property
     def gateway_id(self) -> str | None:
@@ -150,10 +157,7 @@ class Facts:
 
     def dump(self) -> str:
         """The facts as JSON, the same text for the same facts."""
-        receipts = {
-            key: [receipt.minor, receipt.at and receipt.at.astimezone(UTC).isoformat()]
-            for key, receipt in sorted(self.receipts.items())
-        }
+        receipts = {key: (minor, at and at.astimezone(UTC).isoformat()) for key, (minor, at) in self.receipts.items()}
         return _json({"receipts": receipts, "said": sorted(self.said), "ids": sorted(self.gateway_ids)})
 
     @classmethod

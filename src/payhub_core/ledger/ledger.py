@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from queue import Empty, Full, LifoQueue
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,7 +18,6 @@ from sqlalchemy.util import await_only
 from payhub_core.errors import ConfigError, LedgerError
 from payhub_core.ledger import database, outbox, records
 from payhub_core.ledger.rows import Observation, Row, StoredPayment, Transition
-from payhub_core.ledger.statements import FIND
 from payhub_core.models import PaymentStatus
 
 __all__ = ["Ledger"]
@@ -49,8 +47,7 @@ class Ledger:
         self._closed = False
         self._checked: set[str] = set()
         #: Connections at rest, which spare each use the pool's bookkeeping: it costs as much as the database does.
-        self._readers: deque[Any] = deque()
-        self._writers: LifoQueue[Connection] = LifoQueue(_RESTING)
+        self._resting: LifoQueue[Connection] = LifoQueue(_RESTING)
         self._inherited: list[object] = []
 
     def upgrade(self) -> None:
@@ -75,14 +72,11 @@ class Ledger:
         handler: Callable[[Transition, AsyncConnection], Awaitable[object]],
     ) -> T:
         """`awrite`, for a body that tells an async ``handler`` of transitions, in its transaction."""
-        engine = self.async_engine
-        with self._told_plainly(engine.sync_engine):
-            async with engine.connect() as outer:
-                checked = self._checked_first(
-                    lambda connection: body(connection, lambda transition: await_only(handler(transition, outer))),
-                    "async",
-                )
-                return await outer.run_sync(database.atomically, checked)
+        async with self._aconnected() as outer:
+            checked = self._checked_first(
+                lambda connection: body(connection, lambda transition: await_only(handler(transition, outer))), "async"
+            )
+            return await outer.run_sync(database.atomically, checked)
 
     def read(self, body: Callable[[Connection], T]) -> T:
         """Runs ``body``, which only reads."""
@@ -116,16 +110,11 @@ class Ledger:
         return self.read(partial(outbox.waiting, limit=limit))
 
     def find(self, account: str, reference: str) -> Row | None:
-        """The stored row, by a statement kept ready: a duplicate callback costs no more than this."""
-        engine = self.engine
-        if engine.dialect.name == "sqlite":
-            # A server's connections are too dear to keep more of them than the pool does; a file's cost nothing.
-            with suppress(IndexError, SQLAlchemyError, self._driver_error(engine)):
-                reader = self._readers.pop() if self._readers else self._reader(engine)
-                rows = reader.execute(FIND.sqlite, {"account": account, "reference": reference}).fetchall()
-                self._readers.append(reader)
-                return Row._make(rows[0]) if rows else None
-        # Or the connection has gone stale, or there is a fault: this way tells which.
+        """The stored row; a duplicate callback costs no more than this."""
+        if "sync" in self._checked:
+            with suppress(LedgerError), self._connected() as connection:
+                return database.alone(connection, lambda c: records.find(c, account, reference))
+        # The first time; or the connection has gone stale, or there is a fault: this way tells which.
         return self.read(lambda connection: records.find(connection, account, reference))
 
     async def afind(self, account: str, reference: str) -> Row | None:
@@ -182,43 +171,50 @@ class Ledger:
         await self.aclose()
 
     def _run(self, body: Callable[[Connection], T], *, write: bool, check: bool = True) -> T:
+        with self._connected() as connection:
+            return database.atomically(connection, self._checked_first(body, "sync", check=check), write=write)
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        """A connection, kept for the next use unless something fails; an engine of the application's keeps its own."""
         engine = self.engine
-        with self._told_plainly(engine):
+        try:
             try:
-                connection = self._writers.get_nowait()
+                connection = self._resting.get_nowait()
             except Empty:
                 connection = engine.connect()
             try:
-                result = database.atomically(connection, self._checked_first(body, "sync", check=check), write=write)
+                yield connection
             except BaseException:
                 connection.close()
                 self._drain()  # those at rest may be as stale as this one
                 raise
-            self._rest(connection)
-            return result
+            if self._url is not None and not self._closed:
+                with suppress(Full):
+                    self._resting.put_nowait(connection)
+                    return
+            connection.close()
+        except _failures(engine) as error:
+            raise _told_plainly(error) from error
 
     def _drain(self) -> None:
-        with suppress(IndexError):
-            while True:
-                self._readers.pop().close()
         with suppress(Empty):
             while True:
-                self._writers.get_nowait().close()
-
-    def _rest(self, connection: Connection) -> None:
-        """Keeps a connection for the next use; an engine of the application's keeps its own."""
-        if self._url is not None and not self._closed:
-            with suppress(Full):
-                self._writers.put_nowait(connection)
-                return
-        connection.close()
+                self._resting.get_nowait().close()
 
     async def _arun(self, body: Callable[[Connection], T], *, write: bool, check: bool = True) -> T:
+        async with self._aconnected() as connection:
+            checked = self._checked_first(body, "async", check=check)
+            return await connection.run_sync(database.atomically, checked, write=write)
+
+    @asynccontextmanager
+    async def _aconnected(self) -> AsyncIterator[AsyncConnection]:
         engine = self.async_engine
-        with self._told_plainly(engine.sync_engine):
+        try:
             async with engine.connect() as connection:
-                checked = self._checked_first(body, "async", check=check)
-                return await connection.run_sync(database.atomically, checked, write=write)
+                yield connection
+        except _failures(engine.sync_engine) as error:
+            raise _told_plainly(error) from error
 
     def _checked_first(
         self, body: Callable[[Connection], T], colour: str, *, check: bool = True
@@ -234,42 +230,29 @@ class Ledger:
 
         return checked
 
-    def _reader(self, engine: Engine) -> Any:
-        """A connection of our own for single reads, each its own transaction."""
-        if "sync" not in self._checked:
-            self.read(lambda _connection: None)
-        connection = engine.raw_connection()
-        connection.detach()
-        reader: Any = connection.dbapi_connection
-        reader.isolation_level = None
-        return reader
-
     def _open(self) -> None:
         if self._closed:
             raise LedgerError("this ledger is closed", hint="open a new one, or close it later")
         if self._owner != os.getpid():
             # After a fork the connections are the parent's: left alone, neither used nor closed.
             self._owner = os.getpid()
-            self._inherited += (self._readers, self._writers)
-            self._readers, self._writers = deque(), LifoQueue(_RESTING)
+            self._inherited.append(self._resting)
+            self._resting = LifoQueue(_RESTING)
             for engine in (self._engine, self._async_engine and self._async_engine.sync_engine):
                 if engine is not None and self._url is not None:
                     engine.dispose(close=False)
 
-    def _driver_error(self, engine: Engine) -> type[Exception]:
-        error: type[Exception] = engine.dialect.loaded_dbapi.Error
-        return error
 
-    @contextmanager
-    def _told_plainly(self, engine: Engine) -> Iterator[None]:
-        try:
-            yield
-        except (SQLAlchemyError, self._driver_error(engine), OSError) as error:
-            origin = getattr(error, "orig", None) or error
-            reason = ""
-            with suppress(Exception):  # the first line only: what follows may quote rows
-                reason = str(origin).splitlines()[0][:200]
-            raise LedgerError(
-                f"the database failed: {type(origin).__name__}{': ' if reason else ''}{reason}",
-                hint="nothing was changed; see that the database can be reached and written",
-            ) from error
+def _failures(engine: Engine) -> tuple[type[Exception], ...]:
+    return SQLAlchemyError, engine.dialect.loaded_dbapi.Error, OSError
+
+
+def _told_plainly(error: Exception) -> LedgerError:
+    origin = getattr(error, "orig", None) or error
+    reason = ""
+    with suppress(Exception):  # the first line only: what follows may quote rows
+        reason = str(origin).splitlines()[0][:200]
+    return LedgerError(
+        f"the database failed: {type(origin).__name__}{': ' if reason else ''}{reason}",
+        hint="nothing was changed; see that the database can be reached and written",
+    )

@@ -60,8 +60,8 @@ def insert(
 ) -> Row | None:
     """Writes the order down, leased, before the gateway hears of it; None where its reference is taken."""
     content, content_hash = order_texts(order)
-    rows = INSERT(
-        connection,
+    row = Row(
+        id=0,
         account=account,
         reference=order.reference,
         provider=provider,
@@ -83,16 +83,15 @@ def insert(
         version=0,
         created_at=now,
         updated_at=now,
-    ).rows
-    return Row._make(rows[0]) if rows else None
+    )
+    rows = INSERT.of(connection, row).rows
+    return row._replace(id=rows[0][0]) if rows else None
 
 
 def change(connection: Connection, row: Row, now: datetime, **values: Any) -> Row | None:
     """The row with ``values``, or None where someone else changed it since ``row`` was read."""
-    new = row._replace(**values, updated_at=now)
-    if CHANGE(connection, **new._asdict()).changed != 1:
-        return None
-    return new._replace(version=row.version + 1)
+    new = row._replace(**values, updated_at=now, version=row.version + 1)
+    return new if CHANGE.of(connection, new).changed == 1 else None
 
 
 def delete(connection: Connection, row: Row) -> bool:
@@ -128,9 +127,8 @@ def heard(row: Row, payment: Payment) -> Facts:
     return observed(payment, row.due)
 
 
-def says_nothing_new(row: Row, payment: Payment) -> bool:
-    """Whether all of it is stored already: then there is nothing to write, and it can be acknowledged at once."""
-    news = heard(row, payment)
+def says_nothing_new(row: Row, news: Facts) -> bool:
+    """Whether all of ``news`` is stored already: then there is nothing to write, and it can be acknowledged at once."""
     return row.state == State.CREATED and row.known() >= news
 
 
@@ -138,6 +136,7 @@ def record(
     connection: Connection,
     row: Row,
     payment: Payment,
+    news: Facts,
     source: str,
     now: datetime,
     tell: Tell | None,
@@ -145,14 +144,16 @@ def record(
     release: str = "",
     checked: bool = False,
 ) -> Row:
-    """Merges what ``payment`` says into the row, tells each new transition, notes the observation.
+    """Merges ``news``, which is what was `heard` in ``payment``, tells each new transition, notes the observation.
 
     ``tell`` runs in this transaction; without it the transitions wait in the outbox. ``release`` gives that lease back,
-    ``checked`` sets when to ask next. Raises HandlerFailed, LedgerError, WrongAccount or WrongAmount: roll back.
+    ``checked`` sets when to ask next. Raises HandlerFailed or LedgerError: roll back.
     """
+    due = row.due
     while True:
-        before, due = row.known(), row.due
-        facts = before | heard(row, payment)
+        before = row.known()
+        facts = before | news
+        learned = facts != before
         status, mine = facts.status(due), bool(release) and row.lease == release
         attempts = row.attempts + checked
         next_check_at = next_check(row, attempts, now) if checked else row.next_check_at
@@ -162,7 +163,7 @@ def record(
             now,
             state=State.CREATED.value,
             status=status.value,
-            facts=row.facts if facts == before else facts.dump(),
+            facts=facts.dump() if learned else row.facts,
             next_action=_action_text(payment) or row.next_action,
             gateway_id=facts.gateway_id or row.gateway_id or payment.gateway_id,
             paid_minor=facts.received(due).minor if facts.receipts else None,
@@ -175,14 +176,14 @@ def record(
         if new is not None:
             break
         row = again(connection, row)
+    if new.status != row.status:
+        _tell(connection, new, new.status, None, now, tell)
     known = {anomaly.name for anomaly in before.anomalies(due)}
-    if status is not before.status(due):
-        _tell(connection, new, status.value, None, now, tell)
     for anomaly in facts.anomalies(due):
         if anomaly.name not in known:
             _tell(connection, new, anomaly.name, anomaly, now, tell)
     said = payment.claimed_status or payment.status
-    if facts != before or row.state != State.CREATED or said is not PaymentStatus.PENDING:
+    if learned or row.state != State.CREATED or said is not PaymentStatus.PENDING:
         # Last on purpose: PostgreSQL turns the commit of a transaction that a handler has broken into a silent
         # rollback, and only a further statement says so.
         note(connection, new, source, said.value, now, payment.raw, payment)
