@@ -12,7 +12,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -83,28 +83,40 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., AbstractContextManager[str]]:
+    """Makes a database of its own, with the tables made or ``empty``, and gives its URL."""
+
+    @contextmanager
+    def sqlite(*, empty: bool = False) -> Iterator[str]:
+        path = tmp_path / f"ledger{next(_numbers)}.db"
+        if not empty:
+            shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        for file in tmp_path.glob(f"{path.name}*"):
+            file.unlink()
+
+    @contextmanager
+    def postgresql(*, empty: bool = False) -> Iterator[str]:
+        postgres: Postgres = request.getfixturevalue("postgres")
+        name = f"test_{next(_numbers)}"
+        yield postgres.create(name, "template1" if empty else "payhub_template")
+        postgres.drop(name)
+
+    return sqlite if request.param == "sqlite" else postgresql
+
+
+@pytest.fixture
+def empty_url(new_database: Callable[..., AbstractContextManager[str]]) -> Iterator[str]:
     """The URL of a database without any table."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/ledger.db"
-        return
-    postgres: Postgres = request.getfixturevalue("postgres")
-    name = f"empty_{next(_numbers)}"
-    yield postgres.create(name, "template1")
-    postgres.drop(name)
+    with new_database(empty=True) as url:
+        yield url
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture
+def url(new_database: Callable[..., AbstractContextManager[str]]) -> Iterator[str]:
     """The URL of a database with the tables made, and nothing in them."""
-    if request.param == "sqlite":
-        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "ledger.db")
-        yield f"sqlite:///{tmp_path}/ledger.db"
-        return
-    postgres: Postgres = request.getfixturevalue("postgres")
-    name = f"test_{next(_numbers)}"
-    yield postgres.create(name, "payhub_template")
-    postgres.drop(name)
+    with new_database() as url:
+        yield url
 
 
 @pytest.fixture
@@ -290,9 +302,12 @@ class Worker:
             env={**os.environ, **environment},
         )
 
-    def __call__(self, command: str, *arguments: Any, die_at: int = 0, processes: int = 1) -> list[dict[str, Any]]:
-        """What each process came to: its result, or that it was killed at its ``die_at``-th point."""
-        order = {"command": command, "arguments": arguments, "die_at": die_at, "processes": processes}
+    def __call__(self, command: str, *arguments: Any, **options: Any) -> list[dict[str, Any]]:
+        """What each of the ``processes`` came to: its result, or that it was killed at its ``die_at``-th point.
+
+        With a ``full_disk`` no file takes another byte.
+        """
+        order = {"die_at": 0, "processes": 1, "full_disk": False, **options, "command": command, "arguments": arguments}
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(order) + "\n")

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, event, inspect, text
+from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from payhub_core import ConfigError, Order, PaymentStatus
@@ -146,11 +143,12 @@ def test_an_engine_serves_only_its_colour(tmp_path: Path) -> None:
     engine.dispose()
 
 
-def test_an_engine_for_another_database_is_a_configuration_error() -> None:
-    """Before anything is asked of it."""
-    engine = create_engine("sqlite://")
-    engine.dialect.name = "oracle"
-    with pytest.raises(ConfigError, match="oracle"):
+@pytest.mark.parametrize("driver", ["asyncpg", "oracledb"])
+def test_an_engine_of_another_driver_is_a_configuration_error(driver: str) -> None:
+    """Before anything is asked of it; a URL is always possible."""
+    engine = create_engine("sqlite:///never.db")
+    engine.dialect.driver = driver
+    with pytest.raises(ConfigError, match=f"not of {driver}.*URL"):
         Ledger(engine)
 
 
@@ -280,6 +278,31 @@ def test_lists_are_filtered_by_account_and_status(
     assert len(ledger.payments(limit=1)) == 1
 
 
+def test_asyncio_reads_what_threads_read(
+    open_checkout: Callable[..., Any], ledger: Ledger, platform: Any, gateway: Any, order: Order, paid: Any, url: str
+) -> None:
+    """Every look at the ledger, without holding up the event loop."""
+    checkout = open_checkout(gateway(platform.create_reply()))
+    checkout.start("shop", order)
+    checkout.receive("shop", paid.notify(actual_amount="10001"))
+
+    async def main() -> list[Any]:
+        async with Ledger(url) as own:
+            return [
+                await own.apayment("shop", "A1001"),
+                await own.apayment("shop", "A9999"),
+                await own.apayments(account="shop", status=PaymentStatus.PAID),
+                await own.aanomalies(),
+                await own.ahistory("shop", "A1001"),
+                await own.aoutbox(),
+            ]
+
+    stored = ledger.payment("shop", "A1001")
+    history, outbox = ledger.history("shop", "A1001"), ledger.outbox()
+    assert [len(history), len(outbox)] == [2, 2]
+    assert asyncio.run(main()) == [stored, None, [stored], [stored], history, outbox]
+
+
 def test_what_is_due_is_found_by_index(ledger: Ledger) -> None:
     """Costs by what is pending, not by what is stored."""
     sql = (
@@ -302,35 +325,3 @@ def test_a_ledger_lives_through_a_lost_connection(ledger: Ledger, order: Order) 
     resting.connection.dbapi_connection.close()
     assert ledger.find("shop", order.reference) is None
     assert resting not in ledger._resting.queue
-
-
-@pytest.mark.postgresql
-def test_a_ledger_lives_through_a_restart_of_the_server(postgres: Any) -> None:
-    """Every connection is gone at once: one use fails at most, and the next ones work."""
-    url = postgres.create("restarted", "payhub_template")
-    with Ledger(url) as ledger, ThreadPoolExecutor(8) as threads:
-        together = threading.Barrier(8)
-        list(threads.map(lambda _: ledger.read(lambda _connection: together.wait()), range(8)))
-        postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'restarted'")
-        with suppress(LedgerError):
-            ledger.payments()
-        for _ in range(10):
-            assert ledger.payments() == []
-        assert list(threads.map(lambda _: ledger.find("shop", "A1001"), range(8))) == [None] * 8
-    postgres.drop("restarted")
-
-
-def test_a_full_disk_is_a_ledger_error(tmp_path: Path, sqlite_template: Path) -> None:
-    """Simulated by SQLite's own limit of pages."""
-    path = tmp_path / "full.db"
-    path.write_bytes(sqlite_template.read_bytes())
-    engine = create_engine(f"sqlite:///{path}")
-
-    @event.listens_for(engine, "connect")
-    def _limit(connection: sqlite3.Connection, _record: object) -> None:
-        pages = connection.execute("PRAGMA page_count").fetchone()[0]
-        connection.execute(f"PRAGMA max_page_count = {pages}")
-
-    with Ledger(engine) as ledger, pytest.raises(LedgerError, match="full"):
-        ledger.write(lambda c: c.execute(text("CREATE TABLE more (id INTEGER)")))
-    engine.dispose()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,14 +11,13 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy import Connection, text
 
 from payhub_core import (
     AsyncHub,
     BadSignature,
     CallbackKind,
     ConfigError,
-    Hub,
     Order,
     OutcomeUnknown,
     PaymentStatus,
@@ -248,40 +246,6 @@ def test_without_a_handler_transitions_wait_in_the_outbox(
     assert tried[1].anomaly is not None
     assert tried[1].anomaly.received.minor == 10_001
     assert ledger.outbox() == []
-
-
-def test_while_the_database_is_closed_or_gone_nothing_is_acknowledged(till: Any, ledger: Ledger, paid: Any) -> None:
-    """The resend settles it once the database is back."""
-    ledger.write(lambda c: c.execute(text("ALTER TABLE payhub_transitions RENAME TO gone")))
-    assert till.receive("shop", paid.notify()).status_code == RETRY
-    ledger.write(lambda c: c.execute(text("ALTER TABLE gone RENAME TO payhub_transitions")))
-    assert answer(till.receive("shop", paid.notify())) == SUCCESS
-    till.checkout.ledger.close()
-    assert till.receive("shop", paid.notify(platform_order_no="P2")).status_code == RETRY
-
-
-def test_a_database_that_cannot_be_written_is_not_acknowledged(
-    url: str, settings: dict[str, Any], platform: Any, order: Order, paid: Any
-) -> None:
-    """Read-only PostgreSQL, and a SQLite whose disk is full."""
-    transport = httpx.MockTransport(lambda _request: platform.create_reply())
-    with httpx.Client(transport=transport) as client, Ledger(url) as ledger:
-        hub = Hub(load_accounts({"accounts": {"shop": settings}}), client=client)
-        Checkout(hub, ledger).start("shop", order)
-        engine = create_engine(ledger.engine.url)
-
-        @event.listens_for(engine, "connect")
-        def _limit(connection: Any, _record: object) -> None:
-            if isinstance(connection, sqlite3.Connection):
-                connection.execute("PRAGMA query_only = ON")
-            else:
-                connection.execute("SET default_transaction_read_only = on")
-                connection.commit()
-
-        with Ledger(engine) as unwritable:
-            assert Checkout(hub, unwritable).receive("shop", paid.notify()).status_code == RETRY
-        engine.dispose()
-        assert answer(Checkout(hub, ledger).receive("shop", paid.notify())) == SUCCESS
 
 
 def test_a_cancelled_receive_acknowledges_nothing_and_keeps_nothing(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import ssl
 import sys
@@ -114,6 +115,8 @@ def act(command: str, arguments: list[Any], points: Points, go: Callable[[], Non
 def child(order: dict[str, Any], number: int, start: int, results: int) -> None:
     """Runs one command once the parent says so, writes down what it came to, and ends."""
     points = Points(order["die_at"])
+    if order["full_disk"]:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
     arguments = order["arguments"]
     if order["processes"] > 1 and order["command"] == "receive":
         arguments = arguments[number :: order["processes"]]

@@ -24,6 +24,7 @@ __all__ = ["Ledger"]
 
 T = TypeVar("T")
 
+_DRIVERS = {"pysqlite", "aiosqlite", "psycopg"}
 _RESTING = 3  # fewer than the pool holds, whose waiting threads never see those at rest
 DEFAULT = "sqlite:///payhub.db"
 
@@ -41,8 +42,11 @@ class Ledger:
         self._engine = url if isinstance(url, Engine) else None
         self._async_engine = url if isinstance(url, AsyncEngine) else None
         given = self._engine or self._async_engine
-        if given is not None and given.dialect.name not in {"sqlite", "postgresql"}:
-            raise ConfigError(f"ledger: expected an engine for SQLite or PostgreSQL, not {given.dialect.name}")
+        if given is not None and given.dialect.driver not in _DRIVERS:
+            raise ConfigError(
+                f"ledger: expected an engine of sqlite3, aiosqlite or psycopg, not of {given.dialect.driver}",
+                hint="give the database's URL, and the ledger opens connections of its own",
+            )
         self._owner = os.getpid()
         self._closed = False
         self._checked: set[str] = set()
@@ -91,35 +95,58 @@ class Ledger:
         row = self.find(account, reference)
         return None if row is None else StoredPayment.of(row)
 
+    async def apayment(self, account: str, reference: str) -> StoredPayment | None:
+        """As `payment`."""
+        row = await self.afind(account, reference)
+        return None if row is None else StoredPayment.of(row)
+
     def payments(
         self, *, account: str | None = None, status: PaymentStatus | None = None, limit: int = 100
     ) -> list[StoredPayment]:
         """The newest payments, newest first."""
         return self.read(partial(outbox.list_payments, account=account, status=status, limit=limit))
 
+    async def apayments(
+        self, *, account: str | None = None, status: PaymentStatus | None = None, limit: int = 100
+    ) -> list[StoredPayment]:
+        """As `payments`."""
+        return await self.aread(partial(outbox.list_payments, account=account, status=status, limit=limit))
+
     def anomalies(self, *, limit: int = 100) -> list[StoredPayment]:
         """The payments with something odd about them, those found out last first."""
         return self.read(partial(outbox.anomalies, limit=limit))
 
+    async def aanomalies(self, *, limit: int = 100) -> list[StoredPayment]:
+        """As `anomalies`."""
+        return await self.aread(partial(outbox.anomalies, limit=limit))
+
     def history(self, account: str, reference: str) -> list[Observation]:
         """What was heard and done about one payment, oldest first."""
-        return self.read(lambda connection: outbox.history(connection, account, reference))
+        return self.read(partial(outbox.history, account=account, reference=reference))
+
+    async def ahistory(self, account: str, reference: str) -> list[Observation]:
+        """As `history`."""
+        return await self.aread(partial(outbox.history, account=account, reference=reference))
 
     def outbox(self, *, limit: int = 100) -> list[Transition]:
         """The transitions that no handler has had, oldest first; `Checkout.deliver` hands them out."""
         return self.read(partial(outbox.waiting, limit=limit))
 
+    async def aoutbox(self, *, limit: int = 100) -> list[Transition]:
+        """As `outbox`."""
+        return await self.aread(partial(outbox.waiting, limit=limit))
+
     def find(self, account: str, reference: str) -> Row | None:
         """The stored row; a duplicate callback costs no more than this."""
         if "sync" in self._checked:
             with suppress(LedgerError), self._connected() as connection:
-                return database.alone(connection, lambda c: records.find(c, account, reference))
+                return database.alone(connection, partial(records.find, account=account, reference=reference))
         # The first time; or the connection has gone stale, or there is a fault: this way tells which.
-        return self.read(lambda connection: records.find(connection, account, reference))
+        return self.read(partial(records.find, account=account, reference=reference))
 
     async def afind(self, account: str, reference: str) -> Row | None:
         """As `find`."""
-        return await self.aread(lambda connection: records.find(connection, account, reference))
+        return await self.aread(partial(records.find, account=account, reference=reference))
 
     @property
     def engine(self) -> Engine:
