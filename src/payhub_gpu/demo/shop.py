@@ -11,12 +11,17 @@ from typing import Any, Self
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.util import shift_path_info
 
+from sqlalchemy import Column, Connection, MetaData, String, Table
+
 from payhub_core import Hub, Money, Order, Payment, PaymentMethod, PaymentStatus, Redirect, load_accounts
 from payhub_core.checkout import Checkout
 from payhub_core.ledger import Ledger, Transition
 from payhub_core.web import wsgi
 
 __all__ = ["ACCOUNT", "PRICE", "Shop"]
+
+_tables = MetaData()
+_shipments = Table("shipments", _tables, Column("reference", String(64), primary_key=True))
 
 ACCOUNT = "shop"
 PRICE = Money.of("100.00", "CNY")
@@ -38,8 +43,8 @@ class Shop:
         self.hub: Hub = Hub(load_accounts({"accounts": {ACCOUNT: account}}))
         self.ledger: Ledger = Ledger(f"sqlite:///{folder}/shop.db")
         self.ledger.upgrade()
+        self.ledger.write(_tables.create_all)
         self.checkout: Checkout = Checkout(self.hub, self.ledger)
-        self.shipped: list[str] = []
         self._callbacks = wsgi(self.checkout, handler=self.ship)
         self._numbers = count(1001)
         self._server = make_server("127.0.0.1", 0, self, server_class=_Server, handler_class=_Quiet)
@@ -60,10 +65,15 @@ class Shop:
         """Stores the order, and only then tells the gateway."""
         return self.checkout.start(ACCOUNT, order)
 
-    def ship(self, transition: Transition, connection: Any) -> None:  # noqa: ARG002  a shop's own tables go here
+    def ship(self, transition: Transition, connection: Connection) -> None:
         """The application's part: runs once for each transition, in the transaction that records it."""
         if transition.status is PaymentStatus.PAID:
-            self.shipped.append(transition.reference)
+            connection.execute(_shipments.insert().values(reference=transition.reference))
+
+    @property
+    def shipped(self) -> list[str]:
+        """The references of what has been sent out."""
+        return self.ledger.read(lambda connection: list(connection.scalars(_shipments.select())))
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """The WSGI application."""
