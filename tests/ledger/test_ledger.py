@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from payhub_core import ConfigError, Order, PaymentStatus
 from payhub_core.errors import LedgerError
-from payhub_core.ledger import Ledger, metadata
+from payhub_core.ledger import Ledger, Transition, metadata
 from payhub_core.ledger.database import SCHEMA
 from payhub_core.ledger.tables import VERSION_TABLE
 
@@ -210,6 +210,40 @@ def test_a_row_that_payhub_did_not_write_is_named_and_left_alone(
     row = ledger.find("shop", "A1001")
     assert row is not None
     assert getattr(row, column) == value.strip("'")
+
+
+@pytest.mark.parametrize(
+    ("table", "values", "look"),
+    [
+        ("payhub_observations", "raw = 'not json'", lambda ledger: ledger.history("shop", "A1001")),
+        ("payhub_transitions", "anomaly = '[1]'", Ledger.outbox),
+        ("payhub_transitions", "anomaly = 'not json'", Ledger.outbox),
+        ("payhub_transitions", "name = 'settled'", Ledger.outbox),
+    ],
+)
+def test_a_foreign_observation_or_transition_is_named_by_its_payment(
+    open_checkout: Callable[..., Any],
+    ledger: Ledger,
+    platform: Any,
+    gateway: Any,
+    order: Order,
+    paid: Any,
+    table: str,
+    values: str,
+    look: Callable[[Ledger], object],
+) -> None:
+    """And is delivered to nobody."""
+    checkout = open_checkout(gateway(platform.create_reply()))
+    checkout.start("shop", order)
+    checkout.receive("shop", paid.notify())
+    ledger.write(lambda c: c.execute(text(f"UPDATE {table} SET {values}")))
+    with pytest.raises(LedgerError, match=r"A1001.*(observation|transition) that payhub did not write"):
+        look(ledger)
+    if table == "payhub_transitions":
+        told: list[Transition] = []
+        with pytest.raises(LedgerError, match="transition that payhub did not write"):
+            checkout.deliver(told.append)
+        assert told == []
 
 
 def test_times_are_aware_and_in_utc(

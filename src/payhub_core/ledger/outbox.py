@@ -9,12 +9,11 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, or_, select, update
 from sqlalchemy import Row as SqlRow
 
-from payhub_core.ledger.facts import Anomaly, AnomalyKind
+from payhub_core.errors import InvalidOrder
 from payhub_core.ledger.records import transition
-from payhub_core.ledger.rows import Observation, Row, StoredPayment, Transition
+from payhub_core.ledger.rows import Observation, Row, StoredPayment, Transition, foreign, parse_anomaly
 from payhub_core.ledger.tables import observations, payments, transitions, utc
 from payhub_core.models import PaymentStatus
-from payhub_core.money import Money
 
 __all__ = [
     "anomalies",
@@ -63,10 +62,13 @@ def history(connection: Connection, account: str, reference: str) -> list[Observ
         .where(payments.c.account == account, payments.c.reference == reference)
         .order_by(observations.c.id)
     )
-    return [
-        Observation(row.at, row.source, row.said, row.gateway_id, row.paid_minor, json.loads(row.raw))
-        for row in connection.execute(query)
-    ]
+    try:
+        return [
+            Observation(row.at, row.source, row.said, row.gateway_id, row.paid_minor, json.loads(row.raw))
+            for row in connection.execute(query)
+        ]
+    except ValueError:
+        raise foreign("an observation", account, reference) from None
 
 
 def due_accounts(connection: Connection, now: datetime, older: datetime) -> dict[str, int]:
@@ -120,12 +122,11 @@ def _with_payment() -> Select[Any]:
 def _transition(found: SqlRow[Any]) -> Transition:
     name, text, at, *columns = tuple(found)
     row = Row._make(columns)
-    anomaly = None
-    if text is not None:
-        kind, due, received, gateway_ids = json.loads(text)
-        anomaly = Anomaly(
-            AnomalyKind(kind), name, Money(due, row.currency), Money(received, row.currency), tuple(gateway_ids)
-        )
-    moment = utc(at)
-    assert moment is not None  # noqa: S101  the column is not nullable
-    return transition(row, name, anomaly, moment)
+    try:
+        anomaly = None if text is None else parse_anomaly(name, text, row.currency)
+        moment = utc(at)
+        if moment is not None:
+            return transition(row, name, anomaly, moment)
+    except (ValueError, TypeError, InvalidOrder):
+        pass
+    raise foreign("a transition", row.account, row.reference)

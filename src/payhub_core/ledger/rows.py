@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter
 
 from payhub_core.errors import InvalidOrder, LedgerError
-from payhub_core.ledger.facts import Anomaly, Facts
+from payhub_core.ledger.facts import Anomaly, AnomalyKind, Facts
 from payhub_core.ledger.tables import utc
 from payhub_core.models import NextAction, Order, Payment, PaymentStatus
 from payhub_core.money import Money
@@ -115,12 +115,17 @@ class Row(NamedTuple):
         )
 
     def foreign(self, what: str) -> LedgerError:
-        return LedgerError(
-            f"the stored payment holds {what} that payhub did not write",
-            hint="mend the row in payhub_payments from its observations or a backup; nothing was changed",
-            account=self.account,
-            reference=self.reference,
-        )
+        return foreign(what, self.account, self.reference)
+
+
+def foreign(what: str, account: str, reference: str) -> LedgerError:
+    """The error for a row that holds what payhub never writes."""
+    return LedgerError(
+        f"the ledger holds {what} that payhub did not write",
+        hint="mend the row from the payment's observations or a backup; nothing was changed",
+        account=account,
+        reference=reference,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,3 +198,9 @@ def order_texts(order: Order) -> tuple[str, str]:
 def anomaly_text(anomaly: Anomaly) -> str:
     """An anomaly as JSON."""
     return json.dumps([anomaly.kind, anomaly.due.minor, anomaly.received.minor, list(anomaly.gateway_ids)])
+
+
+def parse_anomaly(name: str, text: str, currency: str) -> Anomaly:
+    """What `anomaly_text` wrote; raises ValueError, TypeError or InvalidOrder for anything else."""
+    kind, due, received, gateway_ids = json.loads(text)
+    return Anomaly(AnomalyKind(kind), name, Money(due, currency), Money(received, currency), tuple(gateway_ids))
