@@ -93,7 +93,8 @@ class Checkout:
         """Asks about payments that are due to be asked about, at most ``limit``, ``rate`` a second for each account.
 
         Safe in many processes at once. Accounts are asked side by side, and one that fails three times in a row is left
-        alone for this pass. ``older_than`` spares orders that have only just been started.
+        alone for this pass. ``older_than`` spares orders that have only just been started. Raises LedgerError, and
+        ValueError for a ``rate`` not above zero or a ``limit`` below it.
         """
         return reconcile(self, older_than=older_than, limit=limit, rate=rate, progress=progress)
 

@@ -132,7 +132,7 @@ def reconcile(
     progress: Callable[[Progress], object] | None,
 ) -> Summary:
     """One pass, a thread for each account."""
-    run = Pass(checkout.settling, checkout.handler, older_than, iter(range(limit)), rate, progress)
+    run = _begun(checkout, older_than, limit, rate, progress)
     due = play(run.due(), checkout.do)
     if not due:
         return Summary()
@@ -150,7 +150,7 @@ async def areconcile(
     progress: Callable[[Progress], object] | None,
 ) -> Summary:
     """One pass, a task for each account."""
-    run = Pass(checkout.settling, checkout.handler, older_than, iter(range(limit)), rate, progress)
+    run = _begun(checkout, older_than, limit, rate, progress)
     due = await play_async(run.due(), checkout.do)
     summaries: list[Summary] = []
 
@@ -161,3 +161,17 @@ async def areconcile(
         for account in due:
             tasks.start_soon(sweep, account)
     return sum(summaries, Summary())
+
+
+def _begun(
+    checkout: Checkout | AsyncCheckout,
+    older_than: timedelta,
+    limit: int,
+    rate: float,
+    progress: Callable[[Progress], object] | None,
+) -> Pass:
+    if not rate > 0:
+        raise ValueError(f"expected a rate above zero, in queries a second, not {rate}")
+    if limit < 0:
+        raise ValueError(f"expected a limit of zero or more payments, not {limit}")
+    return Pass(checkout.settling, checkout.handler, older_than, iter(range(limit)), rate, progress)
