@@ -197,11 +197,10 @@ def ratio(times: dict[str, list[float]], name: str, other: str) -> float:
 def pass_over(url: str) -> float:
     """Seconds to find that nothing is due."""
     with Ledger(url) as ledger:
-        now = datetime.now(UTC)
         times = []
         for _ in range(50):
             start = time.perf_counter()
-            ledger.read(lambda c: outbox.due_accounts(c, now, now))
+            ledger.read(lambda c: outbox.due_accounts(c, timedelta(0)))
             times.append(time.perf_counter() - start)
     return statistics.median(times)
 

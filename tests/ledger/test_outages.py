@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import shutil
@@ -20,8 +21,8 @@ import httpx
 import pytest
 from sqlalchemy import create_engine, event, text
 
-from payhub_core import Hub, Order, PaymentStatus, load_accounts
-from payhub_core.checkout import Checkout
+from payhub_core import AsyncHub, Hub, Order, PaymentStatus, load_accounts
+from payhub_core.checkout import AsyncCheckout, Checkout
 from payhub_core.errors import LedgerError
 from payhub_core.ledger import Ledger, Transition
 
@@ -97,10 +98,56 @@ def test_while_the_server_is_down_nothing_is_acknowledged_or_sent_and_afterwards
         assert (len(requests), told) == (1, [])
 
         own_postgres.server.ensure_postgres_running()
+        assert till.start("shop", make_order(reference="A3")).status is PaymentStatus.PENDING
         assert [answer(till.receive("shop", paid.notify("A1"), handle)) for _ in range(6)] == [SUCCESS] * 6
         assert told == ["shop/A1/paid"]
         assert till.start("shop", make_order(reference="A2")).status is PaymentStatus.PENDING
-        assert len(requests) == 2
+        assert len(requests) == 3
+
+
+@pytest.mark.postgresql
+def test_a_server_restarted_while_nobody_pays_is_noticed_by_nobody(
+    own_postgres: Any, open_till: Callable[[Ledger], Checkout], make_order: Callable[..., Order]
+) -> None:
+    """The connections at rest are dead; the next payer does not pay for that."""
+    with Ledger(own_postgres.url("payhub_template")) as ledger:
+        till = open_till(ledger)
+        till.start("shop", make_order(reference="A1"))
+        shoot(own_postgres.server)
+        own_postgres.server.ensure_postgres_running()
+        assert till.start("shop", make_order(reference="A2")).status is PaymentStatus.PENDING
+
+
+def test_a_cancelled_transaction_keeps_nobody_waiting(
+    url: str, settings: dict[str, Any], platform: Any, make_order: Callable[..., Order], paid: Any
+) -> None:
+    """A server's time-out in the middle of a slow statement of the handler: the database is free again at once."""
+    count = "WITH RECURSIVE t(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM t WHERE x < 3000000) SELECT count(*) FROM t"
+    slow = {"sqlite": count, "postgresql": "SELECT pg_sleep(1)"}
+
+    async def handle(transition: Transition, connection: Any) -> None:
+        if transition.reference == "A1":
+            await connection.execute(text(slow[connection.dialect.name]))
+
+    def accept(request: httpx.Request) -> httpx.Response:
+        reference = dict(httpx.QueryParams(request.content.decode()))["order_no"]
+        reply: httpx.Response = platform.create_reply(order_no=reference, platform_order_no=f"P{reference}")
+        return reply
+
+    async def main() -> None:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(accept)) as client, Ledger(url) as own:
+            hub = AsyncHub(load_accounts({"accounts": {"shop": settings}}), client=client)
+            till = AsyncCheckout(hub, own, handler=handle)
+            for reference in ("A1", "A2"):
+                await till.start("shop", make_order(reference=reference))
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(till.receive("shop", paid.notify("A1")), 0.1)
+            assert answer(await till.receive("shop", paid.notify("A2"))) == SUCCESS
+            row = await own.afind("shop", "A1")
+            assert row is not None
+            assert row.status == "pending"
+
+    asyncio.run(main())
 
 
 def test_on_a_full_disk_nothing_is_acknowledged_or_sent_and_afterwards_nothing_is_missing(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import os
+import signal
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -11,9 +14,10 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from payhub_core import GatewayError, NotFound, Order, PaymentStatus, WrongOrder
+from payhub_core import GatewayError, Hub, NotFound, Order, PaymentStatus, WrongOrder, load_accounts
+from payhub_core.checkout import Checkout
 from payhub_core.checkout.reconciliation import Progress, Summary
-from payhub_core.ledger import Ledger, State, records
+from payhub_core.ledger import Ledger, State, Transition, records
 
 
 class Platforms:
@@ -247,6 +251,80 @@ def test_a_handler_that_fails_while_asking_raises_to_whoever_asked(
     make_due()
     assert till.reconcile().paid == 1
     assert shop.delivered == ["shop/A1001/paid"]
+
+
+def test_a_handler_that_always_fails_keeps_no_other_payment_waiting(
+    till: Any,
+    ledger: Ledger,
+    shop: Any,
+    platforms: Platforms,
+    make_order: Callable[..., Order],
+    make_due: Callable[[], None],
+) -> None:
+    """However small the limit: whoever failed is asked about later and later."""
+    for number in range(3):
+        till.start("shop", make_order(reference=f"A{number}"))
+        platforms.status[f"A{number}"] = 1
+
+    def fail(transition: Transition, _connection: object) -> None:
+        if transition.reference != "A2":
+            raise ZeroDivisionError
+
+    shop.fails = fail
+    make_due()
+    for _ in range(3):
+        till.reconcile(limit=1)
+    assert [reference for _appid, reference in platforms.queries] == ["A0", "A1", "A2"]
+    assert shop.delivered == ["shop/A2/paid"]
+    assert [stored.attempts for stored in ledger.payments()] == [1, 1, 1]
+
+
+def test_whoever_watches_does_not_stop_the_work(
+    till: Any, make_order: Callable[..., Order], make_due: Callable[[], None]
+) -> None:
+    """A progress bar that fails is logged."""
+    for number in range(3):
+        till.start("shop", make_order(reference=f"A{number}"))
+    make_due()
+    assert till.reconcile(rate=1000, progress=lambda _step: 1 / 0).asked == 3
+
+
+def test_an_account_with_nothing_left_uses_nothing_of_the_limit(
+    till: Any, make_order: Callable[..., Order], make_due: Callable[[], None]
+) -> None:
+    """As many are asked about as are due and allowed."""
+    till.start("other", make_order(reference="B"))
+    for number in range(5):
+        till.start("shop", make_order(reference=f"A{number}"))
+    make_due()
+    assert till.reconcile(limit=6, rate=1000).asked == 6
+
+
+def test_an_interrupted_pass_begins_nothing_more(
+    ledger: Ledger,
+    settings: dict[str, Any],
+    platforms: Platforms,
+    make_order: Callable[..., Order],
+    make_due: Callable[[], None],
+) -> None:
+    """Ctrl-C ends it after what is being asked."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has none
+    for number in range(20):
+        order, now = make_order(reference=f"A{number}"), datetime.now(UTC)
+        insert = functools.partial(records.insert, account="shop", provider="gpu", order=order, lease="")
+        ledger.write(functools.partial(insert, until=now, now=now))
+    make_due()
+
+    def interrupt(step: Progress) -> None:
+        if step.reference == "A1":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with httpx.Client(transport=httpx.MockTransport(platforms)) as client:
+        checkout = Checkout(Hub(load_accounts({"accounts": {"shop": settings}}), client=client), ledger)
+        with pytest.raises(KeyboardInterrupt):
+            checkout.reconcile(rate=10, progress=interrupt)
+    signal.signal(signal.SIGINT, before)
+    assert 2 <= len(platforms.queries) <= 4
 
 
 def test_a_query_over_plain_http_never_settles(

@@ -15,9 +15,11 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import text
 
 from payhub_core import (
+    Accounts,
     Callback,
     ConfigError,
     Flow,
+    GatewayError,
     Hub,
     InvalidOrder,
     NotFound,
@@ -31,6 +33,7 @@ from payhub_core import (
     Redirect,
     Refused,
     hookimpl,
+    load_accounts,
 )
 from payhub_core.checkout import Checkout
 from payhub_core.errors import LedgerError
@@ -277,8 +280,6 @@ def test_parallel_starts_of_one_order_send_one_create(
         threading.Event().wait(0.1)
         return platform.create_reply()  # type: ignore[no-any-return]
 
-    from payhub_core import load_accounts  # noqa: PLC0415
-
     with (
         httpx.Client(transport=httpx.MockTransport(answer)) as client,
         Hub(load_accounts({"accounts": {"shop": settings}}), client=client) as hub,
@@ -340,17 +341,23 @@ def route(ledger: Ledger) -> Callable[..., tuple[Checkout, list[str]]]:
     return open_route
 
 
+@pytest.fixture
+def routed(make_order: Callable[..., Order]) -> Order:
+    """An order that any account can be sent."""
+    return make_order(notify_url="https://shop.example/pay/{account}/notify")
+
+
 UNAVAILABLE = Refused("the channel is closed", unavailable=True)
 
 
 @pytest.mark.parametrize("failure", [NotSent("unreachable"), UNAVAILABLE])
 def test_a_route_tries_the_next_account_where_nothing_is_at_the_first(
-    route: Any, ledger: Ledger, order: Order, failure: Exception
+    route: Any, ledger: Ledger, routed: Order, failure: Exception
 ) -> None:
     """And remembers which one holds the order."""
     checkout, asked = route([failure], ["P2"])
-    assert checkout.start("any", order).account == "second"
-    assert checkout.start("any", order).account == "second"
+    assert checkout.start("any", routed).account == "second"
+    assert checkout.start("any", routed).account == "second"
     assert asked == ["create first", "create second"]
     assert state_of(ledger, "first") in {State.NOT_SENT, State.REFUSED}
     assert state_of(ledger, "second") is State.CREATED
@@ -358,40 +365,40 @@ def test_a_route_tries_the_next_account_where_nothing_is_at_the_first(
 
 @pytest.mark.parametrize("failure", [OutcomeUnknown("lost"), Refused("no such product")])
 def test_a_route_ends_where_the_next_account_could_make_it_payable_twice_or_would_refuse_too(
-    route: Any, ledger: Ledger, order: Order, failure: Exception
+    route: Any, ledger: Ledger, routed: Order, failure: Exception
 ) -> None:
     """OutcomeUnknown above all."""
     checkout, asked = route([failure], ["P2"])
     with pytest.raises(type(failure)):
-        checkout.start("any", order)
+        checkout.start("any", routed)
     assert asked == ["create first"]
-    assert ledger.payment("second", order.reference) is None
+    assert ledger.payment("second", routed.reference) is None
 
 
-def test_a_route_asks_the_account_that_may_hold_the_order(route: Any, order: Order) -> None:
+def test_a_route_asks_the_account_that_may_hold_the_order(route: Any, routed: Order) -> None:
     """Not the first one, which it was not sent to."""
     checkout, asked = route([NotSent("unreachable")], [OutcomeUnknown("lost"), "P2"])
     with pytest.raises(OutcomeUnknown):
-        checkout.start("any", order)
-    assert checkout.start("any", order).gateway_id == "P2"
+        checkout.start("any", routed)
+    assert checkout.start("any", routed).gateway_id == "P2"
     assert asked == ["create first", "create second", "query second"]
 
 
-def test_a_route_creates_again_where_the_answer_was_lost(route: Any, order: Order) -> None:
+def test_a_route_creates_again_where_the_answer_was_lost(route: Any, routed: Order) -> None:
     """That account does not know the order: it is the one to send it to, not the first."""
     checkout, asked = route([NotSent("unreachable")], [OutcomeUnknown("lost"), NotFound("no such order"), "P2"])
     with pytest.raises(OutcomeUnknown):
-        checkout.start("any", order)
-    assert checkout.start("any", order).gateway_id == "P2"
+        checkout.start("any", routed)
+    assert checkout.start("any", routed).gateway_id == "P2"
     assert asked == ["create first", "create second", "query second", "create second"]
 
 
-def test_a_route_that_failed_everywhere_starts_over(route: Any, ledger: Ledger, order: Order) -> None:
+def test_a_route_that_failed_everywhere_starts_over(route: Any, ledger: Ledger, routed: Order) -> None:
     """The last account's error is raised; nothing stays leased."""
     checkout, asked = route([NotSent("unreachable"), "P1"], [UNAVAILABLE])
     with pytest.raises(Refused):
-        checkout.start("any", order)
-    assert checkout.start("any", order).account == "first"
+        checkout.start("any", routed)
+    assert checkout.start("any", routed).account == "first"
     assert asked == ["create first", "create second", "create first"]
     assert all(
         row is not None and row.lease is None for row in (ledger.find("first", "A1001"), ledger.find("second", "A1001"))
@@ -414,3 +421,242 @@ def test_a_route_names_configured_accounts(ledger: Ledger, routes: Any, reason: 
     }
     with Hub(accounts) as hub, pytest.raises(ConfigError, match=reason):
         Checkout(hub, ledger, routes=routes)
+
+
+def test_each_account_of_a_route_is_sent_an_address_of_its_own(
+    ledger: Ledger, settings: dict[str, Any], platform: Any, routed: Order, paid: Any
+) -> None:
+    """So that its notify comes to where its own key verifies it; the order itself stays the same."""
+    sent: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        fields = dict(httpx.QueryParams(request.content.decode()))
+        sent.append(fields["notify_url"])
+        if fields["appid"] == "gpu10000000":
+            raise UNREACHABLE
+        reply: httpx.Response = platform.create_reply(appid=fields["appid"])
+        return reply
+
+    accounts = {"shop": settings, "backup": {**settings, "appid": "gpu10000001"}}
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+        hub = Hub(load_accounts({"accounts": accounts}), client=client)
+        checkout = Checkout(hub, ledger, routes={"any": ["shop", "backup"]})
+        assert checkout.start("any", routed).account == "backup"
+        assert checkout.start("any", routed).account == "backup"
+        assert set(sent) == {"https://shop.example/pay/shop/notify", "https://shop.example/pay/backup/notify"}
+        assert checkout.receive("backup", paid.notify(appid="gpu10000001")).body == b"SUCCESS"
+
+
+def test_an_order_along_a_route_says_where_the_accounts_name_belongs(route: Any, ledger: Ledger, order: Order) -> None:
+    """Else no notify of the second account could ever be verified."""
+    checkout, asked = route(["P1"], [])
+    with pytest.raises(InvalidOrder, match=r"\{account\}"):
+        checkout.start("any", order)
+    assert (asked, ledger.payments()) == ([], [])
+
+
+def test_an_order_started_once_more_is_written_down_first_again(
+    open_checkout: Callable[..., Any],
+    ledger: Ledger,
+    platform: Any,
+    gateway: Any,
+    order: Order,
+    make_due: Callable[[], None],
+) -> None:
+    """While it is sent it is *starting*, and afterwards it is due to be asked about, as the first time."""
+    seen: list[object] = []
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        seen.append(state_of(ledger))
+        return platform.create_reply()  # type: ignore[no-any-return]
+
+    checkout = open_checkout(gateway(*[UNREACHABLE] * 3, answer, platform.query_reply()))
+    with pytest.raises(NotSent):
+        checkout.start("shop", order)
+    checkout.start("shop", order)
+    assert seen == [State.STARTING]
+    make_due()
+    assert checkout.reconcile().asked == 1
+
+
+class Died(BaseException):
+    """The process ends here."""
+
+
+def dying(checkout: Checkout, at: str) -> None:
+    """Lets the process die once it has done a step of that name; what it has leased is free later."""
+    do = checkout.do
+
+    def die(step: Any) -> object:
+        result = do(step)
+        if type(step).__name__ == at:
+            checkout.do = do  # type: ignore[method-assign]
+            raise Died
+        return result
+
+    checkout.do = die  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("failure", [NotSent("unreachable"), Refused("closed")])
+def test_an_order_whose_second_start_died_is_asked_about(
+    route: Any, ledger: Ledger, order: Order, make_due: Callable[[], None], failure: Exception
+) -> None:
+    """The gateway may have taken it, whatever became of the first start."""
+    checkout, asked = route([failure, "P1", "P1"], [])
+    with pytest.raises(type(failure)):
+        checkout.start("first", order)
+    dying(checkout, "Ask")
+    with pytest.raises(Died):
+        checkout.start("first", order)
+    assert state_of(ledger, "first") is State.STARTING
+    make_due()
+    assert checkout.start("first", order).gateway_id == "P1"
+    assert asked == ["create first", "create first", "query first"]
+
+
+def test_a_start_that_lost_its_lease_sends_nothing(route: Any, ledger: Ledger, routed: Order) -> None:
+    """It slept too long between asking and creating; someone else has begun."""
+    checkout, asked = route([OutcomeUnknown("lost"), NotFound("no such order"), "P1", "P1"], [])
+    with pytest.raises(OutcomeUnknown):
+        checkout.start("first", routed)
+    do = checkout.do
+
+    def overtaken(step: Any) -> object:
+        if type(step).__name__ == "Ask" and step.verb == "query":
+            checkout.do = do  # type: ignore[method-assign]
+            result: object = NotFound("no such order")
+            ledger.write(lambda c: c.execute(text("UPDATE payhub_payments SET lease_until = NULL")))
+            assert checkout.start("first", routed).gateway_id == "P1"
+            raise result  # type: ignore[misc]
+        return do(step)
+
+    checkout.do = overtaken  # type: ignore[method-assign]
+    assert checkout.start("first", routed).gateway_id == "P1"
+    assert asked.count("create first") == 2
+
+
+def test_a_route_goes_nowhere_that_another_start_has_got_to(route: Any, routed: Order) -> None:
+    """The order was started at the second account while the first one was asked."""
+    checkout, asked = route([NotSent("unreachable")], ["P2", "P3"])
+    do = checkout.do
+
+    def meanwhile(step: Any) -> object:
+        if type(step).__name__ == "Ask":
+            checkout.do = do  # type: ignore[method-assign]
+            checkout.start("second", routed)
+        return do(step)
+
+    checkout.do = meanwhile  # type: ignore[method-assign]
+    assert checkout.start("any", routed).gateway_id == "P2"
+    assert asked.count("create second") == 1
+
+
+def test_every_account_that_may_hold_the_order_is_asked(route: Any, ledger: Ledger, routed: Order) -> None:
+    """Started at the second one first, then along the route; none is made payable twice."""
+    checkout, asked = route(["P1"], [OutcomeUnknown("lost"), GatewayError("down"), "P2"])
+    for name in ("second", "any"):
+        with pytest.raises(OutcomeUnknown):
+            checkout.start(name, routed)
+    assert checkout.start("any", routed).gateway_id == "P2"
+    assert asked == ["create second", "query second", "query second"]
+    assert ledger.payment("first", routed.reference) is None
+
+
+def test_an_order_whose_outcome_was_unknown_stays_with_its_account(route: Any, ledger: Ledger, routed: Order) -> None:
+    """What was sent may still be under way, and only there it is the same order."""
+    checkout, asked = route([OutcomeUnknown("lost"), NotFound("none"), NotSent("unreachable"), "P1"], ["P2"])
+    with pytest.raises(OutcomeUnknown):
+        checkout.start("any", routed)
+    with pytest.raises(NotSent):
+        checkout.start("any", routed)
+    assert state_of(ledger, "first") is State.UNKNOWN
+    assert checkout.start("any", routed).gateway_id == "P1"
+    assert "create second" not in asked
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "state"),
+    [
+        ("P1", "P1", State.CREATED),
+        (NotFound("none"), Refused, State.REFUSED),
+        (GatewayError("down"), OutcomeUnknown, State.UNKNOWN),
+    ],
+)
+def test_a_refusal_after_an_unknown_outcome_may_mean_that_the_gateway_has_it(
+    route: Any, ledger: Ledger, order: Order, answer: Any, outcome: Any, state: State
+) -> None:
+    """Some say so of an order number that is taken; one query more tells."""
+    checkout, _asked = route([OutcomeUnknown("lost"), NotFound("none"), Refused("duplicate order number"), answer], [])
+    with pytest.raises(OutcomeUnknown):
+        checkout.start("first", order)
+    if isinstance(outcome, str):
+        assert checkout.start("first", order).gateway_id == outcome
+    else:
+        with pytest.raises(outcome):
+            checkout.start("first", order)
+    assert state_of(ledger, "first") is state
+
+
+@pytest.mark.parametrize("failure", [OutcomeUnknown("lost"), Refused("no")])
+def test_a_failure_that_could_not_be_written_down_is_still_told_as_it_is(
+    ledger: Ledger, route: Any, order: Order, failure: Exception
+) -> None:
+    """Whoever is told that the database failed would take it for not sent."""
+    checkout, _asked = route([failure], [])
+    do = checkout.do
+
+    def fail(step: Any) -> object:
+        if type(step).__name__ == "Ask":
+            ledger.write(lambda c: c.execute(text("ALTER TABLE payhub_observations RENAME TO gone")))
+        return do(step)
+
+    checkout.do = fail  # type: ignore[method-assign]
+    with pytest.raises(type(failure)):
+        checkout.start("first", order)
+    assert state_of(ledger, "first") is State.STARTING
+
+
+def test_an_account_that_has_another_provider_now_is_not_asked_about_the_old_ones_orders(
+    route: Any, ledger: Ledger, order: Order
+) -> None:
+    """Neither by starting nor by refreshing."""
+    checkout, asked = route([OutcomeUnknown("lost")], [])
+    with pytest.raises(OutcomeUnknown):
+        checkout.start("first", order)
+    ledger.write(lambda c: c.execute(text("UPDATE payhub_payments SET provider = 'former'")))
+    with pytest.raises(ConfigError, match=r"'former'.*under its name"):
+        checkout.start("first", order)
+    with pytest.raises(ConfigError, match="'former'"):
+        checkout.refresh("first", order.reference)
+    assert asked == ["create first"]
+
+
+def test_a_broken_plugin_stops_only_its_own_account_of_a_route(ledger: Ledger, routed: Order) -> None:
+    """The route goes along the others; alone, it is the error that is raised."""
+    asked: list[str] = []
+    works = Scripted.model_construct(name="works", outcomes=["P1"], asked=asked, timeout=1.0)
+    accounts = Accounts({"broken": ConfigError("cannot be imported", account="broken"), "works": works})  # type: ignore[dict-item]
+    checkout = Checkout(Hub(accounts), ledger, routes={"any": ["broken", "works"]})
+    assert checkout.start("any", routed).account == "works"
+    with pytest.raises(ConfigError, match="cannot be imported"):
+        checkout.start("broken", routed)
+
+
+def test_whoever_waits_for_another_start_waits_no_longer_than_the_time_out(ledger: Ledger, order: Order) -> None:
+    """And is told to come again: the other one may be dead."""
+    provider = Scripted.model_construct(name="shop", outcomes=[], asked=[], timeout=0.2)
+    now = datetime.now(UTC)
+    until = now + timedelta(hours=1)
+    ledger.write(lambda c: records.insert(c, "shop", "scripted", order, lease="other", until=until, now=now))
+    checkout, waited = Checkout(Hub({"shop": provider}), ledger), 0.0
+    do = checkout.do
+
+    def watch(step: Any) -> object:
+        nonlocal waited
+        waited += getattr(step, "seconds", 0.0)
+        return do(step)
+
+    checkout.do = watch  # type: ignore[method-assign]
+    with pytest.raises(OutcomeUnknown, match=r"elsewhere.*in a moment"):
+        checkout.start("shop", order)
+    assert 0.2 <= waited < 0.4

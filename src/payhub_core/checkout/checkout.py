@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
@@ -15,10 +16,13 @@ from payhub_core.checkout.plans import Ask, Find, Pause, Step, Store, Tell, play
 from payhub_core.checkout.reconciliation import Progress, Summary, areconcile, reconcile
 from payhub_core.checkout.settling import Settling
 from payhub_core.checkout.starting import Starting
+from payhub_core.errors import ConfigError
 from payhub_core.hub import AsyncHub, Hub
 from payhub_core.ledger.ledger import Ledger
 from payhub_core.ledger.rows import Transition
 from payhub_core.models import Callback, Order, Payment, Reply
+
+_ASYNC_HANDLER = "the handler is async, which a Checkout cannot await: use AsyncCheckout, or a plain function"
 
 __all__ = ["AsyncCheckout", "AsyncHandler", "Checkout", "Handler"]
 
@@ -42,6 +46,8 @@ class Checkout:
         handler: Handler | None = None,
         routes: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
+        if inspect.iscoroutinefunction(handler):
+            raise ConfigError(_ASYNC_HANDLER)
         self.hub = hub
         self.ledger = ledger
         self.handler = handler
@@ -52,9 +58,10 @@ class Checkout:
         """Creates the payment of ``order`` once, at ``account`` or along a route of that name.
 
         Starting the same order again returns what is known, after asking the gateway where that is not clear. The order
-        is written down before it is sent. Raises InvalidOrder (also for another order of the same reference), NotSent
-        and Refused (nothing is at the gateway, start it again), OutcomeUnknown (start it again: that asks first) and
-        LedgerError (nothing was sent).
+        is written down before it is sent. ``{account}`` in its addresses becomes the account's name, which a route
+        needs. Raises InvalidOrder (also for another order of the same reference), NotSent and Refused (nothing is at
+        the gateway, start it again), OutcomeUnknown (start it again: that asks first), ConfigError, and LedgerError
+        (the database failed before anything was sent).
         """
         return play(self.starting.start(account, order, self.handler), self.do)
 
@@ -116,10 +123,10 @@ class Checkout:
                 return self.ledger.write(lambda connection: body(connection, None))
             case Store(body, handler):
                 return self.ledger.write(
-                    lambda connection: body(connection, lambda transition: handler(transition, connection))
+                    lambda connection: body(connection, lambda transition: _done(handler(transition, connection)))
                 )
             case Tell(handler, transition):
-                return handler(transition)
+                return _done(handler(transition))
             case Pause(seconds):
                 return time.sleep(seconds)  # type: ignore[func-returns-value]
 
@@ -187,3 +194,12 @@ class AsyncCheckout:
                 return await handler(transition)
             case Pause(seconds):
                 return await anyio.sleep(seconds)  # type: ignore[func-returns-value]
+
+
+def _done(result: object) -> object:
+    """What a handler returned; raises ConfigError for a coroutine, of which nothing has run."""
+    if inspect.isawaitable(result):
+        if inspect.iscoroutine(result):
+            result.close()
+        raise ConfigError(_ASYNC_HANDLER)
+    return result

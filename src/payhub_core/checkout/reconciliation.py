@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,8 +17,10 @@ from sqlalchemy import Connection
 
 from payhub_core.checkout.plans import Pause, Plan, Store, play, play_async
 from payhub_core.checkout.settling import Settling
+from payhub_core.checkout.starting import lease_time
 from payhub_core.errors import GatewayError, NotFound, PayhubError
 from payhub_core.ledger import outbox, records
+from payhub_core.ledger.database import clock
 from payhub_core.ledger.rows import Row
 from payhub_core.models import PaymentStatus
 
@@ -26,8 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["Progress", "Summary", "areconcile", "reconcile"]
 
 _IN_A_ROW = 3
-_LEASE_TIMEOUTS = 8
-_THREADS = 8
+_THREADS = 64
+
+logger: logging.Logger = logging.getLogger("payhub.checkout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,31 @@ class Summary:
         )
 
 
+class Budget:
+    """How many payments may still be asked about, shared by the accounts of a pass."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+        self._lock = threading.Lock()
+
+    def take(self) -> bool:
+        """Takes one, if any is left."""
+        with self._lock:
+            any_left = self._left > 0
+            self._left -= any_left
+            return any_left
+
+    def give_back(self) -> None:
+        """Gives back one that was not needed."""
+        with self._lock:
+            self._left += 1
+
+    def empty(self) -> None:
+        """Takes all."""
+        with self._lock:
+            self._left = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Pass:
     """One pass over what is due."""
@@ -71,14 +101,13 @@ class Pass:
     settling: Settling
     handler: object
     older_than: timedelta
-    budget: Iterator[int]
+    budget: Budget
     rate: float
     progress: Callable[[Progress], object] | None
 
     def due(self) -> Plan[dict[str, int]]:
         """How many payments of each account are due."""
-        now = datetime.now(UTC)
-        due: dict[str, int] = yield Store(lambda c, _: outbox.due_accounts(c, now, now - self.older_than))
+        due: dict[str, int] = yield Store(lambda c, _: outbox.due_accounts(c, self.older_than))
         return due
 
     def sweep(self, account: str, due: int) -> Plan[Summary]:
@@ -86,15 +115,14 @@ class Pass:
         asked = changed = paid = unanswered = in_a_row = 0
         errors: dict[str, str] = {}
         try:
-            seconds = _LEASE_TIMEOUTS * self.settling.accounts[account].timeout
-            while in_a_row < _IN_A_ROW and next(self.budget, None) is not None:
+            held = lease_time(self.settling.accounts[account].timeout)
+            while in_a_row < _IN_A_ROW and self.budget.take():
                 if asked:
                     yield Pause(1 / self.rate)
-                lease, now = secrets.token_hex(8), datetime.now(UTC)
-                row: Row | None = yield Store(
-                    partial(self._claimed, account=account, lease=lease, now=now, seconds=seconds)
-                )
+                lease = secrets.token_hex(8)
+                row: Row | None = yield Store(partial(self._claimed, account=account, lease=lease, held=held))
                 if row is None:
+                    self.budget.give_back()
                     break
                 asked += 1
                 error = ""
@@ -110,17 +138,21 @@ class Pass:
                     if not isinstance(failure, NotFound):
                         errors[account] = error
                         in_a_row += isinstance(failure, GatewayError)
-                if self.progress is not None:
-                    self.progress(Progress(account, row.reference, PaymentStatus(status), error, due))
+                self._report(account, row.reference, status, error, due)
         except PayhubError as failure:
             errors[account] = str(failure)
         return Summary(asked, changed, paid, unanswered, errors)
 
-    def _claimed(
-        self, connection: Connection, _tell: object, account: str, lease: str, now: datetime, seconds: float
-    ) -> Row | None:
-        until, older = now + timedelta(seconds=seconds), now - self.older_than
-        return records.claim(connection, account, lease=lease, until=until, now=now, older=older)
+    def _report(self, account: str, reference: str, status: str, error: str, due: int) -> None:
+        if self.progress is not None:
+            try:
+                self.progress(Progress(account, reference, PaymentStatus(status), error, due))
+            except Exception:  # whoever watches does not stop the work
+                logger.exception("progress could not be reported", extra={"account": account})
+
+    def _claimed(self, connection: Connection, _tell: object, account: str, lease: str, held: timedelta) -> Row | None:
+        now = clock(connection)
+        return records.claim(connection, account, lease=lease, until=now + held, now=now, older=now - self.older_than)
 
 
 def reconcile(
@@ -137,8 +169,12 @@ def reconcile(
     if not due:
         return Summary()
     with ThreadPoolExecutor(min(len(due), _THREADS), "payhub-reconcile") as threads:
-        sweeps = [threads.submit(play, run.sweep(account, sum(due.values())), checkout.do) for account in due]
-        return sum((sweep.result() for sweep in sweeps), Summary())
+        try:
+            sweeps = [threads.submit(play, run.sweep(account, sum(due.values())), checkout.do) for account in due]
+            return sum((sweep.result() for sweep in sweeps), Summary())
+        except BaseException:
+            run.budget.empty()  # interrupted: what has been begun is ended, nothing more is
+            raise
 
 
 async def areconcile(
@@ -174,4 +210,4 @@ def _begun(
         raise ValueError(f"expected a rate above zero, in queries a second, not {rate}")
     if limit < 0:
         raise ValueError(f"expected a limit of zero or more payments, not {limit}")
-    return Pass(checkout.settling, checkout.handler, older_than, iter(range(limit)), rate, progress)
+    return Pass(checkout.settling, checkout.handler, older_than, Budget(limit), rate, progress)

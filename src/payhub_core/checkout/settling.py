@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from payhub_core.checkout.plans import Ask, Find, Plan, Store, Tell
 from payhub_core.errors import CallbackError, ConfigError, PayhubError, WrongOrder
 from payhub_core.ledger import outbox, records
-from payhub_core.ledger.rows import Row
+from payhub_core.ledger.rows import Row, Transition
 from payhub_core.models import Callback, CallbackKind, Notification, Payment, Reply
 from payhub_core.registry import Accounts
 
@@ -46,11 +46,10 @@ class Settling:
             return info.refused
         except ConfigError:
             raise
-        except records.HandlerFailed as error:
-            logger.error("the handler failed; the gateway is to resend", exc_info=error.__cause__)  # noqa: TRY400
-            return info.retry
-        except PayhubError as error:
-            logger.error("a callback was not stored; the gateway is to resend: %s", error)  # noqa: TRY400
+        except Exception as error:
+            cause = error.__cause__ if isinstance(error, records.HandlerFailed) else error
+            bug = None if isinstance(cause, PayhubError) else cause  # whose traceback helps
+            logger.error("a callback was not settled; the gateway is to resend: %s", cause, exc_info=bug)  # noqa: TRY400
             return info.retry
         return notification.reply
 
@@ -79,23 +78,24 @@ class Settling:
         return stored
 
     def check(self, row: Row, lease: str, handler: object) -> Plan[Row]:
-        """Asks about one payment and records the answer, or that there was none."""
+        """Asks about one payment and records the answer, or that there was none that could be recorded."""
         try:
+            if (name := self.accounts[row.account].info.name) != row.provider:
+                raise ConfigError(f"the order was started at provider {row.provider!r}, the account is now {name!r}")
             payment: Payment = yield Ask(
                 row.account, "query", (row.reference,), {"gateway_id": row.gateway_id, "expect": row.order()}
             )
             news = records.heard(row, payment)
-        except PayhubError:
-            yield Store(lambda c, _: self._unanswered(c, row, lease))
-            raise
-        try:
             new: Row = yield Store(
                 lambda c, tell: records.record(
                     c, records.again(c, row), payment, news, "query", _now(), tell, release=lease, checked=True
                 ),
                 handler,
             )
-        except records.HandlerFailed as error:
+        except (PayhubError, records.HandlerFailed) as error:
+            yield Store(lambda c, _: self._unanswered(c, row, lease))
+            if isinstance(error, PayhubError):
+                raise
             # The handler's own error, as where the application had called it.
             raise error.__cause__ or error from None
         return new
@@ -120,19 +120,23 @@ class Settling:
     def deliver(self, handler: object, limit: int) -> Plan[int]:
         delivered = 0
         for _ in range(limit):
-            claimed = yield Store(lambda c, _: outbox.claim_transition(c, _now()))
-            if claimed is None:
+            number: int | None = yield Store(lambda c, _: outbox.claim_transition(c))
+            if number is None:
                 break
-            number, transition = claimed
             try:
+                transition: Transition = yield Store(partial(_transition, number=number))
                 yield Tell(handler, transition)
             except Exception:
-                # Its turn comes again in a minute; the others go on.
-                logger.exception("a transition was not delivered", extra={"transition": transition.id})
+                # Its turn comes again later and later; the others go on.
+                logger.exception("a transition was not delivered", extra={"number": number})
                 continue
             yield Store(partial(_mark, number=number))
             delivered += 1
         return delivered
+
+
+def _transition(connection: Connection, _tell: object, number: int) -> Transition:
+    return outbox.transition_of(connection, number)
 
 
 def _mark(connection: Connection, _tell: object, number: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
@@ -12,14 +13,30 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from payhub_core.errors import ConfigError, LedgerError
 from payhub_core.ledger.tables import VERSION_TABLE
 
-__all__ = ["SCHEMA", "alone", "async_engine", "atomically", "check_schema", "parse_url", "sync_engine", "upgrade"]
+__all__ = [
+    "SCHEMA",
+    "alive",
+    "alone",
+    "async_engine",
+    "atomically",
+    "check_open",
+    "check_schema",
+    "clock",
+    "parse_url",
+    "release_on_cancel",
+    "sync_engine",
+    "upgrade",
+]
 
 T = TypeVar("T")
+EngineT = TypeVar("EngineT", Engine, AsyncEngine)
 
 #: The newest migration.
 SCHEMA = "0001"
 
+_ENDED, _LEAVE = "the transaction was ended inside", "a handler leaves commit and rollback to payhub"
 _BUSY_SECONDS = 10
+_ENCODED = "percent-encode what is special in a password: '@' is %40, ':' is %3A, '/' is %2F"
 _UPGRADE_LOCK = 0x7061796875  # any number that nobody else locks
 _SYNC = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 _ASYNC = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
@@ -29,8 +46,10 @@ def parse_url(text: str) -> URL:
     """The database's URL; raises ConfigError, which never quotes it, for it may hold a password."""
     try:
         url = make_url(text)
-    except ArgumentError:
-        raise ConfigError("ledger: expected a database URL such as sqlite:///payhub.db") from None
+    except (ArgumentError, ValueError):
+        raise ConfigError("ledger: expected a database URL such as sqlite:///payhub.db", hint=_ENCODED) from None
+    if "@" in (url.host or ""):
+        raise ConfigError("ledger: the database URL has an '@' too many", hint=_ENCODED)
     if url.get_backend_name() not in _SYNC:
         raise ConfigError(
             f"ledger: expected SQLite or PostgreSQL, not {url.get_backend_name()}",
@@ -42,17 +61,13 @@ def parse_url(text: str) -> URL:
 
 
 def sync_engine(url: URL) -> Engine:
-    """An engine for threads."""
-    engine = create_engine(url.set(drivername=_SYNC[url.get_backend_name()]), **_options(url))
-    _prepare(engine)
-    return engine
+    """An engine for threads; raises ConfigError."""
+    return _prepared(create_engine, url.set(drivername=_SYNC[url.get_backend_name()]))
 
 
 def async_engine(url: URL) -> AsyncEngine:
-    """An engine for asyncio."""
-    engine = create_async_engine(url.set(drivername=_ASYNC[url.get_backend_name()]), **_options(url))
-    _prepare(engine.sync_engine)
-    return engine
+    """An engine for asyncio; raises ConfigError."""
+    return _prepared(create_async_engine, url.set(drivername=_ASYNC[url.get_backend_name()]))
 
 
 def atomically(connection: Connection, body: Callable[[Connection], T], *, write: bool = True) -> T:
@@ -68,9 +83,20 @@ def atomically(connection: Connection, body: Callable[[Connection], T], *, write
             cursor.execute("BEGIN IMMEDIATE")
             cursor.close()
         result = body(connection)
-        if not transaction.is_active or (write and connection.dialect.name == "sqlite" and not driver.in_transaction):
-            raise LedgerError("the transaction was ended inside", hint="a handler leaves commit and rollback to payhub")
+        if not transaction.is_active:
+            raise LedgerError(_ENDED, hint=_LEAVE)
+        if write and connection.dialect.name == "sqlite":
+            check_open(connection)
     return result
+
+
+def alive(connection: Connection) -> bool:
+    """Whether the database still answers on ``connection``, which may have rested through a restart of the server."""
+    driver: Any = connection.connection.dbapi_connection
+    try:
+        return connection.dialect.do_ping(driver)
+    except connection.dialect.loaded_dbapi.Error:
+        return False
 
 
 def alone(connection: Connection, body: Callable[[Connection], T]) -> T:
@@ -86,6 +112,30 @@ def alone(connection: Connection, body: Callable[[Connection], T]) -> T:
         connection.invalidate()  # nobody shall find it in that mode
         raise
     return result
+
+
+def clock(connection: Connection) -> datetime:
+    """What time it is for everyone who shares the database: leases are held against each other by it."""
+    if connection.dialect.name == "sqlite":
+        return datetime.now(UTC)
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute("SELECT clock_timestamp()")
+        now: datetime = cursor.fetchall()[0][0]
+    finally:
+        cursor.close()
+    return now.astimezone(UTC)
+
+
+def check_open(connection: Connection) -> None:
+    """Raises LedgerError where a handler has ended or broken the transaction that it was lent."""
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name == "sqlite":
+        fine = driver.in_transaction
+    else:
+        fine = driver.info.transaction_status.name == "INTRANS"
+    if not fine:
+        raise LedgerError(_ENDED, hint=_LEAVE)
 
 
 def check_schema(connection: Connection) -> None:
@@ -130,20 +180,28 @@ def versions(connection: Connection) -> set[str]:
     return set(connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalars())  # noqa: S608
 
 
-def _options(url: URL) -> dict[str, Any]:
-    connect = {"timeout": _BUSY_SECONDS} if url.get_backend_name() == "sqlite" else {"connect_timeout": 5}
-    # Parameters hold what payers typed: they stay out of error messages.
-    return {"hide_parameters": True, "connect_args": connect, "pool_pre_ping": url.get_backend_name() != "sqlite"}
+def release_on_cancel(engine: Engine) -> None:
+    """Lets a cancelled transaction on SQLite go: closed inside it, it would lock the file while a cursor lives."""
+    if engine.dialect.driver == "aiosqlite":
+        event.listen(engine, "invalidate", lambda connection, _record, _error: connection.rollback())
 
 
-def _prepare(engine: Engine) -> None:
+def _prepared(create: Callable[..., EngineT], url: URL) -> EngineT:
+    lite = url.get_backend_name() == "sqlite"
+    connect = {"timeout": _BUSY_SECONDS} if lite else {"connect_timeout": 5}
+    try:
+        # Parameters hold what payers typed: they stay out of error messages.
+        engine = create(url, hide_parameters=True, connect_args=connect, pool_pre_ping=not lite)
+    except (ArgumentError, TypeError, ValueError):
+        raise ConfigError("ledger: the database URL has an option that does not fit") from None
+    if lite:
+        event.listen(engine.sync_engine if isinstance(engine, AsyncEngine) else engine, "connect", _durable)
+    return engine
+
+
+def _durable(connection: Any, _record: object) -> None:
     """A commit on SQLite is on the disk, and readers do not wait for writers."""
-    if engine.dialect.name != "sqlite":
-        return
-
-    @event.listens_for(engine, "connect")
-    def _durable(connection: Any, _record: object) -> None:
-        cursor = connection.cursor()
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+    cursor = connection.cursor()
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

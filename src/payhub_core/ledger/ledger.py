@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
@@ -25,6 +26,7 @@ __all__ = ["Ledger"]
 T = TypeVar("T")
 
 _DRIVERS = {"pysqlite", "aiosqlite", "psycopg"}
+_TRUSTED_SECONDS = 0.1
 _RESTING = 3  # fewer than the pool holds, whose waiting threads never see those at rest
 DEFAULT = "sqlite:///payhub.db"
 
@@ -47,11 +49,13 @@ class Ledger:
                 f"ledger: expected an engine of sqlite3, aiosqlite or psycopg, not of {given.dialect.driver}",
                 hint="give the database's URL, and the ledger opens connections of its own",
             )
+        if self._async_engine is not None:
+            database.release_on_cancel(self._async_engine.sync_engine)
         self._owner = os.getpid()
         self._closed = False
         self._checked: set[str] = set()
         #: Connections at rest, which spare each use the pool's bookkeeping: it costs as much as the database does.
-        self._resting: LifoQueue[Connection] = LifoQueue(_RESTING)
+        self._resting: LifoQueue[tuple[Connection, float]] = LifoQueue(_RESTING)
         self._inherited: list[object] = []
 
     def upgrade(self) -> None:
@@ -166,6 +170,7 @@ class Ledger:
             if self._url is None:
                 raise ConfigError("ledger: it was given an Engine", hint="use Checkout, or give it a URL")
             self._async_engine = database.async_engine(self._url)
+            database.release_on_cancel(self._async_engine.sync_engine)
         return self._async_engine
 
     def close(self) -> None:
@@ -206,10 +211,7 @@ class Ledger:
         """A connection, kept for the next use unless something fails; an engine of the application's keeps its own."""
         engine = self.engine
         try:
-            try:
-                connection = self._resting.get_nowait()
-            except Empty:
-                connection = engine.connect()
+            connection = self._rested() or engine.connect()
             try:
                 yield connection
             except BaseException:
@@ -218,16 +220,27 @@ class Ledger:
                 raise
             if self._url is not None and not self._closed:
                 with suppress(Full):
-                    self._resting.put_nowait(connection)
+                    self._resting.put_nowait((connection, time.monotonic()))
                     return
             connection.close()
         except _failures(engine) as error:
             raise _told_plainly(error) from error
 
+    def _rested(self) -> Connection | None:
+        try:
+            connection, since = self._resting.get_nowait()
+        except Empty:
+            return None
+        if time.monotonic() - since < _TRUSTED_SECONDS or database.alive(connection):
+            return connection
+        connection.close()
+        self._drain()
+        return None
+
     def _drain(self) -> None:
         with suppress(Empty):
             while True:
-                self._resting.get_nowait().close()
+                self._resting.get_nowait()[0].close()
 
     async def _arun(self, body: Callable[[Connection], T], *, write: bool, check: bool = True) -> T:
         async with self._aconnected() as connection:

@@ -6,10 +6,11 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, or_, select, update
+from sqlalchemy import Connection, Select, func, select, update
 from sqlalchemy import Row as SqlRow
 
 from payhub_core.errors import InvalidOrder
+from payhub_core.ledger.database import clock
 from payhub_core.ledger.records import transition
 from payhub_core.ledger.rows import Observation, Row, StoredPayment, Transition, foreign, parse_anomaly
 from payhub_core.ledger.tables import observations, payments, transitions, utc
@@ -22,10 +23,12 @@ __all__ = [
     "history",
     "list_payments",
     "mark_delivered",
+    "transition_of",
     "waiting",
 ]
 
 _TURN = timedelta(minutes=1)
+_LONGEST_TURN = timedelta(days=1)
 
 
 def list_payments(
@@ -71,9 +74,10 @@ def history(connection: Connection, account: str, reference: str) -> list[Observ
         raise foreign("an observation", account, reference) from None
 
 
-def due_accounts(connection: Connection, now: datetime, older: datetime) -> dict[str, int]:
+def due_accounts(connection: Connection, older_than: timedelta) -> dict[str, int]:
     """How many payments of each account are to be asked about; costs by what is due, not by what is stored."""
-    due = (payments.c.next_check_at <= now, payments.c.created_at <= older)
+    now = clock(connection)
+    due = (payments.c.next_check_at <= now, payments.c.created_at <= now - older_than)
     query = select(payments.c.account, func.count()).where(*due).group_by(payments.c.account)
     return {account: count for account, count in connection.execute(query)}  # noqa: C416  dict() would take its keys()
 
@@ -83,31 +87,33 @@ def waiting(connection: Connection, *, limit: int = 100) -> list[Transition]:
     return [_transition(row) for row in connection.execute(_with_payment().limit(limit))]
 
 
-def claim_transition(connection: Connection, now: datetime) -> tuple[int, Transition] | None:
-    """Leases the oldest waiting transition for a minute."""
-    free = or_(transitions.c.lease_until.is_(None), transitions.c.lease_until <= now)
+def claim_transition(connection: Connection) -> int | None:
+    """Takes the waiting transition that has been due the longest; it comes again after 1, 2, 4 minutes ... a day."""
+    now = clock(connection)
     oldest = (
-        select(transitions.c.id)
-        .where(transitions.c.delivered_at.is_(None), free)
-        .order_by(transitions.c.id)
+        select(transitions.c.id, transitions.c.attempts)
+        .where(transitions.c.delivered_at.is_(None), transitions.c.due_at <= now)
+        .order_by(transitions.c.due_at)
         .limit(1)
         .with_for_update(skip_locked=True)
-        .scalar_subquery()
     )
-    taken = connection.execute(
-        update(transitions)
-        .where(transitions.c.id == oldest)
-        .values(lease_until=now + _TURN)
-        .returning(transitions.c.id)
-    ).scalar_one_or_none()
-    if taken is None:
+    found = connection.execute(oldest).one_or_none()
+    if found is None:
         return None
-    return taken, _transition(connection.execute(_with_payment().where(transitions.c.id == taken)).one())
+    again = now + min(_TURN * (1 << min(found.attempts, 12)), _LONGEST_TURN)
+    taken = update(transitions).where(transitions.c.id == found.id).values(due_at=again, attempts=found.attempts + 1)
+    connection.execute(taken)
+    return int(found.id)
+
+
+def transition_of(connection: Connection, number: int) -> Transition:
+    """A transition that was claimed; raises LedgerError where payhub did not write it."""
+    return _transition(connection.execute(_with_payment().where(transitions.c.id == number)).one())
 
 
 def mark_delivered(connection: Connection, number: int, now: datetime) -> None:
     """Ends the waiting of a transition."""
-    connection.execute(update(transitions).where(transitions.c.id == number).values(delivered_at=now, lease_until=None))
+    connection.execute(update(transitions).where(transitions.c.id == number).values(delivered_at=now))
 
 
 def _with_payment() -> Select[Any]:

@@ -14,9 +14,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from payhub_core.errors import LedgerError, WrongAccount
+from payhub_core.ledger import database
 from payhub_core.ledger.facts import Anomaly, Facts, observed
 from payhub_core.ledger.rows import Row, State, Transition, anomaly_text, order_texts
-from payhub_core.ledger.statements import CHANGE, CLAIM, FIND, INSERT, NOTE, TELL
+from payhub_core.ledger.statements import CHANGE, CLAIM, FIND, INSERT, NOTE, RESTART, TELL
 from payhub_core.ledger.tables import payments, utc
 from payhub_core.models import Order, Payment, PaymentStatus
 
@@ -32,6 +33,7 @@ __all__ = [
     "next_check",
     "note",
     "record",
+    "restart",
 ]
 
 Tell = Callable[[Transition], object]
@@ -92,6 +94,21 @@ def change(connection: Connection, row: Row, now: datetime, **values: Any) -> Ro
     """The row with ``values``, or None where someone else changed it since ``row`` was read."""
     new = row._replace(**values, updated_at=now, version=row.version + 1)
     return new if CHANGE.of(connection, new).changed == 1 else None
+
+
+def restart(connection: Connection, row: Row, *, lease: str, until: datetime, now: datetime) -> Row | None:
+    """As `insert`, for an order that is created once more; None where someone else changed the row."""
+    new = row._replace(
+        state=State.STARTING.value,
+        next_check_at=now + FIRST_CHECK,
+        attempts=0,
+        lease=lease,
+        lease_until=until,
+        version=row.version + 1,
+        created_at=now,
+        updated_at=now,
+    )
+    return new if RESTART.of(connection, new).changed == 1 else None
 
 
 def delete(connection: Connection, row: Row) -> bool:
@@ -156,7 +173,7 @@ def record(
         learned = facts != before
         status, mine = facts.status(due), bool(release) and row.lease == release
         attempts = row.attempts + checked
-        next_check_at = next_check(row, attempts, now) if checked else row.next_check_at
+        next_check_at = (None if checked else row.next_check_at) or next_check(row, attempts, now)
         new = change(
             connection,
             row,
@@ -184,8 +201,7 @@ def record(
             _tell(connection, new, anomaly.name, anomaly, now, tell)
     said = payment.claimed_status or payment.status
     if learned or row.state != State.CREATED or said is not PaymentStatus.PENDING:
-        # Last on purpose: PostgreSQL turns the commit of a transaction that a handler has broken into a silent
-        # rollback, and only a further statement says so.
+        # Last on purpose, since it says whether all of this still stands: a handler may have rolled it back.
         note(connection, new, source, said.value, now, payment.raw, payment)
     return new
 
@@ -201,9 +217,10 @@ def note(
 ) -> None:
     """Appends an observation; signatures and overlong content are left out."""
     text = _json({key: value for key, value in raw.items() if key.lower() not in _NEVER_KEPT})
-    NOTE(
+    noted = NOTE(
         connection,
         payment_id=row.id,
+        version=row.version,
         at=now,
         source=source,
         said=said,
@@ -211,6 +228,8 @@ def note(
         paid_minor=payment.paid.minor if payment and payment.paid else None,
         raw=text if len(text) <= _LONGEST_RAW else _json({"left_out": f"{len(text)} characters"}),
     )
+    if not noted.changed:
+        raise LedgerError("what was recorded has been undone inside the transaction", hint="see what the handler does")
 
 
 def next_check(row: Row, attempts: int, now: datetime) -> datetime | None:
@@ -242,6 +261,7 @@ def _tell(
             tell(transition(row, name, anomaly, now))
         except Exception as error:
             raise HandlerFailed from error
+        database.check_open(connection)
 
 
 def transition(row: Row, name: str, anomaly: Anomaly | None, at: datetime) -> Transition:

@@ -20,6 +20,9 @@ from payhub_core.money import Money
 
 __all__ = ["Observation", "Row", "State", "StoredPayment", "Transition"]
 
+#: Stands for the account's name in an order's addresses.
+PLACE = "{account}"
+
 _action: TypeAdapter[Any] = TypeAdapter(NextAction)
 
 
@@ -78,16 +81,16 @@ class Row(NamedTuple):
             raise self.foreign("facts") from None
 
     def order(self) -> Order:
-        """The order as it was started; raises LedgerError where it is none."""
+        """The order as the account was sent it; raises LedgerError where it is none."""
         try:
-            return Order.model_validate_json(self.order_json)
-        except InvalidOrder:
+            return addressed(Order.model_validate_json(self.order_json), self.account)
+        except (InvalidOrder, ValueError):
             raise self.foreign("order_json") from None
 
-    def busy(self, now: datetime) -> bool:
-        """Whether someone holds the lease."""
+    def busy(self, now: datetime, mine: str) -> bool:
+        """Whether anyone holds the lease but ``mine``."""
         until = utc(self.lease_until)
-        return until is not None and until > now
+        return until is not None and until > now and self.lease != mine
 
     def payment(self, raw: Mapping[str, Any] | None = None) -> Payment:
         """What is known, in the words of every other payment."""
@@ -187,6 +190,14 @@ class Transition:
     anomaly: Anomaly | None
     payment: Payment
     at: datetime
+
+
+def addressed(order: Order, account: str) -> Order:
+    """The order as ``account`` is sent it: ``{account}`` in its addresses becomes that name."""
+    if PLACE not in order.notify_url + order.return_url:
+        return order
+    urls = {key: getattr(order, key).replace(PLACE, account) for key in ("notify_url", "return_url")}
+    return order.model_copy(update=urls)
 
 
 def order_texts(order: Order) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from payhub_core.ledger.rows import Row
 from payhub_core.ledger.tables import utc_text
 
-__all__ = ["CHANGE", "CLAIM", "FIND", "INSERT", "NOTE", "TELL", "Result", "Statement"]
+__all__ = ["CHANGE", "CLAIM", "FIND", "INSERT", "NOTE", "RESTART", "TELL", "Result", "Statement"]
 
 _NAME = re.compile(r":([a-z_]+)")
 
@@ -89,12 +89,21 @@ CLAIM = Statement(
     skip_locked=" FOR UPDATE SKIP LOCKED",
 )
 
+#: Written down before the gateway hears of the order once more.
+RESTART = Statement(
+    "UPDATE payhub_payments SET state = :state, next_check_at = :next_check_at, attempts = :attempts, lease = :lease, "
+    "lease_until = :lease_until, version = :version, created_at = :created_at, updated_at = :updated_at "
+    "WHERE id = :id AND version = :version - 1"
+)
+
+#: Only where the change it belongs to still stands: a handler may have undone it.
 NOTE = Statement(
     "INSERT INTO payhub_observations (payment_id, at, source, said, gateway_id, paid_minor, raw) "
-    "VALUES (:payment_id, :at, :source, :said, :gateway_id, :paid_minor, :raw)"
+    "SELECT :payment_id, :at, :source, :said, :gateway_id, :paid_minor, :raw "
+    "WHERE EXISTS (SELECT 1 FROM payhub_payments WHERE id = :payment_id AND version = :version)"
 )
 
 TELL = Statement(
-    "INSERT INTO payhub_transitions (payment_id, name, anomaly, at, delivered_at) "
-    "VALUES (:payment_id, :name, :anomaly, :at, :delivered_at) ON CONFLICT (payment_id, name) DO NOTHING"
+    "INSERT INTO payhub_transitions (payment_id, name, anomaly, at, delivered_at, due_at, attempts) "
+    "VALUES (:payment_id, :name, :anomaly, :at, :delivered_at, :at, 0) ON CONFLICT (payment_id, name) DO NOTHING"
 )

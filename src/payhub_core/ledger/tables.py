@@ -71,9 +71,9 @@ payments: Table = Table(
     "payhub_payments",
     metadata,
     Column("id", _ID, primary_key=True),
-    Column("account", String(64), nullable=False),
+    Column("account", Text, nullable=False),
     Column("reference", String(64), nullable=False),
-    Column("provider", String(64), nullable=False),
+    Column("provider", Text, nullable=False),
     Column("amount_minor", BigInteger, nullable=False),
     Column("currency", String(3), nullable=False),
     Column("order_json", Text, nullable=False),
@@ -83,7 +83,7 @@ payments: Table = Table(
     #: A projection of the facts, as are the three columns after them.
     Column("status", String(32), nullable=False),
     Column("facts", Text, nullable=False),
-    Column("gateway_id", String(128)),
+    Column("gateway_id", Text),
     Column("paid_minor", BigInteger),
     Column("paid_at", UtcTime),
     Column("next_action", Text),
@@ -112,7 +112,7 @@ observations: Table = Table(
     #: create, notify or query.
     Column("source", String(16), nullable=False),
     Column("said", String(32), nullable=False),
-    Column("gateway_id", String(128)),
+    Column("gateway_id", Text),
     Column("paid_minor", BigInteger),
     Column("raw", Text, nullable=False),
 )
@@ -127,10 +127,12 @@ transitions: Table = Table(
     Column("anomaly", Text),
     Column("at", UtcTime, nullable=False),
     Column("delivered_at", UtcTime),
-    Column("lease_until", UtcTime),
+    #: When it may be handed out (again), and how often it has been.
+    Column("due_at", UtcTime, nullable=False),
+    Column("attempts", Integer, nullable=False),
     UniqueConstraint("payment_id", "name"),
 )
 _waiting = transitions.c.delivered_at.is_(None)
-Index("payhub_transitions_waiting_ix", transitions.c.id, postgresql_where=_waiting, sqlite_where=_waiting)
+Index("payhub_transitions_waiting_ix", transitions.c.due_at, postgresql_where=_waiting, sqlite_where=_waiting)
 _odd = transitions.c.anomaly.is_not(None)
 Index("payhub_transitions_odd_ix", transitions.c.id, postgresql_where=_odd, sqlite_where=_odd)

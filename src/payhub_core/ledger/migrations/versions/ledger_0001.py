@@ -18,9 +18,9 @@ def upgrade() -> None:
     op.create_table(
         "payhub_payments",
         sa.Column("id", _ID, nullable=False),
-        sa.Column("account", sa.String(64), nullable=False),
+        sa.Column("account", sa.Text, nullable=False),
         sa.Column("reference", sa.String(64), nullable=False),
-        sa.Column("provider", sa.String(64), nullable=False),
+        sa.Column("provider", sa.Text, nullable=False),
         sa.Column("amount_minor", sa.BigInteger, nullable=False),
         sa.Column("currency", sa.String(3), nullable=False),
         sa.Column("order_json", sa.Text, nullable=False),
@@ -28,7 +28,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("status", sa.String(32), nullable=False),
         sa.Column("facts", sa.Text, nullable=False),
-        sa.Column("gateway_id", sa.String(128)),
+        sa.Column("gateway_id", sa.Text),
         sa.Column("paid_minor", sa.BigInteger),
         sa.Column("paid_at", UtcTime),
         sa.Column("next_action", sa.Text),
@@ -50,7 +50,7 @@ def upgrade() -> None:
         sa.Column("at", UtcTime, nullable=False),
         sa.Column("source", sa.String(16), nullable=False),
         sa.Column("said", sa.String(32), nullable=False),
-        sa.Column("gateway_id", sa.String(128)),
+        sa.Column("gateway_id", sa.Text),
         sa.Column("paid_minor", sa.BigInteger),
         sa.Column("raw", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("id", name="payhub_observations_pk"),
@@ -65,12 +65,13 @@ def upgrade() -> None:
         sa.Column("anomaly", sa.Text),
         sa.Column("at", UtcTime, nullable=False),
         sa.Column("delivered_at", UtcTime),
-        sa.Column("lease_until", UtcTime),
+        sa.Column("due_at", UtcTime, nullable=False),
+        sa.Column("attempts", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("id", name="payhub_transitions_pk"),
         sa.UniqueConstraint("payment_id", "name", name="payhub_transitions_payment_id_name_uq"),
         _of_payment("payhub_transitions"),
     )
-    _partial("payhub_transitions_waiting_ix", "payhub_transitions", ["id"], "delivered_at IS NULL")
+    _partial("payhub_transitions_waiting_ix", "payhub_transitions", ["due_at"], "delivered_at IS NULL")
     _partial("payhub_transitions_odd_ix", "payhub_transitions", ["id"], "anomaly IS NOT NULL")
 
 

@@ -1,0 +1,112 @@
+"""The outbox: for a handler that cannot share the transaction, at least once and in nobody's way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from payhub_core import Order
+from payhub_core.ledger import Ledger, Transition
+
+
+@pytest.fixture
+def till(open_checkout: Callable[..., Any], platform: Any, make_order: Callable[..., Order], paid: Any) -> Any:
+    """A checkout without a handler, with three orders paid."""
+
+    def accept(request: Any) -> Any:
+        fields = dict(pair.split("=", 1) for pair in request.content.decode().split("&"))
+        return platform.create_reply(order_no=fields["order_no"], platform_order_no=f"P{fields['order_no']}")
+
+    checkout = open_checkout(accept)
+    for reference in ("A1", "A2", "A3"):
+        checkout.start("shop", make_order(reference=reference))
+        checkout.receive("shop", paid.notify(reference))
+    return checkout
+
+
+@pytest.fixture
+def pass_time(ledger: Ledger) -> Callable[[], None]:
+    """Lets every transition come to its turn, those tried before after the others."""
+    return lambda: ledger.write(
+        lambda c: c.execute(text("UPDATE payhub_transitions SET due_at = at WHERE delivered_at IS NULL"))
+    )
+
+
+def test_transitions_wait_and_are_delivered_once(till: Any, ledger: Ledger) -> None:
+    """With their payment, oldest first."""
+    waiting = ledger.outbox()
+    assert [transition.id for transition in waiting] == ["shop/A1/paid", "shop/A2/paid", "shop/A3/paid"]
+    told: list[Transition] = []
+    assert till.deliver(told.append, limit=2) == 2
+    assert till.deliver(told.append) == 1
+    assert till.deliver(told.append) == 0
+    assert told == waiting
+    assert ledger.outbox() == []
+
+
+def test_an_anomaly_is_delivered_with_its_sums(till: Any, paid: Any) -> None:
+    """After the status that came with it."""
+    till.receive("shop", paid.notify("A1", actual_amount="10001"))
+    told: list[Transition] = []
+    till.deliver(told.append)
+    anomaly = told[-1].anomaly
+    assert anomaly is not None
+    assert (told[-1].id, anomaly.received.minor, anomaly.due.minor) == ("shop/A1/overpaid", 10_001, 10_000)
+
+
+def test_one_that_fails_comes_again_with_the_same_id_and_the_others_go_on(
+    till: Any, ledger: Ledger, pass_time: Callable[[], None]
+) -> None:
+    """At least once: the id is the idempotency key."""
+    tried: list[str] = []
+
+    def fail_first(transition: Transition) -> None:
+        tried.append(transition.id)
+        if len(tried) == 1:
+            raise RuntimeError("the queue is down")
+
+    assert till.deliver(fail_first) == 2
+    assert [transition.id for transition in ledger.outbox()] == ["shop/A1/paid"]
+    assert till.deliver(fail_first) == 0
+    pass_time()
+    assert till.deliver(fail_first) == 1
+    assert tried == ["shop/A1/paid", "shop/A2/paid", "shop/A3/paid", "shop/A1/paid"]
+
+
+def test_those_that_always_fail_keep_nobody_waiting(till: Any, ledger: Ledger) -> None:
+    """However small the limit: whoever has failed comes after those who have not been tried."""
+    told: list[str] = []
+
+    def poisoned(transition: Transition) -> None:
+        told.append(transition.reference)
+        if transition.reference != "A3":
+            raise RuntimeError("no")
+
+    for _ in range(3):
+        till.deliver(poisoned, limit=1)
+    assert told == ["A1", "A2", "A3"]
+    waits = ledger.read(
+        lambda c: c.execute(text("SELECT attempts FROM payhub_transitions ORDER BY id")).scalars().all()
+    )
+    assert waits == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE payhub_transitions SET anomaly = 'not json' WHERE id = (SELECT min(id) FROM payhub_transitions)",
+        "UPDATE payhub_transitions SET name = 'settled' WHERE id = (SELECT min(id) FROM payhub_transitions)",
+        "UPDATE payhub_payments SET order_json = 'not json' WHERE reference = 'A1'",
+    ],
+)
+def test_one_that_payhub_did_not_write_keeps_nobody_waiting(till: Any, ledger: Ledger, change: str) -> None:
+    """It is logged, and stays."""
+    ledger.write(lambda c: c.execute(text(change)))
+    told: list[str] = []
+    assert till.deliver(lambda transition: told.append(transition.reference)) == 2
+    assert told == ["A2", "A3"]
+    waiting = "SELECT count(*) FROM payhub_transitions WHERE delivered_at IS NULL"
+    assert ledger.read(lambda c: c.execute(text(waiting)).scalar()) == 1
