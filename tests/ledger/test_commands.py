@@ -163,3 +163,13 @@ def test_reconcile_fails_where_an_account_could_not_be_asked(
     assert result.returncode == 1
     assert result.stdout == "asked 1, changed 0, paid 0, unanswered 1\n"
     assert "could not reach the gateway" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "option", ["--rate=0", "--rate=-1", "--limit=-1", "--every=0", "--every=-1", "--older-than=-1"]
+)
+def test_an_impossible_figure_is_a_usage_error(option: str) -> None:
+    """Said before anything is opened."""
+    result = CliRunner().invoke(payhub, ["reconcile", option])
+    assert result.exit_code == 2
+    assert "is not in the range" in result.output

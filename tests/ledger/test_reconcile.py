@@ -193,6 +193,15 @@ def test_a_pass_is_limited_and_reports_its_progress(
     ] * 3
 
 
+@pytest.mark.parametrize(
+    ("options", "reason"), [({"rate": 0}, "a rate above zero"), ({"limit": -1}, "a limit of zero")]
+)
+def test_a_pass_that_could_not_go_on_is_refused(till: Any, options: dict[str, Any], reason: str) -> None:
+    """At the call, not half-way."""
+    with pytest.raises(ValueError, match=f"expected {reason}"):
+        till.reconcile(**options)
+
+
 def test_an_account_that_is_no_longer_configured_is_reported(
     till: Any, open_checkout: Callable[..., Any], platforms: Platforms, order: Order, make_due: Callable[[], None]
 ) -> None:

@@ -22,19 +22,35 @@ from payhub_core.registry import load_accounts
 
 __all__ = ["reconcile"]
 
+POSITIVE = click.FloatRange(min=0, min_open=True)
+
 
 @click.command()
 @config_option
-@click.option("--older-than", default=0.0, show_default=True, help="Leave out orders younger than so many seconds.")
-@click.option("--limit", default=1000, show_default=True, help="Ask about so many payments at most in a pass.")
-@click.option("--rate", default=10.0, show_default=True, help="Queries a second for each account.")
+@click.option(
+    "--older-than",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    help="Leave out orders younger than so many seconds.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=1000,
+    show_default=True,
+    help="Ask about so many payments at most in a pass.",
+)
+@click.option("--rate", type=POSITIVE, default=10.0, show_default=True, help="Queries a second for each account.")
 @click.option(
     "--handler",
     metavar="MODULE:FUNCTION",
     help="Told of each transition, in its transaction; without it they wait in the outbox.",
 )
 @click.option("--watch", is_flag=True, help="Go on until interrupted.")
-@click.option("--every", default=30.0, show_default=True, help="With --watch: seconds between two passes.")
+@click.option(
+    "--every", type=POSITIVE, default=30.0, show_default=True, help="With --watch: seconds between two passes."
+)
 def reconcile(
     *, config: str | None, older_than: float, limit: int, rate: float, handler: str | None, watch: bool, every: float
 ) -> None:
