@@ -6,10 +6,13 @@ import functools
 import itertools
 import json
 import os
+import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -31,6 +34,7 @@ from payhub_core.ledger.tables import payments
 from payhub_gpu.sandbox import PUBLIC_MERCHANTS, SandboxProcess, Settings
 
 FOLDER = Path(__file__).parent
+RECIPES = FOLDER.parents[1] / "docs" / "recipes"
 ROUNDS = int(os.environ.get("PAYHUB_PROOF_ROUNDS", "3"))  # read before the environment is cleared for each test
 _numbers = itertools.count()
 
@@ -334,6 +338,94 @@ def worker(
     worker = Worker(environment)
     yield worker
     worker.close()
+
+
+@pytest.fixture
+def lost_notify(worker: Worker, sandbox: SandboxProcess, make_order: Callable[..., Any]) -> Callable[[], str]:
+    """Starts an order that is paid at the gateway, whose notify is lost; returns its reference."""
+
+    def start() -> str:
+        reference = f"L{secrets.token_hex(6)}"
+        order = make_order(reference=reference, notify_url="http://127.0.0.1:9/", return_url="http://127.0.0.1:9/")
+        worker("start", order.model_dump_json())
+        (found,) = sandbox.orders("gpu10000000", reference)
+        sandbox.pay(found["platform_order_no"], notify=False)
+        return reference
+
+    return start
+
+
+@pytest.fixture
+def folder(url: str, sandbox: SandboxProcess, tmp_path: Path) -> Path:
+    """The shop as it is deployed: its own module, payhub.toml, the secret in a file, the recipes, a ``.venv``."""
+    folder = tmp_path / "srv" / "shop"
+    (folder / "secrets").mkdir(parents=True)
+    (folder / "secrets" / "payhub_accounts__shop__secret").write_text(PUBLIC_MERCHANTS["gpu10000000"].secret)
+    (folder / "payhub.toml").write_text(
+        f'ledger = "{url}"\n[accounts.shop]\nprovider = "gpu"\nbase_url = "{sandbox.url}"\nappid = "gpu10000000"\n'
+    )
+    for module in (FOLDER / "shop.py", *RECIPES.glob("*.py")):
+        shutil.copy(module, folder)
+    (folder / ".venv").symlink_to(sys.prefix)
+    return folder
+
+
+class Service:
+    """A process that runs until it is told to end."""
+
+    def __init__(self, words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+        number = next(_numbers)
+        self.files = folder / f"output-{number}.txt", folder / f"errors-{number}.txt"
+        with self.files[0].open("wb") as output, self.files[1].open("wb") as errors:
+            self.process = subprocess.Popen(
+                words, cwd=folder, env=environment, stdout=output, stderr=errors, start_new_session=True
+            )
+
+    @property
+    def output(self) -> str:
+        return self.files[0].read_text("utf-8")
+
+    @property
+    def errors(self) -> str:
+        return self.files[1].read_text("utf-8")
+
+    def until(self, happened: Callable[[], object]) -> None:
+        """Waits until ``happened``; fails where it does not, or the process ends."""
+        deadline = time.monotonic() + 60
+        while not happened():
+            assert self.process.poll() is None, self.errors
+            assert time.monotonic() < deadline, self.errors
+            time.sleep(0.05)
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Asks it to end; returns its exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+    def kill(self) -> None:
+        """Ends it at once where it runs."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)  # with the workers that it has forked
+            self.process.wait(60)
+
+
+@pytest.fixture
+def service(folder: Path, certificate: tuple[str, str]) -> Iterator[Callable[..., Service]]:
+    """Starts a command of the shop's ``.venv`` in its folder; it trusts the sandbox's certificate."""
+    services: list[Service] = []
+    environment = {
+        **os.environ,
+        "PAYHUB_SECRETS_DIR": str(folder / "secrets"),
+        "SSL_CERT_FILE": certificate[0],
+    }
+
+    def start(command: str, *words: str) -> Service:
+        services.append(Service([str(folder / ".venv" / "bin" / command), *words], folder, environment))
+        return services[-1]
+
+    yield start
+    for started in services:
+        started.kill()
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,7 @@ class _Installed(click.Group):
         try:
             return super().invoke(ctx)
         except PayhubError as error:
-            Console(stderr=True).print(Text(f"payhub: {error}", style="red"))
+            Console(stderr=True).print(Text(f"payhub: {error}", style="red"), soft_wrap=True)
             ctx.exit(1)
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import logging
+import sys
 import threading
 import time
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import click
@@ -45,7 +48,8 @@ POSITIVE = click.FloatRange(min=0, min_open=True)
 @click.option(
     "--handler",
     metavar="MODULE:FUNCTION",
-    help="Told of each transition, in its transaction; without it they wait in the outbox.",
+    help="Told of each transition, in its transaction; without it they wait in the outbox."
+    " The module is looked for in the current directory first.",
 )
 @click.option("--watch", is_flag=True, help="Go on until interrupted.")
 @click.option(
@@ -59,6 +63,7 @@ def reconcile(
     Safe to run in several places at once. Exits with status 1 where an account could not be asked.
     """
     settings = read_config(config)
+    logging.getLogger("stamina").addHandler(logging.NullHandler())  # a retry is no news, what it comes to is
     with Hub(load_accounts(settings)) as hub, open_ledger(settings) as ledger:
         checkout = Checkout(hub, ledger, handler=_function(handler), routes=settings.routes)
         while True:
@@ -91,13 +96,15 @@ def _report(summary: Summary) -> None:
         f"asked {summary.asked}, changed {summary.changed}, paid {summary.paid}, unanswered {summary.unanswered}"
     )
     for account, error in sorted(summary.errors.items()):
-        Console(stderr=True).print(f"{account}: {error}", style="red", markup=False, highlight=False)
+        # One line however long, for logs and mails.
+        Console(stderr=True).print(f"{account}: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def _function(name: str | None) -> Any:
     if name is None:
         return None
     module, _, function = name.partition(":")
+    sys.path.insert(0, str(Path.cwd()))  # a console script's path begins at the folder it lies in
     try:
         found = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
