@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import importlib
 import logging
+import signal
 import sys
 import threading
-import time
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import click
@@ -19,7 +23,7 @@ from payhub_core.checkout import Checkout
 from payhub_core.checkout import Progress as Step
 from payhub_core.checkout.reconciliation import Summary
 from payhub_core.cli.ledger import config_option, open_ledger, read_config
-from payhub_core.errors import ConfigError
+from payhub_core.errors import ConfigError, LedgerError
 from payhub_core.hub import Hub
 from payhub_core.registry import load_accounts
 
@@ -51,7 +55,7 @@ POSITIVE = click.FloatRange(min=0, min_open=True)
     help="Told of each transition, in its transaction; without it they wait in the outbox."
     " The module is looked for in the current directory first.",
 )
-@click.option("--watch", is_flag=True, help="Go on until interrupted.")
+@click.option("--watch", is_flag=True, help="Go on until SIGTERM or Ctrl-C, after a pass that failed too.")
 @click.option(
     "--every", type=POSITIVE, default=30.0, show_default=True, help="With --watch: seconds between two passes."
 )
@@ -66,18 +70,34 @@ def reconcile(
     logging.getLogger("stamina").addHandler(logging.NullHandler())  # a retry is no news, what it comes to is
     with Hub(load_accounts(settings)) as hub, open_ledger(settings) as ledger:
         checkout = Checkout(hub, ledger, handler=_function(handler), routes=settings.routes)
-        while True:
-            summary = _pass(checkout, older_than, limit, rate)
-            _report(summary)
-            if not watch:
-                break
-            time.sleep(every)
-    if summary.errors:
-        raise SystemExit(1)
+        end: SimpleQueue[int] = SimpleQueue()
+        one_pass = partial(_pass, checkout, timedelta(seconds=older_than), limit, rate, end)
+        if watch:
+            _watch(one_pass, end, every)
+        elif one_pass().errors:
+            raise SystemExit(1)
 
 
-def _pass(checkout: Checkout, older_than: float, limit: int, rate: float) -> Summary:
+def _watch(one_pass: Callable[[], Summary], end: SimpleQueue[int], every: float) -> None:
+    """Passes until a signal says that it is to ``end``: after the payment just asked about; a second one at once."""
 
+    def ask(number: int, _frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        end.put(number)  # the one way to wake the main thread that a signal may take at any moment
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask)
+    while True:
+        try:
+            one_pass()
+        except LedgerError as error:
+            _complain(f"payhub: {error}")
+        with suppress(Empty):
+            end.get(timeout=every)
+            break
+
+
+def _pass(checkout: Checkout, older_than: timedelta, limit: int, rate: float, end: SimpleQueue[int]) -> Summary:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -86,18 +106,21 @@ def _pass(checkout: Checkout, older_than: float, limit: int, rate: float) -> Sum
         def advance(step: Step) -> None:
             with lock:
                 bar.update(task, advance=1, total=min(step.due, limit), description=f"{step.account}: {step.status}")
+            if not end.empty():
+                raise SystemExit  # ends the pass between two payments, and comes out of it here
 
-        return checkout.reconcile(older_than=timedelta(seconds=older_than), limit=limit, rate=rate, progress=advance)
-
-
-def _report(summary: Summary) -> None:
-    console = Console()
-    console.print(
+        summary = checkout.reconcile(older_than=older_than, limit=limit, rate=rate, progress=advance)
+    Console().print(
         f"asked {summary.asked}, changed {summary.changed}, paid {summary.paid}, unanswered {summary.unanswered}"
     )
-    for account, error in sorted(summary.errors.items()):
-        # One line however long, for logs and mails.
-        Console(stderr=True).print(f"{account}: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+    for account, reason in sorted(summary.errors.items()):
+        _complain(f"{account}: {reason}")
+    return summary
+
+
+def _complain(line: str) -> None:
+    # One line however long, for logs and mails.
+    Console(stderr=True).print(line, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def _function(name: str | None) -> Any:
