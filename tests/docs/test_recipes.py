@@ -1,4 +1,4 @@
-"""The page about the endpoint shows the code that the tests run."""
+"""The pages show the recipes as the tests run them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ RECIPES = sorted(path.name for path in (ROOT / "docs" / "recipes").glob("*.py"))
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_the_page_shows_the_recipe_as_it_is_tested(name: str) -> None:
+def test_a_page_shows_the_recipe_as_it_is_tested(name: str) -> None:
     """Byte for byte, below a comment that names the file."""
-    page = (ROOT / "docs" / "web.md").read_text("utf-8")
-    shown = dict(re.findall(r"<!-- docs/recipes/(\w+\.py) -->\n```python\n(.*?)```", page, re.DOTALL))
+    pages = "".join(page.read_text("utf-8") for page in (ROOT / "docs").glob("*.md"))
+    shown = dict(re.findall(r"<!-- docs/recipes/(\w+\.py) -->\n```python\n(.*?)```", pages, re.DOTALL))
     assert shown[name] == (ROOT / "docs" / "recipes" / name).read_text("utf-8")
 
 
