@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import text
 
+from payhub_core import Refused
 from payhub_core.cli.commands import payhub
 from payhub_core.ledger import Ledger
 
@@ -77,6 +78,51 @@ def test_a_payment_is_shown_with_its_history(command: Callable[..., Result]) -> 
     assert "sign" not in shown["history"][1]["raw"]
 
 
+def test_what_others_wrote_is_shown_as_it_is(
+    command: Callable[..., Result],
+    open_checkout: Callable[..., Any],
+    platform: Any,
+    gateway: Any,
+    order: Any,
+) -> None:
+    """Neither markup nor an emoji's name nor an escape sequence means anything to the terminal."""
+    reason = "field [/amount] is [red]wrong[/red] :100: \x1b[2J"
+    checkout = open_checkout(gateway(platform.reply(None, status=0, message=reason)))
+    with pytest.raises(Refused):
+        checkout.start("shop", order)
+    shown = command("payments", "show", "shop", "A1001")
+    assert shown.exit_code == 0
+    assert "field [/amount] is [red]wrong[/red] :100:" in shown.output
+    assert "\x1b[2J" not in shown.output
+
+
+@pytest.mark.usefixtures("stored")
+def test_on_a_narrow_terminal_nothing_is_left_out(
+    command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is folded; a pipe counts as narrow."""
+    monkeypatch.setenv("COLUMNS", "60")
+    assert "…" not in command("payments", "show", "shop", "A1001").output
+
+
+@pytest.mark.usefixtures("stored")
+def test_json_is_json_whatever_was_stored(command: Callable[..., Result], ledger: Ledger) -> None:
+    """Half a character, and what is no number."""
+    raw = '{"attach": "\\ud800", "rate": NaN}'
+    ledger.write(lambda c: c.execute(text("UPDATE payhub_observations SET raw = :raw"), {"raw": raw}))
+    output = command("payments", "show", "shop", "A1001", "--json").output
+    (first, *_) = json.loads(output, parse_constant=pytest.fail)["history"]
+    assert first["raw"] == {"attach": "\ud800", "rate": "NaN"}
+    assert output.isascii()
+
+
+@pytest.mark.usefixtures("stored")
+def test_reconciling_without_a_handler_says_that_transitions_wait(command: Callable[..., Result]) -> None:
+    """Nobody else would."""
+    result = command("reconcile")
+    assert "transitions wait in the outbox" in result.stderr
+
+
 def failure(result: Result) -> str:
     """The one line of a failed command."""
     assert result.exit_code == 1
@@ -98,6 +144,7 @@ def test_errors_are_one_line_with_a_hint(
     assert "payhub ledger upgrade" in failure(command("reconcile"))
     assert "cannot be imported" in failure(command("reconcile", "--handler", "no_such_module:handle"))
     assert "is no function" in failure(command("reconcile", "--handler", "sys:path"))
+    assert command("payments", "list", "--limit", "0").exit_code == 2
     config.write_text("")
     assert "no ledger is configured" in failure(command("payments", "list"))
 

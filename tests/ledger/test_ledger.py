@@ -220,6 +220,7 @@ def test_a_row_that_payhub_did_not_write_is_named_and_left_alone(
     ("table", "values", "look"),
     [
         ("payhub_observations", "raw = 'not json'", lambda ledger: ledger.history("shop", "A1001")),
+        ("payhub_observations", "raw = '[1]'", lambda ledger: ledger.history("shop", "A1001")),
         ("payhub_transitions", "anomaly = '[1]'", Ledger.outbox),
         ("payhub_transitions", "anomaly = 'not json'", Ledger.outbox),
         ("payhub_transitions", "name = 'settled'", Ledger.outbox),

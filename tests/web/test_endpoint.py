@@ -110,6 +110,14 @@ async def test_a_notify_address_may_carry_a_query_of_the_shops_own(async_till: A
     assert till.callbacks[0].body == paid
 
 
+@pytest.mark.parametrize("query", ["lang=中", b"lang=\xe4\xb8\xad", "lang=\xe4\xb8\xad"])
+def test_a_view_may_hand_over_the_query_as_its_framework_has_it(query: Any, till: Any, paid: bytes) -> None:
+    """As text, as WSGI's text of bytes, or as bytes."""
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    assert wsgi(till).answer("POST", "/shop/notify", headers, query, paid).body == b"SUCCESS"
+    assert till.callbacks[0].query == "lang=中".encode()
+
+
 @pytest.mark.anyio
 async def test_a_blocking_checkout_is_called_in_a_thread(till: Any, paid: bytes) -> None:
     """While it waits for its database the event loop runs on."""

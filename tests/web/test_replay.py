@@ -105,6 +105,15 @@ def test_a_file_that_is_none_is_told_in_one_line(replay: Any, config: Path) -> N
     assert "is no recorded callback" in result.output.replace("\n", "")
 
 
+def test_a_file_that_was_tampered_with_plays_no_tricks(replay: Any, record: Any, notify: Callback) -> None:
+    """Odd types and escape sequences are shown as text."""
+    path = record(notify)
+    content = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**content, "recorded_at": ["\x1b[2Jnow"]}), "utf-8")
+    result = replay(path)
+    assert (result.exit_code, "genuine" in result.output, "\x1b[2J" in result.output) == (0, True, False)
+
+
 def test_neither_secret_nor_signature_is_shown(replay: Any, record: Any, notify: Callback, platform: Any) -> None:
     """Neither as a table nor as JSON."""
     path = record(notify)

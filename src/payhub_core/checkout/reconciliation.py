@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -110,13 +110,13 @@ class Pass:
         due: dict[str, int] = yield Store(lambda c, _: outbox.due_accounts(c, self.older_than))
         return due
 
-    def sweep(self, account: str, due: int) -> Plan[Summary]:
+    def sweep(self, account: str, due: Mapping[str, int]) -> Plan[Summary]:
         """Asks about one account's payments until none is due, the limit is reached, or the account keeps failing."""
         asked = changed = paid = unanswered = in_a_row = 0
         errors: dict[str, str] = {}
         try:
             held = lease_time(self.settling.accounts[account].timeout)
-            while in_a_row < _IN_A_ROW and self.budget.take():
+            while asked < due[account] and in_a_row < _IN_A_ROW and self.budget.take():
                 if asked:
                     yield Pause(1 / self.rate)
                 lease = secrets.token_hex(8)
@@ -138,7 +138,7 @@ class Pass:
                     if not isinstance(failure, NotFound):
                         errors[account] = error
                         in_a_row += isinstance(failure, GatewayError)
-                self._report(account, row.reference, status, error, due)
+                self._report(account, row.reference, status, error, sum(due.values()))
         except PayhubError as failure:
             errors[account] = str(failure)
         return Summary(asked, changed, paid, unanswered, errors)
@@ -170,7 +170,7 @@ def reconcile(
         return Summary()
     with ThreadPoolExecutor(min(len(due), _THREADS), "payhub-reconcile") as threads:
         try:
-            sweeps = [threads.submit(play, run.sweep(account, sum(due.values())), checkout.do) for account in due]
+            sweeps = [threads.submit(play, run.sweep(account, due), checkout.do) for account in due]
             return sum((sweep.result() for sweep in sweeps), Summary())
         except BaseException:
             run.budget.empty()  # interrupted: what has been begun is ended, nothing more is
@@ -191,7 +191,7 @@ async def areconcile(
     summaries: list[Summary] = []
 
     async def sweep(account: str) -> None:
-        summaries.append(await play_async(run.sweep(account, sum(due.values())), checkout.do))
+        summaries.append(await play_async(run.sweep(account, due), checkout.do))
 
     async with anyio.create_task_group() as tasks:
         for account in due:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from payhub_core.cli.ledger import Command, config_option, open_ledger, read_config
-from payhub_core.errors import PayhubError
+from payhub_core.errors import PayhubError, plain
 from payhub_core.ledger import Observation, StoredPayment
 from payhub_core.models import PaymentStatus
 from payhub_core.money import Money
@@ -27,7 +28,9 @@ def json_option(command: Command) -> Command:
 
 def limit_option(command: Command) -> Command:
     """The option ``--limit``."""
-    return click.option("--limit", default=20, show_default=True, help="How many at most.")(command)
+    return click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most.")(
+        command
+    )
 
 
 @click.group()
@@ -71,38 +74,50 @@ def show(*, config: str | None, account: str, reference: str, as_json: bool) -> 
         if stored is None:
             raise PayhubError("no such order was started here", account=account, reference=reference)
         history = ledger.history(account, reference)
-    console = Console()
     if as_json:
-        console.print_json(json.dumps({**_plain(stored), "history": [_observed(item) for item in history]}))
+        _print_json({**_plain(stored), "history": [_observed(item) for item in history]})
         return
     _show([stored], as_json=False)
-    table = Table("When (UTC)", "From", "Said", "Gateway id", "Paid", title="History")
     due = stored.payment.amount
+    rows = []
     for item in history:
         paid = "" if item.paid_minor is None or due is None else str(Money(item.paid_minor, due.currency))
-        table.add_row(_when(item.at), item.source, _reason(item), item.gateway_id or "", paid)
-    console.print(table)
+        rows.append((_when(item.at), item.source, _reason(item), item.gateway_id or "", paid))
+    _print_table(("When (UTC)", "From", "Said", "Gateway id", "Paid"), rows, title="History")
 
 
 def _show(found: Sequence[StoredPayment], *, as_json: bool) -> None:
-    console = Console()
     if as_json:
-        console.print_json(json.dumps([_plain(stored) for stored in found]))
+        _print_json([_plain(stored) for stored in found])
         return
-    table = Table("Account", "Reference", "Status", "State", "Due", "Paid", "Anomalies", "Asked next (UTC)")
-    for stored in found:
-        payment = stored.payment
-        table.add_row(
-            payment.account,
-            payment.reference,
-            payment.status.value,
+    rows = [
+        (
+            stored.payment.account,
+            stored.payment.reference,
+            stored.payment.status.value,
             stored.state.value,
-            str(payment.amount),
-            str(payment.paid or ""),
+            str(stored.payment.amount),
+            str(stored.payment.paid or ""),
             ", ".join(anomaly.name for anomaly in stored.anomalies),
             _when(stored.next_check_at),
         )
-    console.print(table)
+        for stored in found
+    ]
+    _print_table(("Account", "Reference", "Status", "State", "Due", "Paid", "Anomalies", "Asked next (UTC)"), rows)
+
+
+def _print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
+    table = Table(title=title)
+    for column in columns:
+        table.add_column(column, overflow="fold")  # nothing is left out where it is narrow
+    for row in rows:
+        # Text, never markup: much of it was written by others.
+        table.add_row(*(Text(plain(cell, 2000)) for cell in row))
+    Console().print(table)
+
+
+def _print_json(value: object) -> None:
+    click.echo(json.dumps(value, indent=2))
 
 
 def _plain(stored: StoredPayment) -> dict[str, Any]:

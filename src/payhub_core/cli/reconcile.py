@@ -115,6 +115,8 @@ def _pass(checkout: Checkout, older_than: timedelta, limit: int, rate: float, en
     )
     for account, reason in sorted(summary.errors.items()):
         _complain(f"{account}: {reason}")
+    if checkout.handler is None and checkout.ledger.outbox(limit=1):
+        _complain("transitions wait in the outbox: hand them out with Checkout.deliver, or name a --handler")
     return summary
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from payhub_core.config import load_config
-from payhub_core.errors import PayhubError
+from payhub_core.errors import PayhubError, plain
 from payhub_core.hub import Hub
 from payhub_core.models import Notification
 from payhub_core.recording import load, load_callback
@@ -97,7 +97,8 @@ def _table(result: dict[str, Any]) -> Table:
     if error := result["error"]:
         rows |= {"error": f"{error['type']}: {error['message']}", "hint": error["hint"]}
     for label, value in rows.items():
-        if value not in {None, ""}:
-            # Text, never markup: what a message says is not to be interpreted.
-            table.add_row(label, Text(str(value), style={"genuine": "green", "refused": "red"}.get(str(value), "")))
+        if value is not None and value != "":
+            # Text, never markup, and nothing unprintable: what a message says is not to be interpreted.
+            style = {"genuine": "green", "refused": "red"}.get(str(value), "")
+            table.add_row(label, Text(plain(value, 2000), style=style))
     return table

@@ -67,10 +67,10 @@ def history(connection: Connection, account: str, reference: str) -> list[Observ
     )
     try:
         return [
-            Observation(row.at, row.source, row.said, row.gateway_id, row.paid_minor, json.loads(row.raw))
+            Observation(row.at, row.source, row.said, row.gateway_id, row.paid_minor, _raw(row.raw))
             for row in connection.execute(query)
         ]
-    except ValueError:
+    except (ValueError, TypeError):
         raise foreign("an observation", account, reference) from None
 
 
@@ -114,6 +114,13 @@ def transition_of(connection: Connection, number: int) -> Transition:
 def mark_delivered(connection: Connection, number: int, now: datetime) -> None:
     """Ends the waiting of a transition."""
     connection.execute(update(transitions).where(transitions.c.id == number).values(delivered_at=now))
+
+
+def _raw(text: str) -> dict[str, Any]:
+    raw = json.loads(text, parse_constant=str)  # NaN is no JSON, and would be none again
+    if not isinstance(raw, dict):
+        raise TypeError(f"expected an object, not {type(raw).__name__}")
+    return raw
 
 
 def _with_payment() -> Select[Any]:

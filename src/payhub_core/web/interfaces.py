@@ -139,8 +139,16 @@ class WsgiEndpoint:
         Pass at most ``payhub_core.web.LIMIT + 1`` bytes of the body; more than the limit is answered with 413.
         """
         lowered = {name.lower(): value for name, value in headers.items()}
-        head = Head(method, path, lowered, query.encode("latin-1") if isinstance(query, str) else query)
+        head = Head(method, path, lowered, query if isinstance(query, bytes) else _raw(query))
         return drive(self._endpoint.talk(head, lambda _: body), _call, Exception)
+
+
+def _raw(query: str) -> bytes:
+    """The bytes of a query: WSGI (PEP 3333) makes one character of each; other text was decoded from UTF-8."""
+    try:
+        return query.encode("latin-1")
+    except UnicodeEncodeError:
+        return query.encode("utf-8", "surrogatepass")
 
 
 def _call(asked: Callable[[], Any]) -> Any:
