@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Sequence
+from operator import itemgetter
 from types import GeneratorType, ModuleType
 from typing import Any, NoReturn, TypeVar
 
@@ -58,10 +59,9 @@ class Account:
                 manager.register(extension)
         except (pluggy.PluginValidationError, ValueError) as error:
             raise ConfigError(f"an extension does not fit the hooks: {error}", account=name) from None
-        # Taken out once: an attribute's look-up is a good part of such a call.
-        self._create_payment = manager.hook.create_payment
-        self._parse_callback = manager.hook.parse_callback
-        self._query = manager.hook.query
+        self._create_payment = _caller(manager.hook.create_payment)
+        self._parse_callback = _caller(manager.hook.parse_callback)
+        self._query = _caller(manager.hook.query)
 
     def create_flow(self, order: Order) -> Flow[Payment]:
         """Ends in a payment, InvalidOrder, NotSent, Refused or OutcomeUnknown, and in nothing else."""
@@ -206,6 +206,17 @@ class _Manager(pluggy.PluginManager):
 
     def parse_hookspec_opts(self, module_or_class: ModuleType | type, name: str) -> pluggy.HookspecOpts | None:
         return super().parse_hookspec_opts(module_or_class, name) if name in HOOKS else None
+
+
+def _caller(hook: pluggy.HookCaller) -> Callable[..., Any]:
+    """Calls ``hook``: through pluggy where extensions wrap it, else the provider's method with what that names."""
+    provider, *wrappers = hook.get_hookimpls()
+    if wrappers or provider.kwargnames:  # what becomes of arguments with defaults is pluggy's affair
+        return hook
+    method, names = provider.function, provider.argnames
+    # Of one name, itemgetter makes no tuple.
+    pick = itemgetter(*names) if len(names) > 1 else lambda arguments: [arguments[name] for name in names]
+    return lambda **arguments: method(*pick(arguments))
 
 
 class _Checked:
