@@ -34,14 +34,11 @@ def bind_payment(
     if amount is not None and paid is not None:
         if paid.currency != amount.currency:
             raise WrongAmount(f"the sum due is in {amount.currency}, the sum received in {paid.currency}")
-        if status is PaymentStatus.PAID and paid.minor < amount.minor:
+        if paid.minor < amount.minor and status is PaymentStatus.PAID:
             status = PaymentStatus.PARTIALLY_PAID
     # Written in place, once, before anyone else sees the object: a copy costs as much as reading a whole callback.
-    payment.__dict__.update(
-        account=account,
-        provider=provider,
-        amount=amount,
-        status=PaymentStatus.PENDING if hint else status,
-        claimed_status=payment.claimed_status or status,
-    )
+    facts = payment.__dict__
+    facts["account"], facts["provider"], facts["amount"] = account, provider, amount
+    facts["claimed_status"] = payment.claimed_status or status
+    facts["status"] = PaymentStatus.PENDING if hint else status
     return payment
