@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cached_property
 from typing import Annotated, ClassVar, Literal, NoReturn
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
@@ -79,14 +79,15 @@ class Gpu(BaseModel):
     @hookimpl
     def create_payment(self, order: Order) -> Flow[Payment]:
         """Section 5.1: a signed form to ``/api/order/unified``."""
-        form = urlencode(self._signed(self._fields(order)))
-        response = yield httpx.Request("POST", self._unified, content=form.encode(), headers=_FORM)
+        form = wire.write_form(self._signed(self._fields(order)))
+        response = yield httpx.Request("POST", self._unified, content=form, headers=_FORM)
         return wire.created(wire.read_reply(response), order)
 
     @hookimpl
     def parse_callback(self, callback: Callback, expect: Order | None) -> Notification:
         """Sections 5.2 and 5.3: the notify from the gateway's server, the return from the payer's browser."""
-        own_query = urlsplit(expect.return_url).query if callback.kind is CallbackKind.RETURN and expect else ""
+        returning = callback.kind is CallbackKind.RETURN
+        own_query = urlsplit(expect.return_url).query if returning and expect else ""
         fields = wire.read_form(callback, own_query)
         signature = fields.pop("sign", "")
         signed = fields if self.callback_empties == "keep" else drop_empty(fields)
@@ -94,7 +95,7 @@ class Gpu(BaseModel):
             raise BadSignature("no secret of this account made the signature", hint="check secret and dialect settings")
         if fields.get("appid", self.appid) != self.appid:
             raise WrongAccount(f"expected a message for {self.appid}, it is for another appid")
-        if callback.kind is CallbackKind.RETURN:
+        if returning:
             return Notification(callback.kind, wire.returned(fields))
         return Notification(callback.kind, wire.notified(fields), _ACKNOWLEDGED)
 
@@ -102,8 +103,8 @@ class Gpu(BaseModel):
     def query(self, reference: str) -> Flow[Payment]:
         """Section 5.4: a signed GET of ``/api/order/check_order``."""
         self._check_reference(reference)
-        signed = urlencode(self._signed({"appid": self.appid, "order_no": reference}))
-        response = yield httpx.Request("GET", self._check_order.copy_with(query=signed.encode()))
+        signed = wire.write_form(self._signed({"appid": self.appid, "order_no": reference}))
+        response = yield httpx.Request("GET", self._check_order.copy_with(query=signed))
         try:
             return wire.queried(wire.read_reply(response))
         except Refused as refused:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NoReturn
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote_plus, unquote_to_bytes
 
 import httpx
 
@@ -29,7 +29,17 @@ from payhub_core import (
     Refused,
 )
 
-__all__ = ["BANK_CODES", "CURRENCY", "created", "notified", "queried", "read_form", "read_reply", "returned"]
+__all__ = [
+    "BANK_CODES",
+    "CURRENCY",
+    "created",
+    "notified",
+    "queried",
+    "read_form",
+    "read_reply",
+    "returned",
+    "write_form",
+]
 
 CURRENCY = "CNY"
 
@@ -68,6 +78,11 @@ _redirect = re.compile(r"(?:https?|weixin|wxp|alipays?|alipayqr)://[^\x00-\x20\x
 _control = re.compile(r"[\x00-\x1f\x7f-\x9f]").search
 
 
+def write_form(fields: Mapping[str, str]) -> bytes:
+    """``fields`` form-encoded, once; their names are identifiers, which need no encoding."""
+    return "&".join([f"{name}={quote_plus(value)}" for name, value in fields.items()]).encode()
+
+
 def read_form(callback: Callback, own_query: str = "") -> dict[str, str]:
     """The fields of a callback, ``sign`` among them, each decoded once; a GET return carries them behind ``own_query``.
 
@@ -79,13 +94,13 @@ def read_form(callback: Callback, own_query: str = "") -> dict[str, str]:
         raise MalformedCallback(f"expected at most {_LONGEST_FORM} bytes and {_MOST_FIELDS} fields")
     fields: dict[str, str] = {}
     try:
-        parts = data.decode().split("&")
+        parts = data.decode().replace("+", " ").split("&")
         for part in parts:
             name, equals, value = part.partition("=")
             if not equals:
                 raise MalformedCallback("expected every field as NAME=VALUE")
-            if "%" in value or "+" in value:
-                value = unquote_to_bytes(value.replace("+", " ")).decode()
+            if "%" in value:
+                value = unquote_to_bytes(value).decode()
             fields[name] = value
     except UnicodeDecodeError:
         raise MalformedCallback("expected UTF-8") from None
@@ -181,13 +196,7 @@ def read_reply(response: httpx.Response) -> dict[str, Any]:
     if response.status_code != httpx.codes.OK:
         raise GatewayError(f"expected HTTP 200, the gateway answered {response.status_code}")
     try:
-        # Numbers with a point stay text: no float ever holds money.
-        reply = json.loads(
-            response.content.decode("utf-8-sig"),
-            parse_float=_Fraction,
-            parse_constant=_no_number,
-            object_pairs_hook=_unique,
-        )
+        reply = _json.decode(response.content.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         raise GatewayError("expected JSON, the gateway's reply is none") from None
     if not isinstance(reply, dict):
@@ -320,3 +329,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(name: str) -> NoReturn:
     raise ValueError(name)
+
+
+# Numbers with a point stay text: no float ever holds money.
+_json = json.JSONDecoder(parse_float=_Fraction, parse_constant=_no_number, object_pairs_hook=_unique)
