@@ -8,14 +8,16 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
 from payhub_core.config import Config, did_you_mean
 from payhub_core.errors import ConfigError, PayhubError, plain
 from payhub_core.hookspecs import API_VERSION, Provider, ProviderInfo
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = ["GROUP", "HOOKS", "Accounts", "check_hooks", "check_provider", "load_accounts"]
 
@@ -63,6 +65,8 @@ def load_accounts(config: Config | Mapping[str, Any]) -> Accounts:
     Raises ConfigError for wrong settings, all of them at once, naming account and key. A provider that is installed but
     broken stops only its own accounts.
     """
+    from importlib.metadata import entry_points  # noqa: PLC0415  a twelfth of what importing payhub_core takes
+
     if not isinstance(config, Config):
         config = _from_dict(config)
     accounts: dict[str, Provider | ConfigError] = {}
