@@ -48,6 +48,7 @@ cassettes: .venv/installed  ## record every cassette again from the sandbox, the
 bench: .venv/installed  ## what payhub costs beside hand-written code, in one run
 	$(BIN)/python bench/run.py
 	$(BIN)/python bench/peers.py
+	$(BIN)/python bench/concurrency.py
 	$(BIN)/python bench/ledger.py
 
 soak: .venv/installed  ## 50,000 orders with a tenth of the exchanges failing; compares the books
