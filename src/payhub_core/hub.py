@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Generic, Self, TypeVar
+from weakref import WeakSet
 
 import httpx
 
@@ -71,12 +73,12 @@ class AsyncBoundAccount(Account):
 Bound = TypeVar("Bound", bound=Account)
 
 
-class _BaseHub(Generic[Bound]):
+class _BaseHub(ABC, Generic[Bound]):
     """What the two hubs share: accounts, opened on first use and kept."""
 
-    def __init__(self, accounts: Mapping[str, Provider], bind: Callable[[str, Provider], Bound]) -> None:
+    def __init__(self, accounts: Mapping[str, Provider], extensions: Sequence[object]) -> None:
         self.accounts: Accounts = accounts if isinstance(accounts, Accounts) else Accounts(accounts)
-        self._bind = bind
+        self._extensions = extensions
         self._bound: dict[str, Bound] = {}
         self._closed = False
 
@@ -88,6 +90,9 @@ class _BaseHub(Generic[Bound]):
                 raise PayhubError("this hub is closed", hint="open a new one, or close it later")
             bound = self._bound[account] = self._bind(account, self.accounts[account])
         return bound
+
+    @abstractmethod
+    def _bind(self, account: str, provider: Provider) -> Bound: ...
 
     @property
     def default(self) -> Bound:
@@ -102,7 +107,9 @@ class _BaseHub(Generic[Bound]):
 
 
 class Hub(_BaseHub[BoundAccount]):
-    """Payments through the configured accounts. Safe to share between threads; close it, or use it in a ``with``.
+    """Payments through the configured accounts. Safe to share between threads, and usable after a fork.
+
+    Close it, or use it in a ``with``.
 
     ``extensions`` wrap every hook of every account, the first one outermost. ``client`` is your own HTTP client, which
     stays yours to close; without one the hub opens its own, with TLS verified.
@@ -111,12 +118,16 @@ class Hub(_BaseHub[BoundAccount]):
     def __init__(
         self, accounts: Mapping[str, Provider], *, extensions: Sequence[object] = (), client: Client | None = None
     ) -> None:
-        self._own: httpx.Client | None = None
-        if client is None:
-            from payhub_core.deadline import bound  # noqa: PLC0415  httpcore is loaded when it is needed
+        super().__init__(accounts, extensions)
+        self._own: httpx.Client | None = _own_client() if client is None else None
+        self._client: Client | None = self._own if client is None else client
+        self._inherited: list[object] = []
+        _hubs.add(self)
 
-            client = self._own = bound(httpx.Client(verify=tls()))
-        super().__init__(accounts, partial(BoundAccount, extensions=extensions, client=client))
+    def _bind(self, account: str, provider: Provider) -> BoundAccount:
+        if self._client is None:
+            self._client = self._own = _own_client()
+        return BoundAccount(account, provider, self._extensions, self._client)
 
     def create_payment(self, account: str, order: Order) -> Payment:
         """Asks the gateway for a payment of ``order``; ``next_action`` is what the payer does next.
@@ -144,6 +155,13 @@ class Hub(_BaseHub[BoundAccount]):
         """
         return self[account].parse_callback(callback, expect=expect)
 
+    def _forked(self) -> None:
+        """Leaves the connections alone that belong to the process this one was forked from."""
+        if self._own is not None:
+            self._inherited.append(self._own)
+            self._own = self._client = None
+            self._bound = {}
+
     def close(self) -> None:
         """Closes the HTTP client, unless it is yours."""
         self._forget()
@@ -159,16 +177,39 @@ class Hub(_BaseHub[BoundAccount]):
         self.close()
 
 
+def _own_client() -> httpx.Client:
+    from payhub_core.deadline import bound  # noqa: PLC0415  httpcore is loaded when it is needed
+
+    return bound(httpx.Client(verify=tls()))
+
+
+_hubs: WeakSet[Hub] = WeakSet()
+
+
+def _forked() -> None:
+    """Two processes on one connection would read each other's replies."""
+    for hub in _hubs:
+        hub._forked()  # noqa: SLF001
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
 class AsyncHub(_BaseHub[AsyncBoundAccount]):
     """`Hub` for asyncio and trio: the same accounts, flows and errors, awaited."""
 
     def __init__(
         self, accounts: Mapping[str, Provider], *, extensions: Sequence[object] = (), client: AsyncClient | None = None
     ) -> None:
+        super().__init__(accounts, extensions)
         self._own: httpx.AsyncClient | None = None
         if client is None:
             client = self._own = httpx.AsyncClient(verify=tls())
-        super().__init__(accounts, partial(AsyncBoundAccount, extensions=extensions, client=client))
+        self._client: AsyncClient = client
+
+    def _bind(self, account: str, provider: Provider) -> AsyncBoundAccount:
+        return AsyncBoundAccount(account, provider, self._extensions, self._client)
 
     async def create_payment(self, account: str, order: Order) -> Payment:
         """As `Hub.create_payment`. Cancelled half-way, the outcome is unknown: query before anything else."""

@@ -5,12 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from html import escape
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
 from payhub_core.errors import InvalidOrder
@@ -218,8 +226,8 @@ class Payment(_Value):
     paid: Money | None = None
     method: Method | None = None
     attach: str = ""
-    created_at: datetime | None = None
-    paid_at: datetime | None = None
+    created_at: AwareDatetime | None = None
+    paid_at: AwareDatetime | None = None
     next_action: NextAction | None = None
     raw: dict[str, Any] = Field(default={}, repr=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -143,6 +144,18 @@ def test_a_notify_about_no_payment_is_malformed(open_hub: Any, make_provider: An
     provider = make_provider(parse_callback=lambda _: Notification(CallbackKind.NOTIFY, None))
     with pytest.raises(MalformedCallback):
         open_hub(accounts={"shop": provider}).parse_callback("shop", CALLBACK)
+
+
+def test_a_time_without_a_zone_is_no_time(open_hub: Any, make_provider: Any) -> None:
+    """A plugin's mistake, found before anything is compared with it."""
+
+    def notified(_callback: Callback) -> Notification:
+        payment = Payment(reference="A1001", status=PaymentStatus.PAID, paid_at=datetime(2026, 1, 1))  # noqa: DTZ001
+        return Notification(CallbackKind.NOTIFY, payment)
+
+    hub = open_hub(accounts={"shop": make_provider(parse_callback=notified)})
+    with pytest.raises(MalformedCallback):
+        hub.parse_callback("shop", CALLBACK)
 
 
 @pytest.mark.parametrize("changes", [{"account": "other"}, {"provider": "other"}])

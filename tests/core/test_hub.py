@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import anyio
@@ -323,6 +324,19 @@ def test_a_hub_closes_its_own_client_and_not_yours(settings: Any) -> None:
         with Hub(accounts, client=client):
             pass
         assert not client.is_closed
+
+
+def test_a_forked_process_leaves_the_connections_of_its_parent_alone(settings: Any) -> None:
+    """As under a preloading server: two processes on one connection would read each other's replies."""
+    with Hub(load_accounts({"accounts": {"shop": settings}})) as hub:
+        parents: Any = hub._own
+        assert hub["shop"]._querying.client is parents
+        child = os.fork()
+        if child == 0:
+            apart = hub["shop"]._querying.client is hub._own is not parents
+            os._exit(0 if apart and not parents.is_closed else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert hub["shop"]._querying.client is parents
 
 
 @pytest.mark.anyio
