@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import signal
+import ssl
+import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -18,6 +20,7 @@ from payhub_core import GatewayError, Hub, NotFound, Order, PaymentStatus, Wrong
 from payhub_core.checkout import Checkout
 from payhub_core.checkout.reconciliation import Progress, Summary
 from payhub_core.ledger import Ledger, State, Transition, records
+from payhub_gpu.sandbox import PUBLIC_MERCHANTS, SandboxProcess, Settings
 
 
 class Platforms:
@@ -73,6 +76,39 @@ def test_an_order_whose_notifies_were_all_lost_is_settled_once(
     stored = ledger.payment("shop", "A1001")
     assert stored is not None
     assert stored.payment.paid == order.amount
+
+
+def test_an_order_is_settled_once_where_the_gateway_has_given_up_resending(
+    ledger: Ledger,
+    shop: Any,
+    certificate: tuple[str, str],
+    make_order: Callable[..., Order],
+    make_due: Callable[[], None],
+) -> None:
+    """A real gateway that sends its notify six times to a shop that is not there, and then no more."""
+    certfile, keyfile = certificate
+    gone = "http://127.0.0.1:9/shop/notify"
+    impatient = Settings(certfile=certfile, keyfile=keyfile, resends=5, resend_interval=0.05)
+    appid, merchant = next(iter(PUBLIC_MERCHANTS.items()))
+    with (
+        SandboxProcess(impatient) as gateway,
+        httpx.Client(verify=ssl.create_default_context(cafile=certfile)) as client,
+    ):
+        account = {"provider": "gpu", "base_url": gateway.url, "appid": appid, "secret": merchant.secret}
+        hub = Hub(load_accounts({"accounts": {"shop": account}}), client=client)
+        checkout = Checkout(hub, ledger, handler=shop.handle)
+        payment = checkout.start("shop", make_order(notify_url=gone, return_url=gone))
+        gateway.pay(payment.gateway_id)
+        deadline = time.monotonic() + 30
+        while len(gateway.deliveries(payment.gateway_id or "")) < 6 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert [delivery["acknowledged"] for delivery in gateway.deliveries(payment.gateway_id or "")] == [False] * 6
+        assert shop.delivered == []
+        make_due()
+        assert checkout.reconcile().paid == 1
+        make_due()
+        assert checkout.reconcile().asked == 0
+    assert shop.delivered == ["shop/A1001/paid"]
 
 
 def test_an_unknown_outcome_is_resolved_by_asking(
