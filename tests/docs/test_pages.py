@@ -47,6 +47,9 @@ def test_the_code_of_the_page_runs(
         example.evaluate()
     if page.name in READMES:
         assert document.namespace["payment"].next_action.url.startswith(f"{gateway_url}/pay/")
+        # As a process would on its end.
+        document.namespace["checkout"].hub.close()
+        document.namespace["ledger"].close()
 
 
 @pytest.mark.parametrize("page", sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))), ids=lambda path: path.name)
