@@ -240,6 +240,18 @@ def nothing(request: httpx.Request) -> httpx.Response:
 
 
 @pytest.fixture
+def accept(platform: Any) -> Callable[[httpx.Request], httpx.Response]:
+    """A gateway that takes every order; its own number is the shop's behind a P."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        reference = dict(httpx.QueryParams(request.content.decode()))["order_no"]
+        reply: httpx.Response = platform.create_reply(order_no=reference, platform_order_no=f"P{reference}")
+        return reply
+
+    return answer
+
+
+@pytest.fixture
 def make_due(ledger: Ledger) -> Callable[[], None]:
     """Lets time pass: every payment that is asked about some day is asked about now, and no lease holds any more."""
 

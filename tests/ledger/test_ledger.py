@@ -289,18 +289,9 @@ def test_an_observation_keeps_what_came_without_its_signature(
 
 
 def test_lists_are_filtered_by_account_and_status(
-    open_checkout: Callable[..., Any],
-    ledger: Ledger,
-    platform: Any,
-    make_order: Callable[..., Order],
-    paid: Any,
+    open_checkout: Callable[..., Any], ledger: Ledger, accept: Any, make_order: Callable[..., Order], paid: Any
 ) -> None:
     """The newest first, no more than asked for."""
-
-    def accept(request: Any) -> Any:
-        fields = dict(pair.split("=", 1) for pair in request.content.decode().split("&"))
-        return platform.create_reply(order_no=fields["order_no"], platform_order_no=f"P{fields['order_no']}")
-
     checkout = open_checkout(accept)
     for reference in ("A1", "A2", "A3"):
         checkout.start("shop", make_order(reference=reference))

@@ -41,17 +41,16 @@ def requests() -> list[httpx.Request]:
 
 @pytest.fixture
 def open_till(
-    settings: dict[str, Any], platform: Any, requests: list[httpx.Request]
+    settings: dict[str, Any], accept: Any, requests: list[httpx.Request]
 ) -> Iterator[Callable[[Ledger], Checkout]]:
     """Opens a checkout over a ledger; the gateway takes every order."""
 
-    def accept(request: httpx.Request) -> httpx.Response:
+    def answer(request: httpx.Request) -> httpx.Response:
         requests.append(request)
-        reference = dict(httpx.QueryParams(request.content.decode()))["order_no"]
-        reply: httpx.Response = platform.create_reply(order_no=reference, platform_order_no=f"P{reference}")
+        reply: httpx.Response = accept(request)
         return reply
 
-    with httpx.Client(transport=httpx.MockTransport(accept)) as client:
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
         hub = Hub(load_accounts({"accounts": {"shop": settings}}), client=client)
         yield lambda ledger: Checkout(hub, ledger)
 
@@ -119,7 +118,7 @@ def test_a_server_restarted_while_nobody_pays_is_noticed_by_nobody(
 
 
 def test_a_cancelled_transaction_keeps_nobody_waiting(
-    url: str, settings: dict[str, Any], platform: Any, make_order: Callable[..., Order], paid: Any
+    url: str, settings: dict[str, Any], accept: Any, make_order: Callable[..., Order], paid: Any
 ) -> None:
     """A server's time-out in the middle of a slow statement of the handler: the database is free again at once."""
     count = "WITH RECURSIVE t(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM t WHERE x < 3000000) SELECT count(*) FROM t"
@@ -128,11 +127,6 @@ def test_a_cancelled_transaction_keeps_nobody_waiting(
     async def handle(transition: Transition, connection: Any) -> None:
         if transition.reference == "A1":
             await connection.execute(text(slow[connection.dialect.name]))
-
-    def accept(request: httpx.Request) -> httpx.Response:
-        reference = dict(httpx.QueryParams(request.content.decode()))["order_no"]
-        reply: httpx.Response = platform.create_reply(order_no=reference, platform_order_no=f"P{reference}")
-        return reply
 
     async def main() -> None:
         async with httpx.AsyncClient(transport=httpx.MockTransport(accept)) as client, Ledger(url) as own:

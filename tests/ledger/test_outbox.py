@@ -13,13 +13,8 @@ from payhub_core.ledger import Ledger, Transition
 
 
 @pytest.fixture
-def till(open_checkout: Callable[..., Any], platform: Any, make_order: Callable[..., Order], paid: Any) -> Any:
+def till(open_checkout: Callable[..., Any], accept: Any, make_order: Callable[..., Order], paid: Any) -> Any:
     """A checkout without a handler, with three orders paid."""
-
-    def accept(request: Any) -> Any:
-        fields = dict(pair.split("=", 1) for pair in request.content.decode().split("&"))
-        return platform.create_reply(order_no=fields["order_no"], platform_order_no=f"P{fields['order_no']}")
-
     checkout = open_checkout(accept)
     for reference in ("A1", "A2", "A3"):
         checkout.start("shop", make_order(reference=reference))
