@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
-from queue import Empty, Full, LifoQueue
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 _DRIVERS = {"pysqlite", "aiosqlite", "psycopg"}
 _TRUSTED_SECONDS = 0.1
-_RESTING = 3  # fewer than the pool holds, whose waiting threads never see those at rest
+_RESTING = 3  # far fewer than the pool holds, whose waiting threads never see those at rest
 DEFAULT = "sqlite:///payhub.db"
 
 
@@ -55,7 +55,7 @@ class Ledger:
         self._closed = False
         self._checked: set[str] = set()
         #: Connections at rest, which spare each use the pool's bookkeeping: it costs as much as the database does.
-        self._resting: LifoQueue[tuple[Connection, float]] = LifoQueue(_RESTING)
+        self._resting: deque[tuple[Connection, float]] = deque()
         self._inherited: list[object] = []
 
     def upgrade(self) -> None:
@@ -218,18 +218,17 @@ class Ledger:
                 connection.close()
                 self._drain()  # those at rest may be as stale as this one
                 raise
-            if self._url is not None and not self._closed:
-                with suppress(Full):
-                    self._resting.put_nowait((connection, time.monotonic()))
-                    return
-            connection.close()
+            if self._url is not None and not self._closed and len(self._resting) < _RESTING:
+                self._resting.append((connection, time.monotonic()))
+            else:
+                connection.close()
         except _failures(engine) as error:
             raise _told_plainly(error) from error
 
     def _rested(self) -> Connection | None:
         try:
-            connection, since = self._resting.get_nowait()
-        except Empty:
+            connection, since = self._resting.pop()
+        except IndexError:
             return None
         if time.monotonic() - since < _TRUSTED_SECONDS or database.alive(connection):
             return connection
@@ -238,9 +237,9 @@ class Ledger:
         return None
 
     def _drain(self) -> None:
-        with suppress(Empty):
+        with suppress(IndexError):
             while True:
-                self._resting.get_nowait()[0].close()
+                self._resting.pop()[0].close()
 
     async def _arun(self, body: Callable[[Connection], T], *, write: bool, check: bool = True) -> T:
         async with self._aconnected() as connection:
@@ -277,7 +276,7 @@ class Ledger:
             # After a fork the connections are the parent's: left alone, neither used nor closed.
             self._owner = os.getpid()
             self._inherited.append(self._resting)
-            self._resting = LifoQueue(_RESTING)
+            self._resting = deque()
             for engine in (self._engine, self._async_engine and self._async_engine.sync_engine):
                 if engine is not None and self._url is not None:
                     engine.dispose(close=False)
