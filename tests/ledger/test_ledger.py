@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from payhub_core import ConfigError, Order, PaymentStatus
+from payhub_core import ConfigError, Hub, Order, PaymentStatus, load_accounts
+from payhub_core.checkout import Checkout
 from payhub_core.errors import LedgerError
-from payhub_core.ledger import Ledger, metadata
+from payhub_core.ledger import Ledger, metadata, records
 from payhub_core.ledger.database import SCHEMA
 from payhub_core.ledger.tables import VERSION_TABLE
 
@@ -214,6 +215,33 @@ def test_a_row_that_payhub_did_not_write_is_named_and_left_alone(
     row = ledger.find("shop", "A1001")
     assert row is not None
     assert getattr(row, column) == value.strip("'")
+
+
+@pytest.mark.parametrize(
+    ("column", "look"),
+    [
+        ("created_at", lambda checkout, _order: checkout.ledger.payments()),
+        ("next_check_at", lambda checkout, _order: checkout.ledger.payments()),
+        ("lease_until", lambda checkout, order: checkout.start("shop", order)),
+    ],
+)
+def test_a_time_that_payhub_did_not_write_is_named(
+    tmp_path: Path,
+    sqlite_template: Path,
+    order: Order,
+    settings: dict[str, Any],
+    column: str,
+    look: Callable[[Checkout, Order], object],
+) -> None:
+    """SQLite, which has no times, keeps any text."""
+    path = tmp_path / "times.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    now = datetime.now(UTC)
+    with Ledger(f"sqlite:///{path}") as ledger, Hub(load_accounts({"accounts": {"shop": settings}})) as hub:
+        ledger.write(lambda c: records.insert(c, "shop", "gpu", order, lease="other", until=now, now=now))
+        ledger.write(lambda c: c.execute(text(f"UPDATE payhub_payments SET {column} = 'not a time'")))
+        with pytest.raises(LedgerError, match=f"A1001.*{column}"):
+            look(Checkout(hub, ledger), order)
 
 
 @pytest.mark.parametrize(

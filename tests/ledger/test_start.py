@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl
@@ -12,7 +14,7 @@ from urllib.parse import parse_qsl
 import httpx
 import pytest
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from payhub_core import (
     Accounts,
@@ -27,6 +29,7 @@ from payhub_core import (
     NotSent,
     Order,
     OutcomeUnknown,
+    PayhubError,
     Payment,
     PaymentStatus,
     ProviderInfo,
@@ -37,7 +40,8 @@ from payhub_core import (
 )
 from payhub_core.checkout import Checkout
 from payhub_core.errors import LedgerError
-from payhub_core.ledger import Ledger, State, records
+from payhub_core.ledger import Ledger, State, Transition, records
+from payhub_core.ledger.tables import payments
 
 UNREACHABLE = httpx.ConnectError("refused")
 LOST = httpx.ReadTimeout("no answer")
@@ -562,39 +566,201 @@ def test_every_account_that_may_hold_the_order_is_asked(route: Any, ledger: Ledg
     assert ledger.payment("first", routed.reference) is None
 
 
-def test_an_order_whose_outcome_was_unknown_stays_with_its_account(route: Any, ledger: Ledger, routed: Order) -> None:
-    """What was sent may still be under way, and only there it is the same order."""
-    checkout, asked = route([OutcomeUnknown("lost"), NotFound("none"), NotSent("unreachable"), "P1"], ["P2"])
-    with pytest.raises(OutcomeUnknown):
-        checkout.start("any", routed)
-    with pytest.raises(NotSent):
-        checkout.start("any", routed)
-    assert state_of(ledger, "first") is State.UNKNOWN
+def lost_long_ago(ledger: Ledger) -> None:
+    """Whatever was sent has arrived by now, or never will."""
+    ledger.write(lambda c: c.execute(update(payments).values(created_at=datetime.now(UTC) - timedelta(hours=1))))
+
+
+@pytest.mark.parametrize("failure", [NotSent("unreachable"), InvalidOrder("unfit"), ConfigError("broken")])
+def test_an_order_whose_outcome_was_unknown_stays_with_its_account(
+    route: Any, ledger: Ledger, routed: Order, failure: Exception
+) -> None:
+    """What was sent may still be under way, and only there it is the same order: nothing else is certain meanwhile."""
+    checkout, asked = route([OutcomeUnknown("lost"), NotFound("none"), failure, NotFound("none"), "P1"], ["P2"])
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown):
+            checkout.start("any", routed)
+        assert state_of(ledger, "first") is State.UNKNOWN
     assert checkout.start("any", routed).gateway_id == "P1"
     assert "create second" not in asked
 
 
 @pytest.mark.parametrize(
-    ("answer", "outcome", "state"),
+    ("answer", "long_ago", "outcome", "state"),
     [
-        ("P1", "P1", State.CREATED),
-        (NotFound("none"), Refused, State.REFUSED),
-        (GatewayError("down"), OutcomeUnknown, State.UNKNOWN),
+        ("P1", False, "P1", State.CREATED),
+        (NotFound("none"), False, OutcomeUnknown, State.UNKNOWN),
+        (GatewayError("down"), False, OutcomeUnknown, State.UNKNOWN),
+        (None, True, Refused, State.REFUSED),
     ],
 )
 def test_a_refusal_after_an_unknown_outcome_may_mean_that_the_gateway_has_it(
-    route: Any, ledger: Ledger, order: Order, answer: Any, outcome: Any, state: State
+    route: Any, ledger: Ledger, order: Order, answer: Any, long_ago: bool, outcome: Any, state: State
 ) -> None:
-    """Some say so of an order number that is taken; one query more tells."""
-    checkout, _asked = route([OutcomeUnknown("lost"), NotFound("none"), Refused("duplicate order number"), answer], [])
+    """Some say so of an order number that is taken; it is believed once what was lost cannot arrive any more."""
+    checkout, asked = route([OutcomeUnknown("lost"), NotFound("none"), Refused("duplicate order number"), answer], [])
     with pytest.raises(OutcomeUnknown):
         checkout.start("first", order)
+    if long_ago:
+        lost_long_ago(ledger)
     if isinstance(outcome, str):
         assert checkout.start("first", order).gateway_id == outcome
     else:
         with pytest.raises(outcome):
             checkout.start("first", order)
     assert state_of(ledger, "first") is state
+    assert asked.count("query first") == (1 if long_ago else 2)
+    row = ledger.find("first", order.reference)
+    assert row is not None
+    assert row.lease is None
+
+
+def test_a_slow_gateway_and_an_impatient_payer_make_no_order_payable_twice(route: Any, routed: Order) -> None:
+    """Lost, not found, busy, not found: what was lost arrives last."""
+    closed = Refused("busy", unavailable=True)
+    nothing = NotFound("none")
+    checkout, asked = route([OutcomeUnknown("lost"), nothing, closed, nothing, nothing, closed, nothing], ["P2"])
+    for _ in range(3):
+        with pytest.raises(OutcomeUnknown):
+            checkout.start("any", routed)
+    assert "create second" not in asked
+
+
+def interrupted(checkout: Checkout, account: str, meanwhile: Callable[[], object]) -> None:
+    """Lets something happen before the answer of ``account`` is heard, once."""
+    do = checkout.do
+
+    def act(step: Any) -> object:
+        if type(step).__name__ == "Ask" and step.account == account:
+            checkout.do = do  # type: ignore[method-assign]
+            meanwhile()
+        return do(step)
+
+    checkout.do = act  # type: ignore[method-assign]
+
+
+def test_a_route_ends_where_a_message_has_made_the_order_paid(route: Any, ledger: Ledger, routed: Order) -> None:
+    """The first account says that it is unavailable, and has taken the order all the same."""
+    checkout, asked = route([UNAVAILABLE], ["P2"])
+    paid_row = update(payments).values(state="created", status="paid", version=payments.c.version + 1)
+    interrupted(checkout, "first", lambda: ledger.write(lambda c: c.execute(paid_row)))
+    assert checkout.start("any", routed).status is PaymentStatus.PAID
+    assert asked == ["create first"]
+
+
+def test_a_start_that_slept_past_its_lease_goes_no_further_along_the_route(
+    route: Any, ledger: Ledger, routed: Order
+) -> None:
+    """Someone else has begun at the first account meanwhile, and was accepted."""
+    checkout, asked = route([NotFound("none"), "P1", NotSent("unreachable")], ["P2"])
+
+    def overtake() -> None:
+        ledger.write(lambda c: c.execute(update(payments).values(lease_until=None)))
+        assert checkout.start("any", routed).gateway_id == "P1"
+
+    interrupted(checkout, "first", overtake)
+    assert checkout.start("any", routed).gateway_id == "P1"
+    assert "create second" not in asked
+
+
+def leases(ledger: Ledger) -> list[str]:
+    """Which rows are still leased."""
+    rows = [ledger.find(stored.payment.account, stored.payment.reference) for stored in ledger.payments()]
+    return [row.account for row in rows if row is not None and row.lease is not None]
+
+
+def failing(checkout: Checkout, number: int) -> None:
+    """Lets the ``number``-th transaction fail, as a database does that is gone for a moment, but for the very last."""
+    do, counted = checkout.do, itertools.count(1)
+
+    def fail(step: Any) -> object:
+        last = getattr(getattr(step, "body", None), "__name__", "") == "_release"
+        if type(step).__name__ == "Store" and not last and next(counted) == number:
+            raise LedgerError("gone for a moment")
+        return do(step)
+
+    checkout.do = fail  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("number", range(1, 6))
+@pytest.mark.parametrize(
+    "first", [["P1"], [NotSent("unreachable")], [Refused("no")], [UNAVAILABLE], [OutcomeUnknown("lost")]]
+)
+def test_a_start_that_has_ended_leaves_no_lease(
+    route: Any, ledger: Ledger, routed: Order, first: list[Any], number: int
+) -> None:
+    """However it ended, and whichever transaction failed on the way: the next one need not wait."""
+    checkout, _asked = route(list(first), ["P2"])
+    failing(checkout, number)
+    with suppress(PayhubError):
+        checkout.start("any", routed)
+    assert leases(ledger) == []
+
+
+def test_a_handler_that_fails_while_starting_holds_up_nobody(
+    open_checkout: Callable[..., Any], ledger: Ledger, platform: Any, gateway: Any, order: Order, shop: Any, caplog: Any
+) -> None:
+    """The payer goes on; what failed is logged, and the row can be asked about at once."""
+
+    def fail(_transition: Transition, _connection: object) -> None:
+        raise RuntimeError("out of stock")
+
+    shop.fails = fail
+    answers = gateway(LOST, platform.query_reply(pay_status=1))
+    checkout = open_checkout(answers, handler=shop.handle)
+    with pytest.raises(OutcomeUnknown):
+        checkout.start("shop", order)
+    checkout.start("shop", order)
+    assert "out of stock" in caplog.text
+    assert leases(ledger) == []
+
+
+def test_a_closed_hub_leaves_the_reference_free(ledger: Ledger, order: Order, route: Any) -> None:
+    """Nothing was sent."""
+    checkout, _asked = route(["P1"], [])
+    checkout.hub.close()
+    with pytest.raises(PayhubError, match="closed"):
+        checkout.start("first", order)
+    assert ledger.payments() == []
+
+
+def test_routes_in_opposite_directions_keep_nobody_waiting(
+    ledger: Ledger, url: str, make_order: Callable[..., Order]
+) -> None:
+    """Two that meet on the way wait for each other neither for ever nor in the database."""
+    asked: list[str] = []
+    accounts = {
+        name: Scripted.model_construct(name=name, outcomes=[UNAVAILABLE] * 1000, asked=asked, timeout=0.5)
+        for name in ("a", "b")
+    }
+    checkout = Checkout(Hub(accounts), ledger, routes={"there": ["a", "b"], "back": ["b", "a"]})
+    orders = [make_order(reference=f"D{n}", notify_url="https://s.example/{account}") for n in range(10)]
+
+    def start(number: int) -> str:
+        try:
+            checkout.start(("there", "back")[number % 2], orders[number // 4])
+        except PayhubError as error:
+            return type(error).__name__
+        return "started"
+
+    with ThreadPoolExecutor(4) as threads:
+        ends = set(threads.map(start, range(40)))
+    assert ends <= {"Refused", "OutcomeUnknown"}
+    assert leases(ledger) == []
+
+
+def test_an_order_found_after_a_long_time_is_asked_about_again(
+    route: Any, ledger: Ledger, order: Order, make_due: Callable[[], None]
+) -> None:
+    """Over a week old, it is known to exist only now."""
+    checkout, _asked = route([OutcomeUnknown("lost"), "P1", "P1"], [])
+    with pytest.raises(OutcomeUnknown):
+        checkout.start("first", order)
+    long_ago = datetime.now(UTC) - timedelta(days=30)
+    ledger.write(lambda c: c.execute(update(payments).values(created_at=long_ago, next_check_at=None)))
+    assert checkout.start("first", order).gateway_id == "P1"
+    make_due()
+    assert checkout.reconcile().asked == 1
 
 
 @pytest.mark.parametrize("failure", [OutcomeUnknown("lost"), Refused("no")])

@@ -137,7 +137,9 @@ def test_a_file_with_orders_of_others_is_refused(shop: Shop, tmp_path: Path) -> 
         customer = Customer(sandbox.url, shop)
         customer.create()
         customer.http.close()
-    result = run("--database", database, GPU_SANDBOX_MERCHANTS='{"gpu7": {"secret": "the-seventh-secret"}}')
+    result = run(
+        "--port", "0", "--database", database, GPU_SANDBOX_MERCHANTS='{"gpu7": {"secret": "the-seventh-secret"}}'
+    )
     assert result.returncode == 1
     assert result.stderr == f"Error: {database} holds orders of unknown merchants: gpu10000000\n"
 

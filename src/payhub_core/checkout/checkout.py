@@ -22,7 +22,7 @@ from payhub_core.ledger.ledger import Ledger
 from payhub_core.ledger.rows import Transition
 from payhub_core.models import Callback, Order, Payment, Reply
 
-_ASYNC_HANDLER = "the handler is async, which a Checkout cannot await: use AsyncCheckout, or a plain function"
+_NOT_PLAIN = "a Checkout calls a plain function, of this handler nothing would run: use AsyncCheckout for an async one"
 
 __all__ = ["AsyncCheckout", "AsyncHandler", "Checkout", "Handler"]
 
@@ -47,7 +47,7 @@ class Checkout:
         routes: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
         if inspect.iscoroutinefunction(handler):
-            raise ConfigError(_ASYNC_HANDLER)
+            raise ConfigError(_NOT_PLAIN)
         self.hub = hub
         self.ledger = ledger
         self.handler = handler
@@ -197,9 +197,9 @@ class AsyncCheckout:
 
 
 def _done(result: object) -> object:
-    """What a handler returned; raises ConfigError for a coroutine, of which nothing has run."""
-    if inspect.isawaitable(result):
+    """What a handler returned; raises ConfigError for a coroutine or generator, of which nothing has run."""
+    if inspect.isawaitable(result) or inspect.isgenerator(result) or inspect.isasyncgen(result):
         if inspect.iscoroutine(result):
-            result.close()
-        raise ConfigError(_ASYNC_HANDLER)
+            result.close()  # which else warns that nobody awaited it
+        raise ConfigError(_NOT_PLAIN)
     return result

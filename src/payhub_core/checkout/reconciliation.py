@@ -6,7 +6,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -31,6 +31,7 @@ __all__ = ["Progress", "Summary", "areconcile", "reconcile"]
 
 _IN_A_ROW = 3
 _THREADS = 64
+_LONGEST_NAP = 0.5
 
 logger: logging.Logger = logging.getLogger("payhub.checkout")
 
@@ -73,13 +74,14 @@ class Budget:
     """How many payments may still be asked about, shared by the accounts of a pass."""
 
     def __init__(self, left: int) -> None:
+        self.closed: bool = False
         self._left = left
         self._lock = threading.Lock()
 
     def take(self) -> bool:
         """Takes one, if any is left."""
         with self._lock:
-            any_left = self._left > 0
+            any_left = self._left > 0 and not self.closed
             self._left -= any_left
             return any_left
 
@@ -88,10 +90,9 @@ class Budget:
         with self._lock:
             self._left += 1
 
-    def empty(self) -> None:
-        """Takes all."""
-        with self._lock:
-            self._left = 0
+    def close(self) -> None:
+        """Lets nothing more be asked about."""
+        self.closed = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +118,8 @@ class Pass:
         try:
             held = lease_time(self.settling.accounts[account].timeout)
             while asked < due[account] and in_a_row < _IN_A_ROW and self.budget.take():
-                if asked:
-                    yield Pause(1 / self.rate)
+                if asked and not (yield from self._rested()):
+                    break
                 lease = secrets.token_hex(8)
                 row: Row | None = yield Store(partial(self._claimed, account=account, lease=lease, held=held))
                 if row is None:
@@ -142,6 +143,14 @@ class Pass:
         except PayhubError as failure:
             errors[account] = str(failure)
         return Summary(asked, changed, paid, unanswered, errors)
+
+    def _rested(self) -> Plan[bool]:
+        """Waits as the rate demands; False where the pass was interrupted meanwhile."""
+        left = 1 / self.rate
+        while left > 0 and not self.budget.closed:
+            yield Pause(min(left, _LONGEST_NAP))
+            left -= _LONGEST_NAP
+        return not self.budget.closed
 
     def _report(self, account: str, reference: str, status: str, error: str, due: int) -> None:
         if self.progress is not None:
@@ -171,9 +180,10 @@ def reconcile(
     with ThreadPoolExecutor(min(len(due), _THREADS), "payhub-reconcile") as threads:
         try:
             sweeps = [threads.submit(play, run.sweep(account, due), checkout.do) for account in due]
+            wait(sweeps, return_when=FIRST_EXCEPTION)
             return sum((sweep.result() for sweep in sweeps), Summary())
         except BaseException:
-            run.budget.empty()  # interrupted: what has been begun is ended, nothing more is
+            run.budget.close()  # interrupted: what has been begun is ended, nothing more is
             raise
 
 

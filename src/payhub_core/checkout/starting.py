@@ -74,10 +74,14 @@ class Starting:
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """The order is ours to start: ``held`` are the rows that may hold it already, ``row`` is ready to be created."""
+    """The order is ours to start: ``held`` are the rows that may hold it already, ``row`` is ready to be created.
+
+    With ``doubt``, what was sent last may still be under way.
+    """
 
     held: list[Row]
-    row: Row | None
+    row: Row | None = None
+    doubt: bool = False
 
 
 class Start:
@@ -93,8 +97,20 @@ class Start:
         self.handler = handler
         self.lease: str = secrets.token_hex(8)
         self.timeouts: dict[str, float] = self._usable()
+        self.held: timedelta = lease_time(*self.timeouts.values())
 
     def plan(self) -> Plan[Payment]:
+        try:
+            payment = yield from self._started()
+        except Exception:
+            yield from self._given_back()
+            raise
+        if payment is None:
+            raise self._about(OutcomeUnknown("it is being started elsewhere", hint=_LATER), self.route[0])
+        return payment
+
+    def _started(self) -> Plan[Payment | None]:
+        """The payment; None where someone else has had the order all the time."""
         patience, waited = next(iter(self.timeouts.values())), 0.0
         while waited <= patience:
             taken = yield Store(self._take)
@@ -106,8 +122,7 @@ class Start:
                     return payment
             yield Pause(_POLL)
             waited += _POLL
-        yield Store(self._release)
-        raise self._about(OutcomeUnknown("it is being started elsewhere", hint=_LATER), self.route[0])
+        return None
 
     def _usable(self) -> dict[str, float]:
         """The time-outs of the accounts whose plugins work; raises ConfigError where there is none."""
@@ -126,10 +141,9 @@ class Start:
 
     def _take(self, connection: Connection, _tell: records.Tell | None) -> _Taken | Row | None:
         """The payment where it is known, None while someone else has the order; else the order is ours."""
-        now = clock(connection)
-        rows = [row for account in self.route if (row := records.find(connection, account, self.order.reference))]
+        rows = self._rows(connection)
         _, content = order_texts(self.order) if rows else ("", "")
-        for row in rows:
+        for row in rows.values():
             if row.order_hash != content:
                 error = InvalidOrder(
                     "this reference was started with other content", hint="use a new reference for a new order"
@@ -138,18 +152,32 @@ class Start:
             if row.state == State.CREATED:
                 self._release(connection)
                 return row
-        if any(row.busy(now, self.lease) for row in rows):
-            return None
-        for row in rows:
             self._check_provider(row)
-            lease_until = now + lease_time(*self.timeouts.values())
-            if not records.change(connection, row, now, lease=self.lease, lease_until=lease_until):
-                return None
-        held = [row for row in rows if row.state in _HELD]
+        now = clock(connection)
+        if any(row.busy(now, self.lease) for row in rows.values()) or not self._leased(connection, rows, now):
+            self._release(connection)  # whoever waits holds up nobody
+            return None
+        held = [row for row in rows.values() if row.state in _HELD]
         if held:
-            return _Taken(held, None)
-        row = self._ready(connection, None, next(iter(self.timeouts)))
-        return None if row is None else _Taken([], row)
+            sent = [row.time("created_at") for row in held]
+            return _Taken(held, doubt=any(time is None or now - time < self.held for time in sent))
+        ready = self._ready(connection, None, next(iter(self.timeouts)), None if rows else rows)
+        if ready is None:
+            self._release(connection)
+            return None
+        return _Taken([], ready)
+
+    def _rows(self, connection: Connection) -> dict[str, Row]:
+        """What is written down of the order, by account."""
+        found = {name: records.find(connection, name, self.order.reference) for name in self.route}
+        return {name: row for name, row in found.items() if row is not None}
+
+    def _leased(self, connection: Connection, rows: dict[str, Row], now: datetime) -> bool:
+        """Takes or renews the lease on ``rows``, always in one sequence; False where someone else was quicker."""
+        until = now + self.held
+        return all(
+            records.change(connection, rows[name], now, lease=self.lease, lease_until=until) for name in sorted(rows)
+        )
 
     def _check_provider(self, row: Row) -> None:
         account = self.accounts[row.account] if row.account in self.timeouts else None
@@ -160,17 +188,29 @@ class Start:
             )
             raise self._about(error, row.account)
 
-    def _ready(self, connection: Connection, _tell: records.Tell | None, account: str) -> Row | None:
-        """Writes down that the order is being created at ``account``; None where someone else has got ahead there."""
+    def _ready(
+        self,
+        connection: Connection,
+        _tell: records.Tell | None,
+        account: str,
+        rows: dict[str, Row] | None = None,
+    ) -> Row | None:
+        """Writes down that the order is being created at ``account``; None where someone else has got ahead."""
         now = clock(connection)
-        until = now + lease_time(*self.timeouts.values())
-        row = records.find(connection, account, self.order.reference)
-        if row is None:
-            provider = self.accounts[account].info.name
-            return records.insert(connection, account, provider, self.order, lease=self.lease, until=until, now=now)
-        if row.state == State.CREATED or (row.lease != self.lease and (row.busy(now, "") or row.state in _HELD)):
+        others = dict(self._rows(connection) if rows is None else rows)
+        for row in others.values():
+            if row.state == State.CREATED:
+                return None
+            if row.lease != self.lease and (row.busy(now, "") or row.state in _HELD):
+                return None
+        own = others.pop(account, None)
+        if not self._leased(connection, others, now):
             return None
-        return records.restart(connection, row, lease=self.lease, until=until, now=now)
+        until = now + self.held
+        if own is not None:
+            return records.restart(connection, own, lease=self.lease, until=until, now=now)
+        provider = self.accounts[account].info.name
+        return records.insert(connection, account, provider, self.order, lease=self.lease, until=until, now=now)
 
     def _lead(self, taken: _Taken) -> Plan[Payment | None]:
         """Asks about what may exist already, and only then creates; None where someone else has got ahead."""
@@ -182,7 +222,7 @@ class Start:
             # No gateway knows it, but what was sent may still be under way: it stays with that account.
             account = taken.held[0].account
             again: Row | None = yield Store(partial(self._ready, account=account))
-            return again and (yield from self._create(again, doubt=True))
+            return again and (yield from self._create(again, doubt=taken.doubt))
         *_, last = self.timeouts
         first = taken.row
         for account in self.timeouts:
@@ -203,33 +243,28 @@ class Start:
         except NotFound:
             return None
         except PayhubError as error:
-            yield from self._noted(row, error, State.UNKNOWN)
-            unknown = OutcomeUnknown("it is not known whether the gateway took this order, nor could it tell now")
-            raise self._about(unknown, row.account) from error
+            raise (yield from self._unknown(row, error)) from error
         return (yield from self._created(row, payment, "query"))
 
     def _create(self, row: Row, *, more: bool = False, doubt: bool = False) -> Plan[Payment | None]:
         """The payment, or None where the next account may be tried, if there are ``more``.
 
-        With ``doubt``, since an earlier create may have arrived, only a query tells a refusal from "we have it".
+        With ``doubt`` no failure is certain: what was sent before may yet arrive, and a refusal may mean "we have it".
         """
         try:
             payment = yield Ask(row.account, "create_payment", (addressed(self.order, row.account),))
-        except GatewayError as error:
-            if doubt and isinstance(error, Refused):
-                found = yield from self._asked(row)
+        except PayhubError as error:
+            if doubt:
+                found = (yield from self._asked(row)) if isinstance(error, Refused) else None
                 if found is not None:
                     return found
-                doubt = False
-            more &= isinstance(error, NotSent) or (isinstance(error, Refused) and error.unavailable)
-            yield from self._noted(row, error, State.UNKNOWN if doubt else _state(error), more=more)
-            if not more:
+                raise (yield from self._unknown(row, error)) from error
+            state = _state(error)
+            yield from self._noted(row, error, state)
+            if not more or not (isinstance(error, NotSent) or (isinstance(error, Refused) and error.unavailable)):
                 raise
             logger.warning("trying the next account: %s", type(error).__name__, extra={"account": row.account})
             return None
-        except (InvalidOrder, ConfigError) as error:
-            yield from self._noted(row, error, State.UNKNOWN if doubt else State.NOT_SENT, withdraw=not doubt)
-            raise
         return (yield from self._created(row, payment, "create"))
 
     def _created(self, row: Row, payment: Payment, source: str) -> Plan[Payment]:
@@ -245,47 +280,51 @@ class Start:
             new = yield Store(body, self.handler)
         except (LedgerError, records.HandlerFailed) as error:
             # The order is written down, and the gateway has it: the payer may go on, reconciliation does the rest.
-            logger.error("the answer to a create was not recorded: %s", error, extra={"account": row.account})  # noqa: TRY400
+            cause = error.__cause__ if isinstance(error, records.HandlerFailed) else error
+            logger.error("the answer to a create was not recorded: %r", cause, extra={"account": row.account})  # noqa: TRY400
+            yield from self._given_back()
             return payment
         stored: Payment = new.payment(payment.raw)
         return stored
 
-    def _noted(
-        self, row: Row, error: PayhubError, state: State, *, more: bool = False, withdraw: bool = False
-    ) -> Plan[None]:
+    def _unknown(self, row: Row, error: PayhubError) -> Plan[PayhubError]:
+        """Writes down that nobody can tell, which is also what is to be raised."""
+        yield from self._noted(row, error, State.UNKNOWN)
+        reason = "it is not known whether the gateway took this order, nor could it tell now"
+        return self._about(OutcomeUnknown(reason, hint=_LATER), row.account)
+
+    def _noted(self, row: Row, error: PayhubError, state: State) -> Plan[None]:
         """Writes down how a create failed; where even that fails, the row still says that it is being created."""
         try:
-            yield Store(partial(self._failed, row=row, error=error, state=state, more=more, withdraw=withdraw))
+            yield Store(partial(self._failed, row=row, error=error, state=state))
         except LedgerError as failure:
             logger.error("the failure of a create was not recorded: %s", failure, extra={"account": row.account})  # noqa: TRY400
 
     def _failed(
-        self,
-        connection: Connection,
-        _tell: records.Tell | None,
-        row: Row,
-        error: PayhubError,
-        state: State,
-        *,
-        more: bool,
-        withdraw: bool,
+        self, connection: Connection, _tell: records.Tell | None, row: Row, error: PayhubError, state: State
     ) -> None:
+        # An order that was never fit to be sent leaves its reference free, where nothing else is known of it.
+        if not isinstance(error, GatewayError) and row.version == 0 and records.delete(connection, row):
+            return
         now = clock(connection)
         check = now + records.FIRST_CHECK if state is State.UNKNOWN else None
-        # An order that was never fit to be sent leaves its reference free, where nothing else is known of it.
-        if not (withdraw and row.version == 0 and records.delete(connection, row)):
-            # Unless a message about the payment has come in meanwhile, or another start has taken over.
-            while (found := records.again(connection, row)).state != State.CREATED and found.lease == self.lease:
-                changed = records.change(connection, found, now, state=state.value, next_check_at=check)
-                if changed is not None:
-                    records.note(connection, changed, "create", state.value, now, {"reason": error.message})
-                    break
-        if not more:
-            self._release(connection)
+        # Unless a message about the payment has come in meanwhile, or another start has taken over.
+        while (found := records.again(connection, row)).state != State.CREATED and found.lease == self.lease:
+            changed = records.change(connection, found, now, state=state.value, next_check_at=check)
+            if changed is not None:
+                records.note(connection, changed, "create", state.value, now, {"reason": error.message})
+                break
+
+    def _given_back(self) -> Plan[None]:
+        """Gives the lease back; where that fails, it ends by itself."""
+        try:
+            yield Store(self._release)
+        except LedgerError as error:
+            logger.warning("a lease was not given back: %s", error)
 
     def _release(self, connection: Connection, _tell: records.Tell | None = None) -> None:
         """Gives the lease back, on every row that has it."""
-        for account in self.route:
+        for account in sorted(self.route):
             while (row := records.find(connection, account, self.order.reference)) and row.lease == self.lease:
                 if records.change(connection, row, _now(), lease=None, lease_until=None):
                     break
@@ -296,9 +335,10 @@ class Start:
 
 
 def _state(error: PayhubError) -> State:
-    if isinstance(error, NotSent):
-        return State.NOT_SENT
-    return State.REFUSED if isinstance(error, Refused) else State.UNKNOWN
+    """What became of a create that ended in ``error``; what is no GatewayError was raised before anything was sent."""
+    if isinstance(error, Refused):
+        return State.REFUSED
+    return State.UNKNOWN if isinstance(error, GatewayError) and not isinstance(error, NotSent) else State.NOT_SENT
 
 
 def _now() -> datetime:

@@ -7,12 +7,12 @@ import logging
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Any
 
 import click
@@ -70,34 +70,32 @@ def reconcile(
     logging.getLogger("stamina").addHandler(logging.NullHandler())  # a retry is no news, what it comes to is
     with Hub(load_accounts(settings)) as hub, open_ledger(settings) as ledger:
         checkout = Checkout(hub, ledger, handler=_function(handler), routes=settings.routes)
-        end: SimpleQueue[int] = SimpleQueue()
-        one_pass = partial(_pass, checkout, timedelta(seconds=older_than), limit, rate, end)
+        one_pass = partial(_pass, checkout, timedelta(seconds=older_than), limit, rate)
         if watch:
-            _watch(one_pass, end, every)
+            _watch(one_pass, every)
         elif one_pass().errors:
             raise SystemExit(1)
 
 
-def _watch(one_pass: Callable[[], Summary], end: SimpleQueue[int], every: float) -> None:
-    """Passes until a signal says that it is to ``end``: after the payment just asked about; a second one at once."""
+def _watch(one_pass: Callable[[], Summary], every: float) -> None:
+    """Passes until SIGTERM or Ctrl-C: it ends after the payments just asked about, and a second signal at once."""
 
-    def ask(number: int, _frame: object) -> None:
+    def end(number: int, _frame: object) -> None:
         signal.signal(number, signal.SIG_DFL)
-        end.put(number)  # the one way to wake the main thread that a signal may take at any moment
+        raise KeyboardInterrupt
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, ask)
-    while True:
-        try:
-            one_pass()
-        except LedgerError as error:
-            _complain(f"payhub: {error}")
-        with suppress(Empty):
-            end.get(timeout=every)
-            break
+        signal.signal(number, end)
+    with suppress(KeyboardInterrupt):
+        while True:
+            try:
+                one_pass()
+            except LedgerError as error:
+                _complain(f"payhub: {error}")
+            time.sleep(every)
 
 
-def _pass(checkout: Checkout, older_than: timedelta, limit: int, rate: float, end: SimpleQueue[int]) -> Summary:
+def _pass(checkout: Checkout, older_than: timedelta, limit: int, rate: float) -> Summary:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -106,8 +104,6 @@ def _pass(checkout: Checkout, older_than: timedelta, limit: int, rate: float, en
         def advance(step: Step) -> None:
             with lock:
                 bar.update(task, advance=1, total=min(step.due, limit), description=f"{step.account}: {step.status}")
-            if not end.empty():
-                raise SystemExit  # ends the pass between two payments, and comes out of it here
 
         summary = checkout.reconcile(older_than=older_than, limit=limit, rate=rate, progress=advance)
     Console().print(

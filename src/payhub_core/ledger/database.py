@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from sqlite3 import OperationalError
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
@@ -201,7 +202,13 @@ def _prepared(create: Callable[..., EngineT], url: URL) -> EngineT:
 
 def _durable(connection: Any, _record: object) -> None:
     """A commit on SQLite is on the disk, and readers do not wait for writers."""
+    import stamina  # noqa: PLC0415  30 ms of import, which nobody waits for who only has an engine
+
     cursor = connection.cursor()
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    # For a change of the mode by another process SQLite does not wait by itself.
+    for attempt in stamina.retry_context(OperationalError, attempts=None, timeout=_BUSY_SECONDS, wait_max=0.2):
+        with attempt:
+            cursor.execute("PRAGMA journal_mode = WAL")
+    for pragma in ("synchronous = FULL", "foreign_keys = ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

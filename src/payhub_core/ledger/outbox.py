@@ -13,7 +13,7 @@ from payhub_core.errors import InvalidOrder
 from payhub_core.ledger.database import clock
 from payhub_core.ledger.records import transition
 from payhub_core.ledger.rows import Observation, Row, StoredPayment, Transition, foreign, parse_anomaly
-from payhub_core.ledger.tables import observations, payments, transitions, utc
+from payhub_core.ledger.tables import moment, observations, payments, transitions
 from payhub_core.models import PaymentStatus
 
 __all__ = [
@@ -67,7 +67,7 @@ def history(connection: Connection, account: str, reference: str) -> list[Observ
     )
     try:
         return [
-            Observation(row.at, row.source, row.said, row.gateway_id, row.paid_minor, _raw(row.raw))
+            Observation(moment(row.at), row.source, row.said, row.gateway_id, row.paid_minor, _raw(row.raw))
             for row in connection.execute(query)
         ]
     except (ValueError, TypeError):
@@ -137,9 +137,6 @@ def _transition(found: SqlRow[Any]) -> Transition:
     row = Row._make(columns)
     try:
         anomaly = None if text is None else parse_anomaly(name, text, row.currency)
-        moment = utc(at)
-        if moment is not None:
-            return transition(row, name, anomaly, moment)
+        return transition(row, name, anomaly, moment(at))
     except (ValueError, TypeError, InvalidOrder):
-        pass
-    raise foreign("a transition", row.account, row.reference)
+        raise foreign("a transition", row.account, row.reference) from None

@@ -18,7 +18,7 @@ from payhub_core.ledger import database
 from payhub_core.ledger.facts import Anomaly, Facts, observed
 from payhub_core.ledger.rows import Row, State, Transition, anomaly_text, order_texts
 from payhub_core.ledger.statements import CHANGE, CLAIM, FIND, INSERT, NOTE, RESTART, TELL
-from payhub_core.ledger.tables import payments, utc
+from payhub_core.ledger.tables import payments
 from payhub_core.models import Order, Payment, PaymentStatus
 
 __all__ = [
@@ -173,7 +173,7 @@ def record(
         learned = facts != before
         status, mine = facts.status(due), bool(release) and row.lease == release
         attempts = row.attempts + checked
-        next_check_at = (None if checked else row.next_check_at) or next_check(row, attempts, now)
+        next_check_at = next_check(row, attempts, now) if checked else row.next_check_at or now + FIRST_CHECK
         new = change(
             connection,
             row,
@@ -193,12 +193,14 @@ def record(
         if new is not None:
             break
         row = again(connection, row)
-    if new.status != row.status:
-        _tell(connection, new, new.status, None, now, tell)
     known = {anomaly.name for anomaly in before.anomalies(due)}
-    for anomaly in facts.anomalies(due):
-        if anomaly.name not in known:
-            _tell(connection, new, anomaly.name, anomaly, now, tell)
+    true: list[tuple[str, Anomaly | None]] = [(new.status, None)] if new.status != row.status else []
+    true += [(anomaly.name, anomaly) for anomaly in facts.anomalies(due) if anomaly.name not in known]
+    # All are written down before the first is told: a handler that commits, which it must not, loses none of them.
+    told = [pair for pair in true if _first(connection, new, *pair, now, tell)]
+    if tell is not None:
+        for name, anomaly in told:
+            _tell(connection, transition(new, name, anomaly, now), tell)
     said = payment.claimed_status or payment.status
     if learned or row.state != State.CREATED or said is not PaymentStatus.PENDING:
         # Last on purpose, since it says whether all of this still stands: a handler may have rolled it back.
@@ -234,7 +236,7 @@ def note(
 
 def next_check(row: Row, attempts: int, now: datetime) -> datetime | None:
     """When to ask again: after 30 s, 1 min, 2 min ... a day; None once the order is a week old."""
-    created = utc(row.created_at)
+    created = row.time("created_at")
     if created is None or now - created > PATIENCE:
         return None
     pause: timedelta = min(FIRST_CHECK * (1 << min(attempts, 12)), LONGEST_PAUSE)
@@ -245,9 +247,10 @@ def _action_text(payment: Payment) -> str | None:
     return None if payment.next_action is None else payment.next_action.model_dump_json()
 
 
-def _tell(
+def _first(
     connection: Connection, row: Row, name: str, anomaly: Anomaly | None, now: datetime, tell: Tell | None
-) -> None:
+) -> bool:
+    """Writes a transition down; False where it was before, and so is not told again."""
     told = TELL(
         connection,
         payment_id=row.id,
@@ -255,13 +258,16 @@ def _tell(
         anomaly=None if anomaly is None else anomaly_text(anomaly),
         at=now,
         delivered_at=None if tell is None else now,
-    ).changed
-    if told and tell is not None:
-        try:
-            tell(transition(row, name, anomaly, now))
-        except Exception as error:
-            raise HandlerFailed from error
-        database.check_open(connection)
+    )
+    return bool(told.changed)
+
+
+def _tell(connection: Connection, item: Transition, tell: Tell) -> None:
+    try:
+        tell(item)
+    except Exception as error:
+        raise HandlerFailed from error
+    database.check_open(connection)
 
 
 def transition(row: Row, name: str, anomaly: Anomaly | None, at: datetime) -> Transition:

@@ -89,8 +89,15 @@ class Row(NamedTuple):
 
     def busy(self, now: datetime, mine: str) -> bool:
         """Whether anyone holds the lease but ``mine``."""
-        until = utc(self.lease_until)
+        until = self.time("lease_until")
         return until is not None and until > now and self.lease != mine
+
+    def time(self, column: str) -> datetime | None:
+        """One of the row's times, aware; raises LedgerError where it is none."""
+        try:
+            return utc(getattr(self, column))
+        except ValueError:
+            raise self.foreign(column) from None
 
     def payment(self, raw: Mapping[str, Any] | None = None) -> Payment:
         """What is known, in the words of every other payment."""
@@ -111,8 +118,8 @@ class Row(NamedTuple):
             paid=facts.received(due) if facts.receipts else None,
             method=order.method,
             attach=order.attach,
-            created_at=utc(self.created_at),
-            paid_at=utc(self.paid_at),
+            created_at=self.time("created_at"),
+            paid_at=self.time("paid_at"),
             next_action=action,
             raw=dict(raw or {}),
         )
@@ -158,8 +165,8 @@ class StoredPayment:
             state,
             stored.known().anomalies(stored.due),
             stored.attempts,
-            utc(stored.next_check_at),
-            utc(stored.updated_at),
+            stored.time("next_check_at"),
+            stored.time("updated_at"),
         )
 
 

@@ -40,8 +40,12 @@ class UtcTime(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> object:
         return value if value is None or dialect.name != "sqlite" else utc_text(value)
 
-    def process_result_value(self, value: object, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        return utc(value)
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        try:
+            return utc(value)
+        except ValueError:
+            unread: datetime | None = value  # whoever reads the row knows which one it is, and says so
+            return unread
 
 
 def utc_text(time: datetime) -> str:
@@ -53,6 +57,14 @@ def utc(value: object) -> datetime | None:
     """A time of either database, aware and in UTC."""
     time = datetime.fromisoformat(value) if isinstance(value, str) else value
     return time.astimezone(UTC) if isinstance(time, datetime) else None
+
+
+def moment(value: object) -> datetime:
+    """As `utc`, for a time that there is; raises ValueError where there is none."""
+    time = utc(value)
+    if time is None:
+        raise ValueError("expected a time")
+    return time
 
 
 _ID = BigInteger().with_variant(Integer, "sqlite")
