@@ -1,7 +1,7 @@
 from fastapi import FastAPI
-from shop import checkout, fulfil
+from shop import checkout
 
 from payhub_core.web import asgi
 
 app = FastAPI()
-app.mount("/pay", asgi(checkout, handler=fulfil))
+app.mount("/pay", asgi(checkout))

@@ -1,7 +1,7 @@
 from litestar import Litestar
 from litestar.handlers import asgi as mount
-from shop import checkout, fulfil
+from shop import checkout
 
 from payhub_core.web import asgi
 
-app = Litestar([mount("/pay", is_mount=True, copy_scope=True)(asgi(checkout, handler=fulfil))])
+app = Litestar([mount("/pay", is_mount=True, copy_scope=True)(asgi(checkout))])

@@ -1,7 +1,7 @@
-from shop import checkout, fulfil
+from shop import checkout
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from payhub_core.web import asgi
 
-app = Starlette(routes=[Mount("/pay", app=asgi(checkout, handler=fulfil))])
+app = Starlette(routes=[Mount("/pay", app=asgi(checkout))])

@@ -27,6 +27,7 @@ def test_the_core_exports_these_names() -> None:
         "HtmlPage",
         "Hub",
         "InvalidOrder",
+        "LedgerError",
         "MalformedCallback",
         "Money",
         "NotFound",

@@ -117,10 +117,10 @@ def test_json_is_json_whatever_was_stored(command: Callable[..., Result], ledger
 
 
 @pytest.mark.usefixtures("stored")
-def test_reconciling_without_a_handler_says_that_transitions_wait(command: Callable[..., Result]) -> None:
-    """Nobody else would."""
-    result = command("reconcile")
-    assert "transitions wait in the outbox" in result.stderr
+@pytest.mark.parametrize("handler", [[], ["--handler", "builtins:print"]])
+def test_reconciling_says_that_transitions_wait(command: Callable[..., Result], handler: list[str]) -> None:
+    """Nobody else would; a handler that comes later is not told of them."""
+    assert "transitions wait in the outbox" in command("reconcile", *handler).stderr
 
 
 def failure(result: Result) -> str:

@@ -13,12 +13,14 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from payhub_core import (
     AsyncHub,
     BadSignature,
     CallbackKind,
     ConfigError,
+    Hub,
     Order,
     OutcomeUnknown,
     PaymentStatus,
@@ -171,6 +173,33 @@ def test_an_async_handler_of_a_blocking_checkout_is_refused(
     assert answer(blocking.receive("shop", paid.notify())) == SUCCESS
     assert blocking.deliver(lambda transition: ship(transition, None)) == 0
     assert [transition.id for transition in ledger.outbox()] == ["shop/A1001/paid"]
+
+
+def test_a_plain_handler_of_an_async_checkout_is_refused(
+    url: str, settings: dict[str, Any], platform: Any, order: Order, paid: Any, caplog: Any
+) -> None:
+    """It could not use the connection; nothing is recorded, and the log says what to write."""
+
+    async def main() -> None:
+        transport = httpx.MockTransport(lambda _request: platform.create_reply())
+        async with httpx.AsyncClient(transport=transport) as client, Ledger(url) as ledger:
+            hub = AsyncHub(load_accounts({"accounts": {"shop": settings}}), client=client)
+            checkout = AsyncCheckout(hub, ledger, handler=lambda _transition, _connection: None)  # type: ignore[arg-type,return-value]
+            await checkout.start("shop", order)
+            assert (await checkout.receive("shop", paid.notify())).status_code == RETRY
+            assert await ledger.aoutbox() == []
+
+    asyncio.run(main())
+    assert "write it with async def" in caplog.text
+
+
+def test_a_ledger_of_the_wrong_kind_makes_the_gateway_resend(
+    tmp_path: Path, settings: dict[str, Any], paid: Any
+) -> None:
+    """A mistake of the shop's is no unknown account."""
+    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/a.db")
+    with Hub(load_accounts({"accounts": {"shop": settings}})) as hub:
+        assert Checkout(hub, Ledger(engine)).receive("shop", paid.notify()).status_code == RETRY
 
 
 def test_whatever_goes_wrong_the_gateway_is_to_resend(till: Any, paid: Any, monkeypatch: pytest.MonkeyPatch) -> None:

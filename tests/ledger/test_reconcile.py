@@ -277,9 +277,9 @@ def test_refresh_asks_now(till: Any, shop: Any, platforms: Platforms, order: Ord
 
 
 def test_a_handler_that_fails_while_asking_raises_to_whoever_asked(
-    till: Any, ledger: Ledger, shop: Any, platforms: Platforms, order: Order, make_due: Callable[[], None]
+    till: Any, shop: Any, platforms: Platforms, order: Order, make_due: Callable[[], None], caplog: Any
 ) -> None:
-    """A pass counts it and goes on; nothing is recorded."""
+    """A pass says which order it was and goes on; nothing is recorded."""
 
     def fail(*_: object) -> None:
         raise ZeroDivisionError
@@ -290,7 +290,9 @@ def test_a_handler_that_fails_while_asking_raises_to_whoever_asked(
     with pytest.raises(ZeroDivisionError):
         till.refresh("shop", "A1001")
     make_due()
-    assert till.reconcile().errors == {"shop": "ZeroDivisionError"}
+    error = till.reconcile().errors["shop"]
+    assert error.startswith("[account shop, order A1001] the handler raised ZeroDivisionError")
+    assert "in fail" in caplog.text  # with the traceback
     assert shop.delivered == []
     shop.fails = None
     make_due()

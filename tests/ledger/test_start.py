@@ -348,7 +348,8 @@ def route(ledger: Ledger) -> Callable[..., tuple[Checkout, list[str]]]:
 @pytest.fixture
 def routed(make_order: Callable[..., Order]) -> Order:
     """An order that any account can be sent."""
-    return make_order(notify_url="https://shop.example/pay/{account}/notify")
+    addresses = {f"{name}_url": f"https://shop.example/pay/{{account}}/{name}" for name in ("notify", "return")}
+    return make_order(**addresses)
 
 
 UNAVAILABLE = Refused("the channel is closed", unavailable=True)
@@ -451,11 +452,23 @@ def test_each_account_of_a_route_is_sent_an_address_of_its_own(
         assert checkout.receive("backup", paid.notify(appid="gpu10000001")).body == b"SUCCESS"
 
 
-def test_an_order_along_a_route_says_where_the_accounts_name_belongs(route: Any, ledger: Ledger, order: Order) -> None:
+@pytest.mark.parametrize(
+    ("name", "addresses"),
+    [
+        ("any", {}),
+        ("any", {"notify_url": "https://shop.example/{account}"}),
+        ("any", {"return_url": "https://shop.example/{account}"}),
+        ("first", {"notify_url": "https://shop.example/{acount}/notify"}),
+        ("first", {"return_url": "https://shop.example/{account"}),
+    ],
+)
+def test_an_order_whose_addresses_lack_or_misspell_the_accounts_place_is_invalid(
+    route: Any, ledger: Ledger, make_order: Callable[..., Order], name: str, addresses: dict[str, str]
+) -> None:
     """Else no notify of the second account could ever be verified."""
     checkout, asked = route(["P1"], [])
     with pytest.raises(InvalidOrder, match=r"\{account\}"):
-        checkout.start("any", order)
+        checkout.start(name, make_order(**addresses))
     assert (asked, ledger.payments()) == ([], [])
 
 
@@ -674,7 +687,7 @@ def failing(checkout: Checkout, number: int) -> None:
     do, counted = checkout.do, itertools.count(1)
 
     def fail(step: Any) -> object:
-        last = getattr(getattr(step, "body", None), "__name__", "") == "_release"
+        last = getattr(getattr(step, "body", None), "__name__", "") == "release"
         if type(step).__name__ == "Store" and not last and next(counted) == number:
             raise LedgerError("gone for a moment")
         return do(step)
@@ -724,9 +737,7 @@ def test_a_closed_hub_leaves_the_reference_free(ledger: Ledger, order: Order, ro
     assert ledger.payments() == []
 
 
-def test_routes_in_opposite_directions_keep_nobody_waiting(
-    ledger: Ledger, url: str, make_order: Callable[..., Order]
-) -> None:
+def test_routes_in_opposite_directions_keep_nobody_waiting(ledger: Ledger, routed: Order) -> None:
     """Two that meet on the way wait for each other neither for ever nor in the database."""
     asked: list[str] = []
     accounts = {
@@ -734,7 +745,7 @@ def test_routes_in_opposite_directions_keep_nobody_waiting(
         for name in ("a", "b")
     }
     checkout = Checkout(Hub(accounts), ledger, routes={"there": ["a", "b"], "back": ["b", "a"]})
-    orders = [make_order(reference=f"D{n}", notify_url="https://s.example/{account}") for n in range(10)]
+    orders = [routed.model_copy(update={"reference": f"D{n}"}) for n in range(10)]
 
     def start(number: int) -> str:
         try:

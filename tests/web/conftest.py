@@ -189,9 +189,9 @@ class Shop:
         self.hub = Hub(self.accounts, client=httpx.Client(transport=httpx.MockTransport(self._gateway)))
         self.ledger = Ledger(f"sqlite:///{folder / 'shop.db'}")
         self.ledger.upgrade()
-        self.checkout = Checkout(self.hub, self.ledger)
+        self.checkout = Checkout(self.hub, self.ledger, handler=self.fulfil)
         self.async_hub = AsyncHub(self.accounts)
-        self.async_checkout = AsyncCheckout(self.async_hub, self.ledger)
+        self.async_checkout = AsyncCheckout(self.async_hub, self.ledger, handler=self.fulfil_async)
 
     def start(self, reference: str) -> None:
         self.checkout.start("shop", self.make_order(reference=reference))

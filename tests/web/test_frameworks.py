@@ -59,8 +59,8 @@ def running(name: str, shop: Any, serve: Any, recipe: Any, change: Any = None, *
     wrap = change or (lambda app: app)
     serve_async = functools.partial(serve.asgi, closing=(shop.ledger.aclose, shop.async_hub.aclose), **config)
     colours = {
-        "async": {"checkout": shop.async_checkout, "fulfil": shop.fulfil_async},
-        "sync": {"checkout": shop.checkout, "fulfil": shop.fulfil},
+        "async": {"checkout": shop.async_checkout},
+        "sync": {"checkout": shop.checkout},
     }
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context
@@ -81,10 +81,10 @@ def running(name: str, shop: Any, serve: Any, recipe: Any, change: Any = None, *
                 reads_chunks = False
                 port = enter(serve.wsgi(wrap(get_wsgi_application())))
         elif name == "asgi":
-            app = asgi(shop.async_checkout, handler=shop.fulfil_async)
+            app = asgi(shop.async_checkout)
             port = enter(serve_async(wrap(app), lifespan="on"))
         else:
-            app = wsgi(shop.checkout, handler=shop.fulfil)
+            app = wsgi(shop.checkout)
             reads_chunks = name == "wsgi"
             port = enter((serve.wsgi if reads_chunks else serve.wsgiref)(wrap(app)))
         yield Running(name, port, shop, reads_chunks)

@@ -85,7 +85,8 @@ class Checkout:
     def refresh(self, account: str, reference: str) -> Payment:
         """Asks the gateway now, records the answer and returns what is known; the handler runs as in `receive`.
 
-        Raises WrongOrder for an order not started here, NotFound and other GatewayErrors, which change nothing.
+        Raises WrongOrder for an order not started here, NotFound and other GatewayErrors, LedgerError, ConfigError, and
+        what the handler raised; all of them change nothing but when to ask next.
         """
         return play(self.settling.refresh(account, reference, self.handler), self.do)
 
@@ -97,7 +98,7 @@ class Checkout:
         rate: float = 10.0,
         progress: Callable[[Progress], object] | None = None,
     ) -> Summary:
-        """Asks about payments that are due to be asked about, at most ``limit``, ``rate`` a second for each account.
+        """Asks about payments that are due to be asked about: ``limit`` at most, ``rate`` a second for each account.
 
         Safe in many processes at once. Accounts are asked side by side, and one that fails three times in a row is left
         alone for this pass. ``older_than`` spares orders that have only just been started. Raises LedgerError, and
@@ -108,7 +109,8 @@ class Checkout:
     def deliver(self, handler: Callable[[Transition], object], *, limit: int = 100) -> int:
         """Hands waiting transitions to ``handler``, at least once each, and returns how many it took.
 
-        One that raises is logged and comes again after a minute. ``transition.id`` is the idempotency key.
+        One that raises is logged and comes again after 1, 2, 4 minutes ... a day; ``transition.id`` is the idempotency
+        key. At most ``limit`` are tried, those first that have been due the longest. Raises LedgerError.
         """
         return play(self.settling.deliver(handler, limit), self.do)
 
@@ -189,11 +191,18 @@ class AsyncCheckout:
             case Store(body, None):
                 return await self.ledger.awrite(lambda connection: body(connection, None))
             case Store(body, handler):
-                return await self.ledger.atell(body, handler)
+                return await self.ledger.atell(body, lambda *told: _awaited(handler(*told)))
             case Tell(handler, transition):
-                return await handler(transition)
+                return await _awaited(handler(transition))
             case Pause(seconds):
                 return await anyio.sleep(seconds)  # type: ignore[func-returns-value]
+
+
+def _awaited(result: object) -> Awaitable[object]:
+    """What an async handler returned; raises ConfigError where it was none, and could not use the connection."""
+    if not inspect.isawaitable(result):
+        raise ConfigError("an AsyncCheckout awaits its handler: write it with async def, or use Checkout")
+    return result
 
 
 def _done(result: object) -> object:

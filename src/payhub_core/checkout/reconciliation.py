@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import anyio
 from sqlalchemy import Connection
 
+from payhub_core.checkout.hold import lease_time
 from payhub_core.checkout.plans import Pause, Plan, Store, play, play_async
 from payhub_core.checkout.settling import Settling
-from payhub_core.checkout.starting import lease_time
-from payhub_core.errors import GatewayError, NotFound, PayhubError
+from payhub_core.errors import GatewayError, NotFound, PayhubError, plain
 from payhub_core.ledger import outbox, records
 from payhub_core.ledger.database import clock
 from payhub_core.ledger.rows import Row
@@ -135,7 +135,7 @@ class Pass:
                     paid += status == PaymentStatus.PAID != row.status
                 except Exception as failure:
                     unanswered += 1
-                    error = str(failure) if isinstance(failure, PayhubError) else type(failure).__name__
+                    error = self._told(failure, row)
                     if not isinstance(failure, NotFound):
                         errors[account] = error
                         in_a_row += isinstance(failure, GatewayError)
@@ -151,6 +151,15 @@ class Pass:
             yield Pause(min(left, _LONGEST_NAP))
             left -= _LONGEST_NAP
         return not self.budget.closed
+
+    def _told(self, failure: Exception, row: Row) -> str:
+        """What went wrong in a line; the traceback of what is not payhub's own, such as the handler's, is logged."""
+        if isinstance(failure, PayhubError):
+            return str(failure)
+        extra = {"account": row.account, "reference": row.reference}
+        logger.error("the handler failed for order %s", row.reference, exc_info=failure, extra=extra)
+        reason = f"the handler raised {type(failure).__name__}: {plain(failure)}"
+        return str(PayhubError(reason, account=row.account, reference=row.reference))
 
     def _report(self, account: str, reference: str, status: str, error: str, due: int) -> None:
         if self.progress is not None:

@@ -44,8 +44,6 @@ class Settling:
         except CallbackError as error:
             logger.warning("refused a callback: %s", error, extra={"account": account})
             return info.refused
-        except ConfigError:
-            raise
         except Exception as error:
             cause = error.__cause__ if isinstance(error, records.HandlerFailed) else error
             bug = None if isinstance(cause, PayhubError) else cause  # whose traceback helps

@@ -10,7 +10,6 @@ import click
 from rich.console import Console
 
 from payhub_core.config import Config, load_config
-from payhub_core.errors import ConfigError
 from payhub_core.ledger import Ledger
 
 __all__ = ["Command", "config_option", "ledger", "open_ledger", "read_config"]
@@ -38,11 +37,7 @@ def read_config(path: str | None) -> Config:
 
 
 def open_ledger(config: Config) -> Ledger:
-    """The configured ledger; raises ConfigError where none is."""
-    if not config.ledger:
-        raise ConfigError(
-            "no ledger is configured", hint=f'set ledger = "sqlite:///payhub.db" in {DEFAULT_CONFIG}, or PAYHUB_LEDGER'
-        )
+    """The configured ledger; raises ConfigError where there is none."""
     return Ledger(config.ledger)
 
 

@@ -64,9 +64,12 @@ def reconcile(
 ) -> None:
     """Ask the gateways about payments that are pending or unknown.
 
-    Safe to run in several places at once. Exits with status 1 where an account could not be asked.
+    Safe to run in several places at once. Exits with status 1 where an account could not be asked, or a handler failed.
     """
     settings = read_config(config)
+    logging.basicConfig(
+        level=logging.ERROR, format="payhub: %(message)s"
+    )  # a handler's traceback, which no summary has
     logging.getLogger("stamina").addHandler(logging.NullHandler())  # a retry is no news, what it comes to is
     with Hub(load_accounts(settings)) as hub, open_ledger(settings) as ledger:
         checkout = Checkout(hub, ledger, handler=_function(handler), routes=settings.routes)
@@ -91,7 +94,7 @@ def _watch(one_pass: Callable[[], Summary], every: float) -> None:
             try:
                 one_pass()
             except LedgerError as error:
-                _complain(f"payhub: {error}")
+                _complain(str(error))
             time.sleep(every)
 
 
@@ -109,16 +112,16 @@ def _pass(checkout: Checkout, older_than: timedelta, limit: int, rate: float) ->
     Console().print(
         f"asked {summary.asked}, changed {summary.changed}, paid {summary.paid}, unanswered {summary.unanswered}"
     )
-    for account, reason in sorted(summary.errors.items()):
-        _complain(f"{account}: {reason}")
-    if checkout.handler is None and checkout.ledger.outbox(limit=1):
-        _complain("transitions wait in the outbox: hand them out with Checkout.deliver, or name a --handler")
+    for _, reason in sorted(summary.errors.items()):
+        _complain(reason)
+    if checkout.ledger.outbox(limit=1):
+        _complain("transitions wait in the outbox, told to no handler: hand them out with Checkout.deliver")
     return summary
 
 
-def _complain(line: str) -> None:
+def _complain(reason: str) -> None:
     # One line however long, for logs and mails.
-    Console(stderr=True).print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+    Console(stderr=True).print(f"payhub: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def _function(name: str | None) -> Any:

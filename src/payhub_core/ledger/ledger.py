@@ -26,7 +26,7 @@ __all__ = ["Ledger"]
 T = TypeVar("T")
 
 _DRIVERS = {"pysqlite", "aiosqlite", "psycopg"}
-_TRUSTED_SECONDS = 0.1
+_TRUSTED_SECONDS = 0.1  # a connection that has rested longer is asked whether it lives
 _RESTING = 3  # far fewer than the pool holds, whose waiting threads never see those at rest
 DEFAULT = "sqlite:///payhub.db"
 
@@ -34,12 +34,17 @@ DEFAULT = "sqlite:///payhub.db"
 class Ledger:
     """Stored payments: a URL (``sqlite:///payhub.db``, ``postgresql://...``), or an engine of your own.
 
+    ``Ledger(load_config(...).ledger)`` is the configured one; where none is, it raises ConfigError.
+
     A URL serves `Checkout` and `AsyncCheckout`, an engine only the one of its colour. It stays yours to dispose of, and
     on SQLite yours to configure: keep ``synchronous`` at FULL. Run `upgrade` once before first use.
     Safe to share between threads, and usable after a fork. Every failure of the database is a LedgerError.
     """
 
-    def __init__(self, url: str | Engine | AsyncEngine = DEFAULT) -> None:
+    def __init__(self, url: str | Engine | AsyncEngine | None = DEFAULT) -> None:
+        if url is None:
+            hint = f'set ledger = "{DEFAULT}" in the configuration, or PAYHUB_LEDGER'
+            raise ConfigError("no ledger is configured", hint=hint)
         self._url = database.parse_url(url) if isinstance(url, str) else None
         self._engine = url if isinstance(url, Engine) else None
         self._async_engine = url if isinstance(url, AsyncEngine) else None

@@ -44,8 +44,8 @@ class Shop:
         self.ledger: Ledger = Ledger(f"sqlite:///{folder}/shop.db")
         self.ledger.upgrade()
         self.ledger.write(_tables.create_all)
-        self.checkout: Checkout = Checkout(self.hub, self.ledger)
-        self._callbacks = wsgi(self.checkout, handler=self.ship)
+        self.checkout: Checkout = Checkout(self.hub, self.ledger, handler=self.ship)
+        self._callbacks = wsgi(self.checkout)
         self._numbers = count(1001)
         self._server = make_server("127.0.0.1", 0, self, server_class=_Server, handler_class=_Quiet)
         self.url: str = f"http://127.0.0.1:{self._server.server_port}"
