@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import click
+from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from payhub_core.cli.ledger import Command, config_option, open_ledger, read_config
+from payhub_core.cli.options import Command, config_option, json_option, print_json, read_config
 from payhub_core.errors import PayhubError, plain
-from payhub_core.ledger import Observation, StoredPayment
+from payhub_core.ledger import Ledger, Observation, State, StoredPayment
 from payhub_core.models import PaymentStatus
 from payhub_core.money import Money
 
 __all__ = ["payments"]
 
-
-def json_option(command: Command) -> Command:
-    """The option ``--json``."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+_WIDEST = 250
 
 
 def limit_option(command: Command) -> Command:
@@ -46,9 +44,9 @@ def payments() -> None:
 @json_option
 def list_(*, config: str | None, account: str | None, status: str | None, limit: int, as_json: bool) -> None:
     """List the newest payments."""
-    with open_ledger(read_config(config)) as ledger:
+    with Ledger(read_config(config).ledger) as ledger:
         found = ledger.payments(account=account, status=PaymentStatus(status) if status else None, limit=limit)
-    _show(found, as_json=as_json)
+    _print_list(found, as_json=as_json)
 
 
 @payments.command()
@@ -57,9 +55,9 @@ def list_(*, config: str | None, account: str | None, status: str | None, limit:
 @json_option
 def anomalies(*, config: str | None, limit: int, as_json: bool) -> None:
     """List the payments with something odd about them."""
-    with open_ledger(read_config(config)) as ledger:
+    with Ledger(read_config(config).ledger) as ledger:
         found = ledger.anomalies(limit=limit)
-    _show(found, as_json=as_json)
+    _print_list(found, as_json=as_json)
 
 
 @payments.command()
@@ -69,83 +67,106 @@ def anomalies(*, config: str | None, limit: int, as_json: bool) -> None:
 @json_option
 def show(*, config: str | None, account: str, reference: str, as_json: bool) -> None:
     """Show one payment and what was heard about it."""
-    with open_ledger(read_config(config)) as ledger:
+    with Ledger(read_config(config).ledger) as ledger:
         stored = ledger.payment(account, reference)
         if stored is None:
             raise PayhubError("no such order was started here", account=account, reference=reference)
         history = ledger.history(account, reference)
+    currency = stored.payment.amount.currency if stored.payment.amount else ""
     if as_json:
-        _print_json({**_plain(stored), "history": [_observed(item) for item in history]})
+        print_json({**_plain(stored), "history": [_observed(item, currency) for item in history]})
         return
-    _show([stored], as_json=False)
-    due = stored.payment.amount
-    rows = []
-    for item in history:
-        paid = "" if item.paid_minor is None or due is None else str(Money(item.paid_minor, due.currency))
-        rows.append((_when(item.at), item.source, _reason(item), item.gateway_id or "", paid))
-    _print_table(("When (UTC)", "From", "Said", "Gateway id", "Paid"), rows, title="History")
+    payment = stored.payment
+    facts = {
+        "account": payment.account,
+        "order": payment.reference,
+        "status": payment.status.value,
+        "creating it": stored.state.value,
+        "due": str(payment.amount),
+        "paid": str(payment.paid or ""),
+        "gateway id": payment.gateway_id or "",
+        "paid at": _when(payment.paid_at),
+        "odd": ", ".join(str(anomaly) for anomaly in stored.anomalies),
+        "asked next": _when(stored.next_check_at),
+    }
+    _print_table((), [(name, value) for name, value in facts.items() if value])
+    rows = [(_when(item.at), item.source, _said(item), _sum(item, currency), item.gateway_id or "") for item in history]
+    _print_table(("When", "From", "Said", "Paid", "Gateway id"), rows)
 
 
-def _show(found: Sequence[StoredPayment], *, as_json: bool) -> None:
+def _print_list(found: Sequence[StoredPayment], *, as_json: bool) -> None:
     if as_json:
-        _print_json([_plain(stored) for stored in found])
-        return
-    rows = [
-        (
-            stored.payment.account,
-            stored.payment.reference,
-            stored.payment.status.value,
-            stored.state.value,
-            str(stored.payment.amount),
-            str(stored.payment.paid or ""),
-            ", ".join(anomaly.name for anomaly in stored.anomalies),
-            _when(stored.next_check_at),
-        )
-        for stored in found
-    ]
-    _print_table(("Account", "Reference", "Status", "State", "Due", "Paid", "Anomalies", "Asked next (UTC)"), rows)
+        print_json([_plain(stored) for stored in found])
+    elif found:
+        _print_table(("Account", "Order", "Status", "Paid / due", "Asked next", "Odd"), map(_line, found))
+    else:
+        Console(stderr=True).print("There are no such payments.")
 
 
-def _print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
-    table = Table(title=title)
-    for column in columns:
-        table.add_column(column, overflow="fold")  # nothing is left out where it is narrow
+def _line(stored: StoredPayment) -> Sequence[str]:
+    payment = stored.payment
+    made = "" if stored.state is State.CREATED else f" ({stored.state.value})"
+    paid = f"{payment.paid.amount if payment.paid else 0} / {payment.amount}"
+    odd = ", ".join(anomaly.name for anomaly in stored.anomalies)
+    return payment.account, payment.reference, payment.status.value + made, paid, _from_now(stored.next_check_at), odd
+
+
+def _print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    table = Table(*columns, box=box.SIMPLE_HEAD if columns else None, show_header=bool(columns), pad_edge=False)
     for row in rows:
         # Text, never markup: much of it was written by others.
         table.add_row(*(Text(plain(cell, 2000)) for cell in row))
-    Console().print(table)
-
-
-def _print_json(value: object) -> None:
-    click.echo(json.dumps(value, indent=2))
+    console = Console()
+    # As wide as it is, whatever the terminal: an id broken over two lines can be neither copied nor searched.
+    console.width = max(console.width, Measurement.get(console, console.options.update(width=_WIDEST), table).maximum)
+    console.print(table)
 
 
 def _plain(stored: StoredPayment) -> dict[str, Any]:
     payment = stored.payment.model_dump(mode="json", exclude={"raw", "claimed_status", "next_action"})
     return {
         **payment,
+        "created_at": _iso(stored.payment.created_at),
+        "paid_at": _iso(stored.payment.paid_at),
+        "updated_at": _iso(stored.updated_at),
         "state": stored.state.value,
         "anomalies": [anomaly.name for anomaly in stored.anomalies],
         "attempts": stored.attempts,
-        "next_check_at": stored.next_check_at and stored.next_check_at.isoformat(),
+        "next_check_at": _iso(stored.next_check_at),
     }
 
 
-def _observed(item: Observation) -> dict[str, Any]:
+def _observed(item: Observation, currency: str) -> dict[str, Any]:
     return {
-        "at": item.at.isoformat(),
+        "at": _iso(item.at),
         "source": item.source,
         "said": item.said,
         "gateway_id": item.gateway_id,
-        "paid_minor": item.paid_minor,
+        "paid": None if item.paid_minor is None else {"minor": item.paid_minor, "currency": currency},
         "raw": item.raw,
     }
 
 
-def _reason(item: Observation) -> str:
+def _said(item: Observation) -> str:
     reason = item.raw.get("reason") if item.source == "create" else None
     return f"{item.said}: {reason}" if reason else item.said
 
 
+def _sum(item: Observation, currency: str) -> str:
+    return "" if item.paid_minor is None else str(Money(item.paid_minor, currency))
+
+
+def _iso(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat()
+
+
 def _when(time: datetime | None) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S") if time else ""
+    return "" if time is None else f"{time:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _from_now(time: datetime | None) -> str:
+    if time is None:
+        return ""
+    seconds = max(int((time - datetime.now(UTC)).total_seconds()), 0)
+    minutes, hours = seconds // 60, seconds // 3600
+    return f"in {hours} h" if hours else f"in {minutes} min" if minutes else f"in {seconds} s"

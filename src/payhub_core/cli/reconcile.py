@@ -22,9 +22,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from payhub_core.checkout import Checkout
 from payhub_core.checkout import Progress as Step
 from payhub_core.checkout.reconciliation import Summary
-from payhub_core.cli.ledger import config_option, open_ledger, read_config
+from payhub_core.cli.options import config_option, read_config
 from payhub_core.errors import ConfigError, LedgerError
 from payhub_core.hub import Hub
+from payhub_core.ledger import Ledger
 from payhub_core.registry import load_accounts
 
 __all__ = ["reconcile"]
@@ -71,7 +72,7 @@ def reconcile(
         level=logging.ERROR, format="payhub: %(message)s"
     )  # a handler's traceback, which no summary has
     logging.getLogger("stamina").addHandler(logging.NullHandler())  # a retry is no news, what it comes to is
-    with Hub(load_accounts(settings)) as hub, open_ledger(settings) as ledger:
+    with Hub(load_accounts(settings)) as hub, Ledger(settings.ledger) as ledger:
         checkout = Checkout(hub, ledger, handler=_function(handler), routes=settings.routes)
         one_pass = partial(_pass, checkout, timedelta(seconds=older_than), limit, rate)
         if watch:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from payhub_core.config import load_config
-from payhub_core.errors import PayhubError, plain
+from payhub_core.cli.options import config_option, json_option, print_json, read_config
+from payhub_core.errors import CallbackError, PayhubError, plain
 from payhub_core.hub import Hub
 from payhub_core.models import Notification
 from payhub_core.recording import load, load_callback
@@ -20,18 +19,12 @@ from payhub_core.registry import load_accounts
 
 __all__ = ["replay"]
 
-_DEFAULT_CONFIG = "payhub.toml"
-
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--config",
-    metavar="FILE",
-    help=f"The configuration; {_DEFAULT_CONFIG} where there is one, or else the environment alone.",
-)
+@config_option
 @click.option("--account", help="Verify as another account than the recorded one.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_context
 def replay(ctx: click.Context, file: Path, config: str | None, account: str | None, as_json: bool) -> None:
     """Verify the recorded callback FILE again, and show what it says.
@@ -41,14 +34,13 @@ def replay(ctx: click.Context, file: Path, config: str | None, account: str | No
     recorded = load(file)
     name, callback = load_callback(file)
     name = account or name
-    if config is None and Path(_DEFAULT_CONFIG).is_file():
-        config = _DEFAULT_CONFIG
     notification, error = None, None
-    with Hub(load_accounts(load_config(config))) as hub:
+    with Hub(load_accounts(read_config(config))) as hub:
         try:
             notification = hub.parse_callback(name, callback)
         except PayhubError as refusal:
             error = refusal
+    verdict = "genuine" if error is None else "refused" if isinstance(error, CallbackError) else "not verified"
     result = {
         "file": str(file),
         "recorded_at": recorded.get("recorded_at"),
@@ -61,9 +53,9 @@ def replay(ctx: click.Context, file: Path, config: str | None, account: str | No
         "error": _error(error),
     }
     if as_json:
-        click.echo(json.dumps(result, ensure_ascii=False, indent=2))
+        print_json(result)
     else:
-        Console().print(_table(result))
+        Console().print(_table(result, verdict))
     ctx.exit(0 if error is None else 1)
 
 
@@ -79,7 +71,7 @@ def _error(error: PayhubError | None) -> dict[str, str] | None:
     return None if error is None else {"type": type(error).__name__, "message": error.message, "hint": error.hint}
 
 
-def _table(result: dict[str, Any]) -> Table:
+def _table(result: dict[str, Any], verdict: str) -> Table:
     table = Table(show_header=False, title=Text(Path(result["file"]).name), title_justify="left")
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -89,7 +81,7 @@ def _table(result: dict[str, Any]) -> Table:
         "account": result["account"],
         "address": result["address"],
         "answered then": " ".join(str(answered.get(key, "")) for key in ("status_code", "content_type")).strip(),
-        "now": "genuine" if result["genuine"] else "refused",
+        "now": verdict,
     }
     if payment := result["payment"]:
         shown = ("reference", "gateway_id", "status", "claimed_status", "amount", "paid", "attach", "paid_at")
