@@ -26,7 +26,7 @@ from rich.table import Table
 from sqlalchemy import Connection, insert
 
 from payhub_core import Money, Order, Payment, PaymentStatus
-from payhub_core.ledger import Ledger, outbox, records
+from payhub_core.ledger import Ledger, queries, records
 from payhub_core.ledger.rows import order_texts
 from payhub_core.ledger.tables import payments
 
@@ -154,7 +154,7 @@ def candidates(url: str, folder: Path, stored: int) -> Iterator[dict[str, Callab
         found: dict[str, Callable[[int], object]] = {
             "a record": lambda turn: receive(ledger, ours[turn]),
             "a duplicate": lambda _turn: receive(ledger, known),
-            "a pass with nothing due": lambda _turn: ledger.read(lambda c: outbox.due_accounts(c, timedelta(0))),
+            "a pass with nothing due": lambda _turn: ledger.read(lambda c: queries.due_accounts(c, timedelta(0))),
         }
         if url.startswith("sqlite"):
             hand = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
@@ -178,7 +178,7 @@ def candidates(url: str, folder: Path, stored: int) -> Iterator[dict[str, Callab
 
 def nothing_due(connection: Connection) -> object:
     """What a reconciliation pass begins with."""
-    return outbox.due_accounts(connection, timedelta(0))
+    return queries.due_accounts(connection, timedelta(0))
 
 
 def fill_known(ledger: Ledger, known: Payment) -> None:

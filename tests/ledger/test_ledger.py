@@ -316,6 +316,18 @@ def test_an_observation_keeps_what_came_without_its_signature(
     assert "secret" not in notified.raw
 
 
+def test_deleting_a_payment_takes_along_what_belongs_to_it(
+    open_checkout: Callable[..., Any], ledger: Ledger, platform: Any, gateway: Any, order: Order, paid: Any
+) -> None:
+    """Its observations and transitions."""
+    checkout = open_checkout(gateway(platform.create_reply()))
+    checkout.start("shop", order)
+    checkout.receive("shop", paid.notify())
+    ledger.write(lambda c: c.execute(text("DELETE FROM payhub_payments WHERE reference = 'A1001'")))
+    for table in ("payhub_observations", "payhub_transitions"):
+        assert ledger.read(lambda c, table=table: c.execute(text(f"SELECT count(*) FROM {table}")).scalar()) == 0
+
+
 def test_lists_are_filtered_by_account_and_status(
     open_checkout: Callable[..., Any], ledger: Ledger, accept: Any, make_order: Callable[..., Order], paid: Any
 ) -> None:

@@ -19,7 +19,7 @@ from payhub_core.checkout.hold import lease_time
 from payhub_core.checkout.plans import Pause, Plan, Store, play, play_async
 from payhub_core.checkout.settling import Settling
 from payhub_core.errors import GatewayError, NotFound, PayhubError, plain
-from payhub_core.ledger import outbox, records
+from payhub_core.ledger import queries, records
 from payhub_core.ledger.database import clock
 from payhub_core.ledger.rows import Row
 from payhub_core.models import PaymentStatus
@@ -108,7 +108,7 @@ class Pass:
 
     def due(self) -> Plan[dict[str, int]]:
         """How many payments of each account are due."""
-        due: dict[str, int] = yield Store(lambda c, _: outbox.due_accounts(c, self.older_than))
+        due: dict[str, int] = yield Store(lambda c, _: queries.due_accounts(c, self.older_than))
         return due
 
     def sweep(self, account: str, due: Mapping[str, int]) -> Plan[Summary]:

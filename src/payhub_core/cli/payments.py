@@ -9,7 +9,6 @@ from typing import Any
 import click
 from rich import box
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -112,14 +111,15 @@ def _line(stored: StoredPayment) -> Sequence[str]:
 
 
 def _print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    table = Table(*columns, box=box.SIMPLE_HEAD if columns else None, show_header=bool(columns), pad_edge=False)
+    table = Table(*columns, box=box.SIMPLE_HEAD if columns else None, show_header=bool(columns), padding=(0, 1, 0, 0))
     for row in rows:
         # Text, never markup: much of it was written by others.
         table.add_row(*(Text(plain(cell, 2000)) for cell in row))
-    console = Console()
     # As wide as it is, whatever the terminal: an id broken over two lines can be neither copied nor searched.
-    console.width = max(console.width, Measurement.get(console, console.options.update(width=_WIDEST), table).maximum)
-    console.print(table)
+    console = Console(width=_WIDEST, color_system=None)
+    with console.capture() as drawn:
+        console.print(table)
+    click.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()))
 
 
 def _plain(stored: StoredPayment) -> dict[str, Any]:
@@ -168,5 +168,9 @@ def _from_now(time: datetime | None) -> str:
     if time is None:
         return ""
     seconds = max(int((time - datetime.now(UTC)).total_seconds()), 0)
-    minutes, hours = seconds // 60, seconds // 3600
-    return f"in {hours} h" if hours else f"in {minutes} min" if minutes else f"in {seconds} s"
+    if seconds < 1:
+        return "now"
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"in {seconds // size} {unit}"
+    return f"in {seconds} s"

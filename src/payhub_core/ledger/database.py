@@ -1,4 +1,4 @@
-"""The database: engines of both colours, how a transaction begins and ends, the schema's version."""
+"""The database: engines for threads and asyncio, how a transaction begins and ends, the schema's version."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ __all__ = [
     "release_on_cancel",
     "sync_engine",
     "upgrade",
+    "versions",
 ]
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.util import await_only
 
 from payhub_core.errors import ConfigError, LedgerError
-from payhub_core.ledger import database, outbox, records
+from payhub_core.ledger import database, outbox, queries, records
 from payhub_core.ledger.rows import Observation, Row, StoredPayment, Transition
 from payhub_core.models import PaymentStatus
 
@@ -36,7 +36,7 @@ class Ledger:
 
     ``Ledger(load_config(...).ledger)`` is the configured one; where none is, it raises ConfigError.
 
-    A URL serves `Checkout` and `AsyncCheckout`, an engine only the one of its colour. It stays yours to dispose of, and
+    A URL serves `Checkout` and `AsyncCheckout`, an engine only the one of its kind. It stays yours to dispose of, and
     on SQLite yours to configure: keep ``synchronous`` at FULL. Run `upgrade` once before first use.
     Safe to share between threads, and usable after a fork. Every failure of the database is a LedgerError.
     """
@@ -113,29 +113,29 @@ class Ledger:
         self, *, account: str | None = None, status: PaymentStatus | None = None, limit: int = 100
     ) -> list[StoredPayment]:
         """The newest payments, newest first."""
-        return self.read(partial(outbox.list_payments, account=account, status=status, limit=limit))
+        return self.read(partial(queries.list_payments, account=account, status=status, limit=limit))
 
     async def apayments(
         self, *, account: str | None = None, status: PaymentStatus | None = None, limit: int = 100
     ) -> list[StoredPayment]:
         """As `payments`."""
-        return await self.aread(partial(outbox.list_payments, account=account, status=status, limit=limit))
+        return await self.aread(partial(queries.list_payments, account=account, status=status, limit=limit))
 
     def anomalies(self, *, limit: int = 100) -> list[StoredPayment]:
         """The payments with something odd about them, those found out last first."""
-        return self.read(partial(outbox.anomalies, limit=limit))
+        return self.read(partial(queries.anomalies, limit=limit))
 
     async def aanomalies(self, *, limit: int = 100) -> list[StoredPayment]:
         """As `anomalies`."""
-        return await self.aread(partial(outbox.anomalies, limit=limit))
+        return await self.aread(partial(queries.anomalies, limit=limit))
 
     def history(self, account: str, reference: str) -> list[Observation]:
         """What was heard and done about one payment, oldest first."""
-        return self.read(partial(outbox.history, account=account, reference=reference))
+        return self.read(partial(queries.history, account=account, reference=reference))
 
     async def ahistory(self, account: str, reference: str) -> list[Observation]:
         """As `history`."""
-        return await self.aread(partial(outbox.history, account=account, reference=reference))
+        return await self.aread(partial(queries.history, account=account, reference=reference))
 
     def outbox(self, *, limit: int = 100) -> list[Transition]:
         """The transitions that no handler has had, oldest first; `Checkout.deliver` hands them out."""
@@ -160,7 +160,7 @@ class Ledger:
     @property
     def engine(self) -> Engine:
         """The engine for threads; raises LedgerError once closed, ConfigError where only an AsyncEngine was given."""
-        self._open()
+        self._check_usable()
         if self._engine is None:
             if self._url is None:
                 raise ConfigError("ledger: it was given an AsyncEngine", hint="use AsyncCheckout, or give it a URL")
@@ -170,7 +170,7 @@ class Ledger:
     @property
     def async_engine(self) -> AsyncEngine:
         """The engine for asyncio; raises LedgerError once closed, ConfigError where only an Engine was given."""
-        self._open()
+        self._check_usable()
         if self._async_engine is None:
             if self._url is None:
                 raise ConfigError("ledger: it was given an Engine", hint="use Checkout, or give it a URL")
@@ -261,20 +261,20 @@ class Ledger:
             raise _told_plainly(error) from error
 
     def _checked_first(
-        self, body: Callable[[Connection], T], colour: str, *, check: bool = True
+        self, body: Callable[[Connection], T], kind: str, *, check: bool = True
     ) -> Callable[[Connection], T]:
         """``body``, before which the schema's version is checked the first time."""
-        if not check or colour in self._checked:
+        if not check or kind in self._checked:
             return body
 
         def checked(connection: Connection) -> T:
             database.check_schema(connection)
-            self._checked.add(colour)
+            self._checked.add(kind)
             return body(connection)
 
         return checked
 
-    def _open(self) -> None:
+    def _check_usable(self) -> None:
         if self._closed:
             raise LedgerError("this ledger is closed", hint="open a new one, or close it later")
         if self._owner != os.getpid():

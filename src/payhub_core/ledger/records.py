@@ -1,4 +1,4 @@
-"""Records: every change of a stored payment. One body for both colours: each function takes a sync `Connection`.
+"""Records: every change of a stored payment. One body for threads and asyncio: each function takes a sync `Connection`.
 
 A change is conditional on the row's version. Who loses a race reads again and merges again, which ends because every
 winner has added to facts that are finite.
@@ -22,8 +22,10 @@ from payhub_core.ledger.tables import payments
 from payhub_core.models import Order, Payment, PaymentStatus
 
 __all__ = [
+    "FIRST_CHECK",
     "HandlerFailed",
     "Tell",
+    "again",
     "change",
     "claim",
     "delete",
@@ -34,6 +36,8 @@ __all__ = [
     "note",
     "record",
     "restart",
+    "says_nothing_new",
+    "transition",
 ]
 
 Tell = Callable[[Transition], object]

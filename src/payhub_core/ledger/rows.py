@@ -18,7 +18,19 @@ from payhub_core.ledger.tables import utc
 from payhub_core.models import NextAction, Order, Payment, PaymentStatus
 from payhub_core.money import Money
 
-__all__ = ["Observation", "Row", "State", "StoredPayment", "Transition"]
+__all__ = [
+    "PLACE",
+    "Observation",
+    "Row",
+    "State",
+    "StoredPayment",
+    "Transition",
+    "addressed",
+    "anomaly_text",
+    "foreign",
+    "order_texts",
+    "parse_anomaly",
+]
 
 #: Stands for the account's name in an order's addresses.
 PLACE = "{account}"
@@ -142,7 +154,7 @@ def foreign(what: str, account: str, reference: str) -> LedgerError:
 class StoredPayment:
     """A payment with what the ledger knows besides.
 
-    That is what became of creating it, what is odd about it, and when the gateway is next asked.
+    That is what became of creating it, what is odd about it, how often the gateway was asked, and when it is next.
     """
 
     payment: Payment
@@ -172,7 +184,10 @@ class StoredPayment:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One thing that was heard or done: ``source`` is create, notify or query, ``said`` what it came to."""
+    """One thing that was heard or done: ``source`` is create, notify or query, ``said`` what it came to.
+
+    ``paid_minor`` is the sum it stated as received, in minor units of the order's currency; None where it stated none.
+    """
 
     at: datetime
     source: str

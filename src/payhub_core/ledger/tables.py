@@ -22,7 +22,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-__all__ = ["VERSION_TABLE", "UtcTime", "metadata", "observations", "payments", "transitions"]
+__all__ = [
+    "VERSION_TABLE",
+    "UtcTime",
+    "metadata",
+    "moment",
+    "observations",
+    "payments",
+    "transitions",
+    "utc",
+    "utc_text",
+]
 
 VERSION_TABLE = "payhub_alembic_version"
 
