@@ -14,6 +14,7 @@ from payhub_core import (
     ConfigError,
     GatewayError,
     InvalidOrder,
+    LedgerError,
     MalformedCallback,
     NotFound,
     NotSent,
@@ -41,11 +42,12 @@ TREE: dict[type[PayhubError], type[Exception]] = {
     Refused: GatewayError,
     OutcomeUnknown: GatewayError,
     NotFound: GatewayError,
+    LedgerError: PayhubError,
 }
 
 
 def test_the_tree_is_the_one_in_the_contract() -> None:
-    """One parent each, and no error is public that is not in it."""
+    """One parent each, and no error is public that is not in it; the ledger's own is beside the others."""
     for error, parent in TREE.items():
         assert error.__bases__ == (parent,)
     public = {getattr(payhub_core, name) for name in payhub_core.__all__}
