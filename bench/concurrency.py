@@ -109,11 +109,11 @@ def main() -> None:
             assert server.stdout is not None
             port = int(server.stdout.readline())
             pin()
-            with console.status("7. Fifty creates at a time"):
+            with console.status("8. Fifty creates at a time"):
                 found = measure(f"http://127.0.0.1:{port}")
         finally:
             server.kill()
-    table = Table("", "a second", "throughput", title="7. Fifty creates at a time (goal: 2.5 x)", title_justify="left")
+    table = Table("", "a second", "throughput", title="8. Fifty creates at a time (goal: 2.5 x)", title_justify="left")
     for name, (took, ratio) in found.items():
         table.add_row(name, f"{AT_ONCE * EACH / took:.0f}", f"{1 / ratio:.2f} x")
     if ALTERNATIVE not in found:

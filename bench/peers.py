@@ -238,9 +238,9 @@ def main() -> None:
     body = floors.notify_body()
     callback = Callback("POST", FORM, b"", body)
     works: dict[str, tuple[Work, Work]] = {}
-    table = Table("", "x by hand", "x payhub", title="6. The peers, each in its own format", title_justify="left")
+    table = Table("", "x by hand", "x payhub", title="1. The peers, each in its own format", title_justify="left")
     missing = []
-    with console.status("6. The peers"):
+    with console.status("1. The peers"):
         works["payhub"] = (lambda: floors.callback(body)), (lambda: hub.parse_callback("shop", callback, expect=ORDER))
         for name, prepare in PEERS.items():
             try:
