@@ -131,12 +131,15 @@ class Hold:
     def failed(
         self, connection: Connection, _tell: records.Tell | None, row: Row, error: PayhubError, state: State
     ) -> None:
+        """Writes down how a create failed, and the ``state`` that this leaves.
+
+        Unless a message about the payment has come in meanwhile, or another start has taken over.
+        """
         # An order that was never fit to be sent leaves its reference free, where nothing else is known of it.
         if not isinstance(error, GatewayError) and row.version == 0 and records.delete(connection, row):
             return
         now = clock(connection)
         check = now + records.FIRST_CHECK if state is State.UNKNOWN else None
-        # Unless a message about the payment has come in meanwhile, or another start has taken over.
         while (found := records.again(connection, row)).state != State.CREATED and found.lease == self.lease:
             changed = records.change(connection, found, now, state=state.value, next_check_at=check)
             if changed is not None:

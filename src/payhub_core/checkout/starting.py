@@ -32,7 +32,6 @@ __all__ = ["Starting"]
 logger: logging.Logger = logging.getLogger("payhub.checkout")
 
 _POLL = 0.05
-_HELD = {State.STARTING, State.UNKNOWN}
 
 
 class Starting:
@@ -66,10 +65,7 @@ class Starting:
 
 
 class Start:
-    """One start of one order: its plan, and what it writes down at each step.
-
-    Its lease is on every row of the order along the route, so that no other start of the order sends anything.
-    """
+    """One start of one order: whom it asks, in which sequence, and what it makes of the answers."""
 
     def __init__(self, accounts: Accounts, route: tuple[str, ...], order: Order, handler: object) -> None:
         self.accounts = accounts
