@@ -16,7 +16,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from payhub_core import GatewayError, Hub, NotFound, Order, PaymentStatus, WrongOrder, load_accounts
+from payhub_core import ConfigError, GatewayError, Hub, NotFound, Order, PaymentStatus, WrongOrder, load_accounts
 from payhub_core.checkout import Checkout
 from payhub_core.checkout.reconciliation import Progress, Summary
 from payhub_core.ledger import Ledger, State, Transition, records
@@ -234,7 +234,7 @@ def test_a_pass_is_limited_and_reports_its_progress(
 )
 def test_a_pass_that_could_not_go_on_is_refused(till: Any, options: dict[str, Any], reason: str) -> None:
     """At the call, not half-way."""
-    with pytest.raises(ValueError, match=f"expected {reason}"):
+    with pytest.raises(ConfigError, match=f"expected {reason}"):
         till.reconcile(**options)
 
 

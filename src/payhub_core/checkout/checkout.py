@@ -102,7 +102,7 @@ class Checkout:
 
         Safe in many processes at once. Accounts are asked side by side, and one that fails three times in a row is left
         alone for this pass. ``older_than`` spares orders that have only just been started. Raises LedgerError, and
-        ValueError for a ``rate`` not above zero or a ``limit`` below it.
+        ConfigError for a ``rate`` not above zero or a ``limit`` below it.
         """
         return reconcile(self, older_than=older_than, limit=limit, rate=rate, progress=progress)
 

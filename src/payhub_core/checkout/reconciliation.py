@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from payhub_core.checkout.hold import lease_time
 from payhub_core.checkout.plans import Pause, Plan, Store, play, play_async
 from payhub_core.checkout.settling import Settling
-from payhub_core.errors import GatewayError, NotFound, PayhubError, plain
+from payhub_core.errors import ConfigError, GatewayError, NotFound, PayhubError, plain
 from payhub_core.ledger import queries, records
 from payhub_core.ledger.database import clock
 from payhub_core.ledger.rows import Row
@@ -226,7 +226,7 @@ def _begun(
     progress: Callable[[Progress], object] | None,
 ) -> Pass:
     if not rate > 0:
-        raise ValueError(f"expected a rate above zero, in queries a second, not {rate}")
+        raise ConfigError(f"expected a rate above zero, in queries a second, not {rate}")
     if limit < 0:
-        raise ValueError(f"expected a limit of zero or more payments, not {limit}")
+        raise ConfigError(f"expected a limit of zero or more payments, not {limit}")
     return Pass(checkout.settling, checkout.handler, older_than, Budget(limit), rate, progress)

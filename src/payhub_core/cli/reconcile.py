@@ -68,9 +68,8 @@ def reconcile(
     Safe to run in several places at once. Exits with status 1 where an account could not be asked, or a handler failed.
     """
     settings = read_config(config)
-    logging.basicConfig(
-        level=logging.ERROR, format="payhub: %(message)s"
-    )  # a handler's traceback, which no summary has
+    # What no summary holds: the traceback of a handler that failed.
+    logging.basicConfig(level=logging.ERROR, format="payhub: %(message)s")
     logging.getLogger("stamina").addHandler(logging.NullHandler())  # a retry is no news, what it comes to is
     with Hub(load_accounts(settings)) as hub, Ledger(settings.ledger) as ledger:
         checkout = Checkout(hub, ledger, handler=_function(handler), routes=settings.routes)
