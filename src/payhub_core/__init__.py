@@ -2,6 +2,7 @@
 
 from payhub_core.config import Config, load_config
 from payhub_core.errors import (
+    AccountRefused,
     BadSignature,
     CallbackError,
     ConfigError,
@@ -14,6 +15,7 @@ from payhub_core.errors import (
     OutcomeUnknown,
     PayhubError,
     Refused,
+    Unsupported,
     WrongAccount,
     WrongAmount,
     WrongOrder,
@@ -35,12 +37,15 @@ from payhub_core.models import (
     PaymentStatus,
     QrCode,
     Redirect,
+    Refund,
+    RefundStatus,
     Reply,
 )
 from payhub_core.money import Money
 from payhub_core.registry import Accounts, load_accounts
 
 __all__ = [
+    "AccountRefused",
     "Accounts",
     "AppParameters",
     "AsyncHub",
@@ -73,8 +78,11 @@ __all__ = [
     "QrCode",
     "RedactSignatures",
     "Redirect",
+    "Refund",
+    "RefundStatus",
     "Refused",
     "Reply",
+    "Unsupported",
     "WrongAccount",
     "WrongAmount",
     "WrongOrder",

@@ -13,6 +13,7 @@ from urllib.parse import quote_plus, unquote_to_bytes
 import httpx
 
 from payhub_core import (
+    AccountRefused,
     AppParameters,
     Callback,
     CallbackKind,
@@ -204,8 +205,8 @@ def read_reply(response: httpx.Response) -> dict[str, Any]:
     status = _word(reply, "status")
     if status == "0":
         reason = str(reply.get("message", ""))
-        closed = bool(_CLOSED.search(reason))
-        raise Refused("the gateway refused", code=status, reason=reason, unavailable=closed)
+        no = AccountRefused if _CLOSED.search(reason) else Refused
+        raise no("the gateway refused", code=status, reason=reason)
     data = reply.get("data")
     if status != "1" or not isinstance(data, dict):
         raise GatewayError("expected a reply with a status of 0 or 1, and with data where it is 1")

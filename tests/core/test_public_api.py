@@ -12,6 +12,7 @@ import payhub_gpu
 def test_the_core_exports_these_names() -> None:
     """Sorted, and nothing else."""
     assert payhub_core.__all__ == [
+        "AccountRefused",
         "Accounts",
         "AppParameters",
         "AsyncHub",
@@ -44,8 +45,11 @@ def test_the_core_exports_these_names() -> None:
         "QrCode",
         "RedactSignatures",
         "Redirect",
+        "Refund",
+        "RefundStatus",
         "Refused",
         "Reply",
+        "Unsupported",
         "WrongAccount",
         "WrongAmount",
         "WrongOrder",

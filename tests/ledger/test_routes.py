@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from payhub_core import (
+    AccountRefused,
     Callback,
     GatewayError,
     Hub,
@@ -54,7 +55,7 @@ class Gateway:
             if order.reference in self.accepted:
                 raise Refused("duplicate order number")
         if outcome == "busy":
-            raise Refused("busy", unavailable=True)
+            raise AccountRefused("busy")
         if outcome == "unreachable":
             raise NotSent("unreachable")
         if outcome == "late":

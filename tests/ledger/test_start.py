@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import text, update
 
 from payhub_core import (
+    AccountRefused,
     Accounts,
     Callback,
     ConfigError,
@@ -352,7 +353,7 @@ def routed(make_order: Callable[..., Order]) -> Order:
     return make_order(**addresses)
 
 
-UNAVAILABLE = Refused("the channel is closed", unavailable=True)
+UNAVAILABLE = AccountRefused("the channel is closed")
 
 
 @pytest.mark.parametrize("failure", [NotSent("unreachable"), UNAVAILABLE])
@@ -630,7 +631,7 @@ def test_a_refusal_after_an_unknown_outcome_may_mean_that_the_gateway_has_it(
 
 def test_a_slow_gateway_and_an_impatient_payer_make_no_order_payable_twice(route: Any, routed: Order) -> None:
     """Lost, not found, busy, not found: what was lost arrives last."""
-    closed = Refused("busy", unavailable=True)
+    closed = AccountRefused("busy")
     nothing = NotFound("none")
     checkout, asked = route([OutcomeUnknown("lost"), nothing, closed, nothing, nothing, closed, nothing], ["P2"])
     for _ in range(3):

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from payhub_core.checkout.hold import Hold, Taken
 from payhub_core.checkout.plans import Ask, Pause, Plan, Store
 from payhub_core.errors import (
+    AccountRefused,
     ConfigError,
     GatewayError,
     InvalidOrder,
@@ -164,7 +165,7 @@ class Start:
                 raise (yield from self._doubted(row, error)) from error
             state = _state(error)
             yield from self._noted(row, error, state)
-            if not more or not (isinstance(error, NotSent) or (isinstance(error, Refused) and error.unavailable)):
+            if not more or not isinstance(error, NotSent | AccountRefused):
                 raise
             logger.warning("trying the next account: %s", type(error).__name__, extra={"account": row.account})
             return None
