@@ -32,6 +32,7 @@ from payhub_core import (
     OutcomeUnknown,
     PayhubError,
     Payment,
+    PaymentMethod,
     PaymentStatus,
     ProviderInfo,
     Redirect,
@@ -302,7 +303,7 @@ class Scripted(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     info: ClassVar[ProviderInfo] = ProviderInfo(
-        name="scripted", title="Scripted", methods=frozenset(), currencies=frozenset({"CNY"})
+        name="scripted", identity=("name",), methods=frozenset(PaymentMethod), currencies=frozenset({"CNY"})
     )
     name: str
     outcomes: list[Any]
@@ -757,7 +758,7 @@ def test_routes_in_opposite_directions_keep_nobody_waiting(ledger: Ledger, route
 
     with ThreadPoolExecutor(4) as threads:
         ends = set(threads.map(start, range(40)))
-    assert ends <= {"Refused", "OutcomeUnknown"}
+    assert ends <= {"AccountRefused", "OutcomeUnknown"}
     assert leases(ledger) == []
 
 

@@ -51,8 +51,8 @@ class Checkout:
         self.hub = hub
         self.ledger = ledger
         self.handler = handler
-        self.starting: Starting = Starting(hub.accounts, routes or {})
-        self.settling: Settling = Settling(hub.accounts)
+        self.starting: Starting = Starting(hub, routes or {})
+        self.settling: Settling = Settling(hub)
 
     def start(self, account: str, order: Order) -> Payment:
         """Creates the payment of ``order`` once, at ``account`` or along a route of that name.
@@ -147,8 +147,8 @@ class AsyncCheckout:
         self.hub = hub
         self.ledger = ledger
         self.handler = handler
-        self.starting: Starting = Starting(hub.accounts, routes or {})
-        self.settling: Settling = Settling(hub.accounts)
+        self.starting: Starting = Starting(hub, routes or {})
+        self.settling: Settling = Settling(hub)
 
     async def start(self, account: str, order: Order) -> Payment:
         """As `Checkout.start`. Cancelled half-way, it stays *starting*: start it again, or let it be reconciled."""

@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection
 
 from payhub_core.errors import ConfigError, GatewayError, InvalidOrder, PayhubError
+from payhub_core.hub import AsyncHub, Hub
 from payhub_core.ledger import records
 from payhub_core.ledger.database import clock
 from payhub_core.ledger.rows import Row, State, order_texts
 from payhub_core.models import Order
-from payhub_core.registry import Accounts
 
 __all__ = ["Hold", "Taken", "lease_time"]
 
@@ -44,7 +44,9 @@ class Hold:
     ``usable`` are those accounts of the route that orders may be created at, with their time-outs.
     """
 
-    def __init__(self, accounts: Accounts, route: tuple[str, ...], usable: Mapping[str, float], order: Order) -> None:
+    def __init__(
+        self, accounts: Hub | AsyncHub, route: tuple[str, ...], usable: Mapping[str, float], order: Order
+    ) -> None:
         self.accounts = accounts
         self.route = route
         self.usable = usable

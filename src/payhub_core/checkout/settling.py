@@ -10,10 +10,10 @@ from sqlalchemy import Connection
 
 from payhub_core.checkout.plans import Ask, Find, Plan, Store, Tell
 from payhub_core.errors import CallbackError, ConfigError, PayhubError, WrongOrder
+from payhub_core.hub import AsyncHub, Hub
 from payhub_core.ledger import outbox, records
 from payhub_core.ledger.rows import Row, Transition
 from payhub_core.models import Callback, CallbackKind, Notification, Payment, Reply
-from payhub_core.registry import Accounts
 
 __all__ = ["Settling"]
 
@@ -23,7 +23,7 @@ logger: logging.Logger = logging.getLogger("payhub.checkout")
 class Settling:
     """The plans of whatever may change what is known of a payment."""
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, accounts: Hub | AsyncHub) -> None:
         self.accounts = accounts
 
     def receive(self, account: str, callback: Callback, handler: object) -> Plan[Reply]:

@@ -23,10 +23,10 @@ from payhub_core.errors import (
     PayhubError,
     Refused,
 )
+from payhub_core.hub import AsyncHub, Hub
 from payhub_core.ledger import records
 from payhub_core.ledger.rows import PLACE, Row, State, addressed
 from payhub_core.models import Order, Payment
-from payhub_core.registry import Accounts
 
 __all__ = ["Starting"]
 
@@ -38,7 +38,7 @@ _POLL = 0.05
 class Starting:
     """What starting orders needs to know: the accounts, and the routes along them."""
 
-    def __init__(self, accounts: Accounts, routes: Mapping[str, Iterable[str]]) -> None:
+    def __init__(self, accounts: Hub | AsyncHub, routes: Mapping[str, Iterable[str]]) -> None:
         self.accounts = accounts
         self.routes: dict[str, tuple[str, ...]] = {name: tuple(names) for name, names in routes.items()}
         for name, names in self.routes.items():
@@ -68,7 +68,7 @@ class Starting:
 class Start:
     """One start of one order: whom it asks, in which sequence, and what it makes of the answers."""
 
-    def __init__(self, accounts: Accounts, route: tuple[str, ...], order: Order, handler: object) -> None:
+    def __init__(self, accounts: Hub | AsyncHub, route: tuple[str, ...], order: Order, handler: object) -> None:
         self.accounts = accounts
         self.route = route
         self.order = order
