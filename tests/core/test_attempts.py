@@ -172,25 +172,37 @@ def test_a_harmless_request_leaves_a_create_certain(signed: Any, make_order: Any
     assert [request.url.path for request in hub.requests] == ["/token", "/pay"]
 
 
-# What a provider returned stays as it was
+# A result is one call's own
 
 
-def test_a_payment_that_is_used_again_stays_as_it_was(open_hub: Any, make_provider: Any, make_order: Any) -> None:
-    """Two accounts may share one constant, and no field is lost on the way."""
-    constant = Payment(reference="A1001", status=PaymentStatus.PAID, gateway_id="P1")
-    before = constant.model_dump(exclude_unset=True)
-    notification = Notification(CallbackKind.NOTIFY, constant)
-    provider = make_provider(query=lambda _: constant, parse_callback=lambda _: notification)
-    hub = open_hub(accounts={"one": provider, "two": provider})
-    for account in ("one", "two"):
-        found = hub.query(account, "A1001", expect=make_order())
-        heard = hub.parse_callback(account, PING, expect=make_order())
-        assert (found.account, heard.payment.account, heard.bound) == (account, account, True)
-        set_fields = found.model_dump(exclude_unset=True)
-        assert {"account", "provider", "amount", "claimed_status", "gateway_id"} <= set_fields.keys()
-        assert Payment.model_validate_json(found.model_dump_json()) == found
-    assert constant.model_dump(exclude_unset=True) == before
-    assert notification == Notification(CallbackKind.NOTIFY, constant)
+def test_a_result_that_comes_a_second_time_is_refused_with_words(
+    open_hub: Any, gateway: Any, make_provider: Any, make_order: Any
+) -> None:
+    """The core fills in account, provider and status: one object cannot be two calls' result."""
+    constant = Payment(reference="A1001", status=PaymentStatus.PAID)
+    provider = make_provider(query=lambda _: constant, parse_callback=lambda c: Notification(c.kind, constant))
+    hub = open_hub(gateway(), accounts={"one": provider, "two": provider})
+    assert hub.query("one", "A1001", expect=make_order()).account == "one"
+    for call in (lambda: hub.query("two", "A1001"), lambda: hub.parse_callback("two", PING)):
+        with pytest.raises(GatewayError, match="one that it returned before") as refused:
+            call()
+        assert "makes a new Payment for every call" in refused.value.hint
+    assert constant.account == "one"
+
+
+def test_what_the_core_fills_in_counts_as_set(open_hub: Any, gateway: Any, make_provider: Any, make_order: Any) -> None:
+    """So that nothing is lost by `exclude_unset`."""
+    made = [Payment(reference="A1001", status=PaymentStatus.PAID) for _ in range(2)]
+    provider = make_provider(query=lambda _: made[0], parse_callback=lambda c: Notification(c.kind, made[1]))
+    hub = open_hub(gateway(), accounts={"one": provider})
+    found = [
+        hub.query("one", "A1001", expect=make_order()),
+        hub.parse_callback("one", PING, expect=make_order()).payment,
+    ]
+    for payment in found:
+        kept = payment.model_dump(exclude_unset=True)
+        assert kept.keys() == {"account", "provider", "reference", "status", "claimed_status", "amount"}
+        assert Payment.model_validate_json(payment.model_dump_json(exclude_unset=True)) == payment
 
 
 def test_a_hint_of_the_provider_survives_what_the_core_makes_of_it(
