@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import pytest
 
-from payhub_gpu.sandbox import PUBLIC_MERCHANTS, Merchant, SandboxProcess, Settings
+from payhub_sandbox import PUBLIC_MERCHANTS, Merchant, SandboxProcess, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tests.sandbox.conftest import Customer, Shop
 
-    from payhub_gpu.sandbox import SandboxProcess
+    from payhub_sandbox import SandboxProcess
 
 pytestmark = pytest.mark.browser
 

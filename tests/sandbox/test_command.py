@@ -16,14 +16,14 @@ import pytest
 import trustme
 from tests.sandbox.conftest import Customer
 
-from payhub_gpu.sandbox import Merchant, SandboxProcess, Settings
+from payhub_sandbox import Merchant, SandboxProcess, Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.sandbox.conftest import Eventually, Shop
 
-COMMAND = (sys.executable, "-m", "payhub_gpu.sandbox")
+COMMAND = (sys.executable, "-m", "payhub_sandbox")
 
 
 def run(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -204,7 +204,7 @@ def test_it_serves_tls(shop: Shop, tmp_path: Path) -> None:
 def test_importing_the_package_starts_nothing() -> None:
     """The server's packages are loaded by the server."""
     code = (
-        "import sys, payhub_gpu.sandbox, payhub_gpu.sandbox.commands;"
+        "import sys, payhub_sandbox, payhub_sandbox.commands;"
         "print({'starlette', 'uvicorn', 'jinja2', 'segno'} & set(sys.modules))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,8 +8,8 @@ import httpx
 import pytest
 from tests.sandbox.conftest import Customer
 
-from payhub_gpu.sandbox import SandboxProcess, Settings
-from payhub_gpu.sandbox.journal import Journal
+from payhub_sandbox import SandboxProcess, Settings
+from payhub_sandbox.journal import Journal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -141,7 +141,7 @@ def test_a_file_keeps_the_orders_and_is_never_emptied(shop: Shop, tmp_path: Path
 
 def test_the_journal_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
     """A long run does not fill the memory, and the newest requests are the ones a test asks about."""
-    monkeypatch.setattr("payhub_gpu.sandbox.journal.KEPT_REQUESTS", 2)
+    monkeypatch.setattr("payhub_sandbox.journal.KEPT_REQUESTS", 2)
     journal = Journal()
     for order_no in ("A1", "A2", "A2", "A3" * 100):
         journal.note("unified", "POST", order_no)

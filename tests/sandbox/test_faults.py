@@ -12,7 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Customer
 
-    from payhub_gpu.sandbox import SandboxProcess
+    from payhub_sandbox import SandboxProcess
 
 BOTH = ("unified", "check_order")
 

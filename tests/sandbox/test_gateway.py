@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Customer
 
-    from payhub_gpu.sandbox import SandboxProcess
+    from payhub_sandbox import SandboxProcess
 
 
 def test_a_create_answers_as_section_5_1(customer: Customer) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.sandbox.conftest import APPID, Customer, digest
 
-from payhub_gpu.sandbox import PUBLIC_MERCHANTS, Merchant, SandboxProcess, Settings
-from payhub_gpu.sandbox.signature import callback_signature
+from payhub_sandbox import PUBLIC_MERCHANTS, Merchant, SandboxProcess, Settings
+from payhub_sandbox.signature import callback_signature
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Eventually, Shop

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.sandbox.conftest import Customer, digest
 
-from payhub_gpu.sandbox import Merchant, SandboxProcess, Settings
+from payhub_sandbox import Merchant, SandboxProcess, Settings
 
 if TYPE_CHECKING:
     import httpx

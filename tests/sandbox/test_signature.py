@@ -6,8 +6,8 @@ from hashlib import md5
 
 import pytest
 
-from payhub_gpu.sandbox import Merchant
-from payhub_gpu.sandbox.signature import callback_signature, is_signed, request_signature
+from payhub_sandbox import Merchant
+from payhub_sandbox.signature import callback_signature, is_signed, request_signature
 
 KEY = "0123456789abcdef"
 SORTED = Merchant(KEY)

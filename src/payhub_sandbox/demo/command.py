@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from payhub_core import PaymentStatus, Redirect
-from payhub_gpu.demo.shop import ACCOUNT, PRICE, Shop
-from payhub_gpu.sandbox import PUBLIC_MERCHANTS, SandboxProcess
+from payhub_sandbox import PUBLIC_MERCHANTS, SandboxProcess
+from payhub_sandbox.demo.shop import ACCOUNT, PRICE, Shop
 
 __all__ = ["demo"]
 

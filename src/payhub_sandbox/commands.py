@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.panel import Panel
 
-from payhub_gpu.sandbox.settings import MERCHANTS_VARIABLE, PUBLIC_MERCHANTS, Merchant, Settings
+from payhub_sandbox.settings import MERCHANTS_VARIABLE, PUBLIC_MERCHANTS, Merchant, Settings
 
 
 def _moment(text: str) -> datetime:
@@ -66,7 +66,7 @@ def sandbox(**options: Any) -> None:
     The first line of output is "payhub sandbox ready on URL". Faults are armed by POST to /_sandbox/faults.
     """
     # Starting the server loads packages that `payhub --help` has no use for.
-    from payhub_gpu.sandbox.server import serve  # noqa: PLC0415
+    from payhub_sandbox.server import serve  # noqa: PLC0415
 
     try:
         serve(Settings(merchants=_merchants(), **options), _announce)

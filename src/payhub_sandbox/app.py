@@ -10,10 +10,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
-from payhub_gpu.sandbox.control import Control
-from payhub_gpu.sandbox.gateway import Gateway
-from payhub_gpu.sandbox.state import Platform
-from payhub_gpu.sandbox.views import Views
+from payhub_sandbox.control import Control
+from payhub_sandbox.gateway import Gateway
+from payhub_sandbox.state import Platform
+from payhub_sandbox.views import Views
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from payhub_gpu.sandbox.settings import Settings
+    from payhub_sandbox.settings import Settings
 
 
 def create_app(settings: Settings) -> Starlette:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from payhub_gpu.sandbox.app import create_app
-from payhub_gpu.sandbox.settings import Settings, is_loopback
+from payhub_sandbox.app import create_app
+from payhub_sandbox.settings import Settings, is_loopback
 
 if TYPE_CHECKING:
     import asyncio

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from payhub_gpu.sandbox.faults import Fault
+    from payhub_sandbox.faults import Fault
 
 Reply = dict[str, Any]
 

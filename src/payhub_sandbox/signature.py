@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from payhub_gpu.sandbox.settings import Merchant
+    from payhub_sandbox.settings import Merchant
 
 
 def request_signature(fields: Mapping[str, str], merchant: Merchant) -> str:

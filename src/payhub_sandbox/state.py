@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from payhub_gpu.sandbox.faults import Faults
-from payhub_gpu.sandbox.journal import Journal
-from payhub_gpu.sandbox.notify import Notifier
-from payhub_gpu.sandbox.orders import Order, Orders
+from payhub_sandbox.faults import Faults
+from payhub_sandbox.journal import Journal
+from payhub_sandbox.notify import Notifier
+from payhub_sandbox.orders import Order, Orders
 
 if TYPE_CHECKING:
-    from payhub_gpu.sandbox.settings import Settings
+    from payhub_sandbox.settings import Settings
 
 
 class Platform:

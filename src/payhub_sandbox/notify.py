@@ -9,15 +9,15 @@ from urllib.parse import urlencode
 
 import httpx
 
-from payhub_gpu.sandbox.orders import Delivery, Order
-from payhub_gpu.sandbox.signature import callback_signature
+from payhub_sandbox.orders import Delivery, Order
+from payhub_sandbox.signature import callback_signature
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from payhub_gpu.sandbox.faults import Fault, Faults
-    from payhub_gpu.sandbox.orders import Orders
-    from payhub_gpu.sandbox.settings import Merchant, Settings
+    from payhub_sandbox.faults import Fault, Faults
+    from payhub_sandbox.orders import Orders
+    from payhub_sandbox.settings import Merchant, Settings
 
 #: Bytes of a shop's reply that are read; `SUCCESS` has seven.
 _MAX_REPLY = 4096

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from payhub_gpu.sandbox.settings import Settings
+    from payhub_sandbox.settings import Settings
 
 #: pay_status (section 5.1).
 PAYING, FAILED, PAID = -1, 0, 1

@@ -14,16 +14,16 @@ import segno
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
-from payhub_gpu.sandbox.forms import BadFormError, read_form
-from payhub_gpu.sandbox.notify import return_fields, signed
-from payhub_gpu.sandbox.orders import FAILED, PAID, Order
-from payhub_gpu.sandbox.replies import spoil
-from payhub_gpu.sandbox.settings import MERCHANTS_VARIABLE, PUBLIC_MERCHANTS
+from payhub_sandbox.forms import BadFormError, read_form
+from payhub_sandbox.notify import return_fields, signed
+from payhub_sandbox.orders import FAILED, PAID, Order
+from payhub_sandbox.replies import spoil
+from payhub_sandbox.settings import MERCHANTS_VARIABLE, PUBLIC_MERCHANTS
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from payhub_gpu.sandbox.state import Platform
+    from payhub_sandbox.state import Platform
 
 _LISTED_ORDERS = 20
 #: Seconds that a payer waits for the shop to hear of the payment before the browser goes back without it.

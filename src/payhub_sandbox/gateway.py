@@ -6,10 +6,10 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
-from payhub_gpu.sandbox.forms import BadFormError, parse_form, read_form
-from payhub_gpu.sandbox.orders import PAYING, Order
-from payhub_gpu.sandbox.replies import Cut, Reply, refused, respond
-from payhub_gpu.sandbox.signature import is_signed
+from payhub_sandbox.forms import BadFormError, parse_form, read_form
+from payhub_sandbox.orders import PAYING, Order
+from payhub_sandbox.replies import Cut, Reply, refused, respond
+from payhub_sandbox.signature import is_signed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from payhub_gpu.sandbox.faults import Endpoint
-    from payhub_gpu.sandbox.state import Platform
+    from payhub_sandbox.faults import Endpoint
+    from payhub_sandbox.state import Platform
 
 #: Codes of payments inside the merchant's own app: parameters for a wallet's SDK, and no page to go to.
 _APP_CODES = {"904", "905"}

@@ -10,13 +10,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from payhub_gpu.sandbox.faults import Fault
-from payhub_gpu.sandbox.orders import FAILED, PAID, Order
+from payhub_sandbox.faults import Fault
+from payhub_sandbox.orders import FAILED, PAID, Order
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from payhub_gpu.sandbox.state import Platform
+    from payhub_sandbox.state import Platform
 
 _LISTED_ORDERS = 100
 

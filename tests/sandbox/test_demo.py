@@ -13,8 +13,8 @@ from click.testing import CliRunner
 
 from payhub_core import PaymentStatus
 from payhub_core.cli.commands import payhub
-from payhub_gpu.demo.shop import ACCOUNT, Shop
-from payhub_gpu.sandbox import PUBLIC_MERCHANTS, SandboxProcess
+from payhub_sandbox import PUBLIC_MERCHANTS, SandboxProcess
+from payhub_sandbox.demo.shop import ACCOUNT, Shop
 
 APPID, MERCHANT = next(iter(PUBLIC_MERCHANTS.items()))
 

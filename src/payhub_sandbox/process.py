@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import httpx
 
-from payhub_gpu.sandbox.settings import MERCHANTS_VARIABLE, Settings
+from payhub_sandbox.settings import MERCHANTS_VARIABLE, Settings
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -36,7 +36,7 @@ class SandboxProcess:
         """Start the process and wait until it accepts connections; RuntimeError if it ends instead."""
         secrets = json.dumps({appid: asdict(merchant) for appid, merchant in self.settings.merchants.items()})
         self._process = subprocess.Popen(  # noqa: S603  (our own interpreter and options)
-            [sys.executable, "-m", "payhub_gpu.sandbox", *_options(self.settings)],
+            [sys.executable, "-m", "payhub_sandbox", *_options(self.settings)],
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, MERCHANTS_VARIABLE: secrets, "PYTHONUTF8": "1"},
