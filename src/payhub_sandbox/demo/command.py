@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import signal
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from html import unescape
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,6 +33,7 @@ def demo(*, stay: bool) -> None:
     """Play one order on this machine: created, paid, notified, returned, queried. Nobody pays anything."""
     timeline = Timeline(Console())
     with (
+        _terminable(),
         TemporaryDirectory(prefix="payhub-demo-") as folder,
         SandboxProcess() as gateway,
         Shop(gateway.url, APPID, MERCHANT.secret, Path(folder)) as shop,
@@ -48,6 +51,16 @@ def demo(*, stay: bool) -> None:
                 "\nNext: [bold]payhub demo --stay[/bold] to click through it in a browser, "
                 "[bold]payhub sandbox --help[/bold] for the gateway alone, README.md for the ten lines behind this."
             )
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does: by itself it would leave the gateway's process running."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class Timeline:
