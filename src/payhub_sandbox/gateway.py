@@ -77,6 +77,9 @@ class Gateway:
             raise RefusalError("参数错误: order_no")
         if not re.fullmatch(r"[1-9][0-9]{0,11}", fields["amount"]):
             raise RefusalError("amount 错误")
+        # Any number may be a channel (section 6); a neutral name that reached the platform was never translated.
+        if not re.fullmatch(r"[0-9]{1,10}", fields["bank_code"]):
+            raise RefusalError("参数错误: bank_code")
         for name in ("notify_url", "return_url"):
             if not _is_web_address(fields[name]):
                 raise RefusalError(f"参数错误: {name}")

@@ -96,6 +96,9 @@ def test_a_paid_order_is_reported_with_its_time(customer: Customer, sandbox: San
         ({"notify_url": "http://[::1/notify"}, "参数错误: notify_url"),
         ({"return_url": "javascript:alert(1)"}, "参数错误: return_url"),
         ({"return_url": "http://shop.example/\r\nx"}, "参数错误: return_url"),
+        ({"bank_code": "alipay_h5"}, "参数错误: bank_code"),
+        ({"bank_code": "９０１"}, "参数错误: bank_code"),
+        ({"bank_code": "901\n"}, "参数错误: bank_code"),
         ({"bank_code": "902"}, "参数错误: openid"),
         ({"secret": "chosen by the sender"}, "签名错误"),
     ],
@@ -108,6 +111,11 @@ def test_a_bad_create_is_refused_as_php_platforms_refuse(
     assert response.status_code == 200
     assert response.json() == {"status": 0, "message": message, "data": []}
     assert sandbox.orders() == []
+
+
+def test_any_digits_are_a_code(customer: Customer) -> None:
+    """A platform opens channels whenever it likes."""
+    assert customer.create(bank_code="20009")["bank_code"] == "20009"
 
 
 def test_an_official_account_order_needs_its_payer(customer: Customer) -> None:
