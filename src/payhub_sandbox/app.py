@@ -2,57 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
-from starlette.routing import Mount, Route
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount
 
 from payhub_sandbox.control import Control
-from payhub_sandbox.gateway import Gateway
-from payhub_sandbox.state import Platform
-from payhub_sandbox.views import Views
+from payhub_sandbox.endpoints import Endpoints
+from payhub_sandbox.pages import Pages
+from payhub_sandbox.platform import Platform
+from payhub_sandbox.settings import Settings
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from starlette.requests import Request
-    from starlette.responses import Response
-
-    from payhub_sandbox.settings import Settings
+__all__ = ["create_app"]
 
 
 def create_app(settings: Settings) -> Starlette:
-    """Build the sandbox; `settings.base_url` must be the address it will be reached at.
+    """The application; ``settings.base_url`` must be the address it will be reached at.
 
-    Raises ValueError when the database holds orders of merchants that the settings do not name.
+    Raises ValueError where the database holds orders of merchants that the settings do not name.
     """
     platform = Platform(settings)
-    gateway, views = Gateway(platform), Views(platform)
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        del app
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
         await platform.aclose()
 
     return Starlette(
         routes=[
-            # Both endpoints hear both methods, to refuse the wrong one in the platform's words.
-            Route("/api/order/unified", gateway.unified, methods=["GET", "POST"]),
-            Route("/api/order/check_order", gateway.check_order, methods=["GET", "POST"]),
-            Route("/pay/{number}", views.pay, methods=["GET", "POST"]),
+            *Endpoints(platform).routes,
+            *Pages(platform).routes,
             Mount("/_sandbox", routes=Control(platform).routes),
-            Route("/", views.home),
         ],
         exception_handlers={HTTPException: _as_json},
         lifespan=lifespan,
     )
 
 
-async def _as_json(request: Request, problem: Exception) -> Response:
-    del request
-    assert isinstance(problem, HTTPException)  # noqa: S101  (Starlette's handlers are typed for any exception)
-    return JSONResponse({"error": problem.detail}, problem.status_code, headers=problem.headers)
+async def _as_json(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  Starlette's handlers are typed for any exception
+    return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)

@@ -2,43 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-if TYPE_CHECKING:
-    from starlette.requests import Request
+from starlette.requests import Request
 
-#: Bytes of a form; the largest honest request is a few hundred.
-MAX_BODY = 64 * 1024
-_MAX_FIELDS = 64
+__all__ = ["read_form", "read_query"]
 
-
-class BadFormError(ValueError):
-    """The request carries no readable form."""
-
-
-def parse_form(raw: bytes) -> dict[str, str]:
-    """Return the fields of a form body or a query string, empty values kept."""
-    try:
-        pairs = parse_qsl(
-            raw.decode(), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MAX_FIELDS
-        )
-    except ValueError as problem:
-        raise BadFormError from problem
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        raise BadFormError
-    return fields
+_FORM = "application/x-www-form-urlencoded"
+_LONGEST_FORM = 64 * 1024
+_MOST_FIELDS = 64
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """Return the fields of a POSTed form."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/x-www-form-urlencoded":
-        raise BadFormError
+    """The fields of a POSTed form, empty ones too; none where it cannot be read, so that required ones are missing."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+        return {}
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_BODY:
-            raise BadFormError
-    return parse_form(bytes(body))
+        if len(body) > _LONGEST_FORM:
+            return {}
+    return _fields(bytes(body))
+
+
+def read_query(request: Request) -> dict[str, str]:
+    """The fields of the query string; none where it cannot be read."""
+    return _fields(request.scope["query_string"])
+
+
+def _fields(form: bytes) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(
+            form.decode(), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MOST_FIELDS
+        )
+    except ValueError:
+        return {}
+    fields = dict(pairs)
+    return fields if len(fields) == len(pairs) else {}

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from tests.sandbox.conftest import Customer
+from tests.sandbox.conftest import Customer, Shop
 
 from payhub_sandbox import SandboxProcess, Settings
 from payhub_sandbox.journal import Journal
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.sandbox.conftest import Shop
 
 
 def test_health_names_the_merchants_and_no_secret(customer: Customer) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from html import unescape
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import click
 import httpx
@@ -53,55 +54,23 @@ def demo(*, stay: bool) -> None:
             )
 
 
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does: by itself it would leave the gateway's process running."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-class Timeline:
-    """Numbered steps; a step that does not come out as it should ends the demonstration with an error."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.number: int = 0
-
-    def say(self, title: str, detail: str) -> None:
-        """One more step."""
-        self.number += 1
-        self.console.print(
-            f"[bold cyan]{self.number:2}[/bold cyan]  [bold]{title}[/bold]\n    {escape(detail)}", soft_wrap=True
-        )
-
-    def check(self, title: str, detail: str, *, holds: bool) -> None:
-        """One more step, if it came out as it should."""
-        if not holds:
-            raise click.ClickException(f"{title}: it came out otherwise: {detail}")
-        self.say(title, detail)
-
-
 def play(timeline: Timeline, gateway: SandboxProcess, shop: Shop, payer: httpx.Client) -> None:
     """The whole order, over HTTP between the shop, the gateway's process and the payer."""
     order = shop.order()
     payment = shop.buy(order)
     action, number = payment.next_action, payment.gateway_id or ""
+    address = action.url if isinstance(action, Redirect) else ""
     timeline.check(
         "The shop creates a payment",
         f"{order.reference} over {PRICE}: {payment.status}; next: {action!r}",
-        holds=isinstance(action, Redirect) and payment.status is PaymentStatus.PENDING,
+        holds=bool(address) and payment.status is PaymentStatus.PENDING,
     )
-    if not isinstance(action, Redirect):
-        return
 
-    payer.get(action.url).raise_for_status()
-    page = payer.post(action.url, data={"action": "pay"})
-    timeline.say("The payer pays on the gateway's page", f"POST {action.url}: HTTP {page.status_code}")
+    payer.get(address).raise_for_status()
+    page = payer.post(address, data={"action": "pay"})
+    timeline.say("The payer pays on the gateway's page", f"POST {address}: HTTP {page.status_code}")
 
-    delivery = acknowledged(gateway, number)
+    delivery = _delivered(gateway, number)
     timeline.check(
         "The gateway notifies the shop; verified, bound to the order, committed, acknowledged",
         f"the shop answered {delivery['reply']!r}; shipped: {', '.join(shop.shipped)}",
@@ -148,7 +117,38 @@ def play(timeline: Timeline, gateway: SandboxProcess, shop: Shop, payer: httpx.C
     )
 
 
-def acknowledged(gateway: SandboxProcess, number: str) -> dict[str, object]:
+class Timeline:
+    """Numbered steps; a step that does not come out as it should ends the demonstration with an error."""
+
+    def __init__(self, console: Console) -> None:
+        self.console: Console = console
+        self.number: int = 0
+
+    def say(self, title: str, detail: str) -> None:
+        """One more step."""
+        self.number += 1
+        self.console.print(
+            f"[bold cyan]{self.number:2}[/bold cyan]  [bold]{title}[/bold]\n    {escape(detail)}", soft_wrap=True
+        )
+
+    def check(self, title: str, detail: str, *, holds: bool) -> None:
+        """One more step, if it came out as it should."""
+        if not holds:
+            raise click.ClickException(f"{title}: it came out otherwise: {detail}")
+        self.say(title, detail)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does: by itself it would leave the gateway's process running."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _delivered(gateway: SandboxProcess, number: str) -> dict[str, Any]:
     """The first delivery of the notify, once there is one."""
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:

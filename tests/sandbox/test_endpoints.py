@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 from hashlib import md5
-from typing import TYPE_CHECKING
 
 import pytest
+from tests.sandbox.conftest import Customer
 
-if TYPE_CHECKING:
-    from tests.sandbox.conftest import Customer
-
-    from payhub_sandbox import SandboxProcess
+from payhub_sandbox import SandboxProcess
 
 
 def test_a_create_answers_as_section_5_1(customer: Customer) -> None:
@@ -43,14 +40,14 @@ def test_messages_are_escaped_as_php_escapes_them(customer: Customer) -> None:
 
 @pytest.mark.parametrize("bank_code", ["904", "905"])
 def test_an_app_code_has_parameters_and_no_page(customer: Customer, bank_code: str) -> None:
-    """A wallet's SDK gets text, and the literal `no_redirect` stands where an address would."""
+    """A wallet's SDK gets text, and the literal ``no_redirect`` stands where an address would."""
     data = customer.create(bank_code=bank_code)
     assert data["redirect_url"] == "no_redirect"
     assert data["content"] == f"sandbox=1&out_trade_no={data['platform_order_no']}&total_fee=10000"
 
 
 def test_a_fresh_order_is_reported_as_the_sample_reports_it(customer: Customer) -> None:
-    """Unpaid is `pay_status` 0 with no time, and the status is text."""
+    """Unpaid is ``pay_status`` 0 with no time, and the status is text."""
     number = customer.create(attach="%E8%8C%B6")["platform_order_no"]
     reply = customer.check().json()
     assert reply["status"] == "1"
@@ -68,7 +65,7 @@ def test_a_fresh_order_is_reported_as_the_sample_reports_it(customer: Customer) 
 
 
 def test_a_paid_order_is_reported_with_its_time(customer: Customer, sandbox: SandboxProcess) -> None:
-    """Payment shows in `pay_status` and `pay_time`; the sum actually paid does not show at all."""
+    """Payment shows in ``pay_status`` and ``pay_time``; the sum actually paid does not show at all."""
     sandbox.pay(customer.create()["platform_order_no"], amount=9999)
     data = customer.check().json()["data"]
     assert data["pay_status"] == 1
@@ -119,7 +116,7 @@ def test_any_digits_are_a_code(customer: Customer) -> None:
 
 
 def test_an_official_account_order_needs_its_payer(customer: Customer) -> None:
-    """With `openid` code 902 is accepted."""
+    """With ``openid`` code 902 is accepted."""
     assert customer.create(bank_code="902", openid="o-1")["bank_code"] == "902"
 
 
