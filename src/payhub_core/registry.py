@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from payhub_core.config import Config, did_you_mean
 from payhub_core.errors import ConfigError, PayhubError, plain
 from payhub_core.hookspecs import API_VERSION, Provider, ProviderInfo
+from payhub_core.routes import route_faults
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -86,7 +87,7 @@ def load_accounts(config: Config | Mapping[str, Any]) -> Accounts:
     if default is not None and default not in config.accounts:
         faults.append(ConfigError(f"default: no account {default!r}", hint=did_you_mean(default, set(config.accounts))))
     faults += _doubles(accounts)
-    faults += _dead_ends(config)
+    faults += route_faults(config.routes, config.accounts)
     if faults:
         where = f"{config.source}: " if config.source else ""
         raise ConfigError(where + "; ".join(map(str, faults)))
@@ -206,14 +207,3 @@ def _doubles(accounts: Mapping[str, Provider | ConfigError]) -> Iterator[ConfigE
         first = seen.setdefault((provider.info.name, *(getattr(provider, key) for key in keys)), name)
         if first != name:
             yield ConfigError(f"accounts {first!r} and {name!r} have the same provider and {', '.join(keys)}")
-
-
-def _dead_ends(config: Config) -> Iterator[ConfigError]:
-    for route, names in config.routes.items():
-        if route in config.accounts:
-            yield ConfigError(f"routes: {route!r} is an account's name already")
-        for name in names:
-            if name not in config.accounts:
-                yield ConfigError(
-                    f"routes.{route}: no account {plain(name)!r}", hint=did_you_mean(name, set(config.accounts))
-                )
