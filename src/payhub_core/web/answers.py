@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from payhub_core.models import Payment, PaymentStatus, Reply
 
-__all__ = ["Answer", "acknowledgement", "line", "page", "redirect"]
+__all__ = ["Answer", "acknowledgement", "page", "plain_text", "redirect"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def acknowledgement(reply: Reply) -> Answer:
     return _answer(reply.status_code, reply.content_type, reply.body)
 
 
-def line(status_code: int, text: str, **headers: str) -> Answer:
+def plain_text(status_code: int, text: str, **headers: str) -> Answer:
     """A line of plain text."""
     return _answer(status_code, "text/plain; charset=utf-8", text.encode(), headers)
 
