@@ -28,7 +28,7 @@ from payhub_core import (
     load_accounts,
 )
 from payhub_core.checkout import AsyncCheckout, Checkout
-from payhub_core.ledger import AnomalyKind, Ledger, Transition, records
+from payhub_core.ledger import AnomalyKind, Ledger, Transition, changes
 
 SUCCESS, RETRY, REFUSED = (200, b"SUCCESS"), 503, 400
 
@@ -61,12 +61,12 @@ def test_a_notify_settles_the_order_and_the_application_hears_of_it_once(
 def test_a_duplicate_writes_nothing(till: Any, ledger: Ledger, paid: Any) -> None:
     """Not even the same values again: the row, the history and the file stay as they are."""
     till.receive("shop", paid.notify())
-    row, heard = ledger.find("shop", "A1001"), ledger.history("shop", "A1001")
+    row, heard = ledger._find("shop", "A1001"), ledger.history("shop", "A1001")
     path = ledger.engine.url.database or ""
     wal = Path(path + "-wal")
     size = wal.stat().st_mtime_ns if wal.exists() else 0
     till.receive("shop", paid.notify())
-    assert ledger.find("shop", "A1001") == row
+    assert ledger._find("shop", "A1001") == row
     assert ledger.history("shop", "A1001") == heard
     assert (wal.stat().st_mtime_ns if wal.exists() else 0) == size
 
@@ -79,10 +79,10 @@ def test_a_failing_handler_rolls_back_and_the_gateway_is_to_resend(
     def fail(_transition: Transition, _connection: Connection) -> None:
         raise RuntimeError("out of stock")
 
-    before = ledger.find("shop", "A1001")
+    before = ledger._find("shop", "A1001")
     shop.fails = fail
     assert till.receive("shop", paid.notify()).status_code == RETRY
-    assert ledger.find("shop", "A1001") == before
+    assert ledger._find("shop", "A1001") == before
     assert shop.delivered == []
     assert ledger.outbox() == []
     shop.fails = None
@@ -167,7 +167,7 @@ def test_an_async_handler_of_a_blocking_checkout_is_refused(
     with pytest.raises(ConfigError, match="AsyncCheckout"):
         Checkout(blocking.hub, ledger, handler=ship)
     now = datetime.now(UTC)
-    ledger.write(lambda c: records.insert(c, "shop", "gpu", make_order(), lease="", until=now, now=now))
+    ledger.write(lambda c: changes.insert(c, "shop", "gpu", make_order(), lease="", until=now, now=now))
     assert blocking.receive("shop", paid.notify(), ship).status_code == RETRY
     assert ledger.outbox() == []
     assert answer(blocking.receive("shop", paid.notify())) == SUCCESS
@@ -204,7 +204,7 @@ def test_a_ledger_of_the_wrong_kind_makes_the_gateway_resend(
 
 def test_whatever_goes_wrong_the_gateway_is_to_resend(till: Any, paid: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug too ends in an answer."""
-    monkeypatch.setattr(records, "heard", lambda *_: 1 / 0)
+    monkeypatch.setattr(changes, "heard", lambda *_: 1 / 0)
     assert till.receive("shop", paid.notify()).status_code == RETRY
 
 
@@ -220,18 +220,18 @@ def test_a_genuine_message_that_is_not_about_this_order_changes_nothing(
     till: Any, ledger: Ledger, shop: Any, paid: Any, changes: dict[str, str]
 ) -> None:
     """Refused, and never stored."""
-    before = ledger.find("shop", "A1001"), ledger.history("shop", "A1001")
+    before = ledger._find("shop", "A1001"), ledger.history("shop", "A1001")
     assert till.receive("shop", paid.notify(**changes)).status_code == REFUSED
-    assert (ledger.find("shop", "A1001"), ledger.history("shop", "A1001")) == before
+    assert (ledger._find("shop", "A1001"), ledger.history("shop", "A1001")) == before
     assert shop.delivered == []
 
 
 def test_a_forged_message_changes_nothing(till: Any, ledger: Ledger, platform: Any) -> None:
     """Signed with another secret."""
-    before = ledger.find("shop", "A1001")
+    before = ledger._find("shop", "A1001")
     forged = platform.callback(platform.notify(), secret="another secret of sixteen")
     assert till.receive("shop", forged).status_code == REFUSED
-    assert ledger.find("shop", "A1001") == before
+    assert ledger._find("shop", "A1001") == before
 
 
 def test_an_order_started_at_another_provider_is_refused(till: Any, ledger: Ledger, paid: Any) -> None:
@@ -248,12 +248,12 @@ def test_an_unknown_account_is_a_configuration_error(till: Any, paid: Any) -> No
 
 def test_a_return_never_settles(till: Any, ledger: Ledger, shop: Any, paid: Any) -> None:
     """Neither received nor viewed; the view tells what it claims."""
-    before = ledger.find("shop", "A1001")
+    before = ledger._find("shop", "A1001")
     till.receive("shop", paid.back())
     view = till.view("shop", paid.back())
     assert (view.status, view.claimed_status) == (PaymentStatus.PENDING, PaymentStatus.PAID)
     assert view.amount is not None
-    assert ledger.find("shop", "A1001") == before
+    assert ledger._find("shop", "A1001") == before
     assert shop.delivered == []
 
 
@@ -289,8 +289,8 @@ def test_anomalies_reach_the_application_as_data(
     till: Any, ledger: Ledger, shop: Any, paid: Any, messages: list[dict[str, str]], transitions: list[str]
 ) -> None:
     """Acknowledged like any other message, told once, listed."""
-    for changes in messages * 2:
-        assert answer(till.receive("shop", paid.notify(**changes))) == SUCCESS
+    for fields in messages * 2:
+        assert answer(till.receive("shop", paid.notify(**fields))) == SUCCESS
     assert shop.delivered == [f"shop/A1001/{name}" for name in transitions]
     stored = ledger.payment("shop", "A1001")
     assert ledger.anomalies() == [stored]
@@ -315,9 +315,9 @@ def test_a_return_says_nothing_of_an_order_whose_outcome_is_unknown(
     checkout = open_checkout(gateway(httpx.ReadTimeout("lost")))
     with pytest.raises(OutcomeUnknown):
         checkout.start("shop", order)
-    before = ledger.find("shop", "A1001")
+    before = ledger._find("shop", "A1001")
     checkout.receive("shop", paid.back())
-    assert ledger.find("shop", "A1001") == before
+    assert ledger._find("shop", "A1001") == before
 
 
 def test_a_cancelled_receive_acknowledges_nothing_and_keeps_nothing(
@@ -341,7 +341,7 @@ def test_a_cancelled_receive_acknowledges_nothing_and_keeps_nothing(
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            row = await ledger.afind("shop", "A1001")
+            row = await ledger._afind("shop", "A1001")
             assert row is not None
             assert row.status == "pending"
             assert answer(await checkout.receive("shop", paid.notify())) == SUCCESS
@@ -351,7 +351,7 @@ def test_a_cancelled_receive_acknowledges_nothing_and_keeps_nothing(
 
 def test_a_ledger_survives_a_fork(till: Any, ledger: Ledger, paid: Any, blocking: Checkout) -> None:
     """The child opens connections of its own, as under a preloading server, and leaves the parent's alone."""
-    assert ledger.find("shop", "A1001") is not None
+    assert ledger._find("shop", "A1001") is not None
     parents = [connection for connection, _since in ledger._resting]
     assert parents
     child = os.fork()
@@ -360,6 +360,6 @@ def test_a_ledger_survives_a_fork(till: Any, ledger: Ledger, paid: Any, blocking
         mine = [connection for connection, _since in ledger._resting]
         os._exit(0 if heard and not any(connection in parents for connection in mine) else 1)
     assert os.waitpid(child, 0)[1] == 0
-    row = ledger.find("shop", "A1001")
+    row = ledger._find("shop", "A1001")
     assert row is not None
     assert row.status == "paid"

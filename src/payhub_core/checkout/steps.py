@@ -1,33 +1,48 @@
-"""Plans: what the checkout does, without I/O.
+"""Steps: what the checkout does, without I/O.
 
-A plan is a generator that yields what is to be done outside, a `Step`, and is sent what came of it; a failure is thrown
-in at the ``yield``. One body so serves threads and asyncio, and a test can stop it at every step.
+What it does is a generator that yields what is to be done outside, a `Step`, and is sent what came of it; a failure is
+thrown in at the ``yield``. One body so serves threads and asyncio, and a test can stop it at every step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Generator
+from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import Connection
 
 from payhub_core.flow import drive, drive_async
-from payhub_core.ledger import records
-from payhub_core.ledger.rows import Transition
+from payhub_core.hub import AsyncBoundAccount, AsyncHub, BoundAccount, Hub
+from payhub_core.ledger.changes import Handle
+from payhub_core.ledger.models import Transition
+from payhub_core.models import Callback, Order
 
-__all__ = ["Ask", "Find", "Pause", "Plan", "Step", "Store", "Tell", "play", "play_async"]
+__all__ = [
+    "AnyHub",
+    "Ask",
+    "Create",
+    "Deliver",
+    "Find",
+    "Parse",
+    "Pause",
+    "Query",
+    "Record",
+    "Step",
+    "Steps",
+    "Store",
+    "play",
+    "play_async",
+]
 
 T = TypeVar("T")
-Plan: TypeAlias = Generator["Step", Any, T]
 
+AnyHub: TypeAlias = Hub | AsyncHub
+AnyAccount: TypeAlias = BoundAccount | AsyncBoundAccount
 
-@dataclass(frozen=True, slots=True)
-class Store:
-    """Run ``body`` in one transaction of the ledger, and commit it; it may tell ``handler`` of transitions."""
-
-    body: Callable[[Connection, records.Tell | None], Any]
-    handler: Any = None
+#: A generator of steps that ends in a ``T``.
+Steps: TypeAlias = Generator["Step", Any, T]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +54,26 @@ class Find:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """Call the hub's ``verb`` for ``account``."""
+class Store:
+    """Run ``body`` in one transaction of the ledger, and commit it."""
 
-    account: str
-    verb: str
-    arguments: tuple[object, ...]
-    options: Mapping[str, object] = field(default_factory=dict)
+    body: Callable[[Connection], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """As `Store`, for a ``body`` that hands transitions to ``handler``, or leaves them in the outbox without one."""
+
+    body: Callable[[Connection, Handle | None], Any]
+    handler: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Call ``handler`` with a transition, outside any transaction."""
+
+    handler: Any
+    transition: Transition
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +84,56 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
-    """Tell ``handler`` of a transition outside any transaction."""
+class Ask(ABC):
+    """Ask the gateway something: one call of the hub, which is awaited where the hub is async."""
 
-    handler: Any
-    transition: Transition
+    account: str
 
-
-Step: TypeAlias = Store | Find | Ask | Pause | Tell
-
-
-def play(plan: Plan[T], do: Callable[[Step], object]) -> T:
-    """Plays ``plan`` to its end and returns its result; what fails outside is for the plan to decide."""
-    return drive(plan, do, Exception)
+    @abstractmethod
+    def of(self, account: AnyAccount) -> object | Awaitable[object]:
+        """Asks ``account``."""
 
 
-async def play_async(plan: Plan[T], do: Callable[[Step], Awaitable[object]]) -> T:
+@dataclass(frozen=True, slots=True)
+class Create(Ask):
+    """Create the payment of an order."""
+
+    order: Order
+
+    def of(self, account: AnyAccount) -> object | Awaitable[object]:
+        return account.create_payment(self.order)
+
+
+@dataclass(frozen=True, slots=True)
+class Query(Ask):
+    """Ask what the gateway knows of an order."""
+
+    order: Order
+    gateway_id: str | None
+
+    def of(self, account: AnyAccount) -> object | Awaitable[object]:
+        return account.query(self.order.reference, gateway_id=self.gateway_id, expect=self.order)
+
+
+@dataclass(frozen=True, slots=True)
+class Parse(Ask):
+    """Verify a callback, which may take asking the gateway."""
+
+    callback: Callback
+    expect: Order | None = None
+
+    def of(self, account: AnyAccount) -> object | Awaitable[object]:
+        return account.parse_callback(self.callback, expect=self.expect)
+
+
+Step: TypeAlias = Find | Store | Record | Deliver | Pause | Ask
+
+
+def play(steps: Steps[T], do: Callable[[Step], object]) -> T:
+    """Does the steps to their end and returns the result; what fails outside is for the generator to decide."""
+    return drive(steps, do, Exception)
+
+
+async def play_async(steps: Steps[T], do: Callable[[Step], Awaitable[object]]) -> T:
     """`play`, for steps that are awaited."""
-    return await drive_async(plan, do, Exception)
+    return await drive_async(steps, do, Exception)

@@ -1,4 +1,4 @@
-"""Records: every change of a stored payment. One body for threads and asyncio: each function takes a sync `Connection`.
+"""Every change of a stored payment. One body for threads and asyncio: each function takes a sync `Connection`.
 
 A change is conditional on the row's version. Who loses a race reads again and merges again, which ends because every
 winner has added to facts that are finite.
@@ -6,59 +6,76 @@ winner has added to facts that are finite.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
-from payhub_core.errors import LedgerError, WrongAccount
-from payhub_core.ledger import database
+from payhub_core.errors import ConfigError, LedgerError, PayhubError, WrongAccount
+from payhub_core.ledger import history, outbox
+from payhub_core.ledger.database import check_open
 from payhub_core.ledger.facts import Anomaly, Facts, observed
-from payhub_core.ledger.rows import Row, State, Transition, anomaly_text, order_texts
-from payhub_core.ledger.statements import CHANGE, CLAIM, FIND, INSERT, NOTE, RESTART, TELL
+from payhub_core.ledger.models import Creation, Transition
+from payhub_core.ledger.orders import order_texts
+from payhub_core.ledger.rows import Row
+from payhub_core.ledger.schedule import FIRST_CHECK, SETTLED, next_check
+from payhub_core.ledger.sql import CHANGE, FIND, INSERT
 from payhub_core.ledger.tables import payments
 from payhub_core.models import Order, Payment, PaymentStatus
 
 __all__ = [
-    "FIRST_CHECK",
+    "Handle",
     "HandlerFailed",
-    "Tell",
+    "News",
     "again",
     "change",
-    "claim",
+    "check_provider",
     "delete",
     "find",
+    "given_back",
     "heard",
     "insert",
-    "next_check",
-    "note",
     "record",
     "restart",
     "says_nothing_new",
-    "transition",
 ]
 
-Tell = Callable[[Transition], object]
-
-FIRST_CHECK = timedelta(seconds=30)
-LONGEST_PAUSE = timedelta(days=1)
-PATIENCE = timedelta(days=7)
-_LONGEST_RAW = 32 * 1024
-_json = json.JSONEncoder(default=str).encode  # made once: making one costs more than most of its uses
-_NEVER_KEPT = {"sign", "signature", "secret"}
-_SETTLED = {PaymentStatus.PAID, PaymentStatus.REFUNDED, PaymentStatus.PARTIALLY_REFUNDED}
+#: Calls the application's handler with a transition, in the transaction that records it.
+Handle = Callable[[Transition], object]
 
 
 class HandlerFailed(Exception):
     """The application's handler raised: its error is the cause."""
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """What one message brings: the ``facts`` in ``payment``, and whether ``source`` is a create, notify or query."""
+
+    payment: Payment
+    facts: Facts
+    source: str
+
+    @property
+    def said(self) -> PaymentStatus:
+        """What the message claims, a hint's too."""
+        return self.payment.claimed_status or self.payment.status
+
+
 def find(connection: Connection, account: str, reference: str) -> Row | None:
     """The stored payment, or None."""
     rows = FIND(connection, account=account, reference=reference).rows
     return Row._make(rows[0]) if rows else None
+
+
+def again(connection: Connection, row: Row) -> Row:
+    """The row as it is now."""
+    found = find(connection, row.account, row.reference)
+    if found is None:
+        raise LedgerError("the stored payment is gone", account=row.account, reference=row.reference)
+    return found
 
 
 def insert(
@@ -75,7 +92,7 @@ def insert(
         currency=order.amount.currency,
         order_json=content,
         order_hash=content_hash,
-        state=State.STARTING.value,
+        creation=Creation.STARTING.value,
         status=PaymentStatus.PENDING.value,
         facts="{}",
         gateway_id=None,
@@ -94,25 +111,27 @@ def insert(
     return row._replace(id=rows[0][0]) if rows else None
 
 
+def restart(connection: Connection, row: Row, *, lease: str, until: datetime, now: datetime) -> Row | None:
+    """As `insert`, for an order that is created once more; None where someone else changed the row."""
+    starting = Creation.STARTING.value
+    first = now + FIRST_CHECK
+    return change(
+        connection,
+        row,
+        now,
+        creation=starting,
+        next_check_at=first,
+        attempts=0,
+        created_at=now,
+        lease=lease,
+        lease_until=until,
+    )
+
+
 def change(connection: Connection, row: Row, now: datetime, **values: Any) -> Row | None:
     """The row with ``values``, or None where someone else changed it since ``row`` was read."""
     new = row._replace(**values, updated_at=now, version=row.version + 1)
     return new if CHANGE.of(connection, new).changed == 1 else None
-
-
-def restart(connection: Connection, row: Row, *, lease: str, until: datetime, now: datetime) -> Row | None:
-    """As `insert`, for an order that is created once more; None where someone else changed the row."""
-    new = row._replace(
-        state=State.STARTING.value,
-        next_check_at=now + FIRST_CHECK,
-        attempts=0,
-        lease=lease,
-        lease_until=until,
-        version=row.version + 1,
-        created_at=now,
-        updated_at=now,
-    )
-    return new if RESTART.of(connection, new).changed == 1 else None
 
 
 def delete(connection: Connection, row: Row) -> bool:
@@ -121,162 +140,96 @@ def delete(connection: Connection, row: Row) -> bool:
     return connection.execute(gone).rowcount == 1
 
 
-def again(connection: Connection, row: Row) -> Row:
-    """The row as it is now."""
-    found = find(connection, row.account, row.reference)
-    if found is None:
-        raise LedgerError("the stored payment is gone", account=row.account, reference=row.reference)
-    return found
-
-
-def claim(
-    connection: Connection, account: str, *, lease: str, until: datetime, now: datetime, older: datetime
-) -> Row | None:
-    """Leases the payment of ``account`` that has been due the longest; None where nothing is due."""
-    rows = CLAIM(connection, account=account, lease=lease, until=until, now=now, older=older).rows
-    return Row._make(rows[0]) if rows else None
-
-
-def heard(row: Row, payment: Payment) -> Facts:
-    """The facts in ``payment``; raises WrongAccount or WrongAmount where it is about another order."""
-    if payment.provider != row.provider:
-        raise WrongAccount(
-            f"the order was started at provider {row.provider!r}, the message is of {payment.provider!r}",
+def check_provider(row: Row, provider: str, error: type[PayhubError] = ConfigError) -> None:
+    """Raises ``error`` where the account of ``row`` has another provider than the one it was started at."""
+    if provider != row.provider:
+        raise error(
+            f"the order was started at provider {row.provider!r}, the account is now {provider!r}",
+            hint="keep the old account under its name until its orders are settled",
             account=row.account,
             reference=row.reference,
         )
-    return observed(payment, row.due)
 
 
-def says_nothing_new(row: Row, news: Facts) -> bool:
+def heard(row: Row, payment: Payment, source: str) -> News:
+    """What ``payment`` brings; raises WrongAccount or WrongAmount where it is about another order."""
+    check_provider(row, payment.provider, WrongAccount)
+    return News(payment, observed(payment, row.due), source)
+
+
+def says_nothing_new(row: Row, news: News) -> bool:
     """Whether all of ``news`` is stored already: then there is nothing to write, and it can be acknowledged at once."""
-    return row.state == State.CREATED and row.known() >= news
+    return row.creation == Creation.CREATED and row.known() >= news.facts
 
 
 def record(
-    connection: Connection,
-    row: Row,
-    payment: Payment,
-    news: Facts,
-    source: str,
-    now: datetime,
-    tell: Tell | None,
-    *,
-    release: str = "",
-    checked: bool = False,
+    connection: Connection, row: Row, news: News, handle: Handle | None, *, lease: str = "", checked: bool = False
 ) -> Row:
-    """Merges ``news``, which is what was `heard` in ``payment``, tells each new transition, notes the observation.
+    """Merges ``news``, hands each new transition to ``handle``, and adds what was said to the history.
 
-    ``tell`` runs in this transaction; without it the transitions wait in the outbox. ``release`` gives that lease back,
+    ``handle`` runs in this transaction; without it the transitions wait in the outbox. ``lease`` is given back,
     ``checked`` sets when to ask next. Raises HandlerFailed or LedgerError: roll back.
     """
-    due = row.due
+    now = datetime.now(UTC)
     while True:
-        before = row.known()
-        facts = before | news
-        learned = facts != before
-        status, mine = facts.status(due), bool(release) and row.lease == release
-        attempts = row.attempts + checked
-        next_check_at = next_check(row, attempts, now) if checked else row.next_check_at or now + FIRST_CHECK
-        new = change(
-            connection,
-            row,
-            now,
-            state=State.CREATED.value,
-            status=status.value,
-            facts=facts.dump() if learned else row.facts,
-            next_action=_action_text(payment) or row.next_action,
-            gateway_id=facts.gateway_id or row.gateway_id or payment.gateway_id,
-            paid_minor=facts.received(due).minor if facts.receipts else None,
-            paid_at=facts.paid_at,
-            next_check_at=None if status in _SETTLED else next_check_at,
-            attempts=attempts,
-            lease=None if mine else row.lease,
-            lease_until=None if mine else row.lease_until,
-        )
+        known = row.known()
+        facts = known | news.facts
+        values = _merged(row, news, facts, now, checked=checked)
+        new = change(connection, row, now, **values, **given_back(row, lease))
         if new is not None:
             break
         row = again(connection, row)
-    known = {anomaly.name for anomaly in before.anomalies(due)}
-    true: list[tuple[str, Anomaly | None]] = [(new.status, None)] if new.status != row.status else []
-    true += [(anomaly.name, anomaly) for anomaly in facts.anomalies(due) if anomaly.name not in known]
-    # All are written down before the first is told: a handler that commits, which it must not, loses none of them.
-    told = [pair for pair in true if _first(connection, new, *pair, now, tell)]
-    if tell is not None:
-        for name, anomaly in told:
-            _tell(connection, transition(new, name, anomaly, now), tell)
-    said = payment.claimed_status or payment.status
-    if learned or row.state != State.CREATED or said is not PaymentStatus.PENDING:
+    became_true = _became_true(row, known, new, facts)
+    # All are written down before the first is handled: a handler that commits, which it must not, loses none of them.
+    first = [it for it in became_true if outbox.add(connection, new, *it, now, handled=handle is not None)]
+    if handle is not None:
+        for name, anomaly in first:
+            _handled(connection, outbox.transition(new, name, anomaly, now), handle)
+    if facts != known or row.creation != Creation.CREATED or news.said is not PaymentStatus.PENDING:
         # Last on purpose, since it says whether all of this still stands: a handler may have rolled it back.
-        note(connection, new, source, said.value, now, payment.raw, payment)
+        payment = news.payment
+        paid_minor = payment.paid.minor if payment.paid else None
+        said, gateway_id = news.said.value, payment.gateway_id
+        history.add(connection, new, news.source, said, now, payment.raw, gateway_id=gateway_id, paid_minor=paid_minor)
     return new
 
 
-def note(
-    connection: Connection,
-    row: Row,
-    source: str,
-    said: str,
-    now: datetime,
-    raw: Mapping[str, Any],
-    payment: Payment | None = None,
-) -> None:
-    """Appends an observation; signatures and overlong content are left out."""
-    text = _json({key: value for key, value in raw.items() if key.lower() not in _NEVER_KEPT})
-    noted = NOTE(
-        connection,
-        payment_id=row.id,
-        version=row.version,
-        at=now,
-        source=source,
-        said=said,
-        gateway_id=payment.gateway_id if payment else None,
-        paid_minor=payment.paid.minor if payment and payment.paid else None,
-        raw=text if len(text) <= _LONGEST_RAW else _json({"left_out": f"{len(text)} characters"}),
-    )
-    if not noted.changed:
-        raise LedgerError("what was recorded has been undone inside the transaction", hint="see what the handler does")
+def given_back(row: Row, lease: str) -> dict[str, None]:
+    """The values that end ``lease`` on a row that has it, and none on any other."""
+    return {"lease": None, "lease_until": None} if lease and row.lease == lease else {}
 
 
-def next_check(row: Row, attempts: int, now: datetime) -> datetime | None:
-    """When to ask again: after 30 s, 1 min, 2 min ... a day; None once the order is a week old."""
-    created = row.time("created_at")
-    if created is None or now - created > PATIENCE:
-        return None
-    pause: timedelta = min(FIRST_CHECK * (1 << min(attempts, 12)), LONGEST_PAUSE)
-    return now + pause
+def _merged(row: Row, news: News, facts: Facts, now: datetime, *, checked: bool) -> dict[str, Any]:
+    """What the row holds once ``facts``, the old and the new, are known of it."""
+    due, payment = row.due, news.payment
+    status, attempts = facts.status(due), row.attempts + checked
+    later = next_check(row, attempts, now) if checked else row.next_check_at or now + FIRST_CHECK
+    return {
+        "creation": Creation.CREATED.value,
+        "status": status.value,
+        "facts": facts.dump(),
+        "next_action": payment.next_action.model_dump_json() if payment.next_action else row.next_action,
+        "gateway_id": facts.gateway_id or row.gateway_id or payment.gateway_id,
+        "paid_minor": facts.received(due).minor if facts.receipts else None,
+        "paid_at": facts.paid_at,
+        "next_check_at": None if status in SETTLED else later,
+        "attempts": attempts,
+    }
 
 
-def _action_text(payment: Payment) -> str | None:
-    return None if payment.next_action is None else payment.next_action.model_dump_json()
+def _became_true(row: Row, known: Facts, new: Row, facts: Facts) -> Iterator[tuple[str, Anomaly | None]]:
+    """The transitions from ``row`` to ``new``: the status, where it is another one, then each new anomaly."""
+    if new.status != row.status:
+        yield new.status, None
+    before = {anomaly.name for anomaly in known.anomalies(row.due)}
+    for anomaly in facts.anomalies(row.due):
+        if anomaly.name not in before:
+            yield anomaly.name, anomaly
 
 
-def _first(
-    connection: Connection, row: Row, name: str, anomaly: Anomaly | None, now: datetime, tell: Tell | None
-) -> bool:
-    """Writes a transition down; False where it was before, and so is not told again."""
-    told = TELL(
-        connection,
-        payment_id=row.id,
-        name=name,
-        anomaly=None if anomaly is None else anomaly_text(anomaly),
-        at=now,
-        delivered_at=None if tell is None else now,
-    )
-    return bool(told.changed)
-
-
-def _tell(connection: Connection, item: Transition, tell: Tell) -> None:
+def _handled(connection: Connection, transition: Transition, handle: Handle) -> None:
     try:
-        tell(item)
+        handle(transition)
     except Exception as error:
         raise HandlerFailed from error
-    database.check_open(connection)
-
-
-def transition(row: Row, name: str, anomaly: Anomaly | None, at: datetime) -> Transition:
-    """The transition ``name`` of the payment in ``row``."""
-    status = PaymentStatus(name) if anomaly is None else None
-    return Transition(
-        f"{row.account}/{row.reference}/{name}", row.account, row.reference, status, anomaly, row.payment(), at
-    )
+    check_open(connection)
