@@ -32,6 +32,7 @@ check: .venv/installed  ## lint, format, types, architecture, dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/basedpyright --level error tests/typing_api.py
 	PYTHONPATH=src:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); export PYTHONPATH; \
 	for package in payhub_core payhub_gpu; do \
 	  $(BIN)/basedpyright --verifytypes $$package --ignoreexternal --level error || exit 1; done

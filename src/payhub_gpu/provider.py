@@ -15,7 +15,6 @@ from payhub_core import (
     Callback,
     CallbackKind,
     Flow,
-    InvalidOrder,
     NotFound,
     Notification,
     Order,
@@ -34,13 +33,8 @@ __all__ = ["Gpu"]
 
 _LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 _SHORTEST_SECRET = 16
-_MOST_FEN = 10**12
 _ACKNOWLEDGED = Reply(b"SUCCESS")
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-_OWN_FIELDS = {
-    *("amount", "appid", "attach", "bank_code", "notify_url", "openid", "order_no", "product_name", "return_url"),
-    *("actual_amount", "pay_status", "pay_time", "platform_order_no", "secret", "sign"),
-}
 
 
 def _listed(secret: object) -> object:
@@ -60,11 +54,17 @@ class Gpu(BaseModel):
 
     info: ClassVar[ProviderInfo] = ProviderInfo(
         name="gpu",
-        title="Alipay, WeChat and net banking through one aggregator",
-        methods=frozenset(wire.BANK_CODES),
         currencies=frozenset({wire.CURRENCY}),
-        capabilities=frozenset({"create", "notify", "return", "query", "attach"}),
         identity=("appid",),
+        methods=frozenset(wire.BANK_CODES),
+        raw_methods="[0-9]{1,8}",
+        method_needed=True,
+        payer_needed=frozenset({PaymentMethod.WECHAT_OFFICIAL_ACCOUNT}),
+        reference="[A-Za-z0-9_-]+",
+        reference_length="order_no_max_length",
+        largest_amount=10**12 - 1,
+        extra_fields="[A-Za-z_][A-Za-z0-9_]*",
+        reserved_fields=frozenset(wire.FIELDS),
     )
 
     base_url: str
@@ -102,7 +102,6 @@ class Gpu(BaseModel):
     @hookimpl
     def query(self, reference: str) -> Flow[Payment]:
         """Section 5.4: a signed GET of ``/api/order/check_order``."""
-        self._check_reference(reference)
         signed = wire.write_form(self._signed({"appid": self.appid, "order_no": reference}))
         response = yield httpx.Request("GET", self._check_order.copy_with(query=signed))
         try:
@@ -113,16 +112,6 @@ class Gpu(BaseModel):
             raise
 
     def _fields(self, order: Order) -> dict[str, str]:
-        self._check_reference(order.reference)
-        if order.amount.currency != wire.CURRENCY or order.amount.minor >= _MOST_FEN:
-            raise InvalidOrder(f"expected {wire.CURRENCY} and at most 12 digits of fen, not {order.amount}")
-        if not order.method:
-            raise InvalidOrder("expected a method", hint="such as PaymentMethod.ALIPAY_H5, or a raw bank_code as text")
-        if order.method is PaymentMethod.WECHAT_OFFICIAL_ACCOUNT and not order.payer:
-            raise InvalidOrder("expected a payer", hint="this method needs the payer's openid")
-        for name in order.extra:
-            if name.lower() in _OWN_FIELDS or not (name.isascii() and name.isidentifier()):
-                raise InvalidOrder(f"extra: {name!r} is no field to add", hint="use the order's own attributes")
         return {
             **order.extra,
             "appid": self.appid,
@@ -136,13 +125,6 @@ class Gpu(BaseModel):
             "notify_url": order.notify_url,
             "return_url": order.return_url,
         }
-
-    def _check_reference(self, reference: str) -> None:
-        if not re.fullmatch(rf"[A-Za-z0-9_-]{{1,{self.order_no_max_length}}}", reference):
-            raise InvalidOrder(
-                f"expected a reference of 1 to {self.order_no_max_length} letters, digits, '_' or '-'",
-                hint="the setting order_no_max_length allows longer ones where the gateway takes them",
-            )
 
     def _signed(self, fields: dict[str, str]) -> dict[str, str]:
         sent = drop_empty(fields)

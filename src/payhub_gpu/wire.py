@@ -33,6 +33,7 @@ from payhub_core import (
 __all__ = [
     "BANK_CODES",
     "CURRENCY",
+    "FIELDS",
     "created",
     "notified",
     "queried",
@@ -67,6 +68,8 @@ _NOTIFY_FIELDS = {
     *("actual_amount", "amount", "appid", "attach", "order_no", "pay_status", "pay_time", "platform_order_no", "sign"),
 }
 _REQUEST_FIELDS = {"notify_url", "return_url"}
+#: Every field that the protocol has a meaning for, and "secret", which the signature knows as one.
+FIELDS = _NOTIFY_FIELDS | _REQUEST_FIELDS | {"bank_code", "openid", "product_name", "secret"}
 _UNKNOWN_ORDER = re.compile(r"订单号?(不存在|未找到)|查无此?订单|order (does not exist|not found)", re.IGNORECASE)
 
 #: A channel that is closed for now, in the words of PHP platforms; the order itself is acceptable.

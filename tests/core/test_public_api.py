@@ -31,6 +31,7 @@ def test_the_core_exports_these_names() -> None:
         "LedgerError",
         "MalformedCallback",
         "Money",
+        "NextAction",
         "NotFound",
         "NotSent",
         "Notification",
@@ -49,12 +50,17 @@ def test_the_core_exports_these_names() -> None:
         "RefundStatus",
         "Refused",
         "Reply",
+        "Request",
+        "Response",
+        "SupportsClose",
+        "SupportsRefund",
         "Unsupported",
         "WrongAccount",
         "WrongAmount",
         "WrongOrder",
         "hookimpl",
         "hookspec",
+        "load_account",
         "load_accounts",
         "load_config",
     ]
@@ -64,7 +70,7 @@ def test_every_public_name_is_there() -> None:
     """And says in one sentence what it is."""
     for name in payhub_core.__all__:
         thing = getattr(payhub_core, name)
-        assert name in {"Flow", "hookimpl", "hookspec"} or thing.__doc__, name
+        assert name in {"Flow", "NextAction", "Request", "Response", "hookimpl", "hookspec"} or thing.__doc__, name
 
 
 def test_the_plugin_exports_its_provider() -> None:

@@ -129,7 +129,7 @@ def test_no_logger_shows_the_secret_or_a_signature(
                 except PayhubError as error:
                     logging.getLogger("shop").debug("failed", exc_info=error)
             signatures += [request.url.params["sign"] for request in answers.requests if request.method == "GET"]
-    assert {"httpx", "payhub.account", "stamina", "shop"} <= {line.name for line in caplog.records}
+    assert {"httpx", "payhub.calls", "stamina", "shop"} <= {line.name for line in caplog.records}
     assert len(signatures) > 5
     shown = caplog.text + "".join(str(vars(line)) for line in caplog.records)
     assert CANARY not in shown

@@ -21,6 +21,7 @@ from payhub_core import (
     Order,
     OutcomeUnknown,
     Payment,
+    PaymentMethod,
     PaymentStatus,
     ProviderInfo,
     Refused,
@@ -29,7 +30,7 @@ from payhub_core import (
 from payhub_core.checkout import Checkout
 from payhub_core.ledger import Creation, Ledger
 
-INFO = ProviderInfo(name="slow", title="Slow", methods=frozenset(), currencies=frozenset({"CNY"}))
+INFO = ProviderInfo(name="slow", identity=(), methods=frozenset(PaymentMethod), currencies=frozenset({"CNY"}))
 
 
 class Gateway:

@@ -32,6 +32,7 @@ from payhub_core import (
     OutcomeUnknown,
     PayhubError,
     Payment,
+    PaymentMethod,
     PaymentStatus,
     ProviderInfo,
     Redirect,
@@ -303,7 +304,7 @@ class Scripted(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     info: ClassVar[ProviderInfo] = ProviderInfo(
-        name="scripted", title="Scripted", methods=frozenset(), currencies=frozenset({"CNY"})
+        name="scripted", identity=("name",), methods=frozenset(PaymentMethod), currencies=frozenset({"CNY"})
     )
     name: str
     outcomes: list[Any]

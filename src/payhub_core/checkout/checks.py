@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
-from payhub_core.checkout.steps import AnyHub, Find, Query, Record, Steps, Store
+from payhub_core.checkout.steps import AnyHub, Find, Record, Steps, Store, query
 from payhub_core.errors import PayhubError, WrongOrder
 from payhub_core.ledger import changes
 from payhub_core.ledger.rows import Row
@@ -36,7 +36,7 @@ def check(hub: AnyHub, row: Row, lease: str, handler: object) -> Steps[Row]:
     """Asks about one payment and records the answer, or that there was none that could be recorded."""
     try:
         changes.check_provider(row, hub[row.account].info.name)
-        payment: Payment = yield Query(row.account, row.order(), row.gateway_id)
+        payment: Payment = yield query(row, row.order())
         news = changes.heard(row, payment, "query")
 
         def body(connection: Connection, handle: changes.Handle | None) -> Row:

@@ -122,7 +122,7 @@ class Pass:
         """Asks about one account's payments until none is due, the limit is reached, or the account keeps failing."""
         summary, in_a_row = Summary(), 0
         try:
-            time = lease_time(self.hub[account].provider.timeout)
+            time = lease_time(self.hub[account].timeout)
             while summary.asked < due[account] and in_a_row < _FAILURES_IN_A_ROW and self.budget.take():
                 if summary.asked and not (yield from self._rested()):
                     break

@@ -9,7 +9,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from payhub_core.checkout.lease import Lease, Taken, Usable
-from payhub_core.checkout.steps import AnyHub, Create, Pause, Query, Record, Steps, Store
+from payhub_core.checkout.steps import AnyHub, Create, Pause, Record, Steps, Store, query
 from payhub_core.errors import (
     AccountRefused,
     ConfigError,
@@ -27,7 +27,7 @@ from payhub_core.ledger.models import Creation
 from payhub_core.ledger.orders import addressed, check_addresses
 from payhub_core.ledger.rows import Row
 from payhub_core.models import Order, Payment
-from payhub_core.routes import route_faults
+from payhub_core.registry import route_faults
 
 __all__ = ["checked_routes", "start"]
 
@@ -116,7 +116,7 @@ class _Start:
     def _found(self, row: Row) -> Steps[Payment | None]:
         """The payment that an earlier create may have left at the gateway; None where the gateway does not know it."""
         try:
-            payment = yield Query(row.account, addressed(self.order, row.account), row.gateway_id)
+            payment = yield query(row, addressed(self.order, row.account))
         except NotFound:
             return None
         except PayhubError as error:
@@ -195,7 +195,7 @@ def _usable(hub: AnyHub, route: tuple[str, ...]) -> dict[str, Usable]:
     for name in route:
         try:
             account = hub[name]
-            usable[name] = Usable(account.info.name, account.provider.timeout)
+            usable[name] = Usable(account.info.name, account.timeout)
         except ConfigError as error:
             broken = broken or error
     if broken is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import Connection
@@ -17,6 +18,7 @@ from payhub_core.flow import drive, drive_async
 from payhub_core.hub import AsyncBoundAccount, AsyncHub, BoundAccount, Hub
 from payhub_core.ledger.changes import Handle
 from payhub_core.ledger.models import Transition
+from payhub_core.ledger.rows import Row
 from payhub_core.models import Callback, Order
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "Store",
     "play",
     "play_async",
+    "query",
 ]
 
 T = TypeVar("T")
@@ -110,9 +113,17 @@ class Query(Ask):
 
     order: Order
     gateway_id: str | None
+    created_at: datetime | None
 
     def of(self, account: AnyAccount) -> object | Awaitable[object]:
-        return account.query(self.order.reference, gateway_id=self.gateway_id, expect=self.order)
+        return account.query(
+            self.order.reference, gateway_id=self.gateway_id, expect=self.order, created_at=self.created_at
+        )
+
+
+def query(row: Row, order: Order) -> Query:
+    """Asks about the stored payment in ``row``, with all that helps its gateway to find it."""
+    return Query(row.account, order, row.gateway_id, row.time("created_at"))
 
 
 @dataclass(frozen=True, slots=True)

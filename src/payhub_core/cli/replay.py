@@ -14,7 +14,7 @@ from payhub_core.cli.options import config_option, json_option, print_json, read
 from payhub_core.errors import CallbackError, PayhubError, plain
 from payhub_core.hub import Hub
 from payhub_core.models import Notification
-from payhub_core.recording import load, load_callback
+from payhub_core.recorder import load, load_callback
 from payhub_core.registry import load_accounts
 
 __all__ = ["replay"]

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 import anyio.to_thread
 
 from payhub_core.flow import drive, drive_async
-from payhub_core.recording import Recorder
+from payhub_core.recorder import Recorder
 from payhub_core.web.answers import Answer, plain_text
 from payhub_core.web.endpoint import (
     LIMIT,

@@ -1,4 +1,4 @@
-"""Where configuration comes from: one pydantic-settings class, loaded only when a configuration is read."""
+"""Settings: where a configuration comes from. Loaded only when one is read, since pydantic-settings is slow to load."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from payhub_core.config import PREFIX, did_you_mean
-from payhub_core.errors import ConfigError
+from payhub_core.errors import ConfigError, did_you_mean
 
-__all__ = ["Settings", "read"]
+__all__ = ["PREFIX", "Settings", "read"]
+
+PREFIX = "PAYHUB_"
 
 
 class Settings(BaseSettings):
