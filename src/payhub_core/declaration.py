@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import ClassVar, Protocol
 
 from payhub_core.errors import ConfigError, InvalidOrder, plain
 from payhub_core.models import Order, PaymentMethod, Reply
 from payhub_core.money import Money
-
-if TYPE_CHECKING:
-    from payhub_core.hookspecs import Provider
 
 __all__ = ["ProviderInfo", "check_amount", "check_order", "check_reference"]
 
@@ -74,7 +71,13 @@ class ProviderInfo:
             raise ConfigError("info.currencies: expected at least one ISO 4217 code such as 'CNY'")
 
 
-def check_reference(provider: Provider, reference: str) -> None:
+class Declared(Protocol):
+    """A provider, as far as it declares something."""
+
+    info: ClassVar[ProviderInfo]
+
+
+def check_reference(provider: Declared, reference: str) -> None:
     """Raises InvalidOrder for a reference that is outside the gateway's grammar."""
     info = provider.info
     longest = info.reference_length
@@ -102,7 +105,7 @@ def check_amount(info: ProviderInfo, amount: Money) -> None:
         raise InvalidOrder(f"expected an amount of 1 to {info.largest_amount} minor units, not {amount.minor}")
 
 
-def check_order(provider: Provider, order: Order) -> None:
+def check_order(provider: Declared, order: Order) -> None:
     """Raises InvalidOrder for an order that this account cannot be asked for; names what it could be."""
     info = provider.info
     check_reference(provider, order.reference)

@@ -39,13 +39,18 @@ class _Bound(Generic[ExchangeT]):
         self, name: str, provider: Provider, extensions: Sequence[object], exchange: type[ExchangeT], client: Any
     ) -> None:
         self._calls = Calls(name, provider, extensions)
-        timeout, limits = provider.timeout, provider.info.time_limits
-        self._exchanges: dict[str, ExchangeT] = {
-            hook: exchange(
-                client, timeout, lost=HOOKS[hook].lost, repeated=HOOKS[hook].repeated, limit=limits.get(hook)
-            )
-            for hook in self._calls.supported
-        }
+        self._exchange: type[ExchangeT] = exchange
+        self._client = client
+        self._exchanges: dict[str, ExchangeT] = {}
+
+    def _exchanged(self, hook: str) -> ExchangeT:
+        """How the requests of a hook are sent."""
+        exchange = self._exchanges.get(hook)
+        if exchange is None:
+            rule, limit = HOOKS[hook], self.info.time_limits.get(hook)
+            exchange = self._exchange(self._client, self.timeout, lost=rule.lost, repeated=rule.repeated, limit=limit)
+            self._exchanges[hook] = exchange
+        return exchange
 
     @property
     def name(self) -> str:
@@ -95,7 +100,7 @@ class BoundAccount(_Bound[Exchange]):
         parsed = self._calls.parse(callback, expect)
         if isinstance(parsed, Notification):
             return parsed
-        return run(parsed, self._exchanges["parse_callback"].sender())
+        return run(parsed, self._exchanged("parse_callback").sender())
 
     def refund(self, reference: str, gateway_id: str | None, amount: Money, refund_reference: str) -> Refund:
         """As `Hub.refund`."""
@@ -111,7 +116,7 @@ class BoundAccount(_Bound[Exchange]):
 
     def _run(self, hook: str, **arguments: Any) -> Any:
         flow = self._calls.flow(hook, **arguments)
-        return run(flow, self._exchanges[hook].sender())
+        return run(flow, self._exchanged(hook).sender())
 
 
 class AsyncBoundAccount(_Bound[AsyncExchange]):
@@ -140,7 +145,7 @@ class AsyncBoundAccount(_Bound[AsyncExchange]):
         parsed = self._calls.parse(callback, expect)
         if isinstance(parsed, Notification):
             return parsed
-        return await run_async(parsed, self._exchanges["parse_callback"].sender())
+        return await run_async(parsed, self._exchanged("parse_callback").sender())
 
     async def refund(self, reference: str, gateway_id: str | None, amount: Money, refund_reference: str) -> Refund:
         """As `Hub.refund`."""
@@ -156,7 +161,7 @@ class AsyncBoundAccount(_Bound[AsyncExchange]):
 
     async def _run(self, hook: str, **arguments: Any) -> Any:
         flow = self._calls.flow(hook, **arguments)
-        return await run_async(flow, self._exchanges[hook].sender())
+        return await run_async(flow, self._exchanged(hook).sender())
 
 
 BoundT = TypeVar("BoundT", bound=_Bound[Any])

@@ -32,6 +32,10 @@ LONGEST_RETRYING = 60.0
 _NEVER_LEFT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "InvalidURL"}
 
 
+#: By class of client, whether its requests are of a kind of its own.
+_FOREIGN: dict[type, bool] = {}
+
+
 class Reply(Protocol):
     """What an exchange needs of a client's response; httpx's and httpx2's are such, their bodies still to be read."""
 
@@ -266,7 +270,12 @@ def _unanswered(error: GatewayError) -> GatewayError:
 def _foreign_build(client: Any) -> Callable[..., Any] | None:
     """How a client of another library builds its requests; None for one that sends those of providers as they are."""
     build: Callable[..., Any] | None = getattr(client, "build_request", None)
-    return None if build is None or isinstance(build("GET", "https://gateway.example"), Request) else build
+    if build is None:
+        return None
+    kind = type(client)
+    if kind not in _FOREIGN:
+        _FOREIGN[kind] = not isinstance(build("GET", "https://gateway.example"), Request)
+    return build if _FOREIGN[kind] else None
 
 
 class _Foreign(httpx.SyncByteStream, httpx.AsyncByteStream):

@@ -331,13 +331,13 @@ def test_a_forked_process_leaves_the_connections_of_its_parent_alone(settings: A
     """As under a preloading server: two processes on one connection would read each other's replies."""
     with Hub(load_accounts({"accounts": {"shop": settings}})) as hub:
         parents: Any = hub._own
-        assert hub["shop"]._exchanges["query"].client is parents
+        assert hub["shop"]._exchanged("query").client is parents
         child = os.fork()
         if child == 0:
-            apart = hub["shop"]._exchanges["query"].client is hub._own is not parents
+            apart = hub["shop"]._exchanged("query").client is hub._own is not parents
             os._exit(0 if apart and not parents.is_closed else 1)
         assert os.waitpid(child, 0)[1] == 0
-        assert hub["shop"]._exchanges["query"].client is parents
+        assert hub["shop"]._exchanged("query").client is parents
 
 
 @pytest.mark.anyio
