@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -18,19 +18,46 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from payhub_core import (
     AsyncHub,
     BadSignature,
+    Callback,
     CallbackKind,
     ConfigError,
+    GatewayError,
     Hub,
     Order,
     OutcomeUnknown,
+    Payment,
     PaymentStatus,
+    ProviderInfo,
     WrongOrder,
+    hookimpl,
     load_accounts,
 )
 from payhub_core.checkout import AsyncCheckout, Checkout
 from payhub_core.ledger import AnomalyKind, Ledger, Transition, changes
 
 SUCCESS, RETRY, REFUSED = (200, b"SUCCESS"), 503, 400
+
+
+class Answering:
+    """A provider whose callbacks are asked about at the gateway, as ``parse`` says."""
+
+    info: ClassVar[ProviderInfo] = ProviderInfo(name="answering", identity=(), currencies=frozenset({"CNY"}))
+    timeout = 0.5
+
+    def __init__(self, parse: Callable[..., Any]) -> None:
+        self.parse = parse
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Payment:
+        raise AssertionError
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Any:
+        return self.parse(callback)
+
+    @hookimpl
+    def query(self, reference: str) -> Payment:
+        raise AssertionError
 
 
 @pytest.fixture
@@ -262,6 +289,49 @@ def test_a_view_shows_what_the_notify_has_settled(till: Any, paid: Any) -> None:
     till.receive("shop", paid.notify())
     assert till.view("shop", paid.back(pay_status="0")).status is PaymentStatus.PAID
     assert till.view("shop", paid.back(), reference="A1001").status is PaymentStatus.PAID
+
+
+@pytest.mark.parametrize("message", [b"", b"order_no=A1001&sign=" + b"0" * 32, b"&&&"])
+def test_a_return_that_proves_nothing_shows_what_is_stored_by_the_reference_of_its_address(
+    till: Any, platform: Any, paid: Any, message: bytes
+) -> None:
+    """Most gateways just send the payer back; what the return claims is shown only where it is proved."""
+    back = platform.callback(message, kind=CallbackKind.RETURN)
+    view = till.view("shop", back, reference="A1001")
+    assert (view.status, view.claimed_status) == (PaymentStatus.PENDING, None)
+    till.receive("shop", paid.notify())
+    view = till.view("shop", back, reference="A1001")
+    assert (view.status, view.claimed_status, view.reference) == (PaymentStatus.PAID, None, "A1001")
+
+
+def test_a_genuine_return_of_another_order_proves_nothing_about_the_one_of_the_address(
+    till: Any, ledger: Ledger, make_order: Callable[..., Order], paid: Any
+) -> None:
+    """Neither is shown as paid, and the other one not at all."""
+    now = datetime.now(UTC)
+    other = make_order(reference="A1002")
+    ledger.write(lambda c: changes.insert(c, "shop", "gpu", other, lease="", until=now, now=now))
+    view = till.view("shop", paid.back("A1002"), reference="A1001")
+    assert (view.reference, view.status, view.claimed_status) == ("A1001", PaymentStatus.PENDING, None)
+
+
+def test_a_gateway_that_is_down_keeps_no_payer_from_the_stored_payment(ledger: Ledger, order: Order) -> None:
+    """Where a return has to be asked about."""
+
+    def fetch(_callback: Callback) -> Any:
+        yield httpx.Request("GET", "https://gateway.example/payment")
+
+    provider = Answering(fetch)
+    now = datetime.now(UTC)
+    ledger.write(lambda c: changes.insert(c, "shop", "answering", order, lease="", until=now, now=now))
+    with httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(502))) as client:
+        checkout = Checkout(Hub({"shop": provider}, client=client), ledger)
+        back = Callback("GET", {}, b"", b"", CallbackKind.RETURN)
+        assert checkout.view("shop", back, reference="A1001").status is PaymentStatus.PENDING
+        with pytest.raises(GatewayError):
+            checkout.view("shop", back)
+        with pytest.raises(ConfigError):
+            checkout.view("shpo", back, reference="A1001")
 
 
 def test_a_return_about_an_order_not_started_here_is_refused(till: Any, platform: Any, paid: Any) -> None:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl
@@ -464,6 +465,8 @@ def test_each_account_of_a_route_is_sent_an_address_of_its_own(
         ("any", {"return_url": "https://shop.example/{account}"}),
         ("first", {"notify_url": "https://shop.example/{acount}/notify"}),
         ("first", {"return_url": "https://shop.example/{account"}),
+        ("first", {"notify_url": "https://shop.example/{account}/notify/{reference}"}),
+        ("first", {"return_url": "https://shop.example/{account}/return/{refrence}"}),
     ],
 )
 def test_an_order_whose_addresses_lack_or_misspell_the_accounts_place_is_invalid(
@@ -473,6 +476,41 @@ def test_an_order_whose_addresses_lack_or_misspell_the_accounts_place_is_invalid
     checkout, asked = route(["P1"], [])
     with pytest.raises(InvalidOrder, match=r"\{account\}"):
         checkout.start(name, make_order(**addresses))
+    assert (asked, ledger.payments()) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("reference", "filled"), [("A1001", "A1001"), ("2026/7 %", "2026%2F7%20%25"), ("茶", "%E8%8C%B6")]
+)
+def test_the_reference_is_filled_into_the_return_address(
+    ledger: Ledger, make_order: Callable[..., Order], reference: str, filled: str
+) -> None:
+    """Percent-encoded; the stored order keeps the place, and starting it again is the same order."""
+    sent: list[str] = []
+
+    class Open(Scripted):
+        info: ClassVar[ProviderInfo] = replace(Scripted.info, reference=".+")
+
+        @hookimpl
+        def create_payment(self, order: Order) -> Payment:  # type: ignore[override]
+            sent.append(order.return_url)
+            return Payment(reference=order.reference, status=PaymentStatus.PENDING)
+
+    checkout = Checkout(Hub({"shop": Open.model_construct(name="shop", outcomes=[], asked=[], timeout=1.0)}), ledger)
+    order = make_order(reference=reference, return_url="https://shop.example/pay/{account}/return/{reference}")
+    for _ in range(2):
+        checkout.start("shop", order)
+    assert sent == [f"https://shop.example/pay/shop/return/{filled}"]
+
+
+@pytest.mark.parametrize("reference", ["notify", "return", "..", "a/", "a/return/b"])
+def test_a_reference_that_cannot_stand_in_an_address_is_invalid_there(
+    route: Any, ledger: Ledger, make_order: Callable[..., Order], reference: str
+) -> None:
+    """The endpoint would take it for its own words, or a browser for a step up the path."""
+    checkout, asked = route(["P1"], [])
+    with pytest.raises(InvalidOrder, match="cannot stand in an address"):
+        checkout.start("first", make_order(reference=reference, return_url="https://shop.example/{reference}"))
     assert (asked, ledger.payments()) == ([], [])
 
 

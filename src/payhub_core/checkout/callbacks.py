@@ -8,10 +8,10 @@ from sqlalchemy import Connection
 
 from payhub_core.checkout.checks import stored
 from payhub_core.checkout.steps import AnyHub, Find, Parse, Record, Steps
-from payhub_core.errors import CallbackError, PayhubError, WrongOrder
+from payhub_core.errors import CallbackError, ConfigError, PayhubError, WrongOrder
 from payhub_core.ledger import changes
 from payhub_core.ledger.rows import Row
-from payhub_core.models import Callback, CallbackKind, Notification, Payment, Reply
+from payhub_core.models import Callback, CallbackKind, Notification, Payment, PaymentStatus, Reply
 
 __all__ = ["receive", "view"]
 
@@ -49,15 +49,26 @@ def receive(hub: AnyHub, account: str, callback: Callback, handler: object) -> S
     return notification.reply
 
 
-def view(account: str, callback: Callback, reference: str | None) -> Steps[Payment]:
-    """The stored payment, with what the return claims."""
-    order = None
+def view(hub: AnyHub, account: str, callback: Callback, reference: str | None) -> Steps[Payment]:
+    """The stored payment, with what the return claims where that is proved; else without any claim."""
+    _ = hub[account]  # an account that is not configured is none, whatever was stored once
+    row = None
     if reference is not None:
-        order = (yield from stored(account, reference)).order()
-    notification: Notification = yield Parse(account, callback, order)
-    claim = notification.payment
-    if claim is None:
-        raise WrongOrder("the message is about no payment", account=account)
-    row = yield from stored(account, claim.reference)
-    payment: Payment = row.payment()
-    return payment.model_copy(update={"claimed_status": claim.claimed_status or claim.status})
+        row = yield from stored(account, reference)
+    try:
+        notification: Notification = yield Parse(account, callback, row and row.order())
+        claim = notification.payment
+        if claim is None:
+            raise WrongOrder("the message is about no payment", account=account)
+    except PayhubError as error:
+        if row is None or isinstance(error, ConfigError):
+            raise
+        logger.info("a return proved nothing: %s", type(error).__name__, extra={"account": account})
+        return _shown(row, None)
+    if row is None:
+        row = yield from stored(account, claim.reference)
+    return _shown(row, claim.claimed_status or claim.status)
+
+
+def _shown(row: Row, claimed_status: PaymentStatus | None) -> Payment:
+    return row.payment().model_copy(update={"claimed_status": claimed_status})

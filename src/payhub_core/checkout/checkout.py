@@ -76,10 +76,13 @@ class Checkout:
     def view(self, account: str, callback: Callback, *, reference: str | None = None) -> Payment:
         """What to show a payer who returns: the stored payment, and what the return claims in ``claimed_status``.
 
-        Changes nothing. Give the ``reference`` where you know it and your return address has a query of its own. Raises
-        CallbackError.
+        Changes nothing. ``reference`` is that of the return address (``{reference}`` in ``return_url``). With it a
+        return that proves nothing, since most gateways sign none, shows the stored payment all the same:
+        ``claimed_status`` is then None, and whoever came may have guessed the reference, so show no more than the
+        status. Raises WrongOrder for an order not started here, and without a ``reference`` CallbackError and
+        GatewayError for a return that proves nothing.
         """
-        return play(view(account, callback, reference), self._do)
+        return play(view(self.hub, account, callback, reference), self._do)
 
     def refresh(self, account: str, reference: str) -> Payment:
         """Asks the gateway now, records the answer and returns what is known; the handler runs as in `receive`.
@@ -157,7 +160,7 @@ class AsyncCheckout:
 
     async def view(self, account: str, callback: Callback, *, reference: str | None = None) -> Payment:
         """As `Checkout.view`."""
-        return await play_async(view(account, callback, reference), self._do)
+        return await play_async(view(self.hub, account, callback, reference), self._do)
 
     async def refresh(self, account: str, reference: str) -> Payment:
         """As `Checkout.refresh`."""

@@ -79,10 +79,13 @@ def redirect(url: str) -> Answer:
 
 
 def page(payment: Payment | None, status_code: int = 200) -> Answer:
-    """A page for the payer, in English and Chinese: what is known of ``payment``, or that it is being checked."""
+    """A page for the payer, in English and Chinese: what is known of ``payment``, or that it is being checked.
+
+    Without a claim that was proved, whoever looks may have guessed the reference: neither it nor the sum is shown.
+    """
     heading, sentence, heading_zh, sentence_zh = _words(payment)
     about = ""
-    if payment is not None:
+    if payment is not None and payment.claimed_status is not None:
         amount = f" · {escape(str(payment.amount))}" if payment.amount else ""
         about = f"<p><small>{escape(payment.reference)}{amount}</small></p>"
     html = (

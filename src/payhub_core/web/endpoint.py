@@ -25,11 +25,13 @@ Steps: TypeAlias = Generator[Callable[[], Any], Any, Answer]
 
 HandlerT_contra = TypeVar("HandlerT_contra", contravariant=True)
 
-_ADDRESS = re.compile(r"(?:.*/)?([a-z][a-z0-9_]*)/(notify|return)/?", re.DOTALL)
+_ADDRESS = re.compile(r"(?:.*/)?([a-z][a-z0-9_]*)/(?:(notify)|(return)(?:/(.+?))?)/?", re.DOTALL)
 _METHODS: Mapping[CallbackKind, tuple[str, ...]] = {
     CallbackKind.NOTIFY: ("POST",),
     CallbackKind.RETURN: ("GET", "HEAD", "POST"),
 }
+
+_NOT_FOUND = 404
 
 logger: logging.Logger = logging.getLogger("payhub.web")
 
@@ -44,8 +46,12 @@ class Receiver(Protocol[HandlerT_contra]):
         """
         ...
 
-    def view(self, account: str, callback: Callback, /) -> Payment:
-        """What there is to tell the payer whose browser came back; changes nothing. Raises CallbackError."""
+    def view(self, account: str, callback: Callback, /, *, reference: str | None = None) -> Payment:
+        """What there is to tell the payer whose browser came back; changes nothing. Raises CallbackError.
+
+        ``reference`` is that of the address, which anyone may have guessed; where the return proves nothing,
+        ``claimed_status`` is None, and the page shows no more than the status.
+        """
         ...
 
 
@@ -56,7 +62,7 @@ class AsyncReceiver(Protocol[HandlerT_contra]):
         """As `Receiver.receive`."""
         ...
 
-    async def view(self, account: str, callback: Callback, /) -> Payment:
+    async def view(self, account: str, callback: Callback, /, *, reference: str | None = None) -> Payment:
         """As `Receiver.view`."""
         ...
 
@@ -99,7 +105,7 @@ class Endpoint:
         found = _ADDRESS.fullmatch(head.path)
         if found is None:
             return plain_text(404, "not found")
-        account, kind = found[1], CallbackKind(found[2])
+        account, kind, reference = found[1], CallbackKind(found[2] or found[3]), found[4]
         if head.method not in _METHODS[kind]:
             return plain_text(405, "method not allowed", allow=", ".join(_METHODS[kind]))
         if len(head.query) > self.limit:
@@ -113,7 +119,10 @@ class Endpoint:
         headers = {name: value for name, value in head.headers.items() if name != "cookie"}
         method = "GET" if head.method == "HEAD" else head.method
         callback = Callback(method, headers, head.query, body, kind)
-        answer = yield from (self._notified if kind is CallbackKind.NOTIFY else self._returned)(account, callback)
+        if kind is CallbackKind.NOTIFY:
+            answer = yield from self._notified(account, callback)
+        else:
+            answer = yield from self._returned(account, callback, reference)
         yield from self._recorded(account, callback, answer)
         return answer if head.method != "HEAD" else replace(answer, body=b"")
 
@@ -123,14 +132,14 @@ class Endpoint:
             return acknowledgement(reply)
         except Exception as error:
             status_code = _status(error, account)
-            return plain_text(status_code, {404: "not found", 400: "refused"}.get(status_code, "try again"))
+            return plain_text(status_code, {_NOT_FOUND: "not found", 400: "refused"}.get(status_code, "try again"))
 
-    def _returned(self, account: str, callback: Callback) -> Steps:
+    def _returned(self, account: str, callback: Callback, reference: str | None) -> Steps:
+        """The payer's page. Whatever fails, a payer has done nothing wrong: it is 200, and says what is known."""
         try:
-            payment = yield partial(self.view, account, callback)
+            payment = yield partial(self.view, account, callback, reference=reference)
         except Exception as error:
-            status_code = _status(error, account)
-            return plain_text(404, "not found") if status_code == 404 else page(None, status_code)  # noqa: PLR2004
+            return plain_text(404, "not found") if _status(error, account) == _NOT_FOUND else page(None)
         if self.on_return is not None and payment is not None:
             try:
                 return redirect(self.on_return(payment))
@@ -156,6 +165,6 @@ def _status(error: Exception, account: str) -> int:
     # An account that is configured, but broken, is named by its error.
     if isinstance(error, ConfigError) and not error.account:
         logger.warning("a callback came for account %s, which is not configured", plain(account), extra=extra)
-        return 404
+        return _NOT_FOUND
     logger.error("a callback could not be processed", exc_info=error, extra=extra)
     return 503

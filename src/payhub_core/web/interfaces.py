@@ -40,8 +40,9 @@ def asgi(
     record: Recorder | None = None,
     limit: int = LIMIT,
 ) -> AsgiEndpoint:
-    """An ASGI application that serves ``/{account}/notify`` and ``/{account}/return`` under any prefix.
+    """An ASGI application that serves ``/{account}/notify`` and ``/{account}/return/{reference}`` under any prefix.
 
+    The reference may be left out of the return address; then only a return that is signed says which payment it is.
     ``checkout`` is an AsyncCheckout; the methods of a Checkout are called in a thread. ``handler`` is handed to its
     ``receive``. ``on_return(payment)`` gives the address of your thank-you page, for a 303; without it the payer sees a
     plain page in English and Chinese. ``record`` keeps what came. More than ``limit`` bytes are not read: 413.
@@ -124,6 +125,7 @@ class WsgiEndpoint:
             if environ.get(key):
                 headers[key.replace("_", "-").lower()] = environ[key]
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        path = path.encode("latin-1", "replace").decode("utf-8", "replace")  # PEP 3333 makes a letter of each byte
         head = RequestHead(environ["REQUEST_METHOD"], path, headers, environ.get("QUERY_STRING", "").encode("latin-1"))
         try:
             answer = drive(self._endpoint.answer(head, partial(_read, environ, head)), _call, Exception)
@@ -156,7 +158,10 @@ def _call(asked: Callable[[], Any]) -> Any:
 
 
 def _awaited(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
-    return function if inspect.iscoroutinefunction(function) else partial(anyio.to_thread.run_sync, function)
+    """``function`` itself where it is async, else called in a thread."""
+    if inspect.iscoroutinefunction(function):
+        return function
+    return lambda *arguments, **options: anyio.to_thread.run_sync(partial(function, *arguments, **options))
 
 
 def _add(headers: dict[str, str], name: str, value: str) -> None:
