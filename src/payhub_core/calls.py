@@ -6,13 +6,13 @@ import inspect
 import logging
 from collections.abc import Callable, Generator, Mapping, Sequence
 from operator import itemgetter
-from types import GeneratorType, ModuleType, SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any, Final, TypeAlias, TypeVar
 
 import pluggy
 from pydantic import ValidationError
 
-from payhub_core.binding import bind_notification, bind_payment, bind_refund
+from payhub_core.binding import bind_notification, bind_payment, bind_refund, check_new
 from payhub_core.declaration import check_amount, check_order, check_reference
 from payhub_core.errors import ConfigError, GatewayError, InvalidOrder, NotSent, PayhubError, Unsupported, plain
 from payhub_core.flow import Flow, Request
@@ -55,7 +55,7 @@ class Calls:
         if hook not in self.supported:
             raise Unsupported(f"the provider {self.provider.info.name!r} has no {hook}", account=self.name)
         arguments["account"] = self.name
-        result = yield from self._checked(hook, arguments, self._hooks[hook])
+        result = yield from self._checked(hook, arguments, self._hooks[hook], new=self._at_once)
         if logger.isEnabledFor(logging.INFO):
             self._log(hook, result)
         return result
@@ -67,8 +67,9 @@ class Calls:
             return self.flow("parse_callback", callback=callback, expect=expect)
         try:
             result = self._own["parse_callback"](arguments)
-            if type(result) is not GeneratorType:
-                notification: Notification = self._bound("parse_callback", result, arguments, insecure=False)
+            if type(result) is Notification:
+                check_new(result)
+                notification = bind_notification(result, self.name, self.provider.info.name, callback, expect, False)
                 if logger.isEnabledFor(logging.INFO):
                     self._log("parse_callback", notification)
                 return notification
@@ -76,12 +77,15 @@ class Calls:
             raise self._end("parse_callback", error, arguments, sent=False) from _cause(error)
         return self._checked("parse_callback", arguments, lambda _: result)
 
-    def _checked(self, hook: str, arguments: Arguments, call: Caller) -> Flow[Any]:
-        """The flow that ``call`` starts: its result is bound, and it ends in nothing but what `HOOKS` says."""
+    def _checked(self, hook: str, arguments: Arguments, call: Caller, *, new: bool = True) -> Flow[Any]:
+        """The flow that ``call`` starts: its result is bound, and it ends in nothing but what `HOOKS` says.
+
+        What extensions hand out is not ``new``: it was bound before they saw it.
+        """
         watch = _Watch()
         try:
             result = yield from watch.over(call(arguments))
-            return self._bound(hook, result, arguments, insecure=watch.insecure)
+            return self._bound(hook, result, arguments, insecure=watch.insecure, new=new)
         except Exception as error:
             raise self._end(hook, error, arguments, sent=watch.sent) from _cause(error)
 
@@ -104,11 +108,13 @@ class Calls:
         own = self._own[hook]
         return call if hook != "parse_callback" else own
 
-    def _bound(self, hook: str, result: Any, arguments: Arguments, *, insecure: bool) -> Any:
+    def _bound(self, hook: str, result: Any, arguments: Arguments, *, insecure: bool, new: bool) -> Any:
         """``result``, found to be what the hook ends in and about what was asked for."""
         expected: Any = HOOKS[hook].result
         if not isinstance(result, expected):
             raise TypeError(f"expected a {expected.__name__}, the provider returned {type(result).__name__}")
+        if new:
+            check_new(result)
         provider = self.provider.info.name
         if hook == "parse_callback":
             return bind_notification(result, self.name, provider, arguments["callback"], arguments["expect"], insecure)

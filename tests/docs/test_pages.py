@@ -10,7 +10,7 @@ import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
-from payhub_gpu.sandbox import PUBLIC_MERCHANTS, SandboxProcess
+from payhub_sandbox import PUBLIC_MERCHANTS, SandboxProcess
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(

@@ -18,7 +18,7 @@ from payhub_core import (
     Refused,
     WrongOrder,
 )
-from payhub_gpu.sandbox.faults import FAULTS
+from payhub_sandbox.faults import FAULTS
 
 DOWN = {"http_500", "http_502", "http_503", "http_504", "http_599"}
 BROKEN = {"cut", "cut_before", "slow", "drip", "oversized"}

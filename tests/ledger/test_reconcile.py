@@ -20,7 +20,7 @@ from payhub_core import ConfigError, GatewayError, Hub, NotFound, Order, Payment
 from payhub_core.checkout import Checkout
 from payhub_core.checkout.reconciliation import Progress, Summary
 from payhub_core.ledger import Creation, Ledger, Transition, changes, schedule
-from payhub_gpu.sandbox import PUBLIC_MERCHANTS, SandboxProcess, Settings
+from payhub_sandbox import PUBLIC_MERCHANTS, SandboxProcess, Settings
 
 
 class Platforms:

@@ -2,47 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from payhub_gpu.sandbox.app import create_app
-from payhub_gpu.sandbox.settings import Settings, is_loopback
+from payhub_sandbox.app import create_app
+from payhub_sandbox.settings import Settings, is_loopback
 
-if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable
-
-
-class Protocol(H11Protocol):
-    """HTTP whose application can reach its connection (`scope["state"]["transport"]`), to cut it."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Share the connection with the application."""
-        super().connection_made(transport)
-        self.app_state: dict[str, Any] = {**self.app_state, "transport": transport}
-
-
-class Server(uvicorn.Server):
-    """A server that ends without complaint: replies that a fault still holds up are cut, and that is meant."""
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close all connections, one second from now at the latest."""
-        logging.getLogger("uvicorn.error").disabled = True
-        await super().shutdown(sockets)
+__all__ = ["serve"]
 
 
 def serve(settings: Settings, ready: Callable[[str, Settings], None]) -> None:
-    """Serve until SIGINT or SIGTERM, which end the process with status 0.
+    """Serves until SIGINT or SIGTERM, which end the process with status 0.
 
-    `ready` is called once connections are accepted, with the bound URL and the settings in force. Raises ValueError for
-    settings that cannot be served, OSError for an address or a certificate that cannot be used.
+    ``ready`` is called once connections are accepted, with the bound URL and the settings in force. Raises ValueError
+    for settings that cannot be served, OSError for an address or a certificate that cannot be used.
     """
     listener = _listen(settings)
     scheme = "https" if settings.certfile else "http"
@@ -51,7 +33,7 @@ def serve(settings: Settings, ready: Callable[[str, Settings], None]) -> None:
     settings = replace(settings, base_url=settings.base_url or url)
     config = uvicorn.Config(
         create_app(settings),
-        http=Protocol,
+        http=_Protocol,
         ws="none",
         log_level="warning",
         access_log=False,
@@ -69,7 +51,23 @@ def serve(settings: Settings, ready: Callable[[str, Settings], None]) -> None:
         # uvicorn hears the signals while it serves, and hands them on when it is done: to be stopped is no failure.
         signal.signal(number, lambda *_: sys.exit(0))
     ready(url, settings)
-    Server(config).run(sockets=[listener])
+    _Server(config).run(sockets=[listener])
+
+
+class _Protocol(H11Protocol):
+    """HTTP whose application can reach its connection, ``scope["state"]["transport"]``, to cut it."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.app_state: dict[str, Any] = {**self.app_state, "transport": transport}
+
+
+class _Server(uvicorn.Server):
+    """A server that ends without complaint: replies that a fault still holds up are cut, and that is meant."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        logging.getLogger("uvicorn.error").disabled = True
+        await super().shutdown(sockets)
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 from urllib.parse import urlencode, urlsplit
 
-from payhub_gpu.sandbox.forms import BadFormError, parse_form, read_form
-from payhub_gpu.sandbox.orders import PAYING, Order
-from payhub_gpu.sandbox.replies import Cut, Reply, refused, respond
-from payhub_gpu.sandbox.signature import is_signed
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from payhub_sandbox.faults import Endpoint
+from payhub_sandbox.forms import read_form, read_query
+from payhub_sandbox.orders import PAYING, Order
+from payhub_sandbox.platform import Platform
+from payhub_sandbox.replies import Cut, Reply, refused, respond
+from payhub_sandbox.signature import is_signed
 
-    from starlette.requests import Request
-    from starlette.responses import Response
-
-    from payhub_gpu.sandbox.faults import Endpoint
-    from payhub_gpu.sandbox.state import Platform
+__all__ = ["Endpoints"]
 
 #: Codes of payments inside the merchant's own app: parameters for a wallet's SDK, and no page to go to.
 _APP_CODES = {"904", "905"}
@@ -27,64 +26,60 @@ _CREATE_FIELDS = ("appid", "order_no", "amount", "product_name", "bank_code", "n
 _QUERY_FIELDS = ("appid", "order_no", "sign")
 
 
-class RefusalError(Exception):
-    """The platform says no, in its own words."""
-
-
-class Gateway:
-    """The platform's API."""
+class Endpoints:
+    """The platform's API, as merchants know it."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
+        # Both hear both methods, to refuse the wrong one in the platform's words.
+        self.routes: list[Route] = [
+            Route("/api/order/unified", self.unified, methods=["GET", "POST"]),
+            Route("/api/order/check_order", self.check_order, methods=["GET", "POST"]),
+        ]
 
     async def unified(self, request: Request) -> Response:
-        """Create an order: `POST /api/order/unified`."""
-        try:
-            fields = await read_form(request)
-        except BadFormError:
-            fields = {}
-        return await self._answer(request, "unified", fields, self._create)
+        """Creates an order, by POST."""
+        return await self._answer(request, "unified", await read_form(request), self._create)
 
     async def check_order(self, request: Request) -> Response:
-        """Report an order: `GET /api/order/check_order`."""
-        try:
-            fields = parse_form(request.scope["query_string"])
-        except BadFormError:
-            fields = {}
-        return await self._answer(request, "check_order", fields, self._check)
+        """Reports an order, by GET."""
+        return await self._answer(request, "check_order", read_query(request), self._check)
 
     async def _answer(
         self, request: Request, endpoint: Endpoint, fields: dict[str, str], process: Callable[[dict[str, str]], Reply]
     ) -> Response:
         self._platform.journal.note(endpoint, request.method, fields.get("order_no", ""))
         fault = self._platform.faults.take(endpoint)
-        if fault and fault.fault == "cut_before":
+        if fault.fault == "cut_before":
             return Cut()
-        if fault and fault.fault == "refuse":
+        if fault.fault == "refuse":
             reply = refused(fault.message)
         elif request.method != ("POST" if endpoint == "unified" else "GET"):
             reply = refused("请求方式错误")
         else:
             try:
                 reply = process(fields)
-            except RefusalError as refusal:
+            except _Refusal as refusal:
                 reply = refused(str(refusal))
         return await respond(reply, fault)
 
     def _create(self, fields: dict[str, str]) -> Reply:
         self._authenticate(fields, _CREATE_FIELDS)
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", fields["order_no"]):
-            raise RefusalError("参数错误: order_no")
+            raise _Refusal("参数错误: order_no")
         if not re.fullmatch(r"[1-9][0-9]{0,11}", fields["amount"]):
-            raise RefusalError("amount 错误")
+            raise _Refusal("amount 错误")
+        # Any number may be a channel (section 6). A neutral name is none: the merchant's code has not translated it.
+        if not re.fullmatch(r"[0-9]{1,10}", fields["bank_code"]):
+            raise _Refusal("参数错误: bank_code")
         for name in ("notify_url", "return_url"):
             if not _is_web_address(fields[name]):
-                raise RefusalError(f"参数错误: {name}")
+                raise _Refusal(f"参数错误: {name}")
         if fields["bank_code"] == _OFFICIAL_ACCOUNT and not fields.get("openid"):
-            raise RefusalError("参数错误: openid")
+            raise _Refusal("参数错误: openid")
         order = self._platform.orders.create(fields)
         if order is None:
-            raise RefusalError("订单号重复")
+            raise _Refusal("订单号重复")
         page = self._platform.pay_url(order)
         is_app = order.bank_code in _APP_CODES
         return {
@@ -105,7 +100,7 @@ class Gateway:
         self._authenticate(fields, _QUERY_FIELDS)
         order = self._platform.orders.find(fields["appid"], fields["order_no"])
         if order is None:
-            raise RefusalError("订单不存在")
+            raise _Refusal("订单不存在")
         return {
             # Text here and a number in the reply to a create: as in the protocol's own samples.
             "status": "1",
@@ -115,7 +110,7 @@ class Gateway:
                 "amount": f"{order.amount}.00",
                 "attach": order.attach,
                 "bank_code": order.bank_code,
-                # The sample of section 5.4 reports an order that nobody has paid yet as failed, and so do we.
+                # The sample of section 5.4 reports an order that nobody has paid yet as failed, and so does this.
                 "pay_status": max(order.pay_status, 0),
                 "platform_order_no": order.platform_order_no,
                 "created_at": order.created_at,
@@ -126,13 +121,17 @@ class Gateway:
     def _authenticate(self, fields: dict[str, str], required: tuple[str, ...]) -> None:
         missing = next((name for name in required if not fields.get(name)), None)
         if missing:
-            raise RefusalError(f"参数错误: {missing}")
+            raise _Refusal(f"参数错误: {missing}")
         merchant = self._platform.settings.merchants.get(fields["appid"])
         if merchant is None:
-            raise RefusalError("商户不存在")
-        # A sender that names its own `secret` would choose the key it is checked against.
+            raise _Refusal("商户不存在")
+        # A sender that names its own ``secret`` would choose the key it is checked against.
         if "secret" in fields or not is_signed(fields, merchant):
-            raise RefusalError("签名错误")
+            raise _Refusal("签名错误")
+
+
+class _Refusal(Exception):
+    """The platform says no, in its own words."""
 
 
 def _is_web_address(url: str) -> bool:
@@ -144,7 +143,7 @@ def _is_web_address(url: str) -> bool:
 
 
 def _form(page: str) -> str:
-    # `page` is the base URL and an order number of our own making: nothing in it comes from the merchant.
+    # ``page`` is the base URL and an order number of the platform's: nothing in it comes from the merchant.
     return (
         f'<form id="pay" action="{page}" method="get"><button type="submit">继续付款 Continue to pay</button></form>'
         '<script>document.getElementById("pay").submit()</script>'

@@ -7,25 +7,24 @@ import os
 import ssl
 import subprocess
 import sys
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Literal, Self
+from dataclasses import asdict, fields
+from typing import Any, Literal, Self
 
 import httpx
 
-from payhub_gpu.sandbox.settings import MERCHANTS_VARIABLE, Settings
+from payhub_sandbox.settings import MERCHANTS_VARIABLE, Settings
 
-if TYPE_CHECKING:
-    from types import TracebackType
+__all__ = ["SandboxProcess"]
 
 _READY = "payhub sandbox ready on "
-_EXIT_TIMEOUT = 10.0
+_EXIT_SECONDS = 10.0
 
 
 class SandboxProcess:
-    """Runs a sandbox while the `with` block does, and steers it over its control API.
+    """Runs a sandbox while the ``with`` block does, and steers it over its control API.
 
-    `url` is the address to put into an account's `base_url`. Orders are named by the platform's number, the payment's
-    `gateway_id`. Control calls that the sandbox refuses raise `httpx.HTTPStatusError`.
+    ``url`` is the address to put into an account's ``base_url``. Orders are named by the platform's number, the
+    payment's ``gateway_id``. Control calls that the sandbox refuses raise `httpx.HTTPStatusError`.
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -33,10 +32,10 @@ class SandboxProcess:
         self.url: str = ""
 
     def __enter__(self) -> Self:
-        """Start the process and wait until it accepts connections; RuntimeError if it ends instead."""
+        """Starts the process and waits until it accepts connections; raises RuntimeError where it ends instead."""
         secrets = json.dumps({appid: asdict(merchant) for appid, merchant in self.settings.merchants.items()})
-        self._process = subprocess.Popen(  # noqa: S603  (our own interpreter and options)
-            [sys.executable, "-m", "payhub_gpu.sandbox", *_options(self.settings)],
+        self._process = subprocess.Popen(  # noqa: S603  this interpreter, and options of the sandbox's own
+            [sys.executable, "-m", "payhub_sandbox", *_options(self.settings)],
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, MERCHANTS_VARIABLE: secrets, "PYTHONUTF8": "1"},
@@ -51,10 +50,8 @@ class SandboxProcess:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End the process."""
+    def __exit__(self, *_: object) -> None:
+        """Ends the process."""
         self._control.close()
         self._stop()
 
@@ -66,54 +63,50 @@ class SandboxProcess:
         amount: int | None = None,
         notify: bool = True,
     ) -> dict[str, Any]:
-        """Pay an order (`amount` fen, or what is due) or let it fail; returns it after the first notify attempt."""
+        """Pays an order (``amount`` fen, or what is due) or lets it fail; returns it after the first notify attempt."""
         outcome = {"action": action, "amount": amount, "notify": notify}
         return self._call("POST", f"orders/{platform_order_no}/pay", outcome)
 
     def notify(self, platform_order_no: str) -> dict[str, Any]:
-        """Notify the shop once more, now; returns the attempt."""
+        """Notifies the shop once more, now; returns the attempt."""
         return self._call("POST", f"orders/{platform_order_no}/notify")
 
     def fault(self, endpoint: str, fault: str, *, times: int = 1, **parameters: Any) -> None:
-        """Make a fault happen to the next `times` requests of an endpoint."""
+        """Makes a fault happen to the next ``times`` requests of an endpoint."""
         self._call("POST", "faults", {"endpoint": endpoint, "fault": fault, "times": times, **parameters})
 
     def clear_faults(self) -> None:
-        """Disarm every fault."""
+        """Disarms every fault."""
         self._call("DELETE", "faults")
 
     def orders(self, appid: str = "", order_no: str = "") -> list[dict[str, Any]]:
-        """Return the newest orders, newest first; or the one with this merchant's own number, if any."""
+        """The newest orders, newest first; or the one with this merchant's own number, if any."""
         query = f"?{httpx.QueryParams(appid=appid, order_no=order_no)}" if order_no else ""
-        found: list[dict[str, Any]] = self._call("GET", f"orders{query}")["orders"]
-        return found
+        return list(self._call("GET", f"orders{query}")["orders"])
 
     def order(self, platform_order_no: str) -> dict[str, Any]:
-        """Return one order, `deliveries` included."""
+        """One order, its ``deliveries`` included."""
         return self._call("GET", f"orders/{platform_order_no}")
 
     def deliveries(self, platform_order_no: str) -> list[dict[str, Any]]:
-        """Return the attempts to notify about an order, oldest first."""
-        attempts: list[dict[str, Any]] = self.order(platform_order_no)["deliveries"]
-        return attempts
+        """The attempts to notify about an order, oldest first."""
+        return list(self.order(platform_order_no)["deliveries"])
 
     def requests(self) -> list[dict[str, Any]]:
-        """Return what merchants have asked: endpoint, method, order_no and count."""
-        entries: list[dict[str, Any]] = self._call("GET", "requests")["requests"]
-        return entries
+        """What merchants have asked: ``endpoint``, ``method``, ``order_no`` and ``count``."""
+        return list(self._call("GET", "requests")["requests"])
 
     def reset(self) -> None:
-        """Forget orders, faults and requests, and stop resending."""
+        """Forgets orders, faults and requests, and stops resending."""
         self._call("DELETE", "")
 
     def _call(self, method: str, path: str, content: dict[str, Any] | None = None) -> dict[str, Any]:
         response = self._control.request(method, path, json=content)
         response.raise_for_status()
-        answer: dict[str, Any] = response.json()
-        return answer
+        return dict(response.json())
 
     def _wait(self) -> str:
-        assert self._process.stdout is not None  # noqa: S101  (it is a pipe)
+        assert self._process.stdout is not None  # noqa: S101  it is a pipe
         line = self._process.stdout.readline()
         if not line.startswith(_READY):
             raise RuntimeError("the sandbox did not start: see what it wrote")
@@ -122,7 +115,7 @@ class SandboxProcess:
     def _stop(self) -> None:
         self._process.terminate()
         try:
-            self._process.communicate(timeout=_EXIT_TIMEOUT)
+            self._process.communicate(timeout=_EXIT_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()
@@ -139,17 +132,12 @@ def _trust(certfile: str | None) -> ssl.SSLContext | bool:
 
 
 def _options(settings: Settings) -> list[str]:
-    options = {
-        "--host": settings.host,
-        "--port": settings.port,
-        "--base-url": settings.base_url,
-        "--database": settings.database,
-        "--resend-interval": settings.resend_interval,
-        "--resends": settings.resends,
-        "--notify-timeout": settings.notify_timeout,
-        "--fixed-clock": settings.fixed_clock and settings.fixed_clock.isoformat(),
-        "--certfile": settings.certfile,
-        "--keyfile": settings.keyfile,
-    }
-    given = [f"{name}={value}" for name, value in options.items() if value not in {None, ""}]
-    return [*given, "--allow-remote"] if settings.allow_remote else given
+    """The command line that means ``settings``; merchants are not in it, for everyone on the machine can read it."""
+    options: list[str] = []
+    for name in (field.name for field in fields(settings) if field.name != "merchants"):
+        option, value = f"--{name.replace('_', '-')}", getattr(settings, name)
+        if value is True:
+            options.append(option)
+        elif value not in {None, ""} and value is not False:
+            options.append(f"{option}={value}")
+    return options

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 from hashlib import md5
-from typing import TYPE_CHECKING
 
 import pytest
+from tests.sandbox.conftest import Customer
 
-if TYPE_CHECKING:
-    from tests.sandbox.conftest import Customer
-
-    from payhub_gpu.sandbox import SandboxProcess
+from payhub_sandbox import SandboxProcess
 
 
 def test_a_create_answers_as_section_5_1(customer: Customer) -> None:
@@ -43,14 +40,14 @@ def test_messages_are_escaped_as_php_escapes_them(customer: Customer) -> None:
 
 @pytest.mark.parametrize("bank_code", ["904", "905"])
 def test_an_app_code_has_parameters_and_no_page(customer: Customer, bank_code: str) -> None:
-    """A wallet's SDK gets text, and the literal `no_redirect` stands where an address would."""
+    """A wallet's SDK gets text, and the literal ``no_redirect`` stands where an address would."""
     data = customer.create(bank_code=bank_code)
     assert data["redirect_url"] == "no_redirect"
     assert data["content"] == f"sandbox=1&out_trade_no={data['platform_order_no']}&total_fee=10000"
 
 
 def test_a_fresh_order_is_reported_as_the_sample_reports_it(customer: Customer) -> None:
-    """Unpaid is `pay_status` 0 with no time, and the status is text."""
+    """Unpaid is ``pay_status`` 0 with no time, and the status is text."""
     number = customer.create(attach="%E8%8C%B6")["platform_order_no"]
     reply = customer.check().json()
     assert reply["status"] == "1"
@@ -68,7 +65,7 @@ def test_a_fresh_order_is_reported_as_the_sample_reports_it(customer: Customer) 
 
 
 def test_a_paid_order_is_reported_with_its_time(customer: Customer, sandbox: SandboxProcess) -> None:
-    """Payment shows in `pay_status` and `pay_time`; the sum actually paid does not show at all."""
+    """Payment shows in ``pay_status`` and ``pay_time``; the sum actually paid does not show at all."""
     sandbox.pay(customer.create()["platform_order_no"], amount=9999)
     data = customer.check().json()["data"]
     assert data["pay_status"] == 1
@@ -96,6 +93,9 @@ def test_a_paid_order_is_reported_with_its_time(customer: Customer, sandbox: San
         ({"notify_url": "http://[::1/notify"}, "参数错误: notify_url"),
         ({"return_url": "javascript:alert(1)"}, "参数错误: return_url"),
         ({"return_url": "http://shop.example/\r\nx"}, "参数错误: return_url"),
+        ({"bank_code": "alipay_h5"}, "参数错误: bank_code"),
+        ({"bank_code": "９０１"}, "参数错误: bank_code"),
+        ({"bank_code": "901\n"}, "参数错误: bank_code"),
         ({"bank_code": "902"}, "参数错误: openid"),
         ({"secret": "chosen by the sender"}, "签名错误"),
     ],
@@ -110,8 +110,13 @@ def test_a_bad_create_is_refused_as_php_platforms_refuse(
     assert sandbox.orders() == []
 
 
+def test_any_digits_are_a_code(customer: Customer) -> None:
+    """A platform opens channels whenever it likes."""
+    assert customer.create(bank_code="20009")["bank_code"] == "20009"
+
+
 def test_an_official_account_order_needs_its_payer(customer: Customer) -> None:
-    """With `openid` code 902 is accepted."""
+    """With ``openid`` code 902 is accepted."""
     assert customer.create(bank_code="902", openid="o-1")["bank_code"] == "902"
 
 

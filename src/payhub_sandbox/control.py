@@ -1,41 +1,29 @@
-"""The control API under `/_sandbox/`: what a test or a developer does to the platform from outside the protocol."""
+"""The control API under ``/_sandbox``: what a test or a developer does to the platform from outside the protocol."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from payhub_gpu.sandbox.faults import Fault
-from payhub_gpu.sandbox.orders import FAILED, PAID, Order
+from payhub_sandbox.faults import Fault
+from payhub_sandbox.orders import PAID, Order
+from payhub_sandbox.platform import Platform
 
-if TYPE_CHECKING:
-    from starlette.requests import Request
-
-    from payhub_gpu.sandbox.state import Platform
+__all__ = ["Control"]
 
 _LISTED_ORDERS = 100
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class Outcome(BaseModel):
-    """What the payer does with an order."""
-
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
-
-    action: Literal["pay", "fail"]
-    #: Fen actually paid; without it, what is due.
-    amount: Annotated[int, Field(gt=0, lt=10**12)] | None = None
-    notify: bool = True
-
-
 class Control:
-    """The control API."""
+    """The control API: JSON in, JSON out, and an ``error`` where something makes no sense."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
@@ -51,13 +39,12 @@ class Control:
             Route("/requests", self.requests),
         ]
 
-    async def health(self, request: Request) -> JSONResponse:
-        """Say that the sandbox runs, and what it runs with."""
-        del request
+    async def health(self, _: Request) -> JSONResponse:
+        """Says that the sandbox runs, and what it runs with."""
         return JSONResponse({"status": "ok", "merchants": list(self._platform.settings.merchants)})
 
     async def orders(self, request: Request) -> JSONResponse:
-        """List the newest orders; or the one with `appid` and `order_no`."""
+        """Lists the newest orders; or the one with ``appid`` and ``order_no``."""
         query = request.query_params
         if "order_no" in query:
             order = self._platform.orders.find(query.get("appid", ""), query["order_no"])
@@ -67,47 +54,44 @@ class Control:
         return JSONResponse({"orders": [self._described(order) for order in found]})
 
     async def order(self, request: Request) -> JSONResponse:
-        """Show one order and every attempt to notify the shop about it."""
+        """Shows one order and every attempt to notify the shop about it."""
         return JSONResponse(self._described(self._order(request)))
 
     async def pay(self, request: Request) -> JSONResponse:
-        """Pay an order or let it fail; answers after the first attempt to notify the shop."""
-        outcome = await _read(request, Outcome)
+        """Pays an order or lets it fail; answers after the first attempt to notify the shop."""
+        outcome = await _read(request, _Outcome)
         order = self._order(request)
         if order.pay_status == PAID:
             raise HTTPException(409, f"{order.platform_order_no} is paid already")
         if outcome.action == "pay":
-            order = self._platform.orders.settle(order, PAID, outcome.amount or order.amount)
+            order = self._platform.orders.pay(order, outcome.amount or order.amount)
         else:
-            order = self._platform.orders.settle(order, FAILED, 0)
+            order = self._platform.orders.fail(order)
         if outcome.notify:
             await self._platform.notifier.announce(order).wait()
         return JSONResponse(self._described(order))
 
     async def notify(self, request: Request) -> JSONResponse:
-        """Notify the shop once, now, of the order as it stands."""
+        """Notifies the shop once, now, of the order as it stands."""
         return JSONResponse(asdict(await self._platform.notifier.deliver(self._order(request))))
 
     async def arm(self, request: Request) -> JSONResponse:
-        """Arm a fault."""
+        """Arms a fault."""
         fault = await _read(request, Fault)
         self._platform.faults.arm(fault)
         return JSONResponse(fault.model_dump(), status_code=201)
 
-    async def disarm(self, request: Request) -> JSONResponse:
-        """Disarm every fault."""
-        del request
+    async def disarm(self, _: Request) -> JSONResponse:
+        """Disarms every fault."""
         self._platform.faults.clear()
         return JSONResponse({})
 
-    async def requests(self, request: Request) -> JSONResponse:
-        """List what merchants have asked, and how often."""
-        del request
+    async def requests(self, _: Request) -> JSONResponse:
+        """Lists what merchants have asked, and how often."""
         return JSONResponse({"requests": self._platform.journal.entries()})
 
-    async def reset(self, request: Request) -> JSONResponse:
-        """Forget everything; a database in a file is somebody's, and is not emptied."""
-        del request
+    async def reset(self, _: Request) -> JSONResponse:
+        """Forgets everything; a database in a file is somebody's, and is not emptied."""
         if self._platform.settings.database != ":memory:":
             raise HTTPException(409, "the orders are in a file; stop the sandbox and delete it instead")
         self._platform.reset()
@@ -125,10 +109,21 @@ class Control:
         return {**asdict(order), "pay_url": self._platform.pay_url(order), "deliveries": deliveries}
 
 
+class _Outcome(BaseModel):
+    """What the payer does with an order."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    action: Literal["pay", "fail"]
+    #: Fen actually paid; without it, what is due.
+    amount: Annotated[int, Field(gt=0, lt=10**12)] | None = None
+    notify: bool = True
+
+
 async def _read(request: Request, model: type[Model]) -> Model:
     try:
         return model.model_validate_json(await request.body())
-    except ValidationError as problem:
-        first = problem.errors(include_url=False, include_input=False)[0]
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise HTTPException(400, f"{where}: {first['msg']}" if where else first["msg"]) from problem
+        raise HTTPException(400, f"{where}: {first['msg']}" if where else first["msg"]) from error

@@ -1,50 +1,34 @@
-"""Faults that a developer arms, and that then happen to the next requests."""
+"""Faults: what a developer arms, and what then happens to the next requests."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt, model_validator
 
-Endpoint = Literal["unified", "check_order", "notify", "return"]
+__all__ = ["FAULTS", "NO_FAULT", "Armed", "Endpoint", "Fault", "Faults"]
 
-#: Faults of the two API endpoints. All but the first two happen after the request was processed: a payment may exist.
-REPLY_FAULTS = frozenset(
+Endpoint: TypeAlias = Literal["unified", "check_order", "notify", "return"]
+
+#: All but the first two happen after the request was processed: a payment may exist.
+_REPLY_FAULTS = frozenset(
     {
-        "refuse",
-        "cut_before",
-        "cut",
-        "slow",
-        "drip",
-        "oversized",
-        "redirect",
-        "html",
-        "php_warning",
-        "bom",
-        "truncated",
-        "invalid_utf8",
-        "other_order",
-        "data_list",
-        "data_null",
-        "data_empty_string",
-        "data_absent",
-        "status_text",
-        "status_int",
-        "status_bool",
-        "status_null",
-        "no_redirect",
-        "redirect_scheme",
+        *("refuse", "cut_before"),
+        *("cut", "slow", "drip", "oversized", "redirect"),
+        *("html", "php_warning", "bom", "truncated", "invalid_utf8", "other_order"),
+        *("data_list", "data_null", "data_empty_string", "data_absent"),
+        *("status_text", "status_int", "status_bool", "status_null"),
     }
 )
-_SIGNED = frozenset({"extra_fields", "forged", "lost", "other_order", "slow"})
-#: Which faults can happen where. All but the notify, which is a request, also know `http_500` to `http_599`.
+_CALLBACK_FAULTS = frozenset({"extra_fields", "forged", "lost", "other_order", "slow", "cut"})
+#: Which faults can happen where. All but the notify, which is a request, also know ``http_500`` to ``http_599``.
 FAULTS: dict[Endpoint, frozenset[str]] = {
-    "unified": REPLY_FAULTS,
-    "check_order": REPLY_FAULTS - {"no_redirect", "redirect_scheme"},
-    "notify": _SIGNED | {"concurrent", "cut", "duplicate"},
-    "return": _SIGNED | {"cut", "cut_before", "get", "html"},
+    "unified": _REPLY_FAULTS | {"no_redirect", "redirect_scheme"},
+    "check_order": _REPLY_FAULTS,
+    "notify": _CALLBACK_FAULTS | {"concurrent", "duplicate"},
+    "return": _CALLBACK_FAULTS | {"cut_before", "get", "html"},
 }
 
 
@@ -56,15 +40,15 @@ class Fault(BaseModel):
     endpoint: Endpoint
     fault: str
     times: PositiveInt = 1
-    #: `slow`: how long to wait first. `drip`: how long the whole reply takes.
+    #: ``slow``: how long to wait first. ``drip``: how long the whole reply takes.
     seconds: NonNegativeFloat = 5.0
-    #: `refuse`: what the platform says.
+    #: ``refuse``: what the platform says.
     message: str = "通道维护中"
-    #: `duplicate`, `concurrent`: how many copies.
+    #: ``duplicate``, ``concurrent``: how many copies.
     count: Annotated[int, Field(ge=1, le=100)] = 2
-    #: `oversized`: bytes of the reply.
+    #: ``oversized``: bytes of the reply.
     size: Annotated[int, Field(gt=0, le=100 * 2**20)] = 2 * 2**20
-    #: `extra_fields`: fields the protocol does not list, signed like the others.
+    #: ``extra_fields``: fields the protocol does not list, signed like the others.
     fields: dict[str, str] = Field(default_factory=lambda: {"aaa": "1", "user_id": "9"})
 
     @model_validator(mode="after")
@@ -77,9 +61,13 @@ class Fault(BaseModel):
 
     @property
     def http_status(self) -> int | None:
-        """The status of an `http_5xx` fault."""
+        """The status of an ``http_5xx`` fault."""
         match = re.fullmatch(r"http_(5[0-9]{2})", self.fault)
         return int(match[1]) if match else None
+
+
+#: What happens where no fault is armed.
+NO_FAULT: Fault = Fault.model_construct(fault="")
 
 
 @dataclass(slots=True)
@@ -97,19 +85,19 @@ class Faults:
         self.armed: list[Armed] = []
 
     def arm(self, fault: Fault) -> None:
-        """Make a fault happen to the next requests of its endpoint."""
+        """Makes a fault happen to the next requests of its endpoint."""
         self.armed.append(Armed(fault, fault.times))
 
-    def take(self, endpoint: Endpoint) -> Fault | None:
-        """Use up one occurrence of the endpoint's next fault."""
+    def take(self, endpoint: Endpoint) -> Fault:
+        """Uses up one occurrence of the endpoint's next fault; `NO_FAULT` where there is none."""
         for armed in self.armed:
             if armed.fault.endpoint == endpoint:
                 armed.left -= 1
                 if not armed.left:
                     self.armed.remove(armed)
                 return armed.fault
-        return None
+        return NO_FAULT
 
     def clear(self) -> None:
-        """Disarm all."""
+        """Disarms all."""
         self.armed.clear()

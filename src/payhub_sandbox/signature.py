@@ -5,30 +5,29 @@ The plugin has its own implementation. The two share no line on purpose: a mista
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from hashlib import md5
 from hmac import compare_digest
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from payhub_sandbox.settings import Merchant
 
-    from payhub_gpu.sandbox.settings import Merchant
+__all__ = ["callback_signature", "is_signed", "request_signature"]
 
 
 def request_signature(fields: Mapping[str, str], merchant: Merchant) -> str:
-    """Return the sign that a merchant's request must carry: empty values dropped."""
+    """The sign that a merchant's request must carry: empty values dropped."""
     return _digest({name: value for name, value in fields.items() if value}, merchant)
 
 
 def callback_signature(fields: Mapping[str, str], merchant: Merchant) -> str:
-    """Return the sign of a notify or a browser return: empty values as the merchant's dialect has them."""
+    """The sign of a notify or a browser's return: empty values as the merchant's dialect has them."""
     if merchant.callback_empties == "drop":
         fields = {name: value for name, value in fields.items() if value}
     return _digest(fields, merchant)
 
 
 def is_signed(fields: Mapping[str, str], merchant: Merchant) -> bool:
-    """Check the sign of a merchant's request in constant time."""
+    """Whether a merchant's request carries its sign; compared in constant time."""
     received = fields.get("sign", "").lower().encode()
     return compare_digest(received, request_signature(fields, merchant).encode())
 
@@ -36,11 +35,10 @@ def is_signed(fields: Mapping[str, str], merchant: Merchant) -> bool:
 def _digest(fields: Mapping[str, str], merchant: Merchant) -> str:
     parts = [(name, value) for name, value in fields.items() if name != "sign"]
     secret = ("secret", merchant.secret)
-    match merchant.secret_placement:
-        case "sorted":
-            parts = sorted([*parts, secret], key=_by_bytes)
-        case "last":
-            parts = [*sorted(parts, key=_by_bytes), secret]
+    if merchant.secret_placement == "sorted":
+        parts = sorted([*parts, secret], key=_by_bytes)
+    else:
+        parts = [*sorted(parts, key=_by_bytes), secret]
     text = "&".join(f"{name}={value}" for name, value in parts)
     return md5(text.encode(), usedforsecurity=False).hexdigest()
 

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import time
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import pytest
-from tests.sandbox.conftest import APPID, Customer, digest
+from tests.sandbox.conftest import APPID, Customer, Eventually, Shop, digest
 
-from payhub_gpu.sandbox import PUBLIC_MERCHANTS, Merchant, SandboxProcess, Settings
-from payhub_gpu.sandbox.signature import callback_signature
-
-if TYPE_CHECKING:
-    from tests.sandbox.conftest import Eventually, Shop
+from payhub_sandbox import PUBLIC_MERCHANTS, Merchant, SandboxProcess, Settings
+from payhub_sandbox.signature import callback_signature
 
 
 def test_a_notify_is_signed_as_section_5_2(customer: Customer, shop: Shop, sandbox: SandboxProcess) -> None:
-    """All fields of the printed example, fen with two decimals, `attach` as it was sent, one sign over the lot."""
+    """All fields of the printed example, fen with two decimals, ``attach`` as it was sent, one sign over the lot."""
     number = customer.create(attach="%E8%8C%B6")["platform_order_no"]
     sandbox.pay(number, amount=9950)
     (request,) = shop.received
@@ -71,7 +67,7 @@ def test_a_notify_url_keeps_its_query(customer: Customer, shop: Shop, sandbox: S
 def test_an_acknowledged_notify_is_not_sent_again(
     customer: Customer, shop: Shop, sandbox: SandboxProcess, eventually: Eventually
 ) -> None:
-    """`SUCCESS` ends it; a later order's resends show that there was time for one."""
+    """``SUCCESS`` ends it; a later order's resends show that there was time for one."""
     sandbox.pay(customer.create()["platform_order_no"])
     shop.replies = [(200, b"no"), (200, b"no"), (200, b"SUCCESS")]
     sandbox.pay(customer.create(order_no="A1002")["platform_order_no"])

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 
 from payhub_core import PaymentStatus
 from payhub_core.cli.commands import payhub
-from payhub_gpu.demo.shop import ACCOUNT, Shop
-from payhub_gpu.sandbox import PUBLIC_MERCHANTS, SandboxProcess
+from payhub_sandbox import PUBLIC_MERCHANTS, SandboxProcess
+from payhub_sandbox.demo.shop import ACCOUNT, Shop
 
 APPID, MERCHANT = next(iter(PUBLIC_MERCHANTS.items()))
 
@@ -64,8 +64,9 @@ def test_a_browser_can_buy_tea_from_the_shop(tmp_path: Path) -> None:
         assert shop.shipped == ["A1001"]
 
 
-def test_stay_keeps_both_servers_until_interrupted() -> None:
-    """`payhub demo --stay` names the shop's address, serves it, and ends cleanly on Ctrl-C."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stay_keeps_both_servers_until_it_is_ended(number: signal.Signals) -> None:
+    """Ctrl-C and SIGTERM alike end shop and gateway, and leave no process behind."""
     process = subprocess.Popen(
         [sys.executable, "-c", "from payhub_core.cli import main; main()", "demo", "--stay"],
         stdout=subprocess.PIPE,
@@ -78,15 +79,21 @@ def test_stay_keeps_both_servers_until_interrupted() -> None:
     killer = threading.Timer(60, process.kill)
     killer.start()
     try:
-        address = ""
-        for line in process.stdout:
-            if found := re.search(r"Buy tea at (http://\S+?);", line):
-                address = found[1]
-            if "Ctrl-C" in line:
-                break
-        assert "Tea" in httpx.get(address, trust_env=False).text
-        process.send_signal(signal.SIGINT)
+        output = ""
+        while "Ctrl-C" not in output:
+            line = process.stdout.readline()
+            assert line, output
+            output += line
+        found = re.search(r"Buy tea at (\S+); the gateway's own page is\s+(\S+)", output)
+        assert found is not None, output
+        shop, gateway = found.groups()
+        assert "Tea" in httpx.get(shop, trust_env=False).text
+        assert "SANDBOX" in httpx.get(gateway, trust_env=False).text
+        process.send_signal(number)
         assert process.wait(timeout=30) == 0
+        for url in (shop, gateway):
+            with pytest.raises(httpx.ConnectError):
+                httpx.get(url, trust_env=False)
     finally:
         killer.cancel()
         process.kill()

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator
+from typing import Any, TypeAlias
 
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+from payhub_sandbox.faults import Fault
 
-    from starlette.types import Receive, Scope, Send
+__all__ = ["Cut", "Reply", "refused", "respond", "spoil"]
 
-    from payhub_gpu.sandbox.faults import Fault
-
-Reply = dict[str, Any]
+Reply: TypeAlias = dict[str, Any]
 
 _JSON = "application/json; charset=utf-8"
 _CHUNK = 64 * 1024
@@ -38,18 +37,15 @@ _DATA_CHANGES: dict[str, Reply] = {
 
 
 def refused(message: str) -> Reply:
-    """Return a refusal: HTTP 200 all the same, and a `data` that is a list because PHP has one empty array."""
+    """A refusal: HTTP 200 all the same, and a ``data`` that is a list because PHP has one empty array."""
     return {"status": 0, "message": message, "data": []}
 
 
-async def respond(reply: Reply, fault: Fault | None) -> Response:
-    """Send a reply as it is, or as the fault would have it. What was processed stays processed."""
-    if fault is None:
-        return Response(_encode(reply), media_type=_JSON)
+async def respond(reply: Reply, fault: Fault) -> Response:
+    """The response that carries ``reply``, as the fault would have it. What was processed stays processed."""
     if spoilt := await spoil(fault):
         return spoilt
-    reply = _edited(reply, fault)
-    body = _encode(reply)
+    body = json.dumps(_edited(reply, fault), separators=(",", ":")).encode()
     match fault.fault:
         case "redirect":
             return RedirectResponse("/", status_code=302)
@@ -69,7 +65,7 @@ async def respond(reply: Reply, fault: Fault | None) -> Response:
 
 
 async def spoil(fault: Fault) -> Response | None:
-    """Wait if the fault says so; return what replaces a reply entirely, or `None` to go on."""
+    """What replaces a reply entirely, or None to go on; waits first where the fault says so."""
     if fault.http_status:
         return HTMLResponse(f"<html><body><h1>{fault.http_status}</h1>nginx</body></html>", fault.http_status)
     match fault.fault:
@@ -85,16 +81,11 @@ async def spoil(fault: Fault) -> Response | None:
 class Cut(Response):
     """No reply at all: the connection is closed under the client."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Abort the connection, and stay until the server has noticed; returning earlier would be a 500."""
-        del send
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  ASGI passes it
+        """Aborts the connection, and stays until the server has noticed; returning earlier would be a 500."""
         scope["state"]["transport"].abort()
         while (await receive())["type"] != "http.disconnect":
             pass
-
-
-def _encode(reply: Reply) -> bytes:
-    return json.dumps(reply, separators=(",", ":")).encode()
 
 
 def _edited(reply: Reply, fault: Fault) -> Reply:
@@ -115,7 +106,7 @@ async def _drip(body: bytes, seconds: float) -> AsyncIterator[bytes]:
 
 
 async def _padded(body: bytes, size: int) -> AsyncIterator[bytes]:
-    """Yield the reply with a field so long that it has `size` bytes: good JSON, for whoever reads to the end."""
+    """The reply with a field so long that it has ``size`` bytes: good JSON, for whoever reads to the end."""
     yield body[:-1] + b',"padding":"'
     left = size - len(body)
     while left > 0:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from ipaddress import ip_address
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-#: The platform writes all its times in China Standard Time, which has had no summer time since 1991.
-SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
+__all__ = ["MERCHANTS_VARIABLE", "PUBLIC_MERCHANTS", "Merchant", "Settings", "is_loopback"]
 
 #: The environment variable that holds other merchants, as JSON; secrets never travel in a command line.
 MERCHANTS_VARIABLE = "GPU_SANDBOX_MERCHANTS"
+
+#: The platform writes all its times in China Standard Time, which has had no summer time since 1991.
+_SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ PUBLIC_MERCHANTS: Mapping[str, Merchant] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything a sandbox can be told. Durations are seconds."""
+    """Everything a sandbox can be told, by the names of the command's options. Durations are seconds."""
 
     host: str = "127.0.0.1"
     #: 0 takes any free port.
@@ -66,16 +66,16 @@ class Settings:
     allow_remote: bool = False
 
     def now(self) -> datetime:
-        """Return the platform's time: aware, Asia/Shanghai, whole seconds as its messages write it."""
-        return (self.fixed_clock or datetime.now(UTC)).astimezone(SHANGHAI).replace(microsecond=0)
+        """The platform's time: aware, Asia/Shanghai, whole seconds as its messages write it."""
+        return (self.fixed_clock or datetime.now(UTC)).astimezone(_SHANGHAI).replace(microsecond=0)
 
     def may_reach(self, url: str) -> bool:
-        """Say whether a notify or a payer may be sent to this URL."""
+        """Whether a notify or a payer may be sent to this URL."""
         return self.allow_remote or is_loopback(urlsplit(url).hostname or "")
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether a host is this machine; a name other than `localhost` is not, wherever it may resolve to today."""
+    """Whether ``host`` is this machine; a name other than ``localhost`` is not, wherever it may resolve to today."""
     if host == "localhost":
         return True
     try:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import signal
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from html import unescape
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import click
 import httpx
@@ -16,8 +19,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from payhub_core import PaymentStatus, Redirect
-from payhub_gpu.demo.shop import ACCOUNT, PRICE, Shop
-from payhub_gpu.sandbox import PUBLIC_MERCHANTS, SandboxProcess
+from payhub_sandbox import PUBLIC_MERCHANTS, SandboxProcess
+from payhub_sandbox.demo.shop import ACCOUNT, PRICE, Shop
 
 __all__ = ["demo"]
 
@@ -31,6 +34,7 @@ def demo(*, stay: bool) -> None:
     """Play one order on this machine: created, paid, notified, returned, queried. Nobody pays anything."""
     timeline = Timeline(Console())
     with (
+        _terminable(),
         TemporaryDirectory(prefix="payhub-demo-") as folder,
         SandboxProcess() as gateway,
         Shop(gateway.url, APPID, MERCHANT.secret, Path(folder)) as shop,
@@ -50,45 +54,23 @@ def demo(*, stay: bool) -> None:
             )
 
 
-class Timeline:
-    """Numbered steps; a step that does not come out as it should ends the demonstration with an error."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.number: int = 0
-
-    def say(self, title: str, detail: str) -> None:
-        """One more step."""
-        self.number += 1
-        self.console.print(
-            f"[bold cyan]{self.number:2}[/bold cyan]  [bold]{title}[/bold]\n    {escape(detail)}", soft_wrap=True
-        )
-
-    def check(self, title: str, detail: str, *, holds: bool) -> None:
-        """One more step, if it came out as it should."""
-        if not holds:
-            raise click.ClickException(f"{title}: it came out otherwise: {detail}")
-        self.say(title, detail)
-
-
 def play(timeline: Timeline, gateway: SandboxProcess, shop: Shop, payer: httpx.Client) -> None:
     """The whole order, over HTTP between the shop, the gateway's process and the payer."""
     order = shop.order()
     payment = shop.buy(order)
     action, number = payment.next_action, payment.gateway_id or ""
+    address = action.url if isinstance(action, Redirect) else ""
     timeline.check(
         "The shop creates a payment",
         f"{order.reference} over {PRICE}: {payment.status}; next: {action!r}",
-        holds=isinstance(action, Redirect) and payment.status is PaymentStatus.PENDING,
+        holds=bool(address) and payment.status is PaymentStatus.PENDING,
     )
-    if not isinstance(action, Redirect):
-        return
 
-    payer.get(action.url).raise_for_status()
-    page = payer.post(action.url, data={"action": "pay"})
-    timeline.say("The payer pays on the gateway's page", f"POST {action.url}: HTTP {page.status_code}")
+    payer.get(address).raise_for_status()
+    page = payer.post(address, data={"action": "pay"})
+    timeline.say("The payer pays on the gateway's page", f"POST {address}: HTTP {page.status_code}")
 
-    delivery = acknowledged(gateway, number)
+    delivery = _delivered(gateway, number)
     timeline.check(
         "The gateway notifies the shop; verified, bound to the order, committed, acknowledged",
         f"the shop answered {delivery['reply']!r}; shipped: {', '.join(shop.shipped)}",
@@ -135,7 +117,38 @@ def play(timeline: Timeline, gateway: SandboxProcess, shop: Shop, payer: httpx.C
     )
 
 
-def acknowledged(gateway: SandboxProcess, number: str) -> dict[str, object]:
+class Timeline:
+    """Numbered steps; a step that does not come out as it should ends the demonstration with an error."""
+
+    def __init__(self, console: Console) -> None:
+        self.console: Console = console
+        self.number: int = 0
+
+    def say(self, title: str, detail: str) -> None:
+        """One more step."""
+        self.number += 1
+        self.console.print(
+            f"[bold cyan]{self.number:2}[/bold cyan]  [bold]{title}[/bold]\n    {escape(detail)}", soft_wrap=True
+        )
+
+    def check(self, title: str, detail: str, *, holds: bool) -> None:
+        """One more step, if it came out as it should."""
+        if not holds:
+            raise click.ClickException(f"{title}: it came out otherwise: {detail}")
+        self.say(title, detail)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does: by itself it would leave the gateway's process running."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _delivered(gateway: SandboxProcess, number: str) -> dict[str, Any]:
     """The first delivery of the notify, once there is one."""
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:

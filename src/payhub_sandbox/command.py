@@ -1,4 +1,4 @@
-"""The `payhub sandbox` command."""
+"""``payhub sandbox``: runs the local gateway until it is told to stop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.panel import Panel
 
-from payhub_gpu.sandbox.settings import MERCHANTS_VARIABLE, PUBLIC_MERCHANTS, Merchant, Settings
+from payhub_sandbox.settings import MERCHANTS_VARIABLE, PUBLIC_MERCHANTS, Merchant, Settings
+
+__all__ = ["sandbox"]
+
+_DEFAULT = Settings()
+_FILE = click.Path(exists=True, dir_okay=False)
 
 
 def _moment(text: str) -> datetime:
@@ -25,22 +30,27 @@ def _moment(text: str) -> datetime:
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--host", default="127.0.0.1", help="Address to listen on.")
+@click.option("--host", default=_DEFAULT.host, help="Address to listen on.")
 @click.option("--port", default=8787, type=click.IntRange(0, 65535), help="Port to listen on; 0 takes any free one.")
 @click.option(
     "--base-url", default="", metavar="URL", help="Address that replies and pages name, if not the one bound."
 )
-@click.option("--database", default=":memory:", help="SQLite file that keeps the orders, or :memory: for none.")
+@click.option("--database", default=_DEFAULT.database, help="SQLite file that keeps the orders, or :memory: for none.")
 @click.option(
     "--resend-interval",
-    default=60.0,
+    default=_DEFAULT.resend_interval,
     type=click.FloatRange(min=0),
     help="Seconds between two attempts at an unanswered notify.",
 )
-@click.option("--resends", default=5, type=click.IntRange(min=0), help="How often an unanswered notify is sent again.")
+@click.option(
+    "--resends",
+    default=_DEFAULT.resends,
+    type=click.IntRange(min=0),
+    help="How often an unanswered notify is sent again.",
+)
 @click.option(
     "--notify-timeout",
-    default=10.0,
+    default=_DEFAULT.notify_timeout,
     type=click.FloatRange(min=0, min_open=True),
     help="Seconds the shop has to answer a notify.",
 )
@@ -50,8 +60,8 @@ def _moment(text: str) -> datetime:
     metavar="TIME",
     help="Stop the clock at this time and number orders from 1, for recordings that repeat.",
 )
-@click.option("--certfile", type=click.Path(exists=True, dir_okay=False), help="Serve TLS with this certificate (PEM).")
-@click.option("--keyfile", type=click.Path(exists=True, dir_okay=False), help="The certificate's private key (PEM).")
+@click.option("--certfile", type=_FILE, help="Serve TLS with this certificate (PEM).")
+@click.option("--keyfile", type=_FILE, help="The certificate's private key (PEM).")
 @click.option(
     "--allow-remote", is_flag=True, help="Listen on, and send notifies and payers to, addresses beyond this machine."
 )
@@ -65,13 +75,12 @@ def sandbox(**options: Any) -> None:
 
     The first line of output is "payhub sandbox ready on URL". Faults are armed by POST to /_sandbox/faults.
     """
-    # Starting the server loads packages that `payhub --help` has no use for.
-    from payhub_gpu.sandbox.server import serve  # noqa: PLC0415
+    from payhub_sandbox.server import serve  # noqa: PLC0415  its packages are of no use to `payhub --help`
 
     try:
         serve(Settings(merchants=_merchants(), **options), _announce)
-    except (ValueError, OSError) as problem:
-        raise click.ClickException(str(problem)) from problem
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _merchants() -> dict[str, Merchant]:
@@ -80,15 +89,14 @@ def _merchants() -> dict[str, Merchant]:
         return dict(PUBLIC_MERCHANTS)
     try:
         return TypeAdapter(dict[str, Merchant]).validate_json(text)
-    except ValidationError as problem:
+    except ValidationError as error:
         # The error itself quotes its input, and that holds secrets.
-        where = ".".join(str(part) for part in problem.errors()[0]["loc"])
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise click.ClickException(f"{MERCHANTS_VARIABLE} is malformed{f' at {where}' if where else ''}") from None
 
 
 def _announce(url: str, settings: Settings) -> None:
-    # First and alone on its line: programs wait for it.
-    print(f"payhub sandbox ready on {url}", flush=True)  # noqa: T201
+    click.echo(f"payhub sandbox ready on {url}")  # first and alone on its line: programs wait for it
     lines = [
         "[bold]SANDBOX[/bold]: a payment gateway that moves no money  沙箱环境",
         f"base_url  {settings.base_url}",
