@@ -27,7 +27,7 @@ from sqlalchemy import insert
 
 from payhub_core import Money, Order, Payment, PaymentStatus
 from payhub_core.ledger import Ledger, changes, schedule
-from payhub_core.ledger.orders import order_texts
+from payhub_core.ledger.orders import order_text
 from payhub_core.ledger.tables import payments
 
 console = Console(highlight=False)
@@ -67,15 +67,13 @@ def paid(reference: str) -> Payment:
 
 def fill(ledger: Ledger, first: int, last: int, *, settled: bool) -> None:
     """Stores payments as `Checkout.start` leaves them, or long settled."""
-    content, content_hash = order_texts(ORDER)
     now = datetime.now(UTC)
     row = {
         "account": "shop",
         "provider": "gpu",
         "amount_minor": DUE.minor,
         "currency": DUE.currency,
-        "order_json": content,
-        "order_hash": content_hash,
+        "order_json": order_text(ORDER),
         "creation": "created",
         "status": "paid" if settled else "pending",
         "facts": "{}",

@@ -13,7 +13,7 @@ from payhub_core.errors import GatewayError, InvalidOrder, PayhubError
 from payhub_core.ledger import changes, history
 from payhub_core.ledger.database import clock
 from payhub_core.ledger.models import Creation
-from payhub_core.ledger.orders import order_texts
+from payhub_core.ledger.orders import same_order
 from payhub_core.ledger.rows import Row
 from payhub_core.ledger.schedule import FIRST_CHECK
 from payhub_core.models import Order
@@ -61,9 +61,8 @@ class Lease:
     def take(self, connection: Connection) -> Taken | Row | None:
         """The payment where it is known, None while someone else has the order; else the order is ours."""
         rows = self._rows(connection)
-        _, content = order_texts(self.order) if rows else ("", "")
         for row in rows.values():
-            if row.order_hash != content:
+            if not same_order(row.order_as_given(), self.order):
                 raise InvalidOrder(
                     "this reference was started with other content",
                     hint="use a new reference for a new order",

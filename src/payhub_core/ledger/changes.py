@@ -18,7 +18,7 @@ from payhub_core.ledger import history, outbox
 from payhub_core.ledger.database import check_open
 from payhub_core.ledger.facts import Anomaly, Facts, observed
 from payhub_core.ledger.models import Creation, Transition
-from payhub_core.ledger.orders import order_texts
+from payhub_core.ledger.orders import order_text
 from payhub_core.ledger.rows import Row
 from payhub_core.ledger.schedule import FIRST_CHECK, SETTLED, next_check
 from payhub_core.ledger.sql import CHANGE, FIND, INSERT
@@ -82,7 +82,6 @@ def insert(
     connection: Connection, account: str, provider: str, order: Order, *, lease: str, until: datetime, now: datetime
 ) -> Row | None:
     """Writes the order down, leased, before the gateway hears of it; None where its reference is taken."""
-    content, content_hash = order_texts(order)
     row = Row(
         id=0,
         account=account,
@@ -90,8 +89,7 @@ def insert(
         provider=provider,
         amount_minor=order.amount.minor,
         currency=order.amount.currency,
-        order_json=content,
-        order_hash=content_hash,
+        order_json=order_text(order),
         creation=Creation.STARTING.value,
         status=PaymentStatus.PENDING.value,
         facts="{}",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from hashlib import sha256
+from typing import Any
 from urllib.parse import quote
 
 from payhub_core.errors import InvalidOrder
 from payhub_core.models import Order
 
-__all__ = ["ACCOUNT", "REFERENCE", "addressed", "check_addresses", "order_texts"]
+__all__ = ["ACCOUNT", "REFERENCE", "addressed", "check_addresses", "order_text", "same_order"]
 
 #: Stand for the account's name and the order's reference in an order's addresses.
 ACCOUNT, REFERENCE = "{account}", "{reference}"
@@ -56,7 +56,18 @@ def addressed(order: Order, account: str) -> Order:
     return order.model_copy(update=urls)
 
 
-def order_texts(order: Order) -> tuple[str, str]:
-    """The order as JSON and the hash of its content, by which the same order is recognized."""
-    content = json.dumps(order.model_dump(mode="json"), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return content, sha256(content.encode()).hexdigest()
+def order_text(order: Order) -> str:
+    """The order as JSON, as far as it differs from the defaults; it is read as an `Order`."""
+    return json.dumps(_content(order), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def same_order(stored: Order, order: Order) -> bool:
+    """Whether the two say the same, however much of it was left to the defaults.
+
+    So a field that a later version adds changes no order that was stored before.
+    """
+    return _content(stored) == _content(order)
+
+
+def _content(order: Order) -> dict[str, Any]:
+    return order.model_dump(mode="json", exclude_defaults=True)

@@ -40,7 +40,6 @@ class Row(NamedTuple):
     amount_minor: Minor
     currency: Annotated[str, String(3)]
     order_json: LongText
-    order_hash: Annotated[str, String(64)]
     #: What became of creating it, a `Creation`.
     creation: Annotated[str, String(16)]
     #: A projection of the facts, as are gateway_id, paid_minor and paid_at.
@@ -77,8 +76,12 @@ class Row(NamedTuple):
 
     def order(self) -> Order:
         """The order as the account was sent it; raises LedgerError where it is none."""
+        return addressed(self.order_as_given(), self.account)
+
+    def order_as_given(self) -> Order:
+        """The order as the application started it; raises LedgerError where it is none."""
         try:
-            return addressed(Order.model_validate_json(self.order_json), self.account)
+            return Order.model_validate_json(self.order_json)
         except (InvalidOrder, ValueError):
             raise self.foreign("order_json") from None
 

@@ -1,4 +1,4 @@
-"""What became of creating a payment is named by its word."""
+"""What became of creating a payment is named by its word; two orders are the same by what they say."""
 
 from alembic import op
 
@@ -11,3 +11,4 @@ depends_on = None
 def upgrade() -> None:
     """Changes the table of payments."""
     op.execute("ALTER TABLE payhub_payments RENAME COLUMN state TO creation")
+    op.drop_column("payhub_payments", "order_hash")
