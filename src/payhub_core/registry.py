@@ -6,7 +6,7 @@ import inspect
 import logging
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -31,6 +31,7 @@ __all__ = [
     "load_account",
     "load_accounts",
     "merchant",
+    "route_faults",
     "same_merchant",
     "unknown_account",
 ]
@@ -109,7 +110,7 @@ def load_accounts(config: Config | Mapping[str, Any]) -> Accounts:
     if default is not None and default not in config.accounts:
         faults.append(unknown_account(default, config.accounts, "default: "))
     faults += _doubles(accounts)
-    faults += _dead_ends(config)
+    faults += route_faults(config.routes, config.accounts)
     if faults:
         where = f"{config.source}: " if config.source else ""
         raise ConfigError(where + "; ".join(map(str, faults)))
@@ -301,10 +302,13 @@ def _doubles(accounts: Mapping[str, Provider | ConfigError]) -> Iterator[ConfigE
                 yield same_merchant(first, name, provider)
 
 
-def _dead_ends(config: Config) -> Iterator[ConfigError]:
-    for route, names in config.routes.items():
-        if route in config.accounts:
-            yield ConfigError(f"routes: {route!r} is an account's name already")
+def route_faults(routes: Mapping[str, Sequence[str]], accounts: Mapping[str, Any]) -> Iterator[ConfigError]:
+    """What is wrong with ``routes`` that are to lead along ``accounts``."""
+    for route, names in routes.items():
+        if route in accounts:
+            yield ConfigError(f"routes.{route}: {route!r} is the name of an account")
+        if not names or len(set(names)) != len(names):
+            yield ConfigError(f"routes.{route}: expected the names of accounts, each once")
         for name in names:
-            if name not in config.accounts:
-                yield unknown_account(name, config.accounts, f"routes.{route}: ")
+            if name not in accounts:
+                yield unknown_account(name, accounts, f"routes.{route}: ")
