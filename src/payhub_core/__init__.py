@@ -1,6 +1,8 @@
 """payhub: payments through any gateway."""
 
+from payhub_core.accounts import Accounts, load_account, load_accounts
 from payhub_core.config import Config, load_config
+from payhub_core.declaration import ProviderInfo
 from payhub_core.errors import (
     AccountRefused,
     BadSignature,
@@ -20,8 +22,8 @@ from payhub_core.errors import (
     WrongAmount,
     WrongOrder,
 )
-from payhub_core.flow import Flow
-from payhub_core.hookspecs import Provider, ProviderInfo, hookimpl, hookspec
+from payhub_core.flow import Flow, Request, Response
+from payhub_core.hookspecs import Provider, SupportsClose, SupportsRefund, hookimpl, hookspec
 from payhub_core.hub import AsyncHub, Hub
 from payhub_core.logs import RedactSignatures
 from payhub_core.models import (
@@ -30,6 +32,7 @@ from payhub_core.models import (
     CallbackKind,
     FormPost,
     HtmlPage,
+    NextAction,
     Notification,
     Order,
     Payment,
@@ -42,7 +45,6 @@ from payhub_core.models import (
     Reply,
 )
 from payhub_core.money import Money
-from payhub_core.registry import Accounts, load_accounts
 
 __all__ = [
     "AccountRefused",
@@ -64,6 +66,7 @@ __all__ = [
     "LedgerError",
     "MalformedCallback",
     "Money",
+    "NextAction",
     "NotFound",
     "NotSent",
     "Notification",
@@ -82,12 +85,17 @@ __all__ = [
     "RefundStatus",
     "Refused",
     "Reply",
+    "Request",
+    "Response",
+    "SupportsClose",
+    "SupportsRefund",
     "Unsupported",
     "WrongAccount",
     "WrongAmount",
     "WrongOrder",
     "hookimpl",
     "hookspec",
+    "load_account",
     "load_accounts",
     "load_config",
 ]

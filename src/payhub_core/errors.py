@@ -107,7 +107,12 @@ class WrongAmount(CallbackError):
 
 
 class GatewayError(PayhubError):
-    """The exchange with the gateway failed; nothing new is known, so what was known stands."""
+    """The exchange with the gateway failed; nothing new is known, so what was known stands.
+
+    ``unanswered``: no usable answer came (a time-out, a broken connection, HTTP 5xx), so asking again may bring one.
+    """
+
+    unanswered: bool = False
 
 
 class NotSent(GatewayError):
@@ -152,6 +157,16 @@ def plain(text: object, longest: int = _LONGEST_QUOTE) -> str:
     """Text of others made fit for a message: one line, nothing unprintable, at most ``longest`` characters."""
     line = "".join(c if c.isprintable() else " " for c in str(text)[: longest + 1])
     return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def did_you_mean(word: str, known: set[str] | frozenset[str]) -> str:
+    """A hint that names the nearest of ``known``, or all of them where none is near."""
+    from difflib import get_close_matches  # noqa: PLC0415  only where something is wrong
+
+    near = get_close_matches(word, known, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"known are: {', '.join(sorted(known))}" if known else ""
 
 
 def _rebuild(cls: type[PayhubError], args: tuple[object, ...], state: dict[str, object]) -> PayhubError:

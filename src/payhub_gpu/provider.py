@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cached_property
 from typing import ClassVar, Literal
 from urllib.parse import quote
@@ -15,13 +14,13 @@ from payhub_core import (
     Callback,
     CallbackKind,
     Flow,
-    InvalidOrder,
     Notification,
     Order,
     Payment,
     PaymentMethod,
     ProviderInfo,
     Reply,
+    Request,
     WrongAccount,
     hookimpl,
 )
@@ -31,12 +30,7 @@ from payhub_gpu.signing import Placement, drop_empty, sign, verify
 
 __all__ = ["Gpu"]
 
-_MOST_FEN = 10**12
 _ACKNOWLEDGED = Reply(b"SUCCESS")
-_OWN_FIELDS = {
-    *("amount", "appid", "attach", "bank_code", "notify_url", "openid", "order_no", "product_name", "return_url"),
-    *("actual_amount", "pay_status", "pay_time", "platform_order_no", "secret", "sign"),
-}
 
 
 class Gpu(AccountSettings):
@@ -48,11 +42,17 @@ class Gpu(AccountSettings):
 
     info: ClassVar[ProviderInfo] = ProviderInfo(
         name="gpu",
-        title="Alipay, WeChat and net banking through one aggregator",
-        methods=frozenset(wire.BANK_CODES),
         currencies=frozenset({wire.CURRENCY}),
-        capabilities=frozenset({"create", "notify", "return", "query", "attach"}),
         identity=("appid",),
+        methods=frozenset(wire.BANK_CODES),
+        raw_methods="[0-9]{1,8}",
+        method_needed=True,
+        payer_needed=frozenset({PaymentMethod.WECHAT_OFFICIAL_ACCOUNT}),
+        reference="[A-Za-z0-9_-]+",
+        reference_length="order_no_max_length",
+        largest_amount=10**12 - 1,
+        extra_fields="[A-Za-z_][A-Za-z0-9_]*",
+        reserved_fields=frozenset(wire.FIELDS),
     )
 
     base_url: Address
@@ -66,7 +66,7 @@ class Gpu(AccountSettings):
     def create_payment(self, order: Order) -> Flow[Payment]:
         """Section 5.1: a signed form to ``/api/order/unified``."""
         form = write_form(self._signed(self._fields(order)))
-        response = yield httpx.Request("POST", self._unified, content=form, headers={"Content-Type": FORM})
+        response = yield Request("POST", self._unified, content=form, headers={"Content-Type": FORM})
         return wire.created(response, order)
 
     @hookimpl
@@ -87,22 +87,11 @@ class Gpu(AccountSettings):
     @hookimpl
     def query(self, reference: str) -> Flow[Payment]:
         """Section 5.4: a signed GET of ``/api/order/check_order``."""
-        self._check_reference(reference)
         query = write_form(self._signed({"appid": self.appid, "order_no": reference}))
-        response = yield httpx.Request("GET", self._check_order.copy_with(query=query))
+        response = yield Request("GET", self._check_order.copy_with(query=query))
         return wire.queried(response)
 
     def _fields(self, order: Order) -> dict[str, str]:
-        self._check_reference(order.reference)
-        if order.amount.currency != wire.CURRENCY or order.amount.minor >= _MOST_FEN:
-            raise InvalidOrder(f"expected {wire.CURRENCY} and at most 12 digits of fen, not {order.amount}")
-        if not order.method:
-            raise InvalidOrder("expected a method", hint="such as PaymentMethod.ALIPAY_H5, or a raw bank_code as text")
-        if order.method is PaymentMethod.WECHAT_OFFICIAL_ACCOUNT and not order.payer:
-            raise InvalidOrder("expected a payer", hint="this method needs the payer's openid")
-        for name in order.extra:
-            if name.lower() in _OWN_FIELDS or not (name.isascii() and name.isidentifier()):
-                raise InvalidOrder(f"extra: {name!r} is no field to add", hint="use the order's own attributes")
         return {
             **order.extra,
             "appid": self.appid,
@@ -116,13 +105,6 @@ class Gpu(AccountSettings):
             "notify_url": order.notify_url,
             "return_url": order.return_url,
         }
-
-    def _check_reference(self, reference: str) -> None:
-        if not re.fullmatch(rf"[A-Za-z0-9_-]{{1,{self.order_no_max_length}}}", reference):
-            raise InvalidOrder(
-                f"expected a reference of 1 to {self.order_no_max_length} letters, digits, '_' or '-'",
-                hint="the setting order_no_max_length allows longer ones where the gateway takes them",
-            )
 
     def _signed(self, fields: dict[str, str]) -> dict[str, str]:
         sent = drop_empty(fields)

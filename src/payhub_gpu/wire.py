@@ -8,8 +8,6 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-import httpx
-
 from payhub_core import (
     AccountRefused,
     AppParameters,
@@ -26,10 +24,11 @@ from payhub_core import (
     QrCode,
     Redirect,
     Refused,
+    Response,
 )
 from payhub_core.kit import Fields, grammar, read_form, read_reply
 
-__all__ = ["BANK_CODES", "CURRENCY", "answered", "created", "notified", "queried", "received", "returned"]
+__all__ = ["BANK_CODES", "CURRENCY", "FIELDS", "answered", "created", "notified", "queried", "received", "returned"]
 
 CURRENCY = "CNY"
 
@@ -50,6 +49,12 @@ _SCANNED = {PaymentMethod.ALIPAY_QR, PaymentMethod.WECHAT_QR, PaymentMethod.ALIP
 # Named once: of an enum, each look-up takes a hundredth of a callback's time.
 _PENDING, _FAILED, _PAID = PaymentStatus.PENDING, PaymentStatus.FAILED, PaymentStatus.PAID
 _STATUSES = {"-1": _PENDING, "0": _FAILED, "1": _PAID}
+
+#: Every field that the protocol has a meaning for, and "secret", which the signature knows as one.
+FIELDS = {
+    *("amount", "appid", "attach", "bank_code", "notify_url", "openid", "order_no", "product_name", "return_url"),
+    *("actual_amount", "pay_status", "pay_time", "platform_order_no", "secret", "sign"),
+}
 
 #: The gateway's clock is that of Shanghai.
 _CLOCK = "+08:00"
@@ -113,7 +118,7 @@ def returned(fields: Fields) -> Payment:
     )
 
 
-def answered(response: httpx.Response) -> Fields:
+def answered(response: Response) -> Fields:
     """The ``data`` of a reply whose ``status`` is 1; raises Refused where it is 0, else GatewayError."""
     reply = read_reply(response)
     if not reply.choice("status", {"0": False, "1": True}):
@@ -123,7 +128,7 @@ def answered(response: httpx.Response) -> Fields:
     return reply.object("data")
 
 
-def created(response: httpx.Response, order: Order) -> Payment:
+def created(response: Response, order: Order) -> Payment:
     """The payment an accepted create speaks of (section 5.1); raises Refused, and GatewayError where nothing is clear.
 
     The reply is not signed, and a fresh order may be reported as failed: accepted is all it can say.
@@ -136,7 +141,7 @@ def created(response: httpx.Response, order: Order) -> Payment:
     return Payment(**told, claimed_status=claimed, next_action=_next_action(data, method))
 
 
-def queried(response: httpx.Response) -> Payment:
+def queried(response: Response) -> Payment:
     """The payment a query's reply speaks of (section 5.4), which never says what was paid; raises GatewayError."""
     try:
         return Payment(**_told(answered(response)))

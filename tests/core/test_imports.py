@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import payhub_core
 
 # httpx itself imports click and rich, and httpcore trio, where they are installed.
 HEAVY = {
@@ -27,9 +30,12 @@ def test_importing_the_core_loads_nothing_heavy(code: str) -> None:
     assert not loaded_by(code) & HEAVY
 
 
-def test_the_core_never_imports_the_plugin() -> None:
-    """It is one of many."""
-    assert "payhub_gpu" not in loaded_by("import payhub_core")
+@pytest.mark.parametrize("package", ["payhub_gpu", "payhub_sandbox"])
+def test_the_core_never_imports_the_plugin_nor_its_sandbox(package: str) -> None:
+    """It is one of many, and no line of the core names either."""
+    assert package not in loaded_by("import payhub_core")
+    core = Path(payhub_core.__file__).parent
+    assert [path.name for path in core.rglob("*.py") if package in path.read_text("utf-8")] == []
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ class CallbackFields(Fields):
 
     __slots__ = ()
 
-    error = MalformedCallback
+    error: ClassVar[type[CallbackError | GatewayError]] = MalformedCallback
 
 
 _KINDS = {

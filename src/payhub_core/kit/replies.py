@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-import httpx
-
 from payhub_core.errors import AccountRefused, GatewayError, NotFound, Refused
+from payhub_core.flow import Response
 from payhub_core.kit.fields import Fields
 from payhub_core.kit.objects import read_object
 
@@ -24,7 +23,7 @@ _ORDER = {400, 402, 409, 422}
 
 
 def read_reply(
-    response: httpx.Response, *, ok: tuple[int, ...] = (200,), refusal: Refusal | None = None, missing: bool = False
+    response: Response, *, ok: tuple[int, ...] = (200,), refusal: Refusal | None = None, missing: bool = False
 ) -> Fields:
     """The JSON object of a reply whose HTTP status is one of ``ok``; a 204 has no fields (RFC 9110, 15.3.5).
 
