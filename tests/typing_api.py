@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, ClassVar, assert_type
 
 import httpx
-from pydantic import SecretStr
 
 from payhub_core import (
     Accounts,
@@ -60,6 +59,7 @@ from payhub_core import (
     load_accounts,
     load_config,
 )
+from payhub_core.kit import Secret
 from payhub_gpu import Gpu
 
 
@@ -319,4 +319,4 @@ def redact() -> None:
 
 
 def account() -> Gpu:
-    return Gpu(base_url="https://gateway.example", appid="gpu1", secret=(SecretStr("x" * 16),), timeout=5)
+    return Gpu(base_url="https://gateway.example", appid="gpu1", secret=(Secret("x" * 16),), timeout=5)
