@@ -102,9 +102,10 @@ class Checkout:
     ) -> Summary:
         """Asks about payments that are due to be asked about: ``limit`` at most, ``rate`` a second for each account.
 
-        Safe in many processes at once. Accounts are asked side by side, and one that fails three times in a row is left
-        alone for this pass. ``older_than`` spares orders that have only just been started. Raises LedgerError, and
-        ConfigError for a ``rate`` not above zero or a ``limit`` below it.
+        Safe in many processes at once. Accounts are asked side by side, and one that fails three times in a row, or
+        whose gateway refuses the account, is left alone for this pass; ``errors`` of the summary says why.
+        ``older_than`` spares orders that have only just been started. Raises LedgerError, and ConfigError for a
+        ``rate`` not above zero or a ``limit`` below it.
         """
         due = Pass(self.hub, self.handler, older_than=older_than, limit=limit, rate=rate, progress=progress)
         return reconcile(due, self._do)
