@@ -8,6 +8,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from payhub_core.accounts import route_faults
 from payhub_core.checkout.lease import Lease, Taken, Usable
 from payhub_core.checkout.outcomes import creation_after
 from payhub_core.checkout.steps import AnyHub, Create, Pause, Record, Steps, Store, query
@@ -27,7 +28,6 @@ from payhub_core.ledger.models import Creation
 from payhub_core.ledger.orders import addressed, check_addresses
 from payhub_core.ledger.rows import Row
 from payhub_core.models import Order, Payment
-from payhub_core.registry import route_faults
 
 __all__ = ["checked_routes", "start"]
 

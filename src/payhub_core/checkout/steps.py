@@ -14,8 +14,9 @@ from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import Connection
 
+from payhub_core.bound import AsyncBoundAccount, BoundAccount
 from payhub_core.flow import drive, drive_async
-from payhub_core.hub import AsyncBoundAccount, AsyncHub, BoundAccount, Hub
+from payhub_core.hub import AsyncHub, Hub
 from payhub_core.ledger.changes import Handle
 from payhub_core.ledger.models import Transition
 from payhub_core.ledger.rows import Row

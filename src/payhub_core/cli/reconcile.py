@@ -20,12 +20,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as ProgressBar
 
+from payhub_core.accounts import load_accounts
 from payhub_core.checkout import Checkout, Progress, Summary
 from payhub_core.cli.options import config_option, read_config
 from payhub_core.errors import ConfigError, LedgerError
 from payhub_core.hub import Hub
 from payhub_core.ledger import Ledger
-from payhub_core.registry import load_accounts
 
 __all__ = ["reconcile"]
 
