@@ -236,6 +236,18 @@ def test_whatever_goes_wrong_the_gateway_is_to_resend(till: Any, paid: Any, monk
     assert till.receive("shop", paid.notify()).status_code == RETRY
 
 
+def test_accounts_that_cannot_be_read_make_the_gateway_resend(ledger: Ledger, paid: Any, caplog: Any) -> None:
+    """Tenants in a database that is gone: the gateway is no worse off than with ours."""
+
+    class Gone(dict[str, Any]):
+        def __getitem__(self, name: str) -> Any:
+            raise OSError("gone")
+
+    with Hub(Gone()) as hub:
+        assert Checkout(hub, ledger).receive("shop", paid.notify()).status_code == RETRY
+    assert "could not be read" in caplog.text
+
+
 def test_an_unknown_order_is_refused(till: Any, ledger: Ledger, shop: Any, paid: Any) -> None:
     """However genuine the message."""
     assert till.receive("shop", paid.notify("A9999")).status_code == REFUSED

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, ClassVar
 
 import hypothesis.strategies as st
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from sqlalchemy import text
 
@@ -42,6 +44,7 @@ from payhub_core import (
 )
 from payhub_core.checkout import AsyncCheckout, Checkout
 from payhub_core.checkout.steps import Record, SendRefund
+from payhub_core.cli.commands import payhub
 from payhub_core.ledger import Ledger, Transition, changes
 
 FORTY, SIXTY, HUNDRED = (Money.of(sum_, "CNY") for sum_ in ("40.00", "60.00", "100.00"))
@@ -401,6 +404,18 @@ def test_whatever_the_gateway_answers_no_more_goes_back_than_came_in(
         assert sum(may_be_back.values()) <= HUNDRED.minor
     gone = stored(ledger).refunded
     assert gone is None or gone <= HUNDRED
+
+
+def test_refunds_are_shown_by_the_command(
+    paid: Checkout, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sum with the payment, each refund in its history."""
+    paid.refund("shop", "A1001", FORTY, "R1")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PAYHUB_LEDGER", url)
+    shown = CliRunner().invoke(payhub, ["payments", "show", "shop", "A1001"]).output
+    for words in ("partially_refunded", "asked: R1, 40.00 CNY", "refunded: R1, 40.00 CNY"):
+        assert words in shown
 
 
 def test_an_order_is_closed_and_what_comes_of_it_is_told(
