@@ -107,7 +107,13 @@ def test_a_default_stands_for_missing_null_and_empty(fields: Fields) -> None:
     assert fields.time("x", default=None) is None
 
 
-@pytest.mark.parametrize("value", [True, ["a"], {"a": 1}])
+def test_zero_is_not_empty() -> None:
+    """A PHP empty() would say so."""
+    assert one(0).text("x", default=None) == one("0").text("x", default=None) == "0"
+    assert one(0).money("x", "CNY", "minor", default=None) == Money(0, "CNY")
+
+
+@pytest.mark.parametrize("value", [True, False, ["a"], [], {"a": 1}, {}])
 def test_a_default_stands_for_nothing_else(value: Any) -> None:
     """A wrong type is a message that is not understood."""
     for call in (
