@@ -59,6 +59,9 @@ from payhub_core import (
     load_accounts,
     load_config,
 )
+<<<<<<< HEAD
+from payhub_core.kit import Secret
+=======
 from payhub_core.kit import (
     FORM,
     AccountSettings,
@@ -82,6 +85,7 @@ from payhub_core.kit import (
     verified_by_any,
     write_form,
 )
+>>>>>>> kit
 from payhub_gpu import Gpu
 
 
@@ -342,6 +346,8 @@ def redact() -> None:
 
 def account() -> Gpu:
     return Gpu(base_url="https://gateway.example", appid="gpu1", secret=(Secret("x" * 16),), timeout=5)
+<<<<<<< HEAD
+=======
 
 
 class Wallet(AccountSettings):
@@ -388,3 +394,4 @@ def values(fields: Fields) -> None:
     assert_type(fields.object("data"), Fields)
     assert_type(fields.objects("items"), list[Fields])
     Number("1.5")
+>>>>>>> kit
