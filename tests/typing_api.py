@@ -59,9 +59,6 @@ from payhub_core import (
     load_accounts,
     load_config,
 )
-<<<<<<< HEAD
-from payhub_core.kit import Secret
-=======
 from payhub_core.kit import (
     FORM,
     AccountSettings,
@@ -85,7 +82,6 @@ from payhub_core.kit import (
     verified_by_any,
     write_form,
 )
->>>>>>> kit
 from payhub_gpu import Gpu
 
 
@@ -346,8 +342,6 @@ def redact() -> None:
 
 def account() -> Gpu:
     return Gpu(base_url="https://gateway.example", appid="gpu1", secret=(Secret("x" * 16),), timeout=5)
-<<<<<<< HEAD
-=======
 
 
 class Wallet(AccountSettings):
@@ -394,4 +388,3 @@ def values(fields: Fields) -> None:
     assert_type(fields.object("data"), Fields)
     assert_type(fields.objects("items"), list[Fields])
     Number("1.5")
->>>>>>> kit

@@ -57,15 +57,6 @@ _SCANNED = {PaymentMethod.ALIPAY_QR, PaymentMethod.WECHAT_QR, PaymentMethod.ALIP
 _PENDING, _FAILED, _PAID = PaymentStatus.PENDING, PaymentStatus.FAILED, PaymentStatus.PAID
 _STATUSES = {"-1": _PENDING, "0": _FAILED, "1": _PAID}
 
-<<<<<<< HEAD
-=======
-#: Every field that the protocol has a meaning for, and "secret", which the signature knows as one.
-FIELDS = {
-    *("amount", "appid", "attach", "bank_code", "notify_url", "openid", "order_no", "product_name", "return_url"),
-    *("actual_amount", "pay_status", "pay_time", "platform_order_no", "secret", "sign"),
-}
-
->>>>>>> kit
 #: The gateway's clock is that of Shanghai.
 _CLOCK = "+08:00"
 _NO_TIME = {"", "0000-00-00 00:00:00"}
