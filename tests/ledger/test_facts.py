@@ -38,6 +38,7 @@ def known(*heard_of: Payment) -> Facts:
     return reduce(or_, (observed(payment, DUE) for payment in heard_of), Facts())
 
 
+@pytest.mark.proof
 @given(st.lists(messages, min_size=1, max_size=6), st.data())
 @settings(max_examples=150)
 def test_every_order_and_every_duplication_of_messages_ends_in_the_same_facts(
