@@ -34,7 +34,7 @@ check: .venv/installed  ## lint, format, types, architecture, dependencies
 	$(BIN)/mypy
 	$(BIN)/basedpyright --level error tests/typing_api.py
 	PYTHONPATH=src:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); export PYTHONPATH; \
-	for package in payhub_core payhub_gpu payhub_sandbox; do \
+	for package in payhub_core payhub_dummy payhub_gpu payhub_sandbox; do \
 	  $(BIN)/basedpyright --verifytypes $$package --ignoreexternal --level error || exit 1; done
 	$(BIN)/lint-imports
 	$(BIN)/deptry src
