@@ -1,5 +1,6 @@
 """payhub: payments through any gateway."""
 
+from payhub_core.accounts import Accounts, load_account, load_accounts
 from payhub_core.config import Config, load_config
 from payhub_core.declaration import ProviderInfo
 from payhub_core.errors import (
@@ -44,7 +45,6 @@ from payhub_core.models import (
     Reply,
 )
 from payhub_core.money import Money
-from payhub_core.registry import Accounts, load_account, load_accounts
 
 __all__ = [
     "AccountRefused",

@@ -1,4 +1,4 @@
-"""The hub: picks the account, calls its hook and gives the flow HTTP. `Hub` and `AsyncHub` differ in that alone."""
+"""The hub: an application's accounts, opened on first use, over one HTTP client. `AsyncHub` is the same, awaited."""
 
 from __future__ import annotations
 
@@ -7,164 +7,26 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 from weakref import WeakSet
 
 import httpx
 
-from payhub_core.calls import Calls
-from payhub_core.declaration import ProviderInfo
+from payhub_core.accounts import Merchant, check_merchants, merchant, same_merchant, unknown_account
+from payhub_core.bound import AsyncBoundAccount, Bound, BoundAccount
 from payhub_core.errors import ConfigError, PayhubError, plain
-from payhub_core.flow import run, run_async
-from payhub_core.hookspecs import HOOKS, Provider
+from payhub_core.hookspecs import Provider
 from payhub_core.models import Callback, Notification, Order, Payment, Refund
 from payhub_core.money import Money
-from payhub_core.registry import Merchant, check_merchants, merchant, same_merchant, unknown_account
-from payhub_core.transport import AsyncClient, AsyncExchange, Client, Exchange, repeat, repeat_async, tls, unanswered
+from payhub_core.transport import AsyncClient, AsyncExchange, Client, Exchange, tls
 
-__all__ = ["AsyncBoundAccount", "AsyncHub", "BoundAccount", "Hub"]
+__all__ = ["AsyncHub", "Hub"]
 
 #: How many accounts a hub keeps open; the one opened first makes room.
 MOST_OPEN = 1024
 
-ExchangeT = TypeVar("ExchangeT", Exchange, AsyncExchange)
-
-
-class _Bound(Generic[ExchangeT]):
-    """What the two bound accounts share: what is known of the account, and its calls without their I/O."""
-
-    def __init__(
-        self, name: str, provider: Provider, extensions: Sequence[object], exchange: type[ExchangeT], client: Any
-    ) -> None:
-        self._calls = Calls(name, provider, extensions)
-        self._exchange: type[ExchangeT] = exchange
-        self._client = client
-        self._exchanges: dict[str, ExchangeT] = {}
-
-    def _exchanged(self, hook: str) -> ExchangeT:
-        """How the requests of a hook are sent."""
-        exchange = self._exchanges.get(hook)
-        if exchange is None:
-            rule, limit = HOOKS[hook], self.info.time_limits.get(hook)
-            exchange = self._exchange(self._client, self.timeout, lost=rule.lost, repeated=rule.repeated, limit=limit)
-            self._exchanges[hook] = exchange
-        return exchange
-
-    @property
-    def name(self) -> str:
-        """The account's name."""
-        return self._calls.name
-
-    @property
-    def info(self) -> ProviderInfo:
-        """What the account's provider declares."""
-        return self._calls.provider.info
-
-    @property
-    def timeout(self) -> float:
-        """Seconds to wait for the gateway's next byte."""
-        return self._calls.provider.timeout
-
-    def supports(self, hook: str) -> bool:
-        """Whether the provider has a hook of this name, such as "refund"; raises ConfigError for a name of none."""
-        if hook not in HOOKS:
-            raise ConfigError(f"there is no hook {plain(hook)!r}", hint=f"the hooks are {', '.join(HOOKS)}")
-        return hook in self._calls.supported
-
-
-class BoundAccount(_Bound[Exchange]):
-    """One account of a `Hub`, as ``hub["shop"]``: its methods are the hub's, without the account's name."""
-
-    def create_payment(self, order: Order) -> Payment:
-        """As `Hub.create_payment`."""
-        payment: Payment = self._run("create_payment", order=order)
-        return payment
-
-    def query(
-        self,
-        reference: str,
-        *,
-        gateway_id: str | None = None,
-        expect: Order | None = None,
-        created_at: datetime | None = None,
-    ) -> Payment:
-        """As `Hub.query`."""
-        arguments = {"reference": reference, "gateway_id": gateway_id, "expect": expect, "created_at": created_at}
-        payment: Payment = repeat(partial(self._run, "query", **arguments), unanswered)
-        return payment
-
-    def parse_callback(self, callback: Callback, *, expect: Order | None = None) -> Notification:
-        """As `Hub.parse_callback`."""
-        parsed = self._calls.parse(callback, expect)
-        if isinstance(parsed, Notification):
-            return parsed
-        return run(parsed, self._exchanged("parse_callback").sender())
-
-    def refund(self, reference: str, gateway_id: str | None, amount: Money, refund_reference: str) -> Refund:
-        """As `Hub.refund`."""
-        refund: Refund = self._run(
-            "refund", reference=reference, gateway_id=gateway_id, amount=amount, refund_reference=refund_reference
-        )
-        return refund
-
-    def close_payment(self, reference: str, gateway_id: str | None = None) -> Payment:
-        """As `Hub.close_payment`."""
-        payment: Payment = self._run("close", reference=reference, gateway_id=gateway_id)
-        return payment
-
-    def _run(self, hook: str, **arguments: Any) -> Any:
-        flow = self._calls.flow(hook, **arguments)
-        return run(flow, self._exchanged(hook).sender())
-
-
-class AsyncBoundAccount(_Bound[AsyncExchange]):
-    """One account of an `AsyncHub`, as ``hub["shop"]``."""
-
-    async def create_payment(self, order: Order) -> Payment:
-        """As `Hub.create_payment`."""
-        payment: Payment = await self._run("create_payment", order=order)
-        return payment
-
-    async def query(
-        self,
-        reference: str,
-        *,
-        gateway_id: str | None = None,
-        expect: Order | None = None,
-        created_at: datetime | None = None,
-    ) -> Payment:
-        """As `Hub.query`."""
-        arguments = {"reference": reference, "gateway_id": gateway_id, "expect": expect, "created_at": created_at}
-        payment: Payment = await repeat_async(partial(self._run, "query", **arguments), unanswered)
-        return payment
-
-    async def parse_callback(self, callback: Callback, *, expect: Order | None = None) -> Notification:
-        """As `Hub.parse_callback`."""
-        parsed = self._calls.parse(callback, expect)
-        if isinstance(parsed, Notification):
-            return parsed
-        return await run_async(parsed, self._exchanged("parse_callback").sender())
-
-    async def refund(self, reference: str, gateway_id: str | None, amount: Money, refund_reference: str) -> Refund:
-        """As `Hub.refund`."""
-        refund: Refund = await self._run(
-            "refund", reference=reference, gateway_id=gateway_id, amount=amount, refund_reference=refund_reference
-        )
-        return refund
-
-    async def close_payment(self, reference: str, gateway_id: str | None = None) -> Payment:
-        """As `Hub.close_payment`."""
-        payment: Payment = await self._run("close", reference=reference, gateway_id=gateway_id)
-        return payment
-
-    async def _run(self, hook: str, **arguments: Any) -> Any:
-        flow = self._calls.flow(hook, **arguments)
-        return await run_async(flow, self._exchanged(hook).sender())
-
-
-BoundT = TypeVar("BoundT", bound=_Bound[Any])
+BoundT = TypeVar("BoundT", bound=Bound[Any])
 
 
 class _BaseHub(ABC, Generic[BoundT]):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import re
 
-__all__ = ["RedactSignatures", "redact"]
+__all__ = ["SECRET_FIELDS", "RedactSignatures", "redact"]
+
+#: The fields of messages that are neither logged nor stored.
+SECRET_FIELDS = ("sign", "signature", "secret")
 
 # Silent unless the application configures logging, as the logging HOWTO asks of libraries.
 logging.getLogger("payhub").addHandler(logging.NullHandler())
 
-_SIGNATURE = re.compile(r"(?i)\b(sign|signature|secret)=[^&\s\"']+")
+_SIGNATURE = re.compile(rf"(?i)\b({'|'.join(SECRET_FIELDS)})=[^&\s\"']+")
 
 
 def redact(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Settings: where a configuration comes from. Loaded only when one is read, since pydantic-settings is slow to load."""
+"""Settings: where a configuration comes from. Imported only when one is read: pydantic-settings is slow to load."""
 
 from __future__ import annotations
 

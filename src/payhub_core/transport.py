@@ -1,4 +1,4 @@
-"""One exchange with a gateway over HTTP: time-outs, limits, retries, and which payhub error a failure is."""
+"""One exchange with a gateway over HTTP: time-outs, limits, and which payhub error a failure is."""
 
 from __future__ import annotations
 
@@ -9,24 +9,21 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from functools import partial
 from math import inf
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import httpx
 
 from payhub_core.errors import GatewayError, NotSent, OutcomeUnknown, plain
 from payhub_core.flow import Request, Response
 from payhub_core.logs import redact
+from payhub_core.retries import repeat, repeat_async
 
-__all__ = ["AsyncClient", "AsyncExchange", "Client", "Exchange", "repeat", "repeat_async", "tls", "unanswered"]
-
-T = TypeVar("T")
+__all__ = ["AsyncClient", "AsyncExchange", "Client", "Exchange", "tls"]
 
 CONNECT_SECONDS = 5.0
 #: When this thread's exchange must have ended, in seconds of the monotonic clock; the blocking hub's sockets keep it.
 DEADLINE: ContextVar[float] = ContextVar("payhub_deadline")
 REPLY_LIMIT = 1024 * 1024
-ATTEMPTS = 3
-LONGEST_RETRYING = 60.0
 
 # By name, along the class's ancestry: a client of the user's choice has exceptions of its own under the names of httpx.
 _NEVER_LEFT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "InvalidURL"}
@@ -207,52 +204,6 @@ class AsyncExchange(_Terms):
         except Exception as error:
             raise self.failure(error, lost) from None
         return self.complete(reply, lost)
-
-
-def repeat(call: Callable[[], T], again: Callable[[Exception], bool], until: float = inf) -> T:
-    """The result of ``call``, made again where it fails and ``again`` says so: three times in all, with pauses."""
-    try:
-        return call()
-    except Exception as error:
-        if not again(error):
-            raise
-        first: Exception | None = error
-    for attempt in _attempts(again, until):
-        with attempt:
-            if first is not None:  # the attempt already made counts, and its pause comes before the next
-                failed, first = first, None
-                raise failed
-            return call()
-    raise AssertionError("unreachable: the last attempt returns or raises")
-
-
-async def repeat_async(call: Callable[[], Awaitable[T]], again: Callable[[Exception], bool], until: float = inf) -> T:
-    """`repeat`, awaited."""
-    try:
-        return await call()
-    except Exception as error:
-        if not again(error):
-            raise
-        first: Exception | None = error
-    async for attempt in _attempts(again, until):
-        with attempt:
-            if first is not None:
-                failed, first = first, None
-                raise failed
-            return await call()
-    raise AssertionError("unreachable: the last attempt returns or raises")
-
-
-def unanswered(error: Exception) -> bool:
-    """Whether the call of a hook that is repeated is worth another try."""
-    return isinstance(error, NotSent) or (isinstance(error, GatewayError) and error.unanswered)
-
-
-def _attempts(again: Callable[[Exception], bool], until: float) -> Any:
-    import stamina  # noqa: PLC0415  30 ms of import for the few calls that need it
-
-    timeout = min(LONGEST_RETRYING, max(until - time.monotonic(), 0.001))
-    return stamina.retry_context(on=again, attempts=ATTEMPTS, timeout=timeout, wait_max=2.0)
 
 
 def _left(deadline: float) -> float:

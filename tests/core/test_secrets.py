@@ -245,7 +245,7 @@ def test_a_broken_plugin_shows_no_secret(
     (info / "entry_points.txt").write_text("[payhub.providers]\nbroken = broken_beside_a_secret:Thing\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     accounts = load_accounts({"accounts": {"shop": {"provider": "broken", "secret": CANARY}}})
-    (logged,) = [line.exc_info for line in caplog.records if line.name == "payhub.registry"]
+    (logged,) = [line.exc_info for line in caplog.records if line.name == "payhub.accounts"]
     assert logged is not None
     for where, text in frames(logged[2]):
         assert CANARY not in text, where

@@ -52,6 +52,17 @@ def test_the_code_of_the_page_runs(
         document.namespace["ledger"].close()
 
 
+def test_every_question_of_a_maintainer_is_answered_by_a_file_that_is_there() -> None:
+    """Each row of the table in CONTRIBUTING names one."""
+    table = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## Where to look")[2]
+    rows = [line for line in table.splitlines() if line.startswith("| ") and "?" in line]
+    assert len(rows) >= 10
+    for row in rows:
+        named = re.findall(r"`([^`]+)`", row)
+        assert named, row
+        assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 @pytest.mark.parametrize("page", sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))), ids=lambda path: path.name)
 def test_no_link_of_the_page_is_dead(page: Path) -> None:
     """Every relative link leads to a file of the project, and so does every test named as a proof."""

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payhub_core import Money, Payment, PaymentStatus, WrongAmount
-from payhub_core.ledger import AnomalyKind, Facts
-from payhub_core.ledger.facts import observed
+from payhub_core.ledger import AnomalyKind
+from payhub_core.ledger.facts import Facts, observed
 
 DUE = Money(10_000, "CNY")
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)

@@ -19,7 +19,7 @@ from sqlalchemy import text
 from payhub_core import ConfigError, GatewayError, Hub, NotFound, Order, PaymentStatus, WrongOrder, load_accounts
 from payhub_core.checkout import Checkout
 from payhub_core.checkout.reconciliation import Progress, Summary
-from payhub_core.ledger import Ledger, State, Transition, records
+from payhub_core.ledger import Creation, Ledger, Transition, changes, schedule
 from payhub_sandbox import PUBLIC_MERCHANTS, SandboxProcess, Settings
 
 
@@ -122,7 +122,7 @@ def test_an_unknown_outcome_is_resolved_by_asking(
     till.reconcile()
     stored = ledger.payment("shop", "A1001")
     assert stored is not None
-    assert stored.state is State.CREATED
+    assert stored.creation is Creation.CREATED
 
 
 def test_nothing_is_asked_before_it_is_due(till: Any, platforms: Platforms, order: Order) -> None:
@@ -210,7 +210,7 @@ def test_an_order_that_the_gateway_does_not_know_is_no_failing_account(
     assert checkout.reconcile(rate=1000) == Summary(asked=5, unanswered=5)
     stored = ledger.payment("shop", "A0")
     assert stored is not None
-    assert stored.state is State.UNKNOWN
+    assert stored.creation is Creation.UNKNOWN
     with pytest.raises(NotFound):
         checkout.refresh("shop", "A0")
 
@@ -255,9 +255,8 @@ def test_a_leased_payment_is_left_to_whoever_holds_it(
     """Until the lease is over."""
     till.start("shop", order)
     make_due()
-    now = datetime.now(UTC)
     held = ledger.write(
-        lambda c: records.claim(c, "shop", lease="mine", until=now + timedelta(hours=1), now=now, older=now)
+        lambda c: schedule.claim(c, "shop", lease="mine", lease_time=timedelta(hours=1), older_than=timedelta(0))
     )
     assert held is not None
     assert till.reconcile().asked == 0
@@ -358,7 +357,7 @@ def test_an_interrupted_pass_begins_nothing_more(
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has none
     for number in range(20):
         order, now = make_order(reference=f"A{number}"), datetime.now(UTC)
-        insert = functools.partial(records.insert, account="shop", provider="gpu", order=order, lease="")
+        insert = functools.partial(changes.insert, account="shop", provider="gpu", order=order, lease="")
         ledger.write(functools.partial(insert, until=now, now=now))
     make_due()
 

@@ -24,9 +24,9 @@ from sqlalchemy import Connection, event, text
 
 from payhub_core import Callback, Hub, Order, PayhubError, load_accounts
 from payhub_core.checkout import Checkout
-from payhub_core.checkout.plans import Step
+from payhub_core.checkout.steps import Step
 from payhub_core.ledger import Ledger, Transition
-from payhub_core.ledger.statements import Statement
+from payhub_core.ledger.sql import Statement
 
 HEADERS = {"content-type": "application/x-www-form-urlencoded"}
 TLS = ssl.create_default_context(cafile=os.environ["CERTIFICATE"])
@@ -54,9 +54,9 @@ class Watched(Checkout):
 
     point: Callable[[], None] = staticmethod(lambda: None)
 
-    def do(self, step: Step) -> object:
+    def _do(self, step: Step) -> object:
         self.point()
-        result = super().do(step)
+        result = super()._do(step)
         self.point()
         return result
 
@@ -91,7 +91,7 @@ def act(command: str, arguments: list[Any], points: Points, go: Callable[[], Non
         checkout = Watched(hub, ledger, handler=handle)
         if points.die_at:
             watch(checkout, ledger, points)
-        ledger.find("shop", "")
+        ledger._find("shop", "")
         if command == "start":
             order = Order.model_validate_json(arguments[0])
             go()
@@ -105,7 +105,7 @@ def act(command: str, arguments: list[Any], points: Points, go: Callable[[], Non
                 return checkout.receive("shop", Callback("POST", HEADERS, b"", body.encode())).body.decode()
 
             with ThreadPoolExecutor(THREADS) as threads:
-                list(threads.map(lambda _: ledger.find("shop", ""), range(THREADS)))
+                list(threads.map(lambda _: ledger._find("shop", ""), range(THREADS)))
                 go()
                 return list(threads.map(receive, arguments)) if len(arguments) > 1 else [receive(arguments[0])]
         go()

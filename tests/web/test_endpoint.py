@@ -12,7 +12,16 @@ from typing import Any, ClassVar
 import anyio
 import pytest
 
-from payhub_core import CallbackKind, ConfigError, MalformedCallback, PayhubError, Payment, Reply, WrongOrder
+from payhub_core import (
+    CallbackKind,
+    ConfigError,
+    GatewayError,
+    MalformedCallback,
+    PayhubError,
+    Payment,
+    Reply,
+    WrongOrder,
+)
 from payhub_core.web import LIMIT, asgi, wsgi
 
 FORM = "application/x-www-form-urlencoded"
@@ -462,21 +471,56 @@ def test_a_shop_that_cannot_name_its_page_still_shows_one(
 
 
 @pytest.mark.parametrize(
-    ("fail", "expected"),
-    [(None, 400), (WrongOrder("no such order <A1001>"), 400), (RuntimeError("database <down>"), 503)],
+    "fail",
+    [
+        None,
+        WrongOrder("no such order <A1001>"),
+        GatewayError("gateway <down>"),
+        RuntimeError("database <down>"),
+        ConfigError("the provider is broken", account="shop"),
+    ],
 )
 def test_a_return_that_cannot_be_believed_now_shows_that_it_is_being_checked(
-    fail: Exception | None, expected: int, till: Any, platform: Any
+    fail: Exception | None, till: Any, platform: Any
 ) -> None:
-    """Forged, unknown or at a bad moment: the payer sees a friendly page and no reason."""
+    """Forged, unknown or at a bad moment: the payer did nothing wrong, and sees a friendly page and no reason."""
     till.fail = fail
     forged = platform.body({"order_no": "A1001", "pay_status": "1"}, secret="another-shops-secret-key")
     app = wsgi(till, on_return=lambda payment: "/thanks")
     status, _, body = call_wsgi(app, "POST", "/shop/return", forged)
-    assert status == expected
+    assert status == 200
     assert "We are checking your payment" in body.decode()
     for word in ("A1001", "database", "signature", "Traceback"):
         assert word not in body.decode()
+
+
+@pytest.mark.parametrize(
+    ("path", "reference"),
+    [
+        ("/shop/return", None),
+        ("/shop/return/", None),
+        ("/shop/return/A1001", "A1001"),
+        ("/pay/shop/return/A1001/", "A1001"),
+        ("/shop/return/2026/7", "2026/7"),
+        ("/shop/return/100%", "100%"),
+        ("/shop/return/订单-7", "订单-7"),
+    ],
+)
+@pytest.mark.anyio
+async def test_the_return_address_may_end_in_the_reference(
+    path: str, reference: str | None, async_till: Any, till: Any, came_back: bytes
+) -> None:
+    """Decoded once by the server, whichever interface it speaks."""
+    assert (await Asgi(asgi(async_till), "GET", path, query=came_back)(b""))[0] == 200
+    wsgi_path = path.encode().decode("latin-1")
+    assert call_wsgi(wsgi(till), "GET", wsgi_path, QUERY_STRING=came_back.decode())[0] == 200
+    assert wsgi(till).answer("GET", path, {}, came_back, b"").status_code == 200
+    assert till.references == [reference] * 3
+
+
+def test_a_notify_address_holds_no_reference(till: Any, paid: bytes) -> None:
+    """The message itself says, and signs, which order it is about."""
+    assert call_wsgi(wsgi(till), "POST", "/shop/notify/A1001", paid)[0] == 404
 
 
 def test_a_notify_posted_to_the_return_address_settles_nothing(till: Any, paid: bytes) -> None:
@@ -512,7 +556,7 @@ def test_any_reply_of_a_provider_goes_out_as_it_is(paid: bytes) -> None:
         def receive(self, account: str, callback: Any, handler: Any = None) -> Reply:
             return Reply(b'{"code":"\xe6\x88\x90\xe5\x8a\x9f"}', "application/json", 299)
 
-        def view(self, account: str, callback: Any) -> Payment:
+        def view(self, account: str, callback: Any, *, reference: str | None = None) -> Payment:
             raise NotImplementedError
 
     status, headers, body = call_wsgi(wsgi(Odd()), "POST", "/shop/notify", paid)

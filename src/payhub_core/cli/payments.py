@@ -14,7 +14,7 @@ from rich.text import Text
 
 from payhub_core.cli.options import Command, config_option, json_option, print_json, read_config
 from payhub_core.errors import PayhubError, plain
-from payhub_core.ledger import Ledger, Observation, State, StoredPayment
+from payhub_core.ledger import Creation, Ledger, Observation, StoredPayment
 from payhub_core.models import PaymentStatus
 from payhub_core.money import Money
 
@@ -73,14 +73,14 @@ def show(*, config: str | None, account: str, reference: str, as_json: bool) -> 
         history = ledger.history(account, reference)
     currency = stored.payment.amount.currency if stored.payment.amount else ""
     if as_json:
-        print_json({**_plain(stored), "history": [_observed(item, currency) for item in history]})
+        print_json({**_as_json(stored), "history": [_observation_as_json(item, currency) for item in history]})
         return
     payment = stored.payment
     facts = {
         "account": payment.account,
         "order": payment.reference,
         "status": payment.status.value,
-        "creating it": stored.state.value,
+        "creating it": stored.creation.value,
         "due": str(payment.amount),
         "paid": str(payment.paid or ""),
         "gateway id": payment.gateway_id or "",
@@ -95,16 +95,16 @@ def show(*, config: str | None, account: str, reference: str, as_json: bool) -> 
 
 def _print_list(found: Sequence[StoredPayment], *, as_json: bool) -> None:
     if as_json:
-        print_json([_plain(stored) for stored in found])
+        print_json([_as_json(stored) for stored in found])
     elif found:
-        _print_table(("Account", "Order", "Status", "Paid / due", "Asked next", "Odd"), map(_line, found))
+        _print_table(("Account", "Order", "Status", "Paid / due", "Asked next", "Odd"), map(_cells, found))
     else:
         Console(stderr=True).print("There are no such payments.")
 
 
-def _line(stored: StoredPayment) -> Sequence[str]:
+def _cells(stored: StoredPayment) -> Sequence[str]:
     payment = stored.payment
-    made = "" if stored.state is State.CREATED else f" ({stored.state.value})"
+    made = "" if stored.creation is Creation.CREATED else f" ({stored.creation.value})"
     paid = f"{payment.paid.amount if payment.paid else 0} / {payment.amount}"
     odd = ", ".join(anomaly.name for anomaly in stored.anomalies)
     return payment.account, payment.reference, payment.status.value + made, paid, _from_now(stored.next_check_at), odd
@@ -122,21 +122,21 @@ def _print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     click.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()))
 
 
-def _plain(stored: StoredPayment) -> dict[str, Any]:
+def _as_json(stored: StoredPayment) -> dict[str, Any]:
     payment = stored.payment.model_dump(mode="json", exclude={"raw", "claimed_status", "next_action"})
     return {
         **payment,
         "created_at": _iso(stored.payment.created_at),
         "paid_at": _iso(stored.payment.paid_at),
         "updated_at": _iso(stored.updated_at),
-        "state": stored.state.value,
+        "creation": stored.creation.value,
         "anomalies": [anomaly.name for anomaly in stored.anomalies],
         "attempts": stored.attempts,
         "next_check_at": _iso(stored.next_check_at),
     }
 
 
-def _observed(item: Observation, currency: str) -> dict[str, Any]:
+def _observation_as_json(item: Observation, currency: str) -> dict[str, Any]:
     return {
         "at": _iso(item.at),
         "source": item.source,

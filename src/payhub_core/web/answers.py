@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from payhub_core.models import Payment, PaymentStatus, Reply
 
-__all__ = ["Answer", "acknowledgement", "line", "page", "redirect"]
+__all__ = ["Answer", "acknowledgement", "page", "plain_text", "redirect"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def acknowledgement(reply: Reply) -> Answer:
     return _answer(reply.status_code, reply.content_type, reply.body)
 
 
-def line(status_code: int, text: str, **headers: str) -> Answer:
+def plain_text(status_code: int, text: str, **headers: str) -> Answer:
     """A line of plain text."""
     return _answer(status_code, "text/plain; charset=utf-8", text.encode(), headers)
 
@@ -79,10 +79,13 @@ def redirect(url: str) -> Answer:
 
 
 def page(payment: Payment | None, status_code: int = 200) -> Answer:
-    """A page for the payer, in English and Chinese: what is known of ``payment``, or that it is being checked."""
+    """A page for the payer, in English and Chinese: what is known of ``payment``, or that it is being checked.
+
+    Without a claim that was proved, whoever looks may have guessed the reference: neither it nor the sum is shown.
+    """
     heading, sentence, heading_zh, sentence_zh = _words(payment)
     about = ""
-    if payment is not None:
+    if payment is not None and payment.claimed_status is not None:
         amount = f" · {escape(str(payment.amount))}" if payment.amount else ""
         about = f"<p><small>{escape(payment.reference)}{amount}</small></p>"
     html = (

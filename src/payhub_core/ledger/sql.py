@@ -1,4 +1,4 @@
-"""The hot statements, as text that both databases understand.
+"""The SQL of the hot paths, as text that both databases understand.
 
 SQLAlchemy's own execution costs more than the database does here (`bench/ledger.py`), so these run on the DBAPI cursor
 beneath the given connection, in its transaction. What is not hot is written with SQLAlchemy's expressions.
@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from payhub_core.ledger.rows import Row
-from payhub_core.ledger.tables import utc_text
+from payhub_core.ledger.rows import FIXED, Row
+from payhub_core.ledger.times import utc_text
 
-__all__ = ["CHANGE", "CLAIM", "FIND", "INSERT", "NOTE", "RESTART", "TELL", "Result", "Statement"]
+__all__ = ["ADD_OBSERVATION", "ADD_TRANSITION", "CHANGE", "CLAIM", "FIND", "INSERT", "Result", "Statement"]
 
 _NAME = re.compile(r":([a-z_]+)")
 
@@ -63,10 +63,7 @@ class Statement:
 
 _columns = ", ".join(Row._fields)
 _inserted = Row._fields[1:]  # the database gives the id
-_changed = (
-    *("state", "status", "facts", "gateway_id", "paid_minor", "paid_at", "next_action"),
-    *("next_check_at", "attempts", "lease", "lease_until", "version", "updated_at"),
-)
+_changed = [name for name in Row._fields if name not in FIXED]
 
 FIND = Statement(f"SELECT {_columns} FROM payhub_payments WHERE account = :account AND reference = :reference")
 
@@ -89,21 +86,15 @@ CLAIM = Statement(
     skip_locked=" FOR UPDATE SKIP LOCKED",
 )
 
-#: Written down before the gateway hears of the order once more.
-RESTART = Statement(
-    "UPDATE payhub_payments SET state = :state, next_check_at = :next_check_at, attempts = :attempts, lease = :lease, "
-    "lease_until = :lease_until, version = :version, created_at = :created_at, updated_at = :updated_at "
-    "WHERE id = :id AND version = :version - 1"
-)
-
 #: Only where the change it belongs to still stands: a handler may have undone it.
-NOTE = Statement(
+ADD_OBSERVATION = Statement(
     "INSERT INTO payhub_observations (payment_id, at, source, said, gateway_id, paid_minor, raw) "
     "SELECT :payment_id, :at, :source, :said, :gateway_id, :paid_minor, :raw "
     "WHERE EXISTS (SELECT 1 FROM payhub_payments WHERE id = :payment_id AND version = :version)"
 )
 
-TELL = Statement(
+#: Once for each name: what has become true is never added again.
+ADD_TRANSITION = Statement(
     "INSERT INTO payhub_transitions (payment_id, name, anomaly, at, delivered_at, due_at, attempts) "
     "VALUES (:payment_id, :name, :anomaly, :at, :delivered_at, :at, 0) ON CONFLICT (payment_id, name) DO NOTHING"
 )
