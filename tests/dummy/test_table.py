@@ -90,7 +90,7 @@ def test_a_row_holds_through_the_checkout(
         assert row is not None
         ends = stored.split(", ")
         if asked == NotFound.__name__:
-            assert row.state.value == stored
+            assert row.creation.value == stored
             return
         assert [row.payment.status.value, *(anomaly.name for anomaly in row.anomalies)] == ends
         word(lambda: checkout.refresh("shop", "A1001"))
