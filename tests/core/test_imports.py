@@ -40,6 +40,16 @@ def test_the_core_never_imports_the_plugin_nor_its_sandbox(package: str) -> None
     assert [path.name for path in core.rglob("*.py") if package in path.read_text("utf-8")] == []
 
 
+@pytest.mark.parametrize(
+    ("code", "outside"),
+    [("import payhub_core", "payhub_core.kit"), ("import payhub_core.kit", "cryptography")],
+)
+def test_the_kit_is_loaded_by_providers_and_rsa_by_keys(code: str, outside: str) -> None:
+    """An application with other providers pays for neither."""
+    program = f"{code}\nimport sys\nsys.exit({outside!r} in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
 def test_opening_a_hub_from_a_dict_loads_no_settings_machinery() -> None:
     """Only load_config does, and retries load their library when something is retried."""
     code = (
