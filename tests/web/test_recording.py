@@ -169,9 +169,12 @@ def test_a_recording_that_fails_does_not_cost_the_acknowledgement(
         '{"account":"shop","method":"POST","headers":{},"query":"","body":"","kind":"elsewhere"}',
     ],
 )
-def test_a_file_that_is_no_recorded_callback_is_told_so(content: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_recorded_callback_is_told_so(
+    content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One error of ours, which names the file."""
-    path = tmp_path / "other.json"
+    monkeypatch.chdir(tmp_path)  # a long path is quoted by its beginning
+    path = Path("other.json")
     path.write_text(content)
     with pytest.raises(PayhubError, match=r"other\.json is no recorded callback"):
         load_callback(path)

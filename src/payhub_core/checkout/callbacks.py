@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from payhub_core.checkout.checks import stored
 from payhub_core.checkout.steps import AnyHub, Find, Parse, Record, Steps
+from payhub_core.declaration import RETRY
 from payhub_core.errors import CallbackError, ConfigError, PayhubError, WrongOrder
 from payhub_core.ledger import changes
 from payhub_core.ledger.rows import Row
@@ -20,7 +21,13 @@ logger: logging.Logger = logging.getLogger("payhub.checkout")
 
 def receive(hub: AnyHub, account: str, callback: Callback, handler: object) -> Steps[Reply]:
     """Settles a notify; the gateway's success only after the commit."""
-    info = hub[account].info
+    try:
+        info = hub[account].info
+    except ConfigError:
+        raise
+    except PayhubError as error:
+        logger.error("a callback was not settled; the gateway is to resend: %s", error)  # noqa: TRY400
+        return RETRY
     try:
         notification: Notification = yield Parse(account, callback)
         payment = notification.payment
@@ -65,8 +72,7 @@ def view(hub: AnyHub, account: str, callback: Callback, reference: str | None) -
             raise
         logger.info("a return proved nothing: %s", type(error).__name__, extra={"account": account})
         return _shown(row, None)
-    if row is None:
-        row = yield from stored(account, claim.reference)
+    row = yield from stored(account, claim.reference)  # as it is now: verifying may have taken its time
     return _shown(row, claim.claimed_status or claim.status)
 
 

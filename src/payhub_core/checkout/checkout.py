@@ -14,15 +14,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payhub_core.checkout.callbacks import receive, view
 from payhub_core.checkout.checks import refresh
+from payhub_core.checkout.closing import close_payment
 from payhub_core.checkout.delivery import deliver
 from payhub_core.checkout.reconciliation import Pass, Progress, Summary, reconcile, reconcile_async
+from payhub_core.checkout.refunds import refund
 from payhub_core.checkout.start import checked_routes, start
 from payhub_core.checkout.steps import Ask, Deliver, Find, Pause, Record, Step, Store, play, play_async
 from payhub_core.errors import ConfigError
 from payhub_core.hub import AsyncHub, Hub
 from payhub_core.ledger.ledger import Ledger
 from payhub_core.ledger.models import Transition
-from payhub_core.models import Callback, Order, Payment, Reply
+from payhub_core.models import Callback, Order, Payment, Refund, Reply
+from payhub_core.money import Money
 
 __all__ = ["AsyncCheckout", "AsyncHandler", "Checkout", "Handler"]
 
@@ -92,6 +95,30 @@ class Checkout:
         """
         return play(refresh(self.hub, account, reference, self.handler), self._do)
 
+    def refund(self, account: str, reference: str, amount: Money, refund_reference: str) -> Refund:
+        """Asks the gateway to pay ``amount`` back; ``refund_reference`` is your own number of this refund.
+
+        It is the idempotency key: the same call again pays nothing back twice, and asks the gateway again unless the
+        refund is known to be done. It is written to the history before it is sent, and its outcome after. A refund that
+        is done is a transition, as any other status; the handler runs as in `receive`.
+
+        Raises InvalidOrder (nothing was sent: an order not started here, nothing received, more than is left of it, or
+        another sum under that number), Unsupported, NotSent, Refused and NotFound (nothing came of it), OutcomeUnknown
+        (make the same call again), ConfigError, LedgerError (nothing was sent), and what the handler raised (the
+        gateway has the refund, make the same call again).
+        """
+        return play(refund(self.hub, account, reference, amount, refund_reference, self.handler), self._do)
+
+    def close_payment(self, account: str, reference: str) -> Payment:
+        """Asks the gateway to let nobody pay the order any more, and returns what is known then.
+
+        Written to the history before it is sent, and what came of it after; the handler runs as in `receive`. A payer
+        may have been quicker: look at the ``status``. Raises InvalidOrder (nothing was sent: an order not started here,
+        or money was received for it), Unsupported, NotSent, Refused and NotFound (nothing came of it), OutcomeUnknown
+        (`refresh` it), ConfigError, LedgerError, and what the handler raised.
+        """
+        return play(close_payment(self.hub, account, reference, self.handler), self._do)
+
     def reconcile(
         self,
         *,
@@ -102,9 +129,10 @@ class Checkout:
     ) -> Summary:
         """Asks about payments that are due to be asked about: ``limit`` at most, ``rate`` a second for each account.
 
-        Safe in many processes at once. Accounts are asked side by side, and one that fails three times in a row is left
-        alone for this pass. ``older_than`` spares orders that have only just been started. Raises LedgerError, and
-        ConfigError for a ``rate`` not above zero or a ``limit`` below it.
+        Safe in many processes at once. Accounts are asked side by side, and one that fails three times in a row, or
+        whose gateway refuses the account, is left alone for this pass; ``errors`` of the summary says why.
+        ``older_than`` spares orders that have only just been started. Raises LedgerError, and ConfigError for a
+        ``rate`` not above zero or a ``limit`` below it.
         """
         due = Pass(self.hub, self.handler, older_than=older_than, limit=limit, rate=rate, progress=progress)
         return reconcile(due, self._do)
@@ -165,6 +193,15 @@ class AsyncCheckout:
     async def refresh(self, account: str, reference: str) -> Payment:
         """As `Checkout.refresh`."""
         return await play_async(refresh(self.hub, account, reference, self.handler), self._do)
+
+    async def refund(self, account: str, reference: str, amount: Money, refund_reference: str) -> Refund:
+        """As `Checkout.refund`. Cancelled half-way, the outcome is unknown: make the same call again."""
+        steps = refund(self.hub, account, reference, amount, refund_reference, self.handler)
+        return await play_async(steps, self._do)
+
+    async def close_payment(self, account: str, reference: str) -> Payment:
+        """As `Checkout.close_payment`."""
+        return await play_async(close_payment(self.hub, account, reference, self.handler), self._do)
 
     async def reconcile(
         self,

@@ -16,7 +16,7 @@ import anyio
 from payhub_core.checkout.checks import check
 from payhub_core.checkout.lease import lease_time
 from payhub_core.checkout.steps import AnyHub, Pause, Step, Steps, Store, play, play_async
-from payhub_core.errors import ConfigError, GatewayError, NotFound, PayhubError, plain
+from payhub_core.errors import AccountRefused, ConfigError, GatewayError, NotFound, PayhubError, plain
 from payhub_core.ledger import schedule
 from payhub_core.ledger.rows import Row
 from payhub_core.models import PaymentStatus
@@ -119,7 +119,7 @@ class Pass:
         return due
 
     def sweep(self, account: str, due: Mapping[str, int]) -> Steps[Summary]:
-        """Asks about one account's payments until none is due, the limit is reached, or the account keeps failing."""
+        """Asks about one account's payments until none is due, the limit is reached, or it is to be left alone."""
         summary, in_a_row = Summary(), 0
         try:
             time = lease_time(self.hub[account].timeout)
@@ -134,7 +134,7 @@ class Pass:
                     break
                 status, failure = yield from self._asked(row, token)
                 error = "" if failure is None else _error_text(failure, row)
-                in_a_row = 0 if failure is None else in_a_row + _is_the_accounts(failure)
+                in_a_row = 0 if failure is None else in_a_row + _failures(failure)
                 summary += _summary(row, status, failure, error)
                 self._report(row, status, error, sum(due.values()))
         except PayhubError as failure:
@@ -201,13 +201,19 @@ def _summary(row: Row, status: str, failure: Exception | None, error: str) -> Su
     return Summary(asked=1, changed=status != row.status, paid=status == PaymentStatus.PAID != row.status)
 
 
-def _is_the_accounts(failure: Exception) -> bool:
-    """Whether the next payment of the account is likely to fail as well."""
-    return isinstance(failure, GatewayError) and not isinstance(failure, NotFound)
+def _failures(failure: Exception) -> int:
+    """How many failures of its account it counts as: one that refuses the account refuses every payment of it."""
+    if isinstance(failure, AccountRefused):
+        return _FAILURES_IN_A_ROW
+    return int(isinstance(failure, GatewayError) and not isinstance(failure, NotFound))
 
 
 def _error_text(failure: Exception, row: Row) -> str:
     """What went wrong in a line; the traceback of what is not payhub's own, such as the handler's, is logged."""
+    if isinstance(failure, AccountRefused) and not failure.hint:
+        reason = f"the gateway refuses the account: {failure.message}"
+        hint = "see whether its key was revoked, the merchant suspended, or too many requests sent"
+        return str(PayhubError(reason, hint=hint, account=row.account, reference=row.reference))
     if isinstance(failure, PayhubError):
         return str(failure)
     extra = {"account": row.account, "reference": row.reference}

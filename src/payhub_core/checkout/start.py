@@ -10,11 +10,11 @@ from sqlalchemy import Connection
 
 from payhub_core.accounts import route_faults
 from payhub_core.checkout.lease import Lease, Taken, Usable
+from payhub_core.checkout.outcomes import creation_after
 from payhub_core.checkout.steps import AnyHub, Create, Pause, Record, Steps, Store, query
 from payhub_core.errors import (
     AccountRefused,
     ConfigError,
-    GatewayError,
     InvalidOrder,
     LedgerError,
     NotFound,
@@ -136,7 +136,7 @@ class _Start:
                 if found is not None:
                     return found
                 raise (yield from self._doubted(row, error)) from error
-            yield from self._failed(row, error, _creation(error))
+            yield from self._failed(row, error, creation_after(error))
             if not more or not isinstance(error, NotSent | AccountRefused):
                 raise
             logger.warning("trying the next account: %s", type(error).__name__, extra={"account": row.account})
@@ -203,10 +203,3 @@ def _usable(hub: AnyHub, route: tuple[str, ...]) -> dict[str, Usable]:
             raise broken
         logger.error("an account is left out: %s", broken)
     return usable
-
-
-def _creation(error: PayhubError) -> Creation:
-    """What became of a create that ended in ``error``; what is no GatewayError was raised before anything was sent."""
-    if isinstance(error, Refused):
-        return Creation.REFUSED
-    return Creation.UNKNOWN if isinstance(error, GatewayError) and not isinstance(error, NotSent) else Creation.NOT_SENT

@@ -21,10 +21,12 @@ from payhub_core.ledger.changes import Handle
 from payhub_core.ledger.models import Transition
 from payhub_core.ledger.rows import Row
 from payhub_core.models import Callback, Order
+from payhub_core.money import Money
 
 __all__ = [
     "AnyHub",
     "Ask",
+    "Close",
     "Create",
     "Deliver",
     "Find",
@@ -32,6 +34,7 @@ __all__ = [
     "Pause",
     "Query",
     "Record",
+    "SendRefund",
     "Step",
     "Steps",
     "Store",
@@ -120,6 +123,30 @@ class Query(Ask):
         return account.query(
             self.order.reference, gateway_id=self.gateway_id, expect=self.order, created_at=self.created_at
         )
+
+
+@dataclass(frozen=True, slots=True)
+class SendRefund(Ask):
+    """Ask for a sum to be paid back."""
+
+    reference: str
+    gateway_id: str | None
+    amount: Money
+    refund_reference: str
+
+    def of(self, account: AnyAccount) -> object | Awaitable[object]:
+        return account.refund(self.reference, self.gateway_id, self.amount, self.refund_reference)
+
+
+@dataclass(frozen=True, slots=True)
+class Close(Ask):
+    """Ask that nobody can pay an order any more."""
+
+    reference: str
+    gateway_id: str | None
+
+    def of(self, account: AnyAccount) -> object | Awaitable[object]:
+        return account.close_payment(self.reference, self.gateway_id)
 
 
 def query(row: Row, order: Order) -> Query:

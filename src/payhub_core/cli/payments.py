@@ -83,6 +83,7 @@ def show(*, config: str | None, account: str, reference: str, as_json: bool) -> 
         "creating it": stored.creation.value,
         "due": str(payment.amount),
         "paid": str(payment.paid or ""),
+        "refunded": str(payment.refunded or ""),
         "gateway id": payment.gateway_id or "",
         "paid at": _when(payment.paid_at),
         "odd": ", ".join(str(anomaly) for anomaly in stored.anomalies),
@@ -128,6 +129,7 @@ def _as_json(stored: StoredPayment) -> dict[str, Any]:
         **payment,
         "created_at": _iso(stored.payment.created_at),
         "paid_at": _iso(stored.payment.paid_at),
+        "expires_at": _iso(stored.payment.expires_at),
         "updated_at": _iso(stored.updated_at),
         "creation": stored.creation.value,
         "anomalies": [anomaly.name for anomaly in stored.anomalies],
@@ -148,8 +150,11 @@ def _observation_as_json(item: Observation, currency: str) -> dict[str, Any]:
 
 
 def _said(item: Observation) -> str:
-    reason = item.raw.get("reason") if item.source == "create" else None
-    return f"{item.said}: {reason}" if reason else item.said
+    if item.source not in {"create", "refund", "close"}:
+        return item.said
+    # What payhub has written beside it.
+    details = [str(item.raw[key]) for key in ("refund_reference", "amount", "reason") if key in item.raw]
+    return f"{item.said}: {', '.join(details)}" if details else item.said
 
 
 def _sum(item: Observation, currency: str) -> str:

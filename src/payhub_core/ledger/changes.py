@@ -6,7 +6,7 @@ winner has added to facts that are finite.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -52,16 +52,19 @@ class HandlerFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What one message brings: the ``facts`` in ``payment``, and whether ``source`` is a create, notify or query."""
+    """What one message brings: its ``facts``, and what the history keeps of it (see `Observation`).
 
-    payment: Payment
+    What says nothing new is not ``kept``. ``payment`` holds what the payer does next, where the message says so.
+    """
+
     facts: Facts
     source: str
-
-    @property
-    def said(self) -> PaymentStatus:
-        """What the message claims, a hint's too."""
-        return self.payment.claimed_status or self.payment.status
+    said: str
+    raw: Mapping[str, Any]
+    gateway_id: str | None = None
+    paid_minor: int | None = None
+    payment: Payment | None = None
+    kept: bool = True
 
 
 def find(connection: Connection, account: str, reference: str) -> Row | None:
@@ -104,6 +107,8 @@ def insert(
         version=0,
         created_at=now,
         updated_at=now,
+        refunded_minor=None,
+        expires_at=None,
     )
     rows = INSERT.of(connection, row).rows
     return row._replace(id=rows[0][0]) if rows else None
@@ -152,7 +157,17 @@ def check_provider(row: Row, provider: str, error: type[PayhubError] = ConfigErr
 def heard(row: Row, payment: Payment, source: str) -> News:
     """What ``payment`` brings; raises WrongAccount or WrongAmount where it is about another order."""
     check_provider(row, payment.provider, WrongAccount)
-    return News(payment, observed(payment, row.due), source)
+    said = payment.claimed_status or payment.status  # a hint's claim too
+    return News(
+        observed(payment, row.due),
+        source,
+        said.value,
+        payment.raw,
+        payment.gateway_id,
+        payment.paid.minor if payment.paid else None,
+        payment,
+        kept=said is not PaymentStatus.PENDING,
+    )
 
 
 def says_nothing_new(row: Row, news: News) -> bool:
@@ -183,12 +198,18 @@ def record(
     if handle is not None:
         for name, anomaly in first:
             _handled(connection, outbox.transition(new, name, anomaly, now), handle)
-    if facts != known or row.creation != Creation.CREATED or news.said is not PaymentStatus.PENDING:
+    if news.kept or facts != known or row.creation != Creation.CREATED:
         # Last on purpose, since it says whether all of this still stands: a handler may have rolled it back.
-        payment = news.payment
-        paid_minor = payment.paid.minor if payment.paid else None
-        said, gateway_id = news.said.value, payment.gateway_id
-        history.add(connection, new, news.source, said, now, payment.raw, gateway_id=gateway_id, paid_minor=paid_minor)
+        history.add(
+            connection,
+            new,
+            news.source,
+            news.said,
+            now,
+            news.raw,
+            gateway_id=news.gateway_id,
+            paid_minor=news.paid_minor,
+        )
     return new
 
 
@@ -199,20 +220,24 @@ def given_back(row: Row, lease: str) -> dict[str, None]:
 
 def _merged(row: Row, news: News, facts: Facts, now: datetime, *, checked: bool) -> dict[str, Any]:
     """What the row holds once ``facts``, the old and the new, are known of it."""
-    due, payment = row.due, news.payment
-    status, attempts = facts.status(due), row.attempts + checked
+    due = row.due
+    status, attempts, gone = facts.status(due), row.attempts + checked, facts.gone_back(due)
     later = next_check(row, attempts, now) if checked else row.next_check_at or now + FIRST_CHECK
-    return {
+    values = {
         "creation": Creation.CREATED.value,
         "status": status.value,
         "facts": facts.dump(),
-        "next_action": payment.next_action.model_dump_json() if payment.next_action else row.next_action,
-        "gateway_id": facts.gateway_id or row.gateway_id or payment.gateway_id,
+        "gateway_id": facts.gateway_id or row.gateway_id or news.gateway_id,
         "paid_minor": facts.received(due).minor if facts.receipts else None,
         "paid_at": facts.paid_at,
+        "refunded_minor": gone.minor if gone else None,
         "next_check_at": None if status in SETTLED else later,
         "attempts": attempts,
     }
+    if news.payment is not None and news.payment.next_action is not None:
+        values["next_action"] = news.payment.next_action.model_dump_json()
+        values["expires_at"] = news.payment.expires_at
+    return values
 
 
 def _became_true(row: Row, known: Facts, new: Row, facts: Facts) -> Iterator[tuple[str, Anomaly | None]]:

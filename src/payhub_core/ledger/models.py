@@ -45,7 +45,9 @@ class StoredPayment:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One thing that was heard or done: ``source`` is create, notify or query, ``said`` what it came to.
+    """One thing that was heard or done: ``source`` is create, notify, query, refund or close, ``said`` what it came to.
+
+    A refund and a close are there twice: "asked" before they are sent, and what came of them.
 
     ``paid_minor`` is the sum it stated as received, in minor units of the order's currency; None where it stated none.
     """

@@ -42,7 +42,7 @@ class Row(NamedTuple):
     order_json: LongText
     #: What became of creating it, a `Creation`.
     creation: Annotated[str, String(16)]
-    #: A projection of the facts, as are gateway_id, paid_minor and paid_at.
+    #: A projection of the facts, as are gateway_id, paid_minor, paid_at and refunded_minor.
     status: Annotated[str, String(32)]
     facts: LongText
     gateway_id: LongText | None
@@ -59,6 +59,9 @@ class Row(NamedTuple):
     version: Count
     created_at: Time
     updated_at: Time
+    refunded_minor: Minor | None
+    #: Until when next_action is good, where the gateway said so.
+    expires_at: Time | None
 
     @property
     def due(self) -> Money:
@@ -114,11 +117,13 @@ class Row(NamedTuple):
             claimed_status=status,
             amount=due,
             paid=facts.received(due) if facts.receipts else None,
+            refunded=facts.gone_back(due),
             method=order.method,
             attach=order.attach,
             created_at=self.time("created_at"),
             paid_at=self.time("paid_at"),
             next_action=action,
+            expires_at=self.time("expires_at"),
             raw=dict(raw or {}),
         )
 

@@ -19,7 +19,12 @@ LONGEST_PAUSE = timedelta(days=1)
 PATIENCE = timedelta(days=7)
 
 #: Nobody asks about these any more.
-SETTLED = {PaymentStatus.PAID, PaymentStatus.REFUNDED, PaymentStatus.PARTIALLY_REFUNDED}
+SETTLED = {
+    PaymentStatus.PAID,
+    PaymentStatus.REFUNDED,
+    PaymentStatus.PARTIALLY_REFUNDED,
+    PaymentStatus.REFUND_SUM_UNKNOWN,
+}
 
 
 def next_check(row: Row, attempts: int, now: datetime) -> datetime | None:

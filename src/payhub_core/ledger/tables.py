@@ -55,7 +55,7 @@ observations: Table = Table(
     Column("id", KEY, primary_key=True),
     Column("payment_id", KEY, ForeignKey(payments.c.id, ondelete="CASCADE"), nullable=False, index=True),
     Column("at", UtcTime, nullable=False),
-    #: create, notify or query.
+    #: create, notify, query, refund or close.
     Column("source", String(16), nullable=False),
     Column("said", String(32), nullable=False),
     Column("gateway_id", Text),

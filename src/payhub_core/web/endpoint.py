@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from payhub_core.declaration import REFUSED, RETRY
 from payhub_core.errors import CallbackError, ConfigError, plain
 from payhub_core.models import Callback, CallbackKind, Payment, Reply
 from payhub_core.web.answers import Answer, acknowledgement, page, plain_text, redirect
@@ -133,7 +134,10 @@ class Endpoint:
             return acknowledgement(reply)
         except Exception as error:
             status_code = _status(error, account)
-            return plain_text(status_code, {_NOT_FOUND: "not found", 400: "refused"}.get(status_code, "try again"))
+            if status_code == _NOT_FOUND:
+                return plain_text(_NOT_FOUND, "not found")
+            reply = REFUSED if status_code == REFUSED.status_code else RETRY
+            return plain_text(status_code, reply.body.decode())
 
     def _returned(self, account: str, callback: Callback, reference: str | None) -> Steps:
         """The payer's page. Whatever fails, a payer has done nothing wrong: it is 200, and says what is known."""
@@ -162,10 +166,10 @@ def _status(error: Exception, account: str) -> int:
     extra = {"account": account}
     if isinstance(error, CallbackError):
         logger.warning("refused: %s", error, extra=extra)
-        return 400
+        return REFUSED.status_code
     # An account that is configured, but broken, is named by its error.
     if isinstance(error, ConfigError) and not error.account:
         logger.warning("a callback came for account %s, which is not configured", plain(account), extra=extra)
         return _NOT_FOUND
     logger.error("a callback could not be processed", exc_info=error, extra=extra)
-    return 503
+    return RETRY.status_code
