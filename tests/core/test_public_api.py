@@ -7,11 +7,13 @@ from importlib.resources import files
 from typing import Any
 
 import httpx
+import pytest
 from pydantic import BaseModel
 
 import payhub_core
+import payhub_dummy
 import payhub_gpu
-from payhub_core import load_accounts
+from payhub_core import kit, load_accounts
 
 
 def test_the_core_exports_these_names() -> None:
@@ -78,20 +80,53 @@ def test_every_public_name_is_there() -> None:
         assert name in {"Flow", "NextAction", "Request", "Response", "hookimpl", "hookspec"} or thing.__doc__, name
 
 
-def test_the_plugin_exports_its_provider() -> None:
-    """One class."""
+def test_the_kit_exports_these_names() -> None:
+    """For providers, beside the core's own; each says what it is."""
+    assert kit.__all__ == [
+        "FORM",
+        "AccountSettings",
+        "Address",
+        "CallbackFields",
+        "Fields",
+        "Number",
+        "PrivateKey",
+        "PublicKey",
+        "PublicKeys",
+        "Refusal",
+        "Secret",
+        "Secrets",
+        "check_age",
+        "grammar",
+        "made_by_any",
+        "read_form",
+        "read_json",
+        "read_object",
+        "read_reply",
+        "verified_by_any",
+        "write_form",
+    ]
+    for name in kit.__all__:
+        assert name in {"Address", "FORM", "PublicKeys", "Refusal", "Secrets"} or getattr(kit, name).__doc__, name
+    assert not set(kit.__all__) & set(payhub_core.__all__)
+
+
+def test_the_plugins_export_their_providers() -> None:
+    """One class, and for the dummy what plays its gateway."""
     assert payhub_gpu.__all__ == ["Gpu"]
+    assert payhub_dummy.__all__ == ["OUTCOMES", "PAID", "Dummy", "Outcome", "notifies", "notify", "outcome_of"]
 
 
-def test_the_plugin_is_found_by_entry_point() -> None:
+@pytest.mark.parametrize("provider", [payhub_gpu.Gpu, payhub_dummy.Dummy])
+def test_a_plugin_is_found_by_entry_point(provider: Any) -> None:
     """Under the name that configurations use."""
-    (point,) = importlib.metadata.entry_points(group="payhub.providers", name="gpu")
-    assert point.load() is payhub_gpu.Gpu
+    (point,) = importlib.metadata.entry_points(group="payhub.providers", name=provider.info.name)
+    assert point.load() is provider
 
 
-def test_both_packages_are_typed() -> None:
+def test_the_packages_are_typed() -> None:
     """For the type checkers of those who use them."""
     assert (files("payhub_core") / "py.typed").is_file()
+    assert (files("payhub_dummy") / "py.typed").is_file()
     assert (files("payhub_gpu") / "py.typed").is_file()
 
 
