@@ -59,7 +59,29 @@ from payhub_core import (
     load_accounts,
     load_config,
 )
-from payhub_core.kit import Secret
+from payhub_core.kit import (
+    FORM,
+    AccountSettings,
+    Address,
+    CallbackFields,
+    Fields,
+    Number,
+    PrivateKey,
+    PublicKey,
+    PublicKeys,
+    Refusal,
+    Secret,
+    Secrets,
+    check_age,
+    grammar,
+    made_by_any,
+    read_form,
+    read_json,
+    read_object,
+    read_reply,
+    verified_by_any,
+    write_form,
+)
 from payhub_gpu import Gpu
 
 
@@ -320,3 +342,49 @@ def redact() -> None:
 
 def account() -> Gpu:
     return Gpu(base_url="https://gateway.example", appid="gpu1", secret=(Secret("x" * 16),), timeout=5)
+
+
+class Wallet(AccountSettings):
+    base_url: Address
+    secret: Secrets
+    key: PrivateKey
+    gateway_keys: PublicKeys
+
+
+def settings(wallet: Wallet) -> None:
+    assert_type(wallet.base_url, str)
+    assert_type(wallet.secret[0], Secret)
+    assert_type(wallet.secret[0].text, str)
+    assert_type(bytes(wallet.secret[0]), bytes)
+    assert_type(wallet.gateway_keys, tuple[PublicKey, ...])
+    assert_type(wallet.timeout, float)
+
+
+def messages(callback: Callback, response: httpx.Response, wallet: Wallet) -> None:
+    assert_type(
+        read_form(callback, methods=("GET", "POST"), address="", free_text=("note",), reserved=("key",)), CallbackFields
+    )
+    assert_type(read_json(callback), CallbackFields)
+    assert_type(read_object(b"{}", CallbackFields), CallbackFields)
+    refusal: Refusal = lambda fields: (fields.text("code"), fields.text("message"))  # noqa: E731
+    assert_type(read_reply(response, ok=(200, 201), refusal=refusal, missing=True), Fields)
+    assert_type(write_form({"type": FORM}), bytes)
+    assert_type(made_by_any(wallet.secret, bytes, callback.header("x-signature"), "base64"), bool)
+    assert_type(verified_by_any(wallet.gateway_keys, wallet.key.sign(b""), b""), bool)
+    check_age(callback.header("x-timestamp"), 60)
+
+
+def values(fields: Fields) -> None:
+    assert_type(fields.text("id"), str)
+    assert_type(fields.text("id", default=None), str | None)
+    assert_type(fields.read("id", grammar("[0-9]+", "digits")), str)
+    assert_type(fields.read("count", int, default=None), int | None)
+    assert_type(fields.choice("state", {"done": PaymentStatus.PAID}), PaymentStatus)
+    assert_type(fields.choice("state", {"done": True}, default=None), bool | None)
+    assert_type(fields.money("sum", "CNY", "minor", decimals=2), Money)
+    assert_type(fields.money("sum", "CNY", "major", default=None), Money | None)
+    assert_type(fields.time("at"), datetime)
+    assert_type(fields.time("at", "+08:00", default=None), datetime | None)
+    assert_type(fields.object("data"), Fields)
+    assert_type(fields.objects("items"), list[Fields])
+    Number("1.5")

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 import payhub_core
 import payhub_dummy
 import payhub_gpu
-from payhub_core import load_accounts
+from payhub_core import kit, load_accounts
 
 
 def test_the_core_exports_these_names() -> None:
@@ -78,6 +78,36 @@ def test_every_public_name_is_there() -> None:
     for name in payhub_core.__all__:
         thing = getattr(payhub_core, name)
         assert name in {"Flow", "NextAction", "Request", "Response", "hookimpl", "hookspec"} or thing.__doc__, name
+
+
+def test_the_kit_exports_these_names() -> None:
+    """For providers, beside the core's own; each says what it is."""
+    assert kit.__all__ == [
+        "FORM",
+        "AccountSettings",
+        "Address",
+        "CallbackFields",
+        "Fields",
+        "Number",
+        "PrivateKey",
+        "PublicKey",
+        "PublicKeys",
+        "Refusal",
+        "Secret",
+        "Secrets",
+        "check_age",
+        "grammar",
+        "made_by_any",
+        "read_form",
+        "read_json",
+        "read_object",
+        "read_reply",
+        "verified_by_any",
+        "write_form",
+    ]
+    for name in kit.__all__:
+        assert name in {"Address", "FORM", "PublicKeys", "Refusal", "Secrets"} or getattr(kit, name).__doc__, name
+    assert not set(kit.__all__) & set(payhub_core.__all__)
 
 
 def test_the_plugins_export_their_providers() -> None:

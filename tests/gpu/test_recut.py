@@ -149,6 +149,7 @@ def accounts(make_gpu: Any) -> dict[tuple[str, str], Gpu]:
     return {dialect: make_gpu(secret_placement=dialect[0], callback_empties=dialect[1]) for dialect in DIALECTS}
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("name", GENUINE)
 def test_no_other_cut_of_a_genuine_string_is_accepted(name: str, accounts: Any, platform: Any) -> None:
     """As a notify or as a return, in every dialect: refused, or the very same payment; as the rule below has it."""
@@ -179,6 +180,7 @@ def test_no_other_cut_of_a_genuine_string_is_accepted(name: str, accounts: Any, 
         assert count >= 1
 
 
+@pytest.mark.proof
 def test_no_cut_at_all_is_accepted_where_names_do_not_ascend(accounts: Any, platform: Any) -> None:
     """The cuts that the enumeration leaves out, of one string, every one of them: their signature does not fit."""
     fields = {**FIELDS, "attach": "x&order_no=B2&q=1"}

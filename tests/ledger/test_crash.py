@@ -13,6 +13,8 @@ from sqlalchemy import text
 from payhub_core import Order, PaymentStatus
 from payhub_core.ledger import Creation, Ledger, changes
 
+pytestmark = pytest.mark.proof
+
 
 def loopback(make_order: Callable[..., Order], reference: str) -> str:
     order = make_order(reference=reference, notify_url="http://127.0.0.1:9/", return_url="http://127.0.0.1:9/")

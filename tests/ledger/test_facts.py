@@ -63,6 +63,7 @@ def known(*heard_of: Payment | Facts) -> Facts:
     return reduce(or_, (it if isinstance(it, Facts) else observed(it, DUE) for it in heard_of), Facts())
 
 
+@pytest.mark.proof
 @given(st.lists(messages | refunds, min_size=1, max_size=6), st.data())
 @settings(max_examples=150)
 def test_every_order_and_every_duplication_of_messages_ends_in_the_same_facts(

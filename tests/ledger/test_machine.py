@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import hypothesis.strategies as st
+import pytest
 from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy import Connection, text, update
@@ -27,6 +28,8 @@ from payhub_core.checkout import Checkout
 from payhub_core.checkout.steps import Step
 from payhub_core.ledger import Ledger, Transition
 from payhub_core.ledger.tables import payments
+
+pytestmark = pytest.mark.proof
 
 REFERENCES = [f"A{number}" for number in range(3)]
 references = st.sampled_from(REFERENCES)

@@ -17,6 +17,8 @@ from payhub_core import Callback, Hub, Order, PaymentStatus, load_accounts
 from payhub_core.checkout import Checkout
 from payhub_core.ledger import Ledger, changes, schedule
 
+pytestmark = pytest.mark.proof
+
 MIXED = [
     {},
     {"platform_order_no": "P2"},

@@ -105,7 +105,7 @@ class _Begun:
         answered = isinstance(error, Refused | NotFound)
         return not (self.doubt if answered else self.before.under_way)
 
-    def after(self, error: PayhubError) -> changes.News:
+    def after(self, error: PayhubError) -> changes.RefundNews:
         """What a failed try leaves."""
         said, this = said_after(error), self.this
         if said == "not_sent":
@@ -114,7 +114,7 @@ class _Begun:
             this = this._replace(failures=this.tries)
         return self._news(this, said, {"reason": error.message})
 
-    def told(self, result: Refund) -> changes.News:
+    def told(self, result: Refund) -> changes.RefundNews:
         """What the gateway's answer leaves."""
         this = self.this._replace(refund_id=result.refund_id or "")
         if result.status is RefundStatus.REFUNDED:
@@ -123,9 +123,9 @@ class _Begun:
             this = this._replace(failures=this.tries)
         return self._news(this, result.status.value, result.raw)
 
-    def _news(self, this: Refunding, said: str, raw: dict[str, Any]) -> changes.News:
+    def _news(self, this: Refunding, said: str, raw: dict[str, Any]) -> changes.RefundNews:
         facts = Facts(refunds={self.asked.refund_reference: this})
-        return changes.News(facts, "refund", said, {**raw, **self.asked.raw})
+        return changes.RefundNews(facts, said, {**raw, **self.asked.raw})
 
 
 def _begun(connection: Connection, asked: _Asked, provider: str, time: timedelta) -> _Begun | Refund:
@@ -184,7 +184,7 @@ def _done(row: Row, asked: _Asked, done: Refunding) -> Refund:
     )
 
 
-def _recorded(begun: _Begun, news: changes.News, handler: object) -> Steps[None]:
+def _recorded(begun: _Begun, news: changes.RefundNews, handler: object) -> Steps[None]:
     """Records what came of it; where that fails, the same call again asks the gateway once more."""
 
     def body(connection: Connection, handle: changes.Handle | None) -> Row:

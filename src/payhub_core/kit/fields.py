@@ -134,12 +134,11 @@ class Fields(dict[str, Any]):
         """
         value = self.get(name)
         try:
-            if form in _SINCE:
-                text = str(value) if type(value) in {str, int} else ""
-                if _digits(text) and timedelta() < (since := timedelta(**{form: int(text)})) < _YEAR_3000:
-                    return _EPOCH + since
-            elif type(value) is str and (_local if form else _rfc3339)(value):
+            if type(value) is str and (_local if form else _rfc3339)(value):
                 return datetime.fromisoformat(value + form)
+            text = str(value) if form in _SINCE else ""
+            if _digits(text) and timedelta() < (since := timedelta(**{form: int(text)})) < _YEAR_3000:
+                return _EPOCH + since
         except (ValueError, OverflowError):
             pass  # 30 February
         if default is not _MISSING:
@@ -193,6 +192,6 @@ _KINDS = {
 def _sum(text: str, currency: str, unit: str, decimals: int | None) -> Money:
     if not (_decimal if unit == "major" else _digits)(text):
         raise ValueError
-    if unit == "minor" and decimals is None:
-        return Money(int(text), currency)
-    return Money.of(text if unit == "major" else Decimal(text).scaleb(-(decimals or 0)), currency)
+    if unit == "major":
+        return Money.of(text, currency)
+    return Money(int(text), currency) if decimals is None else Money.of(Decimal(text).scaleb(-decimals), currency)

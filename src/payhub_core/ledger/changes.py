@@ -7,9 +7,8 @@ winner has added to facts that are finite.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -29,6 +28,7 @@ __all__ = [
     "Handle",
     "HandlerFailed",
     "News",
+    "RefundNews",
     "again",
     "change",
     "check_provider",
@@ -50,21 +50,41 @@ class HandlerFailed(Exception):
     """The application's handler raised: its error is the cause."""
 
 
-@dataclass(frozen=True, slots=True)
-class News:
-    """What one message brings: its ``facts``, and what the history keeps of it (see `Observation`).
+class News(NamedTuple):
+    """What a message brings: the ``facts`` in its ``payment``; ``source`` is create, notify, query or close."""
 
-    What says nothing new is not ``kept``. ``payment`` holds what the payer does next, where the message says so.
-    """
-
+    payment: Payment
     facts: Facts
     source: str
+
+    @property
+    def said(self) -> str:
+        """What the message claims, a hint's too."""
+        return (self.payment.claimed_status or self.payment.status).value
+
+    @property
+    def raw(self) -> Mapping[str, Any]:
+        return self.payment.raw
+
+    @property
+    def gateway_id(self) -> str | None:
+        return self.payment.gateway_id
+
+    @property
+    def paid_minor(self) -> int | None:
+        return self.payment.paid.minor if self.payment.paid else None
+
+
+class RefundNews(NamedTuple):
+    """What the gateway says of a refund; the rest is as in `News`."""
+
+    facts: Facts
     said: str
     raw: Mapping[str, Any]
+    source: str = "refund"
+    payment: Payment | None = None
     gateway_id: str | None = None
     paid_minor: int | None = None
-    payment: Payment | None = None
-    kept: bool = True
 
 
 def find(connection: Connection, account: str, reference: str) -> Row | None:
@@ -157,17 +177,7 @@ def check_provider(row: Row, provider: str, error: type[PayhubError] = ConfigErr
 def heard(row: Row, payment: Payment, source: str) -> News:
     """What ``payment`` brings; raises WrongAccount or WrongAmount where it is about another order."""
     check_provider(row, payment.provider, WrongAccount)
-    said = payment.claimed_status or payment.status  # a hint's claim too
-    return News(
-        observed(payment, row.due),
-        source,
-        said.value,
-        payment.raw,
-        payment.gateway_id,
-        payment.paid.minor if payment.paid else None,
-        payment,
-        kept=said is not PaymentStatus.PENDING,
-    )
+    return News(payment, observed(payment, row.due), source)
 
 
 def says_nothing_new(row: Row, news: News) -> bool:
@@ -176,7 +186,13 @@ def says_nothing_new(row: Row, news: News) -> bool:
 
 
 def record(
-    connection: Connection, row: Row, news: News, handle: Handle | None, *, lease: str = "", checked: bool = False
+    connection: Connection,
+    row: Row,
+    news: News | RefundNews,
+    handle: Handle | None,
+    *,
+    lease: str = "",
+    checked: bool = False,
 ) -> Row:
     """Merges ``news``, hands each new transition to ``handle``, and adds what was said to the history.
 
@@ -198,7 +214,8 @@ def record(
     if handle is not None:
         for name, anomaly in first:
             _handled(connection, outbox.transition(new, name, anomaly, now), handle)
-    if news.kept or facts != known or row.creation != Creation.CREATED:
+    new_word = isinstance(news, RefundNews) or news.said != PaymentStatus.PENDING
+    if new_word or facts != known or row.creation != Creation.CREATED:
         # Last on purpose, since it says whether all of this still stands: a handler may have rolled it back.
         history.add(
             connection,
@@ -218,7 +235,7 @@ def given_back(row: Row, lease: str) -> dict[str, None]:
     return {"lease": None, "lease_until": None} if lease and row.lease == lease else {}
 
 
-def _merged(row: Row, news: News, facts: Facts, now: datetime, *, checked: bool) -> dict[str, Any]:
+def _merged(row: Row, news: News | RefundNews, facts: Facts, now: datetime, *, checked: bool) -> dict[str, Any]:
     """What the row holds once ``facts``, the old and the new, are known of it."""
     due = row.due
     status, attempts, gone = facts.status(due), row.attempts + checked, facts.gone_back(due)

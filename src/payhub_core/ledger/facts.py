@@ -205,7 +205,7 @@ class Facts:
             {key: Receipt(minor, at and datetime.fromisoformat(at)) for key, (minor, at) in data["receipts"].items()},
             frozenset(map(PaymentStatus, data["said"])),
             frozenset(data["ids"]),
-            {key: Refunding.load(values) for key, values in data.get("refunds", {}).items()},
+            {key: Refunding.load(values) for key, values in data["refunds"].items()} if "refunds" in data else {},
             data.get("refunded", 0),
         )
 
@@ -217,9 +217,10 @@ def observed(payment: Payment, due: Money) -> Facts:
     """The facts in one message about an order of ``due``; a hint holds none. Raises WrongAmount."""
     if payment.amount is not None and payment.amount != due:
         raise WrongAmount(f"order {payment.reference!r} is about {due}, the message about {payment.amount}")
-    for what, sum_ in (("received", payment.paid), ("refunded", payment.refunded)):
-        if sum_ is not None and sum_.currency != due.currency:
-            raise WrongAmount(f"the sum due is in {due.currency}, the sum {what} in {sum_.currency}")
+    if payment.paid is not None and payment.paid.currency != due.currency:
+        raise WrongAmount(f"the sum due is in {due.currency}, the sum received in {payment.paid.currency}")
+    if payment.refunded is not None and payment.refunded.currency != due.currency:
+        raise WrongAmount(f"the sum due is in {due.currency}, the sum refunded in {payment.refunded.currency}")
     status = payment.status
     if status is PaymentStatus.PENDING and payment.claimed_status not in {None, status}:
         return _NOTHING
@@ -245,4 +246,4 @@ def _joined(mine: Mapping[str, PartT], theirs: Mapping[str, PartT]) -> Mapping[s
 
 
 def _covers(mine: Mapping[str, PartT], theirs: Mapping[str, PartT]) -> bool:
-    return all(key in mine and mine[key] | part == mine[key] for key, part in theirs.items())
+    return not theirs or all(key in mine and mine[key] | part == mine[key] for key, part in theirs.items())

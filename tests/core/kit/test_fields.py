@@ -75,6 +75,14 @@ def test_a_word_or_a_sum_is_quoted_short_and_clean(value: str) -> None:
         assert len(str(caught.value)) < 150
 
 
+@pytest.mark.parametrize(("value", "came"), [(7, "'7'"), ("7", "'7'"), (True, "a truth value"), ("", "an empty text")])
+def test_what_is_no_word_at_all_is_said_by_its_kind(value: Any, came: str) -> None:
+    """True in quotes would look like text."""
+    with pytest.raises(GatewayError) as caught:
+        one(value).choice("x", WORDS)
+    assert str(caught.value) == f"x: expected one of -1, 0, 1, not {came}"
+
+
 # Text
 
 
@@ -107,7 +115,13 @@ def test_a_default_stands_for_missing_null_and_empty(fields: Fields) -> None:
     assert fields.time("x", default=None) is None
 
 
-@pytest.mark.parametrize("value", [True, ["a"], {"a": 1}])
+def test_zero_is_not_empty() -> None:
+    """A PHP empty() would say so."""
+    assert one(0).text("x", default=None) == one("0").text("x", default=None) == "0"
+    assert one(0).money("x", "CNY", "minor", default=None) == Money(0, "CNY")
+
+
+@pytest.mark.parametrize("value", [True, False, ["a"], [], {"a": 1}, {}])
 def test_a_default_stands_for_nothing_else(value: Any) -> None:
     """A wrong type is a message that is not understood."""
     for call in (
@@ -275,6 +289,31 @@ def test_nothing_is_rounded_and_no_unit_guessed(value: Any, currency: str, unit:
     """More decimals than the currency has, decimals in minor units, currencies that are none, too large a sum."""
     with pytest.raises(GatewayError, match="x: "):
         one(value).money("x", currency, unit)
+
+
+@pytest.mark.parametrize(
+    ("unit", "words"), [("major", "a sum such as 12.30"), ("minor", "whole minor units, such as 1230")]
+)
+def test_an_error_says_how_a_sum_is_written(unit: Any, words: str) -> None:
+    """In the unit that the author named."""
+    with pytest.raises(GatewayError) as caught:
+        one("1,5").money("x", "CNY", unit)
+    assert str(caught.value) == f"x: expected {words}, not '1,5'"
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ("", "a time such as 2019-08-18T00:13:41+08:00"),
+        ("+08:00", "a time such as 2019-08-18 00:13:41"),
+        ("milliseconds", "milliseconds since 1970"),
+    ],
+)
+def test_an_error_says_how_a_time_is_written(form: str, words: str) -> None:
+    """In the form that the author named."""
+    with pytest.raises(GatewayError) as caught:
+        one("soon").time("x", form)
+    assert str(caught.value) == f"x: expected {words}, not 'soon'"
 
 
 @given(minor=st.integers(0, 10**15 - 1), currency=st.sampled_from(["CNY", "JPY", "KWD", "CLF"]))

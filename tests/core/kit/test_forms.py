@@ -130,7 +130,7 @@ def test_only_a_whole_query_is_the_addresss_own() -> None:
             b"a=%C2%85",
         ),
         *(b"a=1%262", b"a=%26", b"attach=1&a=%26", b"attach=%00", b"a=1;b=2&a=1"),
-        *(b"a=1\x00&b=2", b"a\x00=1", b"a=1&b=2\n"),
+        *(b"a=1\x00&b=2", b"a\x00=1", b"a=1&b=2\n", b"a=\x00&b=%41", b"a=%00&b=%41", b"a=%26&b=%41", b"a=%41&b=%00"),
     ],
 )
 def test_a_form_that_could_be_read_in_two_ways_is_malformed(body: bytes) -> None:
