@@ -1,6 +1,6 @@
 """What the tests share: an account, an order, and cassettes recorded over TLS from the simulator.
 
-``EPAY_RECORD=1 pytest`` records the cassettes that are not there; nothing else ever records.
+``RECORD_CASSETTES=1 pytest`` records the cassettes that are not there; nothing else ever records.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ import yaml
 from payhub_core import Hub, Money, Order, PaymentMethod, load_accounts
 
 TESTS = Path(__file__).parent
-HOST = "epay.example"
-KEY = "epay-simulator-key-not-for-money"
+HOST = "gateway.example"
+KEY = "simulator-key-not-for-money"
 
 
 @pytest.fixture
@@ -98,8 +98,8 @@ class Format:
 
 @pytest.fixture(scope="session")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any] | None]:
-    """Asks the simulator something, while it is recorded from as https://epay.example; None to replay."""
-    if not os.environ.get("EPAY_RECORD"):
+    """Asks the simulator something, while it is recorded from as https://gateway.example; None to replay."""
+    if not os.environ.get("RECORD_CASSETTES"):
         yield None
         return
     folder = tmp_path_factory.mktemp("tls")
@@ -138,7 +138,7 @@ def recorded(request: pytest.FixtureRequest, simulator: Callable[..., Any] | Non
     """The test's own cassette; what is called returns the requests in it. Each has to be made, byte for byte."""
     if simulator is not None:
         simulator("GET", "/_reset")
-    folder = Path(os.environ.get("EPAY_CASSETTES", TESTS / "cassettes"))
+    folder = Path(os.environ.get("CASSETTES", TESTS / "cassettes"))
     path = folder / f"{request.node.name.removeprefix('test_')}.yaml"
     recorder = vcr.VCR(
         record_mode="none" if simulator is None else "once",

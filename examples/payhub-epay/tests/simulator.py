@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from urllib.request import ProxyHandler, build_opener
 
-PID, KEY = "1001", "epay-simulator-key-not-for-money"
+PID, KEY = "1001", "simulator-key-not-for-money"
 CLOCK = "2026-01-02 03:04:05"
 
 orders: dict[str, dict[str, Any]] = {}

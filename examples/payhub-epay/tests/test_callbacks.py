@@ -23,7 +23,7 @@ from payhub_core import (
     WrongAmount,
 )
 
-KEY = "epay-simulator-key-not-for-money"
+KEY = "simulator-key-not-for-money"
 NOTIFY = {
     "pid": "1001",
     "trade_no": "2026010203040500001",

@@ -25,7 +25,7 @@ from payhub_core import (
 )
 from payhub_epay import EPay
 
-KEY = "epay-simulator-key-not-for-money"
+KEY = "simulator-key-not-for-money"
 FIELDS = {
     "pid": "1001",
     "type": "alipay",
@@ -50,24 +50,24 @@ def test_a_flow_can_be_stepped_by_hand(settings: Any, order: Any, answer: Any) -
     account = EPay(**{name: value for name, value in settings.items() if name != "provider"})
     flow = account.create_payment(order)
     request = next(flow)
-    assert (request.method, str(request.url)) == ("POST", "https://epay.example/mapi.php")
+    assert (request.method, str(request.url)) == ("POST", "https://gateway.example/mapi.php")
     assert dict(parse_qsl(request.content.decode())) == signed(FIELDS)
     with pytest.raises(StopIteration) as end:
-        flow.send(answer(code=1, trade_no="T1", payurl="https://epay.example/pay/T1"))
-    assert end.value.value.next_action == Redirect(url="https://epay.example/pay/T1")
+        flow.send(answer(code=1, trade_no="T1", payurl="https://gateway.example/pay/T1"))
+    assert end.value.value.next_action == Redirect(url="https://gateway.example/pay/T1")
 
 
 def test_a_form_for_the_browser_sends_nothing(open_hub: Any, order: Any) -> None:
     """The same fields, for submit.php."""
     hub = open_hub(httpx.ConnectError("nothing is to be sent"), create="submit")
     action = hub.create_payment("shop", order).next_action
-    assert action == FormPost(url="https://epay.example/submit.php", fields=signed(FIELDS))
+    assert action == FormPost(url="https://gateway.example/submit.php", fields=signed(FIELDS))
 
 
 @pytest.mark.parametrize(
     ("told", "action"),
     [
-        ({"payurl": "https://epay.example/p"}, Redirect(url="https://epay.example/p")),
+        ({"payurl": "https://gateway.example/p"}, Redirect(url="https://gateway.example/p")),
         ({"qrcode": "weixin://wxpay/bizpayurl?pr=1"}, QrCode(content="weixin://wxpay/bizpayurl?pr=1")),
         ({"payurl": "", "qrcode": None, "urlscheme": "alipays://x"}, Redirect(url="alipays://x")),
     ],
@@ -106,7 +106,7 @@ def test_a_method_is_a_type_and_a_device(open_hub: Any, make_order: Any, method:
     [
         {"code": 1, "trade_no": "T1"},
         {"code": 1, "payurl": "javascript://%0aalert(1)"},
-        {"code": 1, "payurl": "https://epay.example/p", "trade_no": "T 1"},
+        {"code": 1, "payurl": "https://gateway.example/p", "trade_no": "T 1"},
         {"code": None},
         {"code": True},
         {},
@@ -157,7 +157,8 @@ def test_an_order_that_the_gateway_cannot_take_is_never_sent(
 
 
 @pytest.mark.parametrize(
-    "changes", [{"key": ""}, {"key": "short"}, {"base_url": "http://epay.example"}, {"pid": "1 2"}, {"create": "both"}]
+    "changes",
+    [{"key": ""}, {"key": "short"}, {"base_url": "http://gateway.example"}, {"pid": "1 2"}, {"create": "both"}],
 )
 def test_wrong_settings_do_not_start(settings: Any, changes: Any) -> None:
     """The key and address above all."""

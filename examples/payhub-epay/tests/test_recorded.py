@@ -27,14 +27,14 @@ def test_a_redirect(open_hub: Any, recorded: Any, order: Any) -> None:
     """The payer's address, and the gateway's number."""
     payment = open_hub().create_payment("shop", order)
     assert payment.gateway_id is not None
-    assert payment.next_action == Redirect(url=f"https://epay.example/pay/{payment.gateway_id}")
+    assert payment.next_action == Redirect(url=f"https://gateway.example/pay/{payment.gateway_id}")
     assert payment.status is PaymentStatus.PENDING
 
 
 def test_a_code_to_scan(open_hub: Any, recorded: Any, make_order: Any) -> None:
     """On a desktop, a wallet's page is scanned."""
     payment = open_hub().create_payment("shop", make_order(method=PaymentMethod.WECHAT_QR))
-    assert payment.next_action == QrCode(content=f"https://epay.example/pay/{payment.gateway_id}")
+    assert payment.next_action == QrCode(content=f"https://gateway.example/pay/{payment.gateway_id}")
 
 
 def test_a_wrong_key(open_hub: Any, recorded: Any, order: Any) -> None:

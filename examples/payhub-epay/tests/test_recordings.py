@@ -12,7 +12,7 @@ TESTS = Path(__file__).parent
 
 def test_every_cassette_records_again_as_it_is(tmp_path: Path) -> None:
     """Byte for byte, on another port and with other certificates."""
-    environment = {**os.environ, "EPAY_RECORD": "1", "EPAY_CASSETTES": str(tmp_path)}
+    environment = {**os.environ, "RECORD_CASSETTES": "1", "CASSETTES": str(tmp_path)}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(TESTS / "test_recorded.py")]
     result = subprocess.run(command, env=environment, cwd=TESTS.parent, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout
