@@ -41,7 +41,7 @@ class TestGpu(ProviderContract):
         data: dict[str, Any] = {
             "order_no": sale.reference,
             "platform_order_no": sale.gateway_id,
-            "pay_status": WORDS.get(sale.status, sale.status),
+            "pay_status": sale.word or WORDS[sale.status],
             "amount": f"{sale.amount.minor}.00",
             "attach": quote(sale.attach, safe=""),
             "redirect_url": sale.url,
@@ -56,7 +56,7 @@ class TestGpu(ProviderContract):
             "appid": sale.settings["appid"],
             "attach": quote(sale.attach, safe=""),
             "order_no": sale.reference,
-            "pay_status": WORDS.get(sale.status, sale.status),
+            "pay_status": sale.word or WORDS[sale.status],
             "pay_time": "2019-08-18 00:13:41",
             "platform_order_no": sale.gateway_id,
         }
@@ -66,7 +66,7 @@ class TestGpu(ProviderContract):
         fields = {
             "order_no": sale.reference,
             "appid": sale.settings["appid"],
-            "pay_status": WORDS.get(sale.status, sale.status),
+            "pay_status": sale.word or WORDS[sale.status],
             "platform_order_no": sale.gateway_id,
         }
         query = urlencode(signed(fields, sale.settings["secret"])).encode()

@@ -46,13 +46,15 @@ _ORDER: Any = object()
 class Outcome:
     """What a call ended in, and what the gateway got to see of it.
 
-    ``requests`` are those that reached the gateway, ``tried`` those that the flow asked for.
+    ``requests`` are those that reached the gateway, ``tried`` those that the flow asked for, ``answers`` the bodies of
+    what came back.
     """
 
     result: Any = None
     error: BaseException | None = None
     requests: list[Request] = field(default_factory=list)
     tried: list[Request] = field(default_factory=list)
+    answers: list[bytes] = field(default_factory=list)
     log: str = ""
 
     @property
@@ -405,6 +407,7 @@ class _Wire:
             self.broken = error
             raise
         self.outcome.requests.append(request)
+        self.outcome.answers.append(b"" if response.extensions.get("raw") else response.content)
         stream = response.stream if response.extensions.get("raw") else Chunks(response.content)
         return Response(response.status_code, headers=response.headers, stream=stream)
 

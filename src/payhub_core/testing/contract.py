@@ -13,7 +13,7 @@ A test file is this much::
         def message(self, sale: Sale) -> dict[str, Any]:
             words = {PaymentStatus.PENDING: "open", PaymentStatus.PAID: "done"}
             return {"merchant": sale.settings["merchant"], "id": sale.reference, "minor": sale.amount.minor,
-                    "state": words[sale.status], "url": sale.url}
+                    "state": sale.word or words[sale.status], "url": sale.url}
 
         def answer(self, request: Request, sale: Sale) -> Response:
             if sale.no:
