@@ -321,10 +321,17 @@ class Bench:
 
     def asked(self, outcome: Outcome) -> list[tuple[str, Money]]:
         """The payments, or refunds, that the gateway was asked for: by requests, or by the payer's own browser."""
-        found = [self.contract.asked(request) for request in outcome.requests]
+        found = [self._asked(request) for request in outcome.requests]
         if not any(found) and (page := self.page(outcome)) is not None:
-            found = [self.contract.asked(page)]
+            found = [self._asked(page)]
         return [asked for asked in found if asked is not None]
+
+    def _asked(self, request: Request) -> tuple[str, Money] | None:
+        try:
+            return self.contract.asked(request)
+        except Exception as error:
+            about = f"{request.method} {request.url.path}"
+            raise Mismatch(f"a request that asked() can read ({about})", f"{type(error).__name__}: {error}") from error
 
     def sent(self, outcome: Outcome) -> list[Request]:
         """What reached the gateway, the payer's browser included."""
