@@ -426,7 +426,9 @@ class _Wire:
         if (error := self.broken) is not None:
             self.broken = None
             if isinstance(error, AssertionError):
-                raise Mismatch("a request that the gateway takes", str(error).partition("\n")[0] or "another") from error
+                raise Mismatch(
+                    "a request that the gateway takes", str(error).partition("\n")[0] or "another"
+                ) from error
             raise (isinstance(error, KeyError) and no_word(error, self.call.sale)) or error
 
 

@@ -196,7 +196,11 @@ class ProviderContract:
     def altered(cls) -> list[str]:
         """What a derived class has replaced that is not an author's to fill in, and excuses for no case."""
         kept = ("run", "test_case", "test_whole", "altered")
-        faults = [f"{name} was replaced: no case is run by it" for name in kept if _of(cls, name) is not _of(ProviderContract, name)]
+        faults = [
+            f"{name} was replaced: no case is run by it"
+            for name in kept
+            if _of(cls, name) is not _of(ProviderContract, name)
+        ]
         known = {case.id for case in CASES}
         return faults + [f"there is no case {name!r} to excuse" for name in cls.excuses if name not in known]
 

@@ -127,7 +127,12 @@ def _unsigned(bench: Bench) -> None:
     if not carriers:
         raise NotApplicable("the callback is not signed")
     for part in carriers:
-        pieces = {"missing": None, "empty": b"", "cut": part.value[: len(part.value) // 2], "cut to one": part.value[:1]}
+        pieces = {
+            "missing": None,
+            "empty": b"",
+            "cut": part.value[: len(part.value) // 2],
+            "cut to one": part.value[:1],
+        }
         for what, value in pieces.items():
             refused(bench.hear(part.written(value)), f"a message whose {part.name} is {what}")
 
@@ -383,7 +388,9 @@ def _encodings(bench: Bench) -> None:
         "in UTF-16": replace(callback, body=body.decode("latin-1").encode("utf-16")),
         "behind a byte order mark": replace(callback, body=b"\xef\xbb\xbf" + body),
         "with a byte that is no UTF-8": replace(callback, body=body.replace(b"&", b"\xff&", 1) + b"\xff"),
-        "compressed": replace(callback, headers={**callback.headers, "Content-Encoding": "gzip"}, body=gzip.compress(body)),
+        "compressed": replace(
+            callback, headers={**callback.headers, "Content-Encoding": "gzip"}, body=gzip.compress(body)
+        ),
         "as multipart": replace(callback, headers={**typed, "Content-Type": "multipart/form-data; boundary=b"}),
         "as an image": replace(callback, headers={**typed, "Content-Type": "image/png"}),
     }
@@ -416,7 +423,14 @@ def _garbage(bench: Bench) -> None:
 def _large(bench: Bench) -> None:
     callback = bench.notify(bench.paid())
     size = 1_000_000
-    bodies = [b"a" * size, b"a=1&" * (size // 4), b"{" * size, b'{"a":' * (size // 5), b"<a>" * (size // 3), b"%" * size]
+    bodies = [
+        b"a" * size,
+        b"a=1&" * (size // 4),
+        b"{" * size,
+        b'{"a":' * (size // 5),
+        b"<a>" * (size // 3),
+        b"%" * size,
+    ]
     for body in bodies:
         began = time.monotonic()
         outcome = bench.hear(replace(callback, query=b"", body=body))

@@ -75,7 +75,9 @@ def _payer(bench: Bench) -> None:
         outcome = bench.create(bench.order(method=method, payer=None))
         refused = isinstance(outcome.error, InvalidOrder) and not outcome.tried
         expect(refused, f"InvalidOrder for {method.value!r} without a payer, and nothing sent", outcome)
-        sent = [written(bench, bench.create(bench.order(method=method, payer=payer))) for payer in ("openid-1", "openid-2")]
+        sent = [
+            written(bench, bench.create(bench.order(method=method, payer=payer))) for payer in ("openid-1", "openid-2")
+        ]
         expect(sent[0] != sent[1], "other requests for other payers", "the same one for both")
 
 
@@ -93,7 +95,10 @@ def _reference(bench: Bench) -> None:
     for number in numbers:
         order = bench.order(reference=number)
         keys.add(asks(bench, bench.create(order), str(order.amount)))
-        for outcome in (bench.hear(bench.notify(bench.paid(order)), bench.paid(order), order), bench.query(None, order)):
+        for outcome in (
+            bench.hear(bench.notify(bench.paid(order)), bench.paid(order), order),
+            bench.query(None, order),
+        ):
             found = outcome.payment.reference
             expect(found == number, f"the order number {number!r}", repr(found))
     expect(len(keys) == len(numbers), f"{len(numbers)} keys for {len(numbers)} orders", f"{len(keys)}")
@@ -104,8 +109,12 @@ def _numbers(bench: Bench) -> Iterator[str]:
     info = bench.info
     longest = info.reference_length
     longest = min(LONGEST, getattr(bench.account(), longest) if isinstance(longest, str) else longest)
-    allowed = [char for char in string.digits + string.ascii_letters + string.punctuation if _fits(info.reference, char)]
-    texts = ["".join(allowed[start:])[:longest].ljust(longest, allowed[-1]) for start in range(0, len(allowed), longest)]
+    allowed = [
+        char for char in string.digits + string.ascii_letters + string.punctuation if _fits(info.reference, char)
+    ]
+    texts = [
+        "".join(allowed[start:])[:longest].ljust(longest, allowed[-1]) for start in range(0, len(allowed), longest)
+    ]
     if texts:
         texts.append(texts[0][:-1] + next(char for char in allowed if char != texts[0][-1]))
     for text in texts:
@@ -129,7 +138,9 @@ def _extra(bench: Bench) -> None:
         raise NotApplicable("no extra fields")
     plain = bench.create()
     own = {name for request in bench.sent(plain) for name in request_names(request)}
-    fresh = next((name for name in ("remark_1", "remark", "x-remark", "remark1") if _fits(info.extra_fields, name)), None)
+    fresh = next(
+        (name for name in ("remark_1", "remark", "x-remark", "remark1") if _fits(info.extra_fields, name)), None
+    )
     for name in sorted(own):
         if _fits(info.extra_fields, name) and name.lower() not in info.reserved_fields:
             order = bench.order(extra={name: "1"})
@@ -138,7 +149,11 @@ def _extra(bench: Bench) -> None:
                 raise Mismatch(f"InvalidOrder for {name!r} in extra, a field of the provider's own", outcome)
     if fresh is not None:
         sent = bench.create(bench.order(extra={fresh: "1"}))
-        expect(written(bench, sent) != written(bench, plain), f"{fresh!r} of extra in the request", "the request without it")
+        expect(
+            written(bench, sent) != written(bench, plain),
+            f"{fresh!r} of extra in the request",
+            "the request without it",
+        )
 
 
 @case(
@@ -166,7 +181,9 @@ def _identity(bench: Bench) -> None:
     except ConfigError:
         pass
     else:
-        raise Mismatch("ConfigError for one merchant under two names", f"two accounts, with identity {bench.info.identity}")
+        raise Mismatch(
+            "ConfigError for one merchant under two names", f"two accounts, with identity {bench.info.identity}"
+        )
     try:
         Hub({"one": one, "other": other}, client=_Unused())
     except ConfigError as error:

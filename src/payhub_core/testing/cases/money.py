@@ -57,7 +57,9 @@ def _notified(bench: Bench) -> None:
         try:
             callback = bench.notify(sale)
         except NotApplicable:
-            raise Mismatch(f"a notify in {order.amount.currency}, which the provider declares", "no word for it") from None
+            raise Mismatch(
+                f"a notify in {order.amount.currency}, which the provider declares", "no word for it"
+            ) from None
         outcome = bench.hear(callback, sale, order)
         payment = outcome.payment
         exact = payment.amount == order.amount and payment.paid in {None, order.amount}
