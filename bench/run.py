@@ -116,9 +116,11 @@ def choosing() -> None:
     hubs = {count: Hub(load_accounts(accounts(count))) for count in (1, 10, 100, 1000)}
     names = {1: "shop", 10: "shop_9", 100: "shop_99", 1000: "shop_999"}
 
+    arguments = {"account": "shop", "reference": "A", "gateway_id": None, "expect": None, "created_at": None}
+
     def choose(count: int) -> None:
         account = hubs[count][names[count]]
-        account._query(account="shop", reference="A", gateway_id=None, expect=None)
+        account._calls._own["query"](arguments)
 
     show(
         "4. An account chosen and its hook called",

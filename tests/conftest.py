@@ -209,6 +209,12 @@ class EitherHub:
     def parse_callback(self, *args: Any, **kwargs: Any) -> Any:
         return self.call(self.hub.parse_callback, *args, **kwargs)
 
+    def refund(self, *args: Any, **kwargs: Any) -> Any:
+        return self.call(self.hub.refund, *args, **kwargs)
+
+    def close_payment(self, *args: Any, **kwargs: Any) -> Any:
+        return self.call(self.hub.close_payment, *args, **kwargs)
+
     def close(self) -> None:
         self.call(self.hub.close if isinstance(self.hub, Hub) else self.hub.aclose)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar, assert_type
 
 import httpx
-from pydantic import SecretStr
 
 from payhub_core import (
     Accounts,
@@ -43,15 +42,45 @@ from payhub_core import (
     QrCode,
     RedactSignatures,
     Redirect,
+    Refund,
+    RefundStatus,
     Refused,
     Reply,
+    Request,
+    Response,
+    SupportsClose,
+    SupportsRefund,
     WrongAccount,
     WrongAmount,
     WrongOrder,
     hookimpl,
     hookspec,
+    load_account,
     load_accounts,
     load_config,
+)
+from payhub_core.kit import (
+    FORM,
+    AccountSettings,
+    Address,
+    CallbackFields,
+    Fields,
+    Number,
+    PrivateKey,
+    PublicKey,
+    PublicKeys,
+    Refusal,
+    Secret,
+    Secrets,
+    check_age,
+    grammar,
+    made_by_any,
+    read_form,
+    read_json,
+    read_object,
+    read_reply,
+    verified_by_any,
+    write_form,
 )
 from payhub_gpu import Gpu
 
@@ -188,17 +217,18 @@ class Audit:
 
 
 class Own:
-    """A provider."""
+    """A provider that names every argument, and has the optional hooks."""
 
     info: ClassVar[ProviderInfo] = ProviderInfo(
-        name="own", title="Own", methods=frozenset(PaymentMethod), currencies=frozenset({"CNY"})
+        name="own", currencies=frozenset({"CNY"}), identity=("key",), methods=frozenset(PaymentMethod)
     )
+    key: str = ""
     timeout: float = 15.0
 
     @hookimpl
     def create_payment(self, account: str, order: Order) -> Flow[Payment]:
-        response = yield httpx.Request("POST", "https://own.example")
-        assert_type(response, httpx.Response)
+        response = yield Request("POST", "https://own.example")
+        assert_type(response, Response)
         return Payment(reference=order.reference, status=PaymentStatus.PENDING)
 
     @hookimpl
@@ -206,12 +236,97 @@ class Own:
         return Notification(CallbackKind.OTHER, None, Reply(b"pong"))
 
     @hookimpl
-    def query(self, account: str, reference: str, gateway_id: str | None, expect: Order | None) -> Payment:
+    def query(
+        self,
+        account: str,
+        reference: str,
+        gateway_id: str | None,
+        expect: Order | None,
+        created_at: datetime | None,
+    ) -> Payment:
+        return Payment(reference=reference, status=PaymentStatus.PAID)
+
+    @hookimpl
+    def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
+        yield Request("POST", "https://own.example/refunds")
+        return Refund(reference=reference, refund_reference=refund_reference, status=RefundStatus.PENDING)
+
+    @hookimpl
+    def close(self, reference: str) -> Payment:
+        return Payment(reference=reference, status=PaymentStatus.CANCELED)
+
+
+class Short:
+    """A provider that names what it needs, as the documentation advises."""
+
+    info: ClassVar[ProviderInfo] = ProviderInfo(name="short", currencies=frozenset({"CNY"}), identity=())
+    timeout: float = 15.0
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Payment:
+        return Payment(reference=order.reference, status=PaymentStatus.PENDING)
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Flow[Notification]:
+        yield Request("GET", "https://short.example")
+        return Notification(callback.kind, None)
+
+    @hookimpl
+    def query(self, reference: str) -> Flow[Payment]:
+        yield Request("GET", "https://short.example")
         return Payment(reference=reference, status=PaymentStatus.PAID)
 
 
-def provide() -> Provider:
-    return Own()
+class WrongResult(Short):
+    """A query that ends in text."""
+
+    @hookimpl
+    def query(self, reference: str) -> str:  # type: ignore[override]
+        return reference
+
+
+class HookMissing:
+    """No query."""
+
+    info: ClassVar[ProviderInfo] = Short.info
+    timeout: float = 15.0
+    create_payment = Short.create_payment
+    parse_callback = Short.parse_callback
+
+
+def provide(gpu: Gpu) -> list[Provider]:
+    Hub({"own": Own(), "short": Short(), "gpu": gpu})
+    AsyncHub({"own": Own(), "short": Short(), "gpu": gpu})
+    Hub({"gpu": gpu})
+    Hub({"wrong": WrongResult()})  # type: ignore[dict-item]
+    Hub({"missing": HookMissing()})  # type: ignore[dict-item]
+    optional(Own(), Own())
+    optional(Short(), Short())  # type: ignore[arg-type]
+    return [Own(), Short(), gpu]
+
+
+def optional(refunds: SupportsRefund, closes: SupportsClose) -> None:
+    assert_type(refunds.refund, Callable[..., Refund | Flow[Refund]])
+    assert_type(closes.close, Callable[..., Payment | Flow[Payment]])
+
+
+def tenants(hub: Hub) -> None:
+    assert_type(load_account("shop", {"provider": "gpu"}), Provider)
+    assert_type(load_account("shop", {"provider": Gpu}), Provider)
+    hub.forget("shop")
+    assert_type(hub["shop"].supports("refund"), bool)
+    assert_type(hub["shop"].info, ProviderInfo)
+
+
+def more(hub: Hub, client: httpx.AsyncClient) -> None:
+    assert_type(hub.refund("shop", "A1001", "P1", Money.of("1.00", "CNY"), "R1"), Refund)
+    assert_type(hub.close_payment("shop", "A1001"), Payment)
+    Hub({}, client=client)  # type: ignore[arg-type]
+
+
+async def more_async(hub: AsyncHub) -> None:
+    assert_type(await hub.refund("shop", "A1001", None, Money.of("1.00", "CNY"), "R1"), Refund)
+    assert_type(await hub["shop"].close_payment("A1001", "P1"), Payment)
 
 
 def marks() -> None:
@@ -226,4 +341,50 @@ def redact() -> None:
 
 
 def account() -> Gpu:
-    return Gpu(base_url="https://gateway.example", appid="gpu1", secret=(SecretStr("x" * 16),), timeout=5)
+    return Gpu(base_url="https://gateway.example", appid="gpu1", secret=(Secret("x" * 16),), timeout=5)
+
+
+class Wallet(AccountSettings):
+    base_url: Address
+    secret: Secrets
+    key: PrivateKey
+    gateway_keys: PublicKeys
+
+
+def settings(wallet: Wallet) -> None:
+    assert_type(wallet.base_url, str)
+    assert_type(wallet.secret[0], Secret)
+    assert_type(wallet.secret[0].text, str)
+    assert_type(bytes(wallet.secret[0]), bytes)
+    assert_type(wallet.gateway_keys, tuple[PublicKey, ...])
+    assert_type(wallet.timeout, float)
+
+
+def messages(callback: Callback, response: httpx.Response, wallet: Wallet) -> None:
+    assert_type(
+        read_form(callback, methods=("GET", "POST"), address="", free_text=("note",), reserved=("key",)), CallbackFields
+    )
+    assert_type(read_json(callback), CallbackFields)
+    assert_type(read_object(b"{}", CallbackFields), CallbackFields)
+    refusal: Refusal = lambda fields: (fields.text("code"), fields.text("message"))  # noqa: E731
+    assert_type(read_reply(response, ok=(200, 201), refusal=refusal, missing=True), Fields)
+    assert_type(write_form({"type": FORM}), bytes)
+    assert_type(made_by_any(wallet.secret, bytes, callback.header("x-signature"), "base64"), bool)
+    assert_type(verified_by_any(wallet.gateway_keys, wallet.key.sign(b""), b""), bool)
+    check_age(callback.header("x-timestamp"), 60)
+
+
+def values(fields: Fields) -> None:
+    assert_type(fields.text("id"), str)
+    assert_type(fields.text("id", default=None), str | None)
+    assert_type(fields.read("id", grammar("[0-9]+", "digits")), str)
+    assert_type(fields.read("count", int, default=None), int | None)
+    assert_type(fields.choice("state", {"done": PaymentStatus.PAID}), PaymentStatus)
+    assert_type(fields.choice("state", {"done": True}, default=None), bool | None)
+    assert_type(fields.money("sum", "CNY", "minor", decimals=2), Money)
+    assert_type(fields.money("sum", "CNY", "major", default=None), Money | None)
+    assert_type(fields.time("at"), datetime)
+    assert_type(fields.time("at", "+08:00", default=None), datetime | None)
+    assert_type(fields.object("data"), Fields)
+    assert_type(fields.objects("items"), list[Fields])
+    Number("1.5")

@@ -9,7 +9,7 @@ class HubOnly:
         handler(notification.payment)  # yours: compare the sum, settle each order once, commit; raise to be asked again
         return notification.reply
 
-    def view(self, account, callback):
+    def view(self, account, callback, reference=None):
         return hub.parse_callback(account, callback).payment
 
 

@@ -1,7 +1,10 @@
 """payhub: payments through any gateway."""
 
+from payhub_core.accounts import Accounts, load_account, load_accounts
 from payhub_core.config import Config, load_config
+from payhub_core.declaration import ProviderInfo
 from payhub_core.errors import (
+    AccountRefused,
     BadSignature,
     CallbackError,
     ConfigError,
@@ -14,12 +17,13 @@ from payhub_core.errors import (
     OutcomeUnknown,
     PayhubError,
     Refused,
+    Unsupported,
     WrongAccount,
     WrongAmount,
     WrongOrder,
 )
-from payhub_core.flow import Flow
-from payhub_core.hookspecs import Provider, ProviderInfo, hookimpl, hookspec
+from payhub_core.flow import Flow, Request, Response
+from payhub_core.hookspecs import Provider, SupportsClose, SupportsRefund, hookimpl, hookspec
 from payhub_core.hub import AsyncHub, Hub
 from payhub_core.logs import RedactSignatures
 from payhub_core.models import (
@@ -28,6 +32,7 @@ from payhub_core.models import (
     CallbackKind,
     FormPost,
     HtmlPage,
+    NextAction,
     Notification,
     Order,
     Payment,
@@ -35,12 +40,14 @@ from payhub_core.models import (
     PaymentStatus,
     QrCode,
     Redirect,
+    Refund,
+    RefundStatus,
     Reply,
 )
 from payhub_core.money import Money
-from payhub_core.registry import Accounts, load_accounts
 
 __all__ = [
+    "AccountRefused",
     "Accounts",
     "AppParameters",
     "AsyncHub",
@@ -59,6 +66,7 @@ __all__ = [
     "LedgerError",
     "MalformedCallback",
     "Money",
+    "NextAction",
     "NotFound",
     "NotSent",
     "Notification",
@@ -73,13 +81,21 @@ __all__ = [
     "QrCode",
     "RedactSignatures",
     "Redirect",
+    "Refund",
+    "RefundStatus",
     "Refused",
     "Reply",
+    "Request",
+    "Response",
+    "SupportsClose",
+    "SupportsRefund",
+    "Unsupported",
     "WrongAccount",
     "WrongAmount",
     "WrongOrder",
     "hookimpl",
     "hookspec",
+    "load_account",
     "load_accounts",
     "load_config",
 ]

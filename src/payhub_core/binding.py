@@ -1,44 +1,120 @@
 """Binding: what the core checks of every result, so that no provider's author can forget it.
 
-A signed message still has to be about this order, a hint never says paid, and paid means at least the sum due.
+A signed message still has to be about this order, a hint never says paid, and paid means at least the sum due. A result
+is completed in place, once, before anyone else sees it: a copy costs as much as reading half a callback. So a provider
+makes a new one for every call, and one that comes a second time is refused.
 """
 
 from __future__ import annotations
 
-from payhub_core.errors import WrongAccount, WrongAmount, WrongOrder, plain
-from payhub_core.models import Order, Payment, PaymentStatus
+from collections.abc import Mapping
+from typing import Any
 
-__all__ = ["bind_payment"]
+from payhub_core.errors import GatewayError, MalformedCallback, WrongAccount, WrongAmount, WrongOrder, plain
+from payhub_core.models import Callback, CallbackKind, Notification, Order, Payment, PaymentStatus, Refund, RefundStatus
+
+__all__ = ["bind_notification", "bind_payment", "bind_refund", "check_new"]
+
+# Named once: looking up a member of an enum takes as long as a whole check here.
+_NOTIFY = CallbackKind.NOTIFY
+_PENDING, _PAID, _PARTIALLY_PAID = PaymentStatus.PENDING, PaymentStatus.PAID, PaymentStatus.PARTIALLY_PAID
+_FILLED_IN = frozenset({"account", "provider", "amount", "claimed_status", "status"})
 
 
 def bind_payment(
-    payment: Payment, account: str, provider: str, reference: str, expect: Order | None, hint: bool
+    payment: Payment,
+    account: str,
+    provider: str,
+    reference: str,
+    expect: Order | None,
+    hint: bool,
+    gateway_id: str | None = None,
 ) -> Payment:
     """``payment``, found to be of this account and order, with its account, provider and safe status filled in.
 
-    ``expect`` is the order the shop holds, if it is known; a ``hint`` proves nothing, so it stays PENDING.
-    Raises WrongAccount, WrongOrder or WrongAmount, the last two with what was expected and what came.
+    ``expect`` is the order the shop holds, if it is known; ``gateway_id`` the gateway's number that was asked for, if
+    any; a ``hint`` proves nothing, so it stays PENDING. Raises WrongAccount, WrongOrder or WrongAmount, the last two
+    with what was expected and what came.
     """
-    if (payment.account and payment.account != account) or (payment.provider and payment.provider != provider):
-        raise WrongAccount(f"expected a payment of account {account!r}, this one is of {plain(payment.account)!r}")
-    if payment.reference != reference:
-        raise WrongOrder(f"expected order {reference!r}, the message is about {plain(payment.reference)!r}")
+    _check_about(payment, account, provider, reference, gateway_id)
     amount, paid, status = payment.amount, payment.paid, payment.status
     if expect is not None:
         if expect.reference != reference:  # a query for one order with another at hand
             raise WrongOrder(f"expected order {expect.reference!r}, the message is about {plain(reference)!r}")
         if amount is None:
             amount = expect.amount
-        elif amount != expect.amount:
+        elif amount.minor != expect.amount.minor or amount.currency != expect.amount.currency:
             raise WrongAmount(f"order {expect.reference!r} is about {expect.amount}, the message about {amount}")
-    if amount is not None and paid is not None:
-        if paid.currency != amount.currency:
-            raise WrongAmount(f"the sum due is in {amount.currency}, the sum received in {paid.currency}")
-        if paid.minor < amount.minor and status is PaymentStatus.PAID:
-            status = PaymentStatus.PARTIALLY_PAID
-    # Written in place, once, before anyone else sees the object: a copy costs as much as reading a whole callback.
+    if amount is not None:
+        if paid is not None:
+            if paid.currency != amount.currency:
+                raise WrongAmount(f"the sum due is in {amount.currency}, the sum received in {paid.currency}")
+            if paid.minor < amount.minor and status is _PAID:
+                status = _PARTIALLY_PAID
+        if payment.refunded is not None and payment.refunded.currency != amount.currency:
+            raise WrongAmount(f"the sum due is in {amount.currency}, the sum refunded in {payment.refunded.currency}")
     facts = payment.__dict__
     facts["account"], facts["provider"], facts["amount"] = account, provider, amount
     facts["claimed_status"] = payment.claimed_status or status
-    facts["status"] = PaymentStatus.PENDING if hint else status
+    facts["status"] = _PENDING if hint else status
+    payment.__pydantic_fields_set__.update(_FILLED_IN)
     return payment
+
+
+def check_new(result: Payment | Refund | Notification) -> None:
+    """Raises GatewayError for a result that the core has completed before: it is another call's."""
+    made = result.payment if isinstance(result, Notification) else result
+    if made is not None and (made.account or made.provider):
+        kind = type(made).__name__
+        raise GatewayError(
+            f"the provider returned a {kind} with an account: one that it returned before, or filled in itself",
+            hint=f"a provider makes a new {kind} for every call, and leaves account and provider out",
+        )
+
+
+def bind_refund(refund: Refund, account: str, provider: str, asked: Mapping[str, Any], hint: bool) -> Refund:
+    """``refund``, found to be the one that was ``asked`` for; a ``hint`` never says that money went back.
+
+    Raises WrongAccount, WrongOrder or WrongAmount.
+    """
+    _check_about(refund, account, provider, asked["reference"], asked["gateway_id"])
+    if refund.refund_reference != asked["refund_reference"]:
+        found = plain(refund.refund_reference)
+        raise WrongOrder(f"expected refund {asked['refund_reference']!r}, the message is about {found!r}")
+    if refund.amount is not None and refund.amount != asked["amount"]:
+        raise WrongAmount(f"the refund is about {asked['amount']}, the message about {refund.amount}")
+    facts = refund.__dict__
+    facts["account"], facts["provider"], facts["amount"] = account, provider, asked["amount"]
+    facts["status"] = RefundStatus.PENDING if hint else refund.status
+    refund.__pydantic_fields_set__.update(_FILLED_IN & facts.keys())
+    return refund
+
+
+def bind_notification(
+    notification: Notification, account: str, provider: str, callback: Callback, expect: Order | None, insecure: bool
+) -> Notification:
+    """``notification``, its payment bound; only one that came in at the notify address can settle anything.
+
+    What a flow fetched over plain http (``insecure``) is a hint, too. Raises MalformedCallback, WrongAccount,
+    WrongOrder or WrongAmount.
+    """
+    payment, kind = notification.payment, callback.kind
+    if payment is None:
+        if notification.kind is not CallbackKind.OTHER:
+            raise MalformedCallback("the message names no payment")
+        return notification
+    reference = payment.reference if expect is None else expect.reference
+    hint = insecure or kind is not _NOTIFY
+    bind_payment(payment, account, provider, reference, expect, hint)
+    object.__setattr__(notification, "kind", kind)
+    object.__setattr__(notification, "bound", expect is not None)
+    return notification
+
+
+def _check_about(found: Payment | Refund, account: str, provider: str, reference: str, gateway_id: str | None) -> None:
+    if (found.account and found.account != account) or (found.provider and found.provider != provider):
+        raise WrongAccount(f"expected a payment of account {account!r}, this one is of {plain(found.account)!r}")
+    if found.reference != reference:
+        raise WrongOrder(f"expected order {reference!r}, the message is about {plain(found.reference)!r}")
+    if gateway_id and found.gateway_id and found.gateway_id != gateway_id:
+        raise WrongOrder(f"expected the gateway's {gateway_id!r}, the message is about {plain(found.gateway_id)!r}")

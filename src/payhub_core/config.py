@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from payhub_core.errors import ConfigError
+from payhub_core.errors import ConfigError, did_you_mean
 
-__all__ = ["Config", "did_you_mean", "load_config"]
-
-PREFIX = "PAYHUB_"
+__all__ = ["Config", "load_config"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ def load_config(path: str | os.PathLike[str] | None = None, *, secrets_dir: str 
     lower case and lies in ``secrets_dir`` (or ``PAYHUB_SECRETS_DIR``); white space around its content is dropped.
     Raises ConfigError, which names the file and the key and never shows a value.
     """
-    from payhub_core.sources import Settings, read  # noqa: PLC0415  pydantic-settings takes 0.3 s to import
+    from payhub_core.settings import PREFIX, Settings, read  # noqa: PLC0415  pydantic-settings takes 0.3 s to import
 
     source = "" if path is None else os.fspath(path)
     file = None if path is None else Path(path)
@@ -62,13 +60,3 @@ def load_config(path: str | os.PathLike[str] | None = None, *, secrets_dir: str 
         routes=settings.routes,
         source=source,
     )
-
-
-def did_you_mean(word: str, known: set[str] | frozenset[str]) -> str:
-    """A hint that names the nearest of ``known``, or all of them where none is near."""
-    from difflib import get_close_matches  # noqa: PLC0415  only where something is wrong
-
-    near = get_close_matches(word, known, n=1)
-    if near:
-        return f"did you mean {near[0]!r}?"
-    return f"known are: {', '.join(sorted(known))}" if known else ""

@@ -3,6 +3,7 @@
 PayhubError
   ConfigError          fix the configuration
   InvalidOrder         fix the order: nothing was sent
+  Unsupported          this provider cannot do that: nothing was sent
   CallbackError        refuse the callback, change nothing
     BadSignature
     MalformedCallback
@@ -11,7 +12,8 @@ PayhubError
     WrongAmount
   GatewayError         talking to the gateway went wrong; what is known of the payment stands
     NotSent            the request never left: safe to retry
-    Refused            the gateway said no
+    Refused            the gateway said no to this order
+      AccountRefused   the gateway said no to this account, whatever the order: try another account
     OutcomeUnknown     it may have happened: query before anything else
     NotFound           the gateway does not know the order
   LedgerError          the store failed, or is not fit for use; nothing was changed
@@ -20,6 +22,7 @@ PayhubError
 from __future__ import annotations
 
 __all__ = [
+    "AccountRefused",
     "BadSignature",
     "CallbackError",
     "ConfigError",
@@ -32,6 +35,7 @@ __all__ = [
     "OutcomeUnknown",
     "PayhubError",
     "Refused",
+    "Unsupported",
     "WrongAccount",
     "WrongAmount",
     "WrongOrder",
@@ -74,6 +78,10 @@ class InvalidOrder(PayhubError):
     """The order, or the money in it, is not acceptable; raised before any request."""
 
 
+class Unsupported(PayhubError):
+    """The account's provider does not have this hook, so its gateway cannot be asked for that; nothing was sent."""
+
+
 class CallbackError(PayhubError):
     """The callback is not to be believed: refuse it and change nothing."""
 
@@ -99,7 +107,12 @@ class WrongAmount(CallbackError):
 
 
 class GatewayError(PayhubError):
-    """The exchange with the gateway failed; nothing new is known, so what was known stands."""
+    """The exchange with the gateway failed; nothing new is known, so what was known stands.
+
+    ``unanswered``: no usable answer came (a time-out, a broken connection, HTTP 5xx), so asking again may bring one.
+    """
+
+    unanswered: bool = False
 
 
 class NotSent(GatewayError):
@@ -107,20 +120,25 @@ class NotSent(GatewayError):
 
 
 class Refused(GatewayError):
-    """The gateway said no; ``code`` and ``reason`` are its own, bounded and free of control characters.
+    """The gateway said no, and nothing came of the request.
 
-    ``unavailable`` tells a channel that is closed for now from an order that is not acceptable: another account may
-    take the same order.
+    ``code`` and ``reason`` are the gateway's own, bounded and free of control characters.
     """
 
-    def __init__(
-        self, message: str, *, code: str = "", reason: str = "", hint: str = "", unavailable: bool = False
-    ) -> None:
+    def __init__(self, message: str, *, code: str = "", reason: str = "", hint: str = "") -> None:
         reason = plain(reason, _LONGEST_REASON)
         super().__init__(f"{message}: {reason}" if reason else message, hint=hint)
         self.code: str = plain(code)
         self.reason: str = reason
-        self.unavailable: bool = unavailable
+
+
+class AccountRefused(Refused):
+    """The gateway said no to the account, not to the order: another account may take the same order.
+
+    So it is for a key that is wrong or revoked, a merchant that is suspended, a channel that is closed, too many
+    requests. A provider may raise it in every hook, where the gateway says so and nothing came of the request. Routes
+    move on to the next account, and reconciliation leaves this one alone for the rest of its pass.
+    """
 
 
 class OutcomeUnknown(GatewayError):
@@ -139,6 +157,16 @@ def plain(text: object, longest: int = _LONGEST_QUOTE) -> str:
     """Text of others made fit for a message: one line, nothing unprintable, at most ``longest`` characters."""
     line = "".join(c if c.isprintable() else " " for c in str(text)[: longest + 1])
     return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def did_you_mean(word: str, known: set[str] | frozenset[str]) -> str:
+    """A hint that names the nearest of ``known``, or all of them where none is near."""
+    from difflib import get_close_matches  # noqa: PLC0415  only where something is wrong
+
+    near = get_close_matches(word, known, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"known are: {', '.join(sorted(known))}" if known else ""
 
 
 def _rebuild(cls: type[PayhubError], args: tuple[object, ...], state: dict[str, object]) -> PayhubError:

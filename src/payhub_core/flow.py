@@ -1,7 +1,7 @@
 """Flows: a conversation with a gateway, without I/O, and the two drivers that give it some.
 
-A flow is a generator that yields `httpx.Request`, is sent the `httpx.Response` and returns its result, as
-`httpx.Auth.auth_flow` does. A failed exchange is thrown in at the ``yield``, already one of payhub's errors, so a
+A flow is a generator that yields a `Request`, is sent the `Response` and returns its result, as `httpx.Auth.auth_flow`
+does. A failed exchange is thrown in at the ``yield``, already one of payhub's errors, so a
 ``yield`` behaves like ``client.send`` and may stand in a ``try``.
 """
 
@@ -10,25 +10,26 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, TypeAlias, TypeVar
 
-import httpx
+from httpx import Request, Response
 
 from payhub_core.errors import GatewayError
 
-__all__ = ["Flow", "drive", "drive_async", "run", "run_async"]
+#: What a flow yields and is sent: httpx's today; a provider imports them from `payhub_core`.
+__all__ = ["Flow", "Request", "Response", "drive", "drive_async", "run", "run_async"]
 
 Asked = TypeVar("Asked")
 Given = TypeVar("Given")
 T = TypeVar("T")
 
-Flow: TypeAlias = Generator[httpx.Request, httpx.Response, T]
+Flow: TypeAlias = Generator[Request, Response, T]
 
 
-def run(flow: Flow[T], send: Callable[[httpx.Request], httpx.Response]) -> T:
+def run(flow: Flow[T], send: Callable[[Request], Response]) -> T:
     """Plays ``flow`` to its end and returns its result; ``send`` raises GatewayError where an exchange fails."""
     return drive(flow, send, GatewayError)
 
 
-async def run_async(flow: Flow[T], send: Callable[[httpx.Request], Awaitable[httpx.Response]]) -> T:
+async def run_async(flow: Flow[T], send: Callable[[Request], Awaitable[Response]]) -> T:
     """`run`, for a ``send`` that is awaited."""
     return await drive_async(flow, send, GatewayError)
 

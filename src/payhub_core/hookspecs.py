@@ -1,66 +1,54 @@
-"""The hook specification: one typed Protocol that is pluggy's namespace, the static type and the documentation."""
+"""The hooks: what a provider implements, and one table of what the core makes of each."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar, Protocol
 
 import pluggy
 
+from payhub_core.declaration import ProviderInfo
+from payhub_core.errors import (
+    BadSignature,
+    CallbackError,
+    ConfigError,
+    GatewayError,
+    InvalidOrder,
+    MalformedCallback,
+    NotFound,
+    NotSent,
+    OutcomeUnknown,
+    PayhubError,
+    Refused,
+    WrongAccount,
+    WrongAmount,
+    WrongOrder,
+)
 from payhub_core.flow import Flow
-from payhub_core.models import Callback, Notification, Order, Payment, PaymentMethod, Reply
+from payhub_core.models import Callback, Notification, Order, Payment, Refund
+from payhub_core.money import Money
 
-__all__ = ["Provider", "ProviderInfo", "hookimpl", "hookspec"]
+__all__ = ["HOOKS", "Hook", "Provider", "Specification", "SupportsClose", "SupportsRefund", "hookimpl", "hookspec"]
 
 hookspec: pluggy.HookspecMarker = pluggy.HookspecMarker("payhub")
 hookimpl: pluggy.HookimplMarker = pluggy.HookimplMarker("payhub")
 
-API_VERSION = 1
 
-_REFUSED = Reply(b"refused", status_code=400)
-_RETRY = Reply(b"try again", status_code=503)
+class Specification(Protocol):
+    """Every hook with every argument it may name.
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderInfo:
-    """What a provider says of itself, as data.
-
-    ``name`` is its entry point's name. ``identity`` names the settings that tell one merchant from another: two
-    accounts that agree in them are refused. ``refused`` and ``retry`` are the answers to a callback that is not
-    believed and to one that could not be stored now; ``api_version`` is the version of these hooks it was written for.
+    A hook returns its result, or is a flow that ends in it. It leaves out arguments that it does not need. Later
+    versions of payhub add arguments and optional hooks; neither breaks a provider that was written before.
     """
-
-    name: str
-    title: str
-    methods: frozenset[PaymentMethod]
-    currencies: frozenset[str]
-    capabilities: frozenset[str] = frozenset()
-    identity: tuple[str, ...] = ()
-    refused: Reply = _REFUSED
-    retry: Reply = _RETRY
-    api_version: int = API_VERSION
-
-
-class Provider(Protocol):
-    """A gateway's plugin: a frozen object whose fields are the account's settings and whose methods are the hooks.
-
-    Each hook either returns its result or is a flow that ends in it. A hook leaves out arguments it does not need.
-    Extensions implement the same hooks as wrappers, and see ``account``, the name the application chose.
-    """
-
-    info: ClassVar[ProviderInfo]
-
-    @property
-    def timeout(self) -> float:
-        """Seconds to wait for the gateway's next byte; a whole exchange may take twice as long."""
-        ...
 
     @hookspec(firstresult=True)
     def create_payment(self, account: str, order: Order) -> Payment | Flow[Payment]:
         """Asks the gateway for a payment of ``order``; the result's ``next_action`` is what the payer does next.
 
-        Raises InvalidOrder before any request, Refused where the gateway says no. Whatever else goes wrong after a
-        request has left, the core turns into OutcomeUnknown.
+        Raises InvalidOrder before any request, Refused or AccountRefused where the gateway says no. Whatever else goes
+        wrong after a request has left, the core turns into OutcomeUnknown.
         """
         ...
 
@@ -71,13 +59,159 @@ class Provider(Protocol):
         """Verifies ``callback`` and says what it means; raises CallbackError unless it is proved genuine.
 
         The core compares the result with ``expect``, keeps a return from settling anything, and tells underpaid from
-        paid: a provider only reports what the message states.
+        paid: a provider only reports what the message states. A message that only names a payment is believed by asking
+        the gateway: yield the request. What goes wrong after a request has left is a GatewayError, so that the gateway
+        sends the message again.
         """
         ...
 
     @hookspec(firstresult=True)
     def query(
-        self, account: str, reference: str, gateway_id: str | None, expect: Order | None
+        self,
+        account: str,
+        reference: str,
+        gateway_id: str | None,
+        expect: Order | None,
+        created_at: datetime | None,
     ) -> Payment | Flow[Payment]:
-        """Asks the gateway what it knows of ``reference``; raises NotFound, or another GatewayError."""
+        """Asks the gateway what it knows of ``reference``; raises NotFound, or another GatewayError.
+
+        ``gateway_id`` is the gateway's number, where it is known: a hook that names it looks up by it, and the core
+        finds the answer to be about it. ``created_at`` is when the order was first sent, where that is known: payments
+        made before then need not be searched. The hook is called anew for every try, so each is signed afresh.
+        """
         ...
+
+    @hookspec(firstresult=True)
+    def refund(
+        self, account: str, reference: str, gateway_id: str | None, amount: Money, refund_reference: str
+    ) -> Refund | Flow[Refund]:
+        """Optional: asks the gateway to pay ``amount`` back to the payer of ``reference``.
+
+        ``refund_reference`` is the shop's number of this refund: send it as the gateway's idempotency key, so that the
+        same call again never pays back twice. Raises Refused, AccountRefused or NotFound where the gateway says no.
+        Whatever else goes wrong after a request has left, the core turns into OutcomeUnknown.
+        """
+        ...
+
+    @hookspec(firstresult=True)
+    def close(self, account: str, reference: str, gateway_id: str | None) -> Payment | Flow[Payment]:
+        """Optional: asks the gateway to let nobody pay ``reference`` any more; returns what it is then, CANCELED.
+
+        Raises Refused where it is paid already, NotFound where the gateway does not know it. Whatever else goes wrong
+        after a request has left, the core turns into OutcomeUnknown.
+        """
+        ...
+
+
+class Provider(Protocol):
+    """A gateway's plugin: a frozen object whose fields are the account's settings and whose methods are the hooks.
+
+    These three hooks every provider has; `SupportsRefund` and `SupportsClose` are optional. `Specification` says what a
+    hook is passed; each names the arguments that it needs.
+    """
+
+    info: ClassVar[ProviderInfo]
+
+    @property
+    def timeout(self) -> float:
+        """Seconds to wait for the gateway's next byte; a whole exchange may take twice as long."""
+        ...
+
+    @property
+    def create_payment(self) -> Callable[..., Payment | Flow[Payment]]:
+        """As `Specification.create_payment`."""
+        ...
+
+    @property
+    def parse_callback(self) -> Callable[..., Notification | Flow[Notification]]:
+        """As `Specification.parse_callback`."""
+        ...
+
+    @property
+    def query(self) -> Callable[..., Payment | Flow[Payment]]:
+        """As `Specification.query`."""
+        ...
+
+
+class SupportsRefund(Protocol):
+    """A provider whose gateway can be asked for refunds."""
+
+    @property
+    def refund(self) -> Callable[..., Refund | Flow[Refund]]:
+        """As `Specification.refund`."""
+        ...
+
+
+class SupportsClose(Protocol):
+    """A provider whose gateway can be asked to close an order."""
+
+    @property
+    def close(self) -> Callable[..., Payment | Flow[Payment]]:
+        """As `Specification.close`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """What the core makes of one hook.
+
+    ``result`` is what it ends in. ``certain`` are the errors that it may end in at any time, ``unsent`` those before a
+    request may have left; any other becomes ``unsent_end``, or ``lost`` once a request may have left. A ``lost`` answer
+    of a hook that is ``repeated`` is asked for again.
+    """
+
+    result: type[Payment | Notification | Refund]
+    certain: tuple[type[PayhubError], ...]
+    unsent: tuple[type[PayhubError], ...]
+    unsent_end: type[PayhubError]
+    lost: type[GatewayError]
+    required: bool = False
+    repeated: bool = False
+
+
+_BEFORE = (InvalidOrder, ConfigError, NotSent)
+
+#: The one table of hooks: what is implemented, called, wrapped and checked is read off it.
+HOOKS: dict[str, Hook] = {
+    "create_payment": Hook(
+        result=Payment,
+        certain=(Refused, OutcomeUnknown),
+        unsent=_BEFORE,
+        unsent_end=NotSent,
+        lost=OutcomeUnknown,
+        required=True,
+    ),
+    "parse_callback": Hook(
+        result=Notification,
+        # Once something was fetched, what cannot be read may be the answer: the gateway is to send the message again.
+        certain=(BadSignature, WrongAccount, WrongOrder, WrongAmount, GatewayError, ConfigError),
+        unsent=(CallbackError,),
+        unsent_end=MalformedCallback,
+        lost=GatewayError,
+        required=True,
+    ),
+    "query": Hook(
+        result=Payment,
+        certain=(GatewayError, CallbackError, ConfigError),
+        unsent=_BEFORE,
+        unsent_end=GatewayError,
+        lost=GatewayError,
+        required=True,
+        repeated=True,
+    ),
+    "refund": Hook(
+        result=Refund,
+        certain=(Refused, NotFound, OutcomeUnknown),
+        unsent=_BEFORE,
+        unsent_end=NotSent,
+        lost=OutcomeUnknown,
+    ),
+    "close": Hook(
+        result=Payment,
+        certain=(Refused, NotFound, OutcomeUnknown),
+        unsent=_BEFORE,
+        unsent_end=NotSent,
+        lost=OutcomeUnknown,
+    ),
+}

@@ -1,109 +1,120 @@
-"""The hub: picks the account, calls its hook and gives the flow HTTP. `Hub` and `AsyncHub` differ in that alone."""
+"""The hub: an application's accounts, opened on first use, over one HTTP client. `AsyncHub` is the same, awaited."""
 
 from __future__ import annotations
 
 import os
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 from weakref import WeakSet
 
 import httpx
 
-from payhub_core.account import Account
-from payhub_core.errors import ConfigError, GatewayError, OutcomeUnknown, PayhubError
-from payhub_core.flow import run, run_async
+from payhub_core.accounts import Merchant, check_merchants, merchant, same_merchant, unknown_account
+from payhub_core.bound import AsyncBoundAccount, Bound, BoundAccount
+from payhub_core.errors import ConfigError, PayhubError, plain
 from payhub_core.hookspecs import Provider
-from payhub_core.models import Callback, Notification, Order, Payment
-from payhub_core.registry import Accounts
+from payhub_core.models import Callback, Notification, Order, Payment, Refund
+from payhub_core.money import Money
 from payhub_core.transport import AsyncClient, AsyncExchange, Client, Exchange, tls
 
-__all__ = ["AsyncBoundAccount", "AsyncHub", "BoundAccount", "Hub"]
+__all__ = ["AsyncHub", "Hub"]
+
+#: How many accounts a hub keeps open; the one opened first makes room.
+MOST_OPEN = 1024
+
+BoundT = TypeVar("BoundT", bound=Bound[Any])
 
 
-class BoundAccount(Account):
-    """One account of a `Hub`, as ``hub["shop"]``: its methods are the hub's, without the account's name."""
-
-    def __init__(self, name: str, provider: Provider, extensions: Sequence[object], client: Client) -> None:
-        super().__init__(name, provider, extensions)
-        timeout = provider.timeout
-        self._creating = Exchange(client, timeout, lost=OutcomeUnknown, idempotent=False)
-        self._querying = Exchange(client, timeout, lost=GatewayError, idempotent=True)
-        self._fetching = Exchange(client, timeout, lost=GatewayError, idempotent=False)
-
-    def create_payment(self, order: Order) -> Payment:
-        """As `Hub.create_payment`."""
-        return run(self.create_flow(order), self._creating)
-
-    def query(self, reference: str, *, gateway_id: str | None = None, expect: Order | None = None) -> Payment:
-        """As `Hub.query`."""
-        return run(self.query_flow(reference, gateway_id, expect), self._querying)
-
-    def parse_callback(self, callback: Callback, *, expect: Order | None = None) -> Notification:
-        """As `Hub.parse_callback`."""
-        parsed = self.parse(callback, expect)
-        return parsed if isinstance(parsed, Notification) else run(parsed, self._fetching)
-
-
-class AsyncBoundAccount(Account):
-    """One account of an `AsyncHub`, as ``hub["shop"]``."""
-
-    def __init__(self, name: str, provider: Provider, extensions: Sequence[object], client: AsyncClient) -> None:
-        super().__init__(name, provider, extensions)
-        timeout = provider.timeout
-        self._creating = AsyncExchange(client, timeout, lost=OutcomeUnknown, idempotent=False)
-        self._querying = AsyncExchange(client, timeout, lost=GatewayError, idempotent=True)
-        self._fetching = AsyncExchange(client, timeout, lost=GatewayError, idempotent=False)
-
-    async def create_payment(self, order: Order) -> Payment:
-        """As `Hub.create_payment`."""
-        return await run_async(self.create_flow(order), self._creating)
-
-    async def query(self, reference: str, *, gateway_id: str | None = None, expect: Order | None = None) -> Payment:
-        """As `Hub.query`."""
-        return await run_async(self.query_flow(reference, gateway_id, expect), self._querying)
-
-    async def parse_callback(self, callback: Callback, *, expect: Order | None = None) -> Notification:
-        """As `Hub.parse_callback`."""
-        parsed = self.parse(callback, expect)
-        return parsed if isinstance(parsed, Notification) else await run_async(parsed, self._fetching)
-
-
-Bound = TypeVar("Bound", bound=Account)
-
-
-class _BaseHub(ABC, Generic[Bound]):
-    """What the two hubs share: accounts, opened on first use and kept."""
+class _BaseHub(ABC, Generic[BoundT]):
+    """What the two hubs share: accounts, opened on first use and kept until they are forgotten."""
 
     def __init__(self, accounts: Mapping[str, Provider], extensions: Sequence[object]) -> None:
-        self.accounts: Accounts = accounts if isinstance(accounts, Accounts) else Accounts(accounts)
+        if isinstance(accounts, dict):
+            check_merchants(accounts)
+        self.accounts: Mapping[str, Provider] = accounts
         self._extensions = extensions
-        self._bound: dict[str, Bound] = {}
+        self._open: dict[str, BoundT] = {}
+        self._merchants: dict[Merchant, str] = {}
+        self._lock = threading.Lock()
+        self._forgotten = 0
         self._closed = False
 
-    def __getitem__(self, account: str) -> Bound:
+    def __getitem__(self, account: str) -> BoundT:
         """The account's hooks with its name bound; raises ConfigError for a name that is not configured."""
-        bound = self._bound.get(account)
-        if bound is None:
+        return self._open.get(account) or self._opened(account)
+
+    def _opened(self, account: str) -> BoundT:
+        while True:
             if self._closed:
                 raise PayhubError("this hub is closed", hint="open a new one, or close it later")
-            bound = self._bound[account] = self._bind(account, self.accounts[account])
+            forgotten = self._forgotten
+            bound = self._bind(account, self._asked(account))
+            with self._lock:
+                if forgotten == self._forgotten:  # else what was read may be what was to be forgotten
+                    return self._kept(account, bound)
+
+    def _asked(self, account: str) -> Provider:
+        """What the mapping has under the name; an application's own may raise whatever its database does."""
+        try:
+            return self.accounts[account]
+        except PayhubError:
+            raise
+        except KeyError:
+            raise unknown_account(account, self.accounts) from None
+        except Exception as error:
+            raise PayhubError(
+                f"the accounts could not be read: {type(error).__name__}",
+                hint="see the mapping of accounts that the hub was given",
+                account=plain(account),
+            ) from error
+
+    def _kept(self, account: str, bound: BoundT) -> BoundT:
+        provider = bound._calls.provider  # noqa: SLF001
+        key = merchant(provider)
+        if key is not None and self._merchants.setdefault(key, account) != account:
+            raise same_merchant(self._merchants[key], account, provider)
+        while len(self._open) >= MOST_OPEN:
+            self._drop(next(iter(self._open)))
+        self._open[account] = bound
         return bound
 
+    def _drop(self, account: str) -> None:
+        bound = self._open.pop(account, None)
+        if bound is not None:
+            self._merchants.pop(merchant(bound._calls.provider), None)  # type: ignore[arg-type]  # noqa: SLF001
+
+    def __contains__(self, account: object) -> bool:
+        return account in self.accounts
+
     @abstractmethod
-    def _bind(self, account: str, provider: Provider) -> Bound: ...
+    def _bind(self, account: str, provider: Provider) -> BoundT: ...
 
     @property
-    def default(self) -> Bound:
+    def default(self) -> BoundT:
         """The account that the configuration calls default, or the only one; raises ConfigError where there is none."""
-        if self.accounts.default is None:
+        name = getattr(self.accounts, "default", None)
+        if name is None and isinstance(self.accounts, dict) and len(self.accounts) == 1:
+            (name,) = self.accounts
+        if name is None:
             raise ConfigError("there is no default account", hint='set default = "NAME" in the configuration')
-        return self[self.accounts.default]
+        return self[name]
 
-    def _forget(self) -> None:
+    def forget(self, account: str) -> None:
+        """Drops what is open for an account, so that its next use asks the mapping anew.
+
+        For a merchant that left or changed a key. A call under way ends with what it began with.
+        """
+        with self._lock:
+            self._forgotten += 1
+            self._drop(account)
+
+    def _shut(self) -> None:
         self._closed = True
-        self._bound.clear()
+        self._open.clear()
 
 
 class Hub(_BaseHub[BoundAccount]):
@@ -111,8 +122,10 @@ class Hub(_BaseHub[BoundAccount]):
 
     Close it, or use it in a ``with``.
 
-    ``extensions`` wrap every hook of every account, the first one outermost. ``client`` is your own HTTP client, which
-    stays yours to close; without one the hub opens its own, with TLS verified.
+    ``accounts`` is what `load_accounts` returned, or any mapping from names to providers: it is asked when the hub is
+    first asked for a name, and again after `forget`. At most 1,024 accounts are kept open. ``extensions`` wrap every
+    hook of every account, the first one outermost. ``client`` is your own HTTP client, which stays yours to close;
+    without one the hub opens its own, with TLS verified.
     """
 
     def __init__(
@@ -127,7 +140,7 @@ class Hub(_BaseHub[BoundAccount]):
     def _bind(self, account: str, provider: Provider) -> BoundAccount:
         if self._client is None:
             self._client = self._own = _own_client()
-        return BoundAccount(account, provider, self._extensions, self._client)
+        return BoundAccount(account, provider, self._extensions, Exchange, self._client)
 
     def create_payment(self, account: str, order: Order) -> Payment:
         """Asks the gateway for a payment of ``order``; ``next_action`` is what the payer does next.
@@ -138,33 +151,60 @@ class Hub(_BaseHub[BoundAccount]):
         return self[account].create_payment(order)
 
     def query(
-        self, account: str, reference: str, *, gateway_id: str | None = None, expect: Order | None = None
+        self,
+        account: str,
+        reference: str,
+        *,
+        gateway_id: str | None = None,
+        expect: Order | None = None,
+        created_at: datetime | None = None,
     ) -> Payment:
         """What the gateway knows of the order; with ``expect``, found to be about that order's amount and currency.
 
-        Over plain http the answer is a hint and never PAID. Raises NotFound or another GatewayError, which say nothing
-        about the payment, and WrongOrder or WrongAmount. Sent up to three times.
+        ``gateway_id`` is the gateway's number, for gateways that look up by theirs; ``created_at`` (aware) is when the
+        order was first sent, for those that can only be searched. Over plain http the answer is a hint and never PAID.
+        Raises InvalidOrder (nothing was sent), NotFound or another GatewayError, which say nothing about the payment,
+        and WrongOrder or WrongAmount. Asked up to three times, each time anew.
         """
-        return self[account].query(reference, gateway_id=gateway_id, expect=expect)
+        return self[account].query(reference, gateway_id=gateway_id, expect=expect, created_at=created_at)
 
     def parse_callback(self, account: str, callback: Callback, *, expect: Order | None = None) -> Notification:
         """Verifies a callback; with ``expect``, the order the shop holds, found to be about that order.
 
         Without ``expect`` the notification is not ``bound``: compare it yourself. Raises CallbackError: refuse the
-        callback and change nothing.
+        callback and change nothing; or GatewayError: something had to be fetched and was not, so let it be sent again.
         """
         return self[account].parse_callback(callback, expect=expect)
+
+    def refund(
+        self, account: str, reference: str, gateway_id: str | None, amount: Money, refund_reference: str
+    ) -> Refund:
+        """Asks the gateway to pay ``amount`` back; ``refund_reference`` is your number of this refund.
+
+        It is the idempotency key: the same call again never pays back twice. Raises Unsupported or InvalidOrder
+        (nothing was sent), NotSent (safe to repeat), Refused or NotFound (nothing came of it), or OutcomeUnknown (make
+        the same call again).
+        """
+        return self[account].refund(reference, gateway_id, amount, refund_reference)
+
+    def close_payment(self, account: str, reference: str, gateway_id: str | None = None) -> Payment:
+        """Asks the gateway to let nobody pay the order any more; the result is CANCELED.
+
+        Raises Unsupported or InvalidOrder (nothing was sent), NotSent (safe to repeat), Refused (it may be paid
+        already: query), NotFound, or OutcomeUnknown (query).
+        """
+        return self[account].close_payment(reference, gateway_id)
 
     def _forked(self) -> None:
         """Leaves the connections alone that belong to the process this one was forked from."""
         if self._own is not None:
             self._inherited.append(self._own)
             self._own = self._client = None
-            self._bound = {}
+            self._open = {}
 
     def close(self) -> None:
         """Closes the HTTP client, unless it is yours."""
-        self._forget()
+        self._shut()
         if self._own is not None:
             self._own.close()
 
@@ -209,25 +249,41 @@ class AsyncHub(_BaseHub[AsyncBoundAccount]):
         self._client: AsyncClient = client
 
     def _bind(self, account: str, provider: Provider) -> AsyncBoundAccount:
-        return AsyncBoundAccount(account, provider, self._extensions, self._client)
+        return AsyncBoundAccount(account, provider, self._extensions, AsyncExchange, self._client)
 
     async def create_payment(self, account: str, order: Order) -> Payment:
         """As `Hub.create_payment`. Cancelled half-way, the outcome is unknown: query before anything else."""
         return await self[account].create_payment(order)
 
     async def query(
-        self, account: str, reference: str, *, gateway_id: str | None = None, expect: Order | None = None
+        self,
+        account: str,
+        reference: str,
+        *,
+        gateway_id: str | None = None,
+        expect: Order | None = None,
+        created_at: datetime | None = None,
     ) -> Payment:
         """As `Hub.query`."""
-        return await self[account].query(reference, gateway_id=gateway_id, expect=expect)
+        return await self[account].query(reference, gateway_id=gateway_id, expect=expect, created_at=created_at)
 
     async def parse_callback(self, account: str, callback: Callback, *, expect: Order | None = None) -> Notification:
         """As `Hub.parse_callback`."""
         return await self[account].parse_callback(callback, expect=expect)
 
+    async def refund(
+        self, account: str, reference: str, gateway_id: str | None, amount: Money, refund_reference: str
+    ) -> Refund:
+        """As `Hub.refund`."""
+        return await self[account].refund(reference, gateway_id, amount, refund_reference)
+
+    async def close_payment(self, account: str, reference: str, gateway_id: str | None = None) -> Payment:
+        """As `Hub.close_payment`."""
+        return await self[account].close_payment(reference, gateway_id)
+
     async def aclose(self) -> None:
         """Closes the HTTP client, unless it is yours."""
-        self._forget()
+        self._shut()
         if self._own is not None:
             await self._own.aclose()
 

@@ -38,6 +38,8 @@ __all__ = [
     "PaymentStatus",
     "QrCode",
     "Redirect",
+    "Refund",
+    "RefundStatus",
     "Reply",
 ]
 
@@ -45,23 +47,45 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class PaymentMethod(StrEnum):
-    """How the payer pays, in words that mean the same at every gateway."""
+    """How the payer pays, in words that mean the same at every gateway.
 
+    ALIPAY and WECHAT leave it to the gateway's page which way suits the payer's device; H5 is a page in a phone's
+    browser, WEB one on a desktop, QR a code to scan, APP the wallet's SDK in the shop's own app.
+    """
+
+    ALIPAY = "alipay"
     ALIPAY_H5 = "alipay_h5"
+    ALIPAY_WEB = "alipay_web"
     ALIPAY_QR = "alipay_qr"
     ALIPAY_APP = "alipay_app"
     ALIPAY_PERSONAL_QR = "alipay_personal_qr"
+    WECHAT = "wechat"
     WECHAT_H5 = "wechat_h5"
     WECHAT_QR = "wechat_qr"
     WECHAT_APP = "wechat_app"
     WECHAT_OFFICIAL_ACCOUNT = "wechat_official_account"
+    WECHAT_MINI_PROGRAM = "wechat_mini_program"
+    QQ_WALLET = "qq_wallet"
+    UNIONPAY = "unionpay"
     NET_BANKING = "net_banking"
+    CARD = "card"
+    BANK_TRANSFER = "bank_transfer"
+    DIRECT_DEBIT = "direct_debit"
+    WALLET = "wallet"
+    PAY_LATER = "pay_later"
+    VOUCHER = "voucher"
+    CARRIER_BILLING = "carrier_billing"
 
 
 class PaymentStatus(StrEnum):
-    """Where a payment stands. PAID means that at least the amount due was received; only PAID is paid."""
+    """Where a payment stands. PAID means that at least the amount due was received; only PAID is paid.
+
+    AUTHORIZED: the sum is reserved at the payer's bank, nothing was received yet. REFUND_SUM_UNKNOWN: money went back,
+    and the gateway does not say how much.
+    """
 
     PENDING = "pending"
+    AUTHORIZED = "authorized"
     PAID = "paid"
     PARTIALLY_PAID = "partially_paid"
     FAILED = "failed"
@@ -69,6 +93,15 @@ class PaymentStatus(StrEnum):
     CANCELED = "canceled"
     REFUNDED = "refunded"
     PARTIALLY_REFUNDED = "partially_refunded"
+    REFUND_SUM_UNKNOWN = "refund_sum_unknown"
+
+
+class RefundStatus(StrEnum):
+    """Where a refund stands: accepted and under way, done, or failed, which leaves the money with the shop."""
+
+    PENDING = "pending"
+    REFUNDED = "refunded"
+    FAILED = "failed"
 
 
 class CallbackKind(StrEnum):
@@ -210,10 +243,12 @@ class Payment(_Value):
     """What is known of one payment, in the same words for every gateway.
 
     ``status`` is safe to act upon: a hint (a browser return, or a query over plain http) leaves it PENDING and says
-    what it claims in ``claimed_status``, for the payer's page. ``amount`` is the sum due and ``paid`` the sum received,
-    each None where the gateway did not say. Times are aware. ``raw`` holds the gateway's own fields, without signature.
+    what it claims in ``claimed_status``, for the payer's page. ``amount`` is the sum due, ``paid`` the sum received and
+    ``refunded`` the sum that has gone back in all, each None where the gateway did not say. ``next_action`` is good
+    until ``expires_at``. Times are aware. ``raw`` holds the gateway's own fields, without signature.
 
-    A provider leaves out ``account`` and ``provider``: the core fills them in.
+    A provider leaves out ``account``, ``provider`` and, where its message is no claim about something else,
+    ``claimed_status``: the core fills them in.
     """
 
     account: str = ""
@@ -224,11 +259,35 @@ class Payment(_Value):
     claimed_status: PaymentStatus | None = None
     amount: Money | None = None
     paid: Money | None = None
+    refunded: Money | None = None
     method: Method | None = None
     attach: str = ""
     created_at: AwareDatetime | None = None
     paid_at: AwareDatetime | None = None
     next_action: NextAction | None = None
+    expires_at: AwareDatetime | None = None
+    raw: dict[str, Any] = Field(default={}, repr=False)
+
+
+class Refund(_Value):
+    """What is known of one refund of a payment.
+
+    ``reference`` and ``gateway_id`` are the payment's; ``refund_reference`` is the shop's own number of the refund and
+    its idempotency key; ``refund_id`` is the gateway's. ``amount`` is the sum of this refund. ``raw`` holds the
+    gateway's own fields, without signature.
+
+    A provider leaves out ``account`` and ``provider``, and may leave out ``amount``: the core fills them in.
+    """
+
+    account: str = ""
+    provider: str = ""
+    reference: str
+    gateway_id: str | None = None
+    refund_reference: str
+    refund_id: str | None = None
+    status: RefundStatus
+    amount: Money | None = None
+    refunded_at: AwareDatetime | None = None
     raw: dict[str, Any] = Field(default={}, repr=False)
 
 
@@ -251,14 +310,12 @@ class Callback:
             raise TypeError("a callback's query and body are the raw bytes of the request; read them before any form")
 
     def header(self, name: str) -> str:
-        """The header's value, whatever the case of its name; "" where it is missing."""
+        """The header's value, whatever the case of its name here or there (RFC 9110, 5.1); "" where it is missing."""
         value = self.headers.get(name)
         if value is not None:
             return value
-        for key, value in self.headers.items():
-            if key.lower() == name:
-                return value
-        return ""
+        name = name.lower()
+        return next((value for key, value in self.headers.items() if key.lower() == name), "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,22 @@
-"""One exchange with a gateway over HTTP: time-outs, limits, retries, and which payhub error a failure is."""
+"""One exchange with a gateway over HTTP: time-outs, limits, and which payhub error a failure is."""
 
 from __future__ import annotations
 
 import functools
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import ContextVar
+from functools import partial
+from math import inf
 from typing import Any, Protocol
 
 import httpx
 
-from payhub_core.errors import GatewayError, NotSent, plain
+from payhub_core.errors import GatewayError, NotSent, OutcomeUnknown, plain
+from payhub_core.flow import Request, Response
 from payhub_core.logs import redact
+from payhub_core.retries import repeat, repeat_async
 
 __all__ = ["AsyncClient", "AsyncExchange", "Client", "Exchange", "tls"]
 
@@ -20,25 +24,47 @@ CONNECT_SECONDS = 5.0
 #: When this thread's exchange must have ended, in seconds of the monotonic clock; the blocking hub's sockets keep it.
 DEADLINE: ContextVar[float] = ContextVar("payhub_deadline")
 REPLY_LIMIT = 1024 * 1024
-ATTEMPTS = 3
 
 # By name, along the class's ancestry: a client of the user's choice has exceptions of its own under the names of httpx.
 _NEVER_LEFT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "InvalidURL"}
 
 
-class Client(Protocol):
-    """What the hub needs of an HTTP client; `httpx.Client` is one."""
+#: By class of client, whether its requests are of a kind of its own.
+_FOREIGN: dict[type, bool] = {}
 
-    def send(self, request: httpx.Request, *, stream: bool = ..., follow_redirects: bool = ...) -> httpx.Response:
-        """Sends ``request`` and returns the response, its body still to be read when ``stream``."""
+
+class Reply(Protocol):
+    """What an exchange needs of a client's response; httpx's and httpx2's are such, their bodies still to be read."""
+
+    @property
+    def status_code(self) -> int:
+        """The HTTP status."""
+        ...
+
+    @property
+    def headers(self) -> Any:
+        """The headers, by name in any case."""
+        ...
+
+
+class Client(Protocol):
+    """What the hub needs of an HTTP client; `httpx.Client` and `httpx2.Client` are two.
+
+    One that has a ``build_request`` is asked to build its own requests with it, out of what the provider's holds.
+    """
+
+    @property
+    def send(self) -> Callable[..., Reply]:
+        """Sends a request; returns the response, its body still to be read where ``stream`` is true."""
         ...
 
 
 class AsyncClient(Protocol):
-    """What the async hub needs of an HTTP client; `httpx.AsyncClient` is one."""
+    """What the async hub needs of an HTTP client; `httpx.AsyncClient` and `httpx2.AsyncClient` are two."""
 
-    async def send(self, request: httpx.Request, *, stream: bool = ..., follow_redirects: bool = ...) -> httpx.Response:
-        """As `Client.send`."""
+    @property
+    def send(self) -> Callable[..., Awaitable[Reply]]:
+        """As `Client.send`, awaited."""
         ...
 
 
@@ -49,118 +75,175 @@ def tls() -> ssl.SSLContext:
 
 
 class _Terms:
-    """What an exchange of one hook call is subject to: seconds, what a lost answer means, and what is sent again.
+    """What an exchange of one hook's calls is subject to: seconds, and what a lost answer means.
 
-    ``lost`` is the error for a request that may have arrived. Only what never left is sent again, and with
-    ``idempotent`` also what may have.
+    ``lost`` is the error for a request that may have arrived. Only what never left is sent again from here, and with
+    ``repeated`` not even that: the whole call is made again, see `repeat`. ``limit`` is seconds for a whole call.
     """
 
-    def __init__(self, timeout: float, *, lost: type[GatewayError], idempotent: bool) -> None:
+    def __init__(
+        self,
+        client: Any,
+        timeout: float,
+        *,
+        lost: type[GatewayError],
+        repeated: bool = False,
+        limit: float | None = None,
+    ) -> None:
+        self.client: Any = client
+        self.build: Callable[..., Any] | None = _foreign_build(client)
         self.seconds: float = 2 * timeout
+        self.limit: float | None = limit
         self.lost: type[GatewayError] = lost
-        self.retried: type[GatewayError] = GatewayError if idempotent else NotSent
+        self.repeated: bool = repeated
         connect = min(CONNECT_SECONDS, timeout)
         self.timeouts: dict[str, float] = {"connect": connect, "pool": connect, "read": timeout, "write": timeout}
 
-    def prepared(self, request: httpx.Request) -> httpx.Request:
-        request.extensions["timeout"] = self.timeouts
-        return request
+    def began(self) -> float:
+        """When a call that begins now has to have ended, in seconds of the monotonic clock."""
+        return inf if self.limit is None else time.monotonic() + self.limit
 
-    def failure(self, error: Exception) -> GatewayError:
-        names = {cls.__name__ for cls in type(error).__mro__}
-        if names & _NEVER_LEFT:
+    def lost_at(self, request: Request) -> type[GatewayError]:
+        """What a lost answer to ``request`` means: one that is harmless has left nothing behind."""
+        return NotSent if self.lost is OutcomeUnknown and request.extensions.get("harmless") else self.lost
+
+    def prepared(self, request: Request, left: float) -> Any:
+        """The request as the client sends it, with ``left`` seconds for all of it."""
+        timeouts = self.timeouts
+        if left < self.timeouts["read"]:
+            timeouts = {key: min(seconds, left) for key, seconds in timeouts.items()}
+        if self.build is None:
+            request.extensions["timeout"] = timeouts
+            return request
+        # A compressed reply is not read, so none is asked for.
+        headers = [*request.headers.multi_items(), ("Accept-Encoding", "identity")]
+        return self.build(
+            request.method,
+            str(request.url),
+            content=request.read(),
+            headers=headers,
+            extensions={"timeout": timeouts},
+        )
+
+    def failure(self, error: Exception, lost: type[GatewayError]) -> GatewayError:
+        if {cls.__name__ for cls in type(error).__mro__} & _NEVER_LEFT:
             return NotSent(f"could not reach the gateway: {type(error).__name__}: {plain(redact(str(error)), 160)}")
-        return self.lost(f"no usable answer from the gateway: {type(error).__name__}")
+        return _unanswered(lost(f"no usable answer from the gateway: {type(error).__name__}"))
 
-    def limited(self, response: httpx.Response, deadline: float) -> httpx.Response:
-        if response.headers.get("Content-Encoding", "identity") != "identity":
-            raise self.lost("the gateway compressed its reply, which was not asked for")
-        response.stream = _Limited(response.stream, deadline, self.lost)
-        return response
+    def limited(self, response: Any, deadline: float, lost: type[GatewayError]) -> Response:
+        """The response, whatever client it is of, its body bounded and still to be read."""
+        headers = response.headers
+        if headers.get("Content-Encoding", "identity") != "identity":
+            raise _unanswered(lost("the gateway compressed its reply, which was not asked for"))
+        if not isinstance(response, Response):
+            response = Response(response.status_code, headers=headers.multi_items(), stream=_Foreign(response))
+        reply: Response = response
+        reply.stream = _Limited(reply.stream, deadline, lost)
+        return reply
 
-    def complete(self, response: httpx.Response) -> httpx.Response:
+    def complete(self, response: Response, lost: type[GatewayError]) -> Response:
         if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-            raise self.lost(f"the gateway answered HTTP {response.status_code}")
+            raise _unanswered(lost(f"the gateway answered HTTP {response.status_code}"))
         return response
 
-    def retries(self) -> Any:
-        import stamina  # noqa: PLC0415  30 ms of import for the few calls that need it
-
-        return stamina.retry_context(on=self.retried, attempts=ATTEMPTS, timeout=2 * self.seconds, wait_max=2.0)
+    def again(self, error: Exception) -> bool:
+        """Whether what ended in ``error`` is to be sent again."""
+        return not self.repeated and isinstance(error, NotSent)
 
 
 class Exchange(_Terms):
     """Sends one request and reads its whole reply; raises GatewayError, never anything of the client's."""
 
-    def __init__(self, client: Client, timeout: float, *, lost: type[GatewayError], idempotent: bool) -> None:
-        super().__init__(timeout, lost=lost, idempotent=idempotent)
-        self.client: Client = client
+    def sender(self) -> Callable[[Request], Response]:
+        """What a call that begins now sends its requests with."""
+        until = self.began()
+        return lambda request: repeat(partial(self.once, request, until), self.again, until)
 
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        try:
-            return self.once(request)
-        except self.retried as error:
-            first: GatewayError | None = error
-        for attempt in self.retries():
-            with attempt:
-                if first is not None:  # the attempt already made counts, and its pause comes before the next
-                    failed, first = first, None
-                    raise failed
-                return self.once(request)
-        raise AssertionError("unreachable: the last attempt returns or raises")
-
-    def once(self, request: httpx.Request) -> httpx.Response:
-        deadline = time.monotonic() + self.seconds
+    def once(self, request: Request, until: float) -> Response:
+        deadline, lost = min(time.monotonic() + self.seconds, until), self.lost_at(request)
         DEADLINE.set(deadline)
         try:
-            response = self.client.send(self.prepared(request), stream=True, follow_redirects=False)
+            request = self.prepared(request, _left(deadline))
+            response = self.client.send(request, stream=True, follow_redirects=False)
             try:
-                self.limited(response, deadline).read()
+                reply = self.limited(response, deadline, lost)
+                reply.read()
             finally:
                 response.close()
         except GatewayError:
             raise
         except Exception as error:
-            raise self.failure(error) from None
-        return self.complete(response)
+            raise self.failure(error, lost) from None
+        return self.complete(reply, lost)
 
 
 class AsyncExchange(_Terms):
     """`Exchange`, awaited."""
 
-    def __init__(self, client: AsyncClient, timeout: float, *, lost: type[GatewayError], idempotent: bool) -> None:
-        super().__init__(timeout, lost=lost, idempotent=idempotent)
-        self.client: AsyncClient = client
+    def sender(self) -> Callable[[Request], Awaitable[Response]]:
+        """As `Exchange.sender`."""
+        until = self.began()
+        return lambda request: repeat_async(partial(self.once, request, until), self.again, until)
 
-    async def __call__(self, request: httpx.Request) -> httpx.Response:
-        try:
-            return await self.once(request)
-        except self.retried as error:
-            first: GatewayError | None = error
-        async for attempt in self.retries():
-            with attempt:
-                if first is not None:
-                    failed, first = first, None
-                    raise failed
-                return await self.once(request)
-        raise AssertionError("unreachable: the last attempt returns or raises")
-
-    async def once(self, request: httpx.Request) -> httpx.Response:
+    async def once(self, request: Request, until: float) -> Response:
         import anyio  # noqa: PLC0415  only for those who await
 
-        deadline = time.monotonic() + self.seconds
+        deadline, lost = min(time.monotonic() + self.seconds, until), self.lost_at(request)
         try:
-            with anyio.fail_after(self.seconds):
-                response = await self.client.send(self.prepared(request), stream=True, follow_redirects=False)
+            left = _left(deadline)
+            request = self.prepared(request, left)
+            with anyio.fail_after(left):
+                response = await self.client.send(request, stream=True, follow_redirects=False)
                 try:
-                    await self.limited(response, deadline).aread()
+                    reply = self.limited(response, deadline, lost)
+                    await reply.aread()
                 finally:
                     await response.aclose()
         except GatewayError:
             raise
         except Exception as error:
-            raise self.failure(error) from None
-        return self.complete(response)
+            raise self.failure(error, lost) from None
+        return self.complete(reply, lost)
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise NotSent("the time for this call is over, so this request was not sent")
+    return left
+
+
+def _unanswered(error: GatewayError) -> GatewayError:
+    error.unanswered = True
+    return error
+
+
+def _foreign_build(client: Any) -> Callable[..., Any] | None:
+    """How a client of another library builds its requests; None for one that sends those of providers as they are."""
+    build: Callable[..., Any] | None = getattr(client, "build_request", None)
+    if build is None:
+        return None
+    kind = type(client)
+    if kind not in _FOREIGN:
+        _FOREIGN[kind] = not isinstance(build("GET", "https://gateway.example"), Request)
+    return build if _FOREIGN[kind] else None
+
+
+class _Foreign(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """The body of a response of another library's client; whoever opened it closes it."""
+
+    def __init__(self, response: Any) -> None:
+        self.response: Any = response
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self.response.iter_raw()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self.response.aiter_raw():
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self.response.aclose()
 
 
 class _Limited(httpx.SyncByteStream, httpx.AsyncByteStream):
@@ -175,9 +258,9 @@ class _Limited(httpx.SyncByteStream, httpx.AsyncByteStream):
     def excess(self, chunk: bytes) -> GatewayError | None:
         self.left -= len(chunk)
         if self.left < 0:
-            return self.lost(f"the gateway's reply is longer than {REPLY_LIMIT} bytes")
+            return _unanswered(self.lost(f"the gateway's reply is longer than {REPLY_LIMIT} bytes"))
         if time.monotonic() > self.deadline:
-            return self.lost("the gateway's reply took too long")
+            return _unanswered(self.lost("the gateway's reply took too long"))
         return None
 
     def __iter__(self) -> Iterator[bytes]:

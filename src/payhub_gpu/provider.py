@@ -2,76 +2,61 @@
 
 from __future__ import annotations
 
-import re
 from functools import cached_property
-from typing import Annotated, ClassVar, Literal, NoReturn
-from urllib.parse import quote, urlsplit
+from typing import ClassVar, Literal
+from urllib.parse import quote
 
-import httpx
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
+from httpx import URL
+from pydantic import Field
 
 from payhub_core import (
     BadSignature,
     Callback,
     CallbackKind,
     Flow,
-    InvalidOrder,
-    NotFound,
     Notification,
     Order,
     Payment,
     PaymentMethod,
     ProviderInfo,
-    Refused,
     Reply,
+    Request,
     WrongAccount,
     hookimpl,
 )
-from payhub_gpu import wire
+from payhub_core.kit import FORM, AccountSettings, Address, Secrets, write_form
+from payhub_gpu import messages
 from payhub_gpu.signing import Placement, drop_empty, sign, verify
 
 __all__ = ["Gpu"]
 
-_LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
-_SHORTEST_SECRET = 16
-_MOST_FEN = 10**12
 _ACKNOWLEDGED = Reply(b"SUCCESS")
-_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-_OWN_FIELDS = {
-    *("amount", "appid", "attach", "bank_code", "notify_url", "openid", "order_no", "product_name", "return_url"),
-    *("actual_amount", "pay_status", "pay_time", "platform_order_no", "secret", "sign"),
-}
 
 
-def _listed(secret: object) -> object:
-    """One secret or several; white space around them is a slip of the editor, never part of a key."""
-    secrets = secret if isinstance(secret, list | tuple) else (secret,)
-    return tuple(text.strip() if isinstance(text, str) else text for text in secrets)
-
-
-class Gpu(BaseModel):
+class Gpu(AccountSettings):
     """An account at the gateway: an aggregator of Alipay, WeChat and net banking.
 
     ``secret`` is one MD5 key, or several while they rotate: the first signs, any verifies. ``timeout`` is in seconds.
     The last three settings are the dialect of the gateway's brand; nothing turns verification off.
     """
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
     info: ClassVar[ProviderInfo] = ProviderInfo(
         name="gpu",
-        title="Alipay, WeChat and net banking through one aggregator",
-        methods=frozenset(wire.BANK_CODES),
-        currencies=frozenset({wire.CURRENCY}),
-        capabilities=frozenset({"create", "notify", "return", "query", "attach"}),
+        currencies=frozenset({messages.CURRENCY}),
         identity=("appid",),
+        methods=frozenset(messages.BANK_CODES),
+        raw_methods="[0-9]{1,8}",
+        method_needed=True,
+        payer_needed=frozenset({PaymentMethod.WECHAT_OFFICIAL_ACCOUNT}),
+        reference_length="order_no_max_length",
+        largest_amount=10**12 - 1,
+        extra_fields="[A-Za-z_][A-Za-z0-9_]*",
+        reserved_fields=messages.FIELDS,
     )
 
-    base_url: str
+    base_url: Address
     appid: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
-    secret: Annotated[tuple[SecretStr, ...], BeforeValidator(_listed)]
-    allow_http: bool = False
-    timeout: float = Field(default=15.0, gt=0, le=120)
+    secret: Secrets
     secret_placement: Placement = "sorted"
     callback_empties: Literal["keep", "drop"] = "keep"
     order_no_max_length: int = Field(default=20, ge=1, le=64)
@@ -79,16 +64,15 @@ class Gpu(BaseModel):
     @hookimpl
     def create_payment(self, order: Order) -> Flow[Payment]:
         """Section 5.1: a signed form to ``/api/order/unified``."""
-        form = wire.write_form(self._signed(self._fields(order)))
-        response = yield httpx.Request("POST", self._unified, content=form, headers=_FORM)
-        return wire.created(wire.read_reply(response), order)
+        form = write_form(self._signed(self._fields(order)))
+        response = yield Request("POST", self._unified, content=form, headers={"Content-Type": FORM})
+        return messages.created(response, order)
 
     @hookimpl
     def parse_callback(self, callback: Callback, expect: Order | None) -> Notification:
         """Sections 5.2 and 5.3: the notify from the gateway's server, the return from the payer's browser."""
         returning = callback.kind is CallbackKind.RETURN
-        own_query = urlsplit(expect.return_url).query if returning and expect else ""
-        fields = wire.read_form(callback, own_query)
+        fields = messages.received(callback, expect, returning=returning)
         signature = fields.pop("sign", "")
         signed = fields if self.callback_empties == "keep" else drop_empty(fields)
         if not verify(signed, signature, self.secret, self.secret_placement):
@@ -96,33 +80,17 @@ class Gpu(BaseModel):
         if fields.get("appid", self.appid) != self.appid:
             raise WrongAccount(f"expected a message for {self.appid}, it is for another appid")
         if returning:
-            return Notification(callback.kind, wire.returned(fields))
-        return Notification(callback.kind, wire.notified(fields), _ACKNOWLEDGED)
+            return Notification(callback.kind, messages.returned(fields))
+        return Notification(callback.kind, messages.notified(fields), _ACKNOWLEDGED)
 
     @hookimpl
     def query(self, reference: str) -> Flow[Payment]:
         """Section 5.4: a signed GET of ``/api/order/check_order``."""
-        self._check_reference(reference)
-        signed = wire.write_form(self._signed({"appid": self.appid, "order_no": reference}))
-        response = yield httpx.Request("GET", self._check_order.copy_with(query=signed))
-        try:
-            return wire.queried(wire.read_reply(response))
-        except Refused as refused:
-            if wire.not_found(refused):
-                raise NotFound("the gateway does not know the order") from None
-            raise
+        query = write_form(self._signed({"appid": self.appid, "order_no": reference}))
+        response = yield Request("GET", self._check_order.copy_with(query=query))
+        return messages.queried(response)
 
     def _fields(self, order: Order) -> dict[str, str]:
-        self._check_reference(order.reference)
-        if order.amount.currency != wire.CURRENCY or order.amount.minor >= _MOST_FEN:
-            raise InvalidOrder(f"expected {wire.CURRENCY} and at most 12 digits of fen, not {order.amount}")
-        if not order.method:
-            raise InvalidOrder("expected a method", hint="such as PaymentMethod.ALIPAY_H5, or a raw bank_code as text")
-        if order.method is PaymentMethod.WECHAT_OFFICIAL_ACCOUNT and not order.payer:
-            raise InvalidOrder("expected a payer", hint="this method needs the payer's openid")
-        for name in order.extra:
-            if name.lower() in _OWN_FIELDS or not (name.isascii() and name.isidentifier()):
-                raise InvalidOrder(f"extra: {name!r} is no field to add", hint="use the order's own attributes")
         return {
             **order.extra,
             "appid": self.appid,
@@ -130,60 +98,21 @@ class Gpu(BaseModel):
             "amount": str(order.amount.minor),
             "openid": order.payer or "",
             "product_name": order.description,
-            "bank_code": wire.BANK_CODES.get(order.method, order.method),  # type: ignore[call-overload]
+            "bank_code": messages.BANK_CODES.get(order.method, order.method),  # type: ignore[call-overload]
             # Encoded before signing (section 5.1), which also keeps "&" and "=" out of every signed string.
             "attach": quote(order.attach, safe=""),
             "notify_url": order.notify_url,
             "return_url": order.return_url,
         }
 
-    def _check_reference(self, reference: str) -> None:
-        if not re.fullmatch(rf"[A-Za-z0-9_-]{{1,{self.order_no_max_length}}}", reference):
-            raise InvalidOrder(
-                f"expected a reference of 1 to {self.order_no_max_length} letters, digits, '_' or '-'",
-                hint="the setting order_no_max_length allows longer ones where the gateway takes them",
-            )
-
     def _signed(self, fields: dict[str, str]) -> dict[str, str]:
         sent = drop_empty(fields)
         return {**sent, "sign": sign(sent, self.secret[0], self.secret_placement)}
 
     @cached_property
-    def _unified(self) -> httpx.URL:
-        return httpx.URL(f"{self.base_url}/api/order/unified")
+    def _unified(self) -> URL:
+        return URL(f"{self.base_url}/api/order/unified")
 
     @cached_property
-    def _check_order(self) -> httpx.URL:
-        return httpx.URL(f"{self.base_url}/api/order/check_order")
-
-    @field_validator("base_url")
-    @classmethod
-    def _plain_address(cls, url: str) -> str:
-        try:
-            parts = urlsplit(url)
-            fine = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 1) and parts.username is None
-        except ValueError:
-            fine = False
-        if not fine or not re.fullmatch(r"[!-~]+", url) or "?" in url or "#" in url:
-            raise ValueError("expected an address such as https://gateway.example")
-        return url.rstrip("/")
-
-    @field_validator("secret")
-    @classmethod
-    def _long_enough(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        # An empty key would let anyone sign.
-        if not secrets or any(
-            len(key := secret.get_secret_value()) < _SHORTEST_SECRET or not key.isprintable() for secret in secrets
-        ):
-            raise ValueError(f"expected a secret of at least {_SHORTEST_SECRET} printable characters, or several")
-        return secrets
-
-    @model_validator(mode="after")
-    def _over_tls(self) -> Gpu:
-        parts = urlsplit(self.base_url)
-        if parts.scheme == "http" and not self.allow_http and not _LOOPBACK.fullmatch(parts.hostname or ""):
-            raise ValueError("base_url: expected https; allow_http = true permits http, whose queries prove nothing")
-        return self
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("an account holds secrets and is not pickled: pass its name and load it where it is needed")
+    def _check_order(self) -> URL:
+        return URL(f"{self.base_url}/api/order/check_order")

@@ -21,7 +21,7 @@ from vcr.persisters.filesystem import CassetteNotFoundError
 from vcr.serialize import deserialize, serialize
 
 from payhub_core import load_accounts
-from payhub_gpu.sandbox import Merchant, SandboxProcess, Settings
+from payhub_sandbox import Merchant, SandboxProcess, Settings
 
 CASSETTES = Path(__file__).parents[2] / "cassettes" / "gpu"
 HOST = "gateway.example"

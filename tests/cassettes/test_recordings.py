@@ -17,7 +17,7 @@ from urllib.parse import quote_plus
 import pytest
 import yaml
 
-from payhub_gpu.sandbox import Merchant
+from payhub_sandbox import Merchant
 
 TESTS = Path(__file__).parents[1]
 SCENARIOS = [f"tests/cassettes/test_{noun}.py" for noun in ("create", "query")]

@@ -21,6 +21,7 @@ from payhub_core import (
     Notification,
     Order,
     Payment,
+    PaymentMethod,
     PaymentStatus,
     ProviderInfo,
     Redirect,
@@ -34,7 +35,7 @@ class Tiny(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
     info: ClassVar[ProviderInfo] = ProviderInfo(
-        name="tiny", title="Tiny", methods=frozenset(), currencies=frozenset({"CNY"}), identity=("secret",)
+        name="tiny", methods=frozenset(PaymentMethod), currencies=frozenset({"CNY"}), identity=("secret",)
     )
 
     secret: SecretStr
@@ -92,7 +93,7 @@ def make_provider() -> Callable[..., Any]:
     def make(**hooks: Callable[..., Any]) -> Any:
         class Scripted:
             info: ClassVar[ProviderInfo] = ProviderInfo(
-                name="scripted", title="Scripted", methods=frozenset(), currencies=frozenset({"CNY"})
+                name="scripted", methods=frozenset(PaymentMethod), currencies=frozenset({"CNY"}), identity=()
             )
             timeout = 5.0
 

@@ -122,7 +122,7 @@ def test_a_list_of_secrets_in_the_toml_file(toml: Path) -> None:
         "true false true ok",
         "null-null-null-null",
         "{not json at all....",
-        '"quoted-quoted-quoted"',
+        '"quoted-quoted-quoted',
     ],
 )
 def test_a_secret_that_looks_like_a_number_stays_text(toml: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:

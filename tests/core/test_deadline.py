@@ -51,10 +51,10 @@ def trickling() -> Iterator[str]:
 def test_headers_that_trickle_are_not_waited_for(trickling: str) -> None:
     """Twice the time-out for the whole exchange; without the deadline this takes ten seconds."""
     with bound(httpx.Client(trust_env=False)) as client:
-        exchange = Exchange(client, TIMEOUT, lost=OutcomeUnknown, idempotent=False)
+        send = Exchange(client, TIMEOUT, lost=OutcomeUnknown).sender()
         began = time.monotonic()
         with pytest.raises(OutcomeUnknown, match="ReadTimeout"):
-            exchange(httpx.Request("POST", trickling))
+            send(httpx.Request("POST", trickling))
     assert 2 * TIMEOUT <= time.monotonic() - began < 10 * TIMEOUT
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import payhub_core
 from payhub_core import (
+    AccountRefused,
     BadSignature,
     CallbackError,
     ConfigError,
@@ -21,6 +22,7 @@ from payhub_core import (
     OutcomeUnknown,
     PayhubError,
     Refused,
+    Unsupported,
     WrongAccount,
     WrongAmount,
     WrongOrder,
@@ -31,6 +33,8 @@ TREE: dict[type[PayhubError], type[Exception]] = {
     PayhubError: Exception,
     ConfigError: PayhubError,
     InvalidOrder: PayhubError,
+    Unsupported: PayhubError,
+    AccountRefused: Refused,
     CallbackError: PayhubError,
     BadSignature: CallbackError,
     MalformedCallback: CallbackError,

@@ -236,7 +236,8 @@ def test_a_plugins_mistake_elsewhere_is_one_of_our_errors(
     assert "canary" not in str(caught.value)
     assert caught.value.account == "shop"
     if hook == "parse_callback":
-        assert isinstance(caught.value, CallbackError)
+        # Once a request has left, nobody may be told that the message was bad: the gateway is to send it again.
+        assert isinstance(caught.value, GatewayError if flows else CallbackError)
 
 
 def test_a_bug_keeps_its_traceback_and_a_quoting_error_does_not(open_hub: Any, make_provider: Any, order: Any) -> None:
@@ -330,13 +331,13 @@ def test_a_forked_process_leaves_the_connections_of_its_parent_alone(settings: A
     """As under a preloading server: two processes on one connection would read each other's replies."""
     with Hub(load_accounts({"accounts": {"shop": settings}})) as hub:
         parents: Any = hub._own
-        assert hub["shop"]._querying.client is parents
+        assert hub["shop"]._exchanged("query").client is parents
         child = os.fork()
         if child == 0:
-            apart = hub["shop"]._querying.client is hub._own is not parents
+            apart = hub["shop"]._exchanged("query").client is hub._own is not parents
             os._exit(0 if apart and not parents.is_closed else 1)
         assert os.waitpid(child, 0)[1] == 0
-        assert hub["shop"]._querying.client is parents
+        assert hub["shop"]._exchanged("query").client is parents
 
 
 @pytest.mark.anyio

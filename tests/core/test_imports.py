@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import payhub_core
 
 # httpx itself imports click and rich, and httpcore trio, where they are installed.
 HEAVY = {
@@ -21,15 +24,30 @@ def loaded_by(code: str) -> set[str]:
     return set(result.stdout.split())
 
 
-@pytest.mark.parametrize("code", ["import payhub_core", "import payhub_gpu", "from payhub_core import *"])
+@pytest.mark.parametrize(
+    "code", ["import payhub_core", "import payhub_dummy", "import payhub_gpu", "from payhub_core import *"]
+)
 def test_importing_the_core_loads_nothing_heavy(code: str) -> None:
     """Nor does importing the plugin."""
     assert not loaded_by(code) & HEAVY
 
 
-def test_the_core_never_imports_the_plugin() -> None:
-    """It is one of many."""
-    assert "payhub_gpu" not in loaded_by("import payhub_core")
+@pytest.mark.parametrize("package", ["payhub_dummy", "payhub_gpu", "payhub_sandbox"])
+def test_the_core_never_imports_the_plugin_nor_its_sandbox(package: str) -> None:
+    """It is one of many, and no line of the core names either."""
+    assert package not in loaded_by("import payhub_core")
+    core = Path(payhub_core.__file__).parent
+    assert [path.name for path in core.rglob("*.py") if package in path.read_text("utf-8")] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "outside"),
+    [("import payhub_core", "payhub_core.kit"), ("import payhub_core.kit", "cryptography")],
+)
+def test_the_kit_is_loaded_by_providers_and_rsa_by_keys(code: str, outside: str) -> None:
+    """An application with other providers pays for neither."""
+    program = f"{code}\nimport sys\nsys.exit({outside!r} in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 def test_opening_a_hub_from_a_dict_loads_no_settings_machinery() -> None:

@@ -184,6 +184,7 @@ def test_a_header_that_is_missing_is_empty() -> None:
     """And one that is there is found by any case of its name."""
     callback = Callback("POST", {"X-One": "1"}, b"", b"")
     assert callback.header("x-one") == "1"
+    assert callback.header("X-ONE") == callback.header("X-One") == "1"
     assert callback.header("x-two") == ""
 
 

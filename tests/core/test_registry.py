@@ -16,7 +16,7 @@ from typing import ClassVar
 from pydantic import BaseModel
 from payhub_core import *
 class Thing(BaseModel):
-    info: ClassVar = ProviderInfo(name="NAME", title="t", methods=frozenset(), currencies=frozenset())
+    info: ClassVar = ProviderInfo(name="NAME", identity=(), methods=set(PaymentMethod), currencies=frozenset({"CNY"}))
     timeout: float = 5
     @hookimpl
     def create_payment(self, order): return Payment(reference=order.reference, status=PaymentStatus.PENDING)
@@ -73,7 +73,11 @@ BROKEN = {
     "no class": ("Thing = 5", "class"),
     "an unhashable object": ("Thing = []", "broken"),
     "no info": ("class Thing: pass", "info"),
-    "another version": (GOOD.replace('title="t"', 'title="t", api_version=2'), "version 2"),
+    "an identity that is no setting": (GOOD.replace("identity=()", "identity=('merchant',)"), "merchant"),
+    "a time limit for no hook": (GOOD.replace("identity=()", "identity=(), time_limits={'refund': 5}"), "refund"),
+    "no currency": (GOOD.replace('{"CNY"}', "{}"), "ISO 4217"),
+    "a currency that is none": (GOOD.replace('"CNY"', '"RMB"'), "RMB"),
+    "a pattern that is none": (GOOD.replace("identity=()", "identity=(), reference='['"), "regular expression"),
     "another name": (GOOD.replace("NAME", "other"), "other"),
     "a hook is missing": (
         GOOD.replace("def query", "def status").replace("    @hookimpl\n    def status", "    def status"),

@@ -129,7 +129,7 @@ def test_no_logger_shows_the_secret_or_a_signature(
                 except PayhubError as error:
                     logging.getLogger("shop").debug("failed", exc_info=error)
             signatures += [request.url.params["sign"] for request in answers.requests if request.method == "GET"]
-    assert {"httpx", "payhub.account", "stamina", "shop"} <= {line.name for line in caplog.records}
+    assert {"httpx", "payhub.calls", "stamina", "shop"} <= {line.name for line in caplog.records}
     assert len(signatures) > 5
     shown = caplog.text + "".join(str(vars(line)) for line in caplog.records)
     assert CANARY not in shown
@@ -245,7 +245,7 @@ def test_a_broken_plugin_shows_no_secret(
     (info / "entry_points.txt").write_text("[payhub.providers]\nbroken = broken_beside_a_secret:Thing\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     accounts = load_accounts({"accounts": {"shop": {"provider": "broken", "secret": CANARY}}})
-    (logged,) = [line.exc_info for line in caplog.records if line.name == "payhub.registry"]
+    (logged,) = [line.exc_info for line in caplog.records if line.name == "payhub.accounts"]
     assert logged is not None
     for where, text in frames(logged[2]):
         assert CANARY not in text, where

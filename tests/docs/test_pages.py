@@ -10,7 +10,7 @@ import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
-from payhub_gpu.sandbox import PUBLIC_MERCHANTS, SandboxProcess
+from payhub_sandbox import PUBLIC_MERCHANTS, SandboxProcess
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -57,6 +57,17 @@ def test_the_code_of_the_page_runs(
         # As a process would on its end.
         document.namespace["checkout"].hub.close()
         document.namespace["ledger"].close()
+
+
+def test_every_question_of_a_maintainer_is_answered_by_a_file_that_is_there() -> None:
+    """Each row of the table in CONTRIBUTING names one."""
+    table = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## Where to look")[2]
+    rows = [line for line in table.splitlines() if line.startswith("| ") and "?" in line]
+    assert len(rows) >= 10
+    for row in rows:
+        named = re.findall(r"`([^`]+)`", row)
+        assert named, row
+        assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 @pytest.mark.parametrize("page", sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))), ids=lambda path: path.name)

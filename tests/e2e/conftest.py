@@ -27,7 +27,7 @@ from payhub_core import (
     load_accounts,
 )
 from payhub_core.transport import tls
-from payhub_gpu.sandbox import Merchant, SandboxProcess, Settings
+from payhub_sandbox import Merchant, SandboxProcess, Settings
 
 MERCHANTS = {
     "shop": ("gpu10000000", Merchant("c1277-throw-away-key-number-zero")),

@@ -24,7 +24,7 @@ class Paper(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     info: ClassVar[ProviderInfo] = ProviderInfo(
-        name="paper", title="Paper", methods=frozenset(PaymentMethod), currencies=frozenset({"CNY"})
+        name="paper", identity=("desk",), methods=frozenset(PaymentMethod), currencies=frozenset({"CNY"})
     )
     desk: str
     timeout: float = 1.0

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from payhub_core import (
+    AccountRefused,
     GatewayError,
     HtmlPage,
     NotFound,
@@ -17,7 +18,7 @@ from payhub_core import (
     Refused,
     WrongOrder,
 )
-from payhub_gpu.sandbox.faults import FAULTS
+from payhub_sandbox.faults import FAULTS
 
 DOWN = {"http_500", "http_502", "http_503", "http_504", "http_599"}
 BROKEN = {"cut", "cut_before", "slow", "drip", "oversized"}
@@ -117,7 +118,7 @@ def test_a_query_without_a_usable_answer(
     assert asked(sandbox, "unified") == 1
 
 
-@pytest.mark.parametrize(("fault", "error"), [("refuse", Refused), ("other_order", WrongOrder)])
+@pytest.mark.parametrize(("fault", "error"), [("refuse", AccountRefused), ("other_order", WrongOrder)])
 def test_a_query_with_another_answer(
     hub: Any, sandbox: Any, make_order: Any, asked: Callable[..., int], fault: str, error: type[Exception]
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from payhub_core import BadSignature, Money, PaymentStatus, WrongAmount, WrongOrder
-from payhub_gpu.sandbox.faults import FAULTS
+from payhub_sandbox.faults import FAULTS
 
 #: Faults of the notify, and how many copies of the genuine message the shop has heard when it is over.
 HEARD = {

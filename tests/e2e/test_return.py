@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from payhub_core import BadSignature, CallbackKind, MalformedCallback, PaymentStatus, WrongOrder
-from payhub_gpu.sandbox.faults import FAULTS
+from payhub_sandbox.faults import FAULTS
 
 REFUSED = {"forged": BadSignature, "other_order": WrongOrder}
 HINTS = {"get", "extra_fields", "slow"}

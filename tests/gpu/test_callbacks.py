@@ -81,16 +81,18 @@ def test_nothing_is_received_before_it_is_paid(parse: Any, platform: Any, word: 
     assert parse(platform.notify(pay_status=word)).payment.paid is None
 
 
-def test_a_failed_payment_may_have_no_time(parse: Any, platform: Any) -> None:
+@pytest.mark.parametrize("time", ["", "0000-00-00 00:00:00"])
+def test_a_failed_payment_may_have_no_time(parse: Any, platform: Any, time: str) -> None:
     """Only a failed one: it was never paid."""
-    assert parse(platform.notify(pay_status="0", pay_time="")).payment.paid_at is None
+    assert parse(platform.notify(pay_status="0", pay_time=time)).payment.paid_at is None
 
 
+@pytest.mark.parametrize("time", ["", "0000-00-00 00:00:00"])
 @pytest.mark.parametrize("word", ["1", "-1"])
-def test_a_payment_that_did_not_fail_has_a_time(parse: Any, platform: Any, word: str) -> None:
-    """An empty pay_time beside any other status is malformed."""
+def test_a_payment_that_did_not_fail_has_a_time(parse: Any, platform: Any, word: str, time: str) -> None:
+    """None in pay_time beside any other status is malformed."""
     with pytest.raises(MalformedCallback):
-        parse(platform.notify(pay_status=word, pay_time=""))
+        parse(platform.notify(pay_status=word, pay_time=time))
 
 
 def test_the_gateways_number_may_be_missing_or_empty(parse: Any, platform: Any) -> None:

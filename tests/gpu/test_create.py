@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payhub_core import (
+    AccountRefused,
     AppParameters,
     GatewayError,
     HtmlPage,
@@ -206,6 +207,8 @@ def test_every_price_to_a_thousand_leaves_as_exact_fen(gpu: Gpu, make_order: Any
         {"reference": "Ａ1"},
         {"method": None},
         {"method": ""},
+        {"method": "alipay_h55"},
+        {"method": PaymentMethod.CARD},
         {"amount": Money.of("1.00", "USD")},
         {"amount": Money(10**12, "CNY")},
         {"method": PaymentMethod.WECHAT_OFFICIAL_ACCOUNT, "payer": None},
@@ -223,11 +226,11 @@ def test_every_price_to_a_thousand_leaves_as_exact_fen(gpu: Gpu, make_order: Any
     ],
 )
 def test_an_order_that_the_gateway_cannot_take_is_refused_before_any_request(
-    gpu: Gpu, make_order: Any, changes: dict[str, Any]
+    hub: Any, make_order: Any, changes: dict[str, Any]
 ) -> None:
-    """InvalidOrder, raised by the first step."""
+    """InvalidOrder: the core holds the order to what the provider declares."""
     with pytest.raises(InvalidOrder):
-        next(gpu.create_payment(order=make_order(**changes)))
+        hub.create_payment("shop", make_order(**changes))
 
 
 def test_the_longest_order_number_is_the_brands(make_gpu: Any, make_order: Any) -> None:
@@ -237,10 +240,10 @@ def test_the_longest_order_number_is_the_brands(make_gpu: Any, make_order: Any) 
     assert next(make_gpu().create_payment(order=make_order(reference="A" * 20)))
 
 
-def test_a_reference_has_no_newline_behind_it(gpu: Gpu) -> None:
+def test_a_reference_has_no_newline_behind_it(hub: Any) -> None:
     """A pattern that ends in $ would let it pass."""
     with pytest.raises(InvalidOrder):
-        next(gpu.query(reference="A1001\n"))
+        hub.query("shop", "A1001\n")
 
 
 # The reply
@@ -382,7 +385,7 @@ def test_status_0_is_a_refusal_whatever_stands_beside_it(
     assert (caught.value.code, caught.value.reason) == ("0", "签名错误")
 
 
-@pytest.mark.parametrize("message", ["x" * 100_000, "a\nb\r\x00\x1b[31mc\u2028d\ud800", 5, None, ["a"], {"a": 1}])
+@pytest.mark.parametrize("message", ["x" * 100_000, "a\nb\r\x00\x1b[31mc\u2028d", 5, None, ["a"], {"a": 1}])
 def test_the_words_of_a_refusal_are_one_short_clean_line(gpu: Gpu, order: Any, message: Any) -> None:
     """They end up in logs and on screens."""
     import json  # noqa: PLC0415
@@ -438,6 +441,7 @@ UNREADABLE = {
     "amount NaN": GOOD.replace("10000", "NaN"),
     "amount of 5,000 digits": GOOD.replace("10000", "1" * 5000),
     "redirect_url a list": GOOD.replace('"https://gateway.example/p"', "[]"),
+    "a lone surrogate": GOOD.replace('"ok"', r'"\ud83c"'),
     "nothing to do next": GOOD.replace('"https://gateway.example/p"', '"no_redirect"'),
     "blank content": GOOD.replace('"https://gateway.example/p"', '"no_redirect","content":" "'),
     "content a number": GOOD.replace('"https://gateway.example/p"', '"no_redirect","content":5'),
@@ -539,7 +543,7 @@ def test_a_channel_that_is_closed_is_told_from_an_order_that_is_wrong(
     next(flow)
     with pytest.raises(Refused) as refused:
         flow.send(httpx.Response(200, json={"status": 0, "message": message, "data": []}))
-    assert refused.value.unavailable is closed
+    assert isinstance(refused.value, AccountRefused) is closed
 
 
 @given(

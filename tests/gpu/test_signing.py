@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import SecretStr
 
+from payhub_core.kit import Secret
 from payhub_gpu.signing import drop_empty, sign, verify
 
-KEY = SecretStr("0123456789abcdef0123456789abcdef")
-OTHER = SecretStr("fedcba9876543210fedcba9876543210")
+KEY = Secret("0123456789abcdef0123456789abcdef")
+OTHER = Secret("fedcba9876543210fedcba9876543210")
 
 REQUEST = {
     "order_no": "2019xxxxxxxxxxxx",
@@ -187,5 +187,5 @@ def test_the_rule_as_the_protocol_words_it(placement: Any, fields: dict[str, str
     if placement == "last":
         names = [*(name for name in names if name != b"secret"), b"secret"]
     text = b"&".join(name + b"=" + {**fields, "secret": key}[name.decode()].encode() for name in names)
-    assert sign(fields, SecretStr(key), placement) == md5(text).hexdigest()
-    assert verify(fields, md5(text).hexdigest(), [SecretStr(key)], placement)
+    assert sign(fields, Secret(key), placement) == md5(text).hexdigest()
+    assert verify(fields, md5(text).hexdigest(), [Secret(key)], placement)

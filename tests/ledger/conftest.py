@@ -32,7 +32,7 @@ from payhub_core import AsyncHub, Callback, CallbackKind, Hub, load_accounts
 from payhub_core.checkout import AsyncCheckout, Checkout
 from payhub_core.ledger import Ledger, Transition
 from payhub_core.ledger.tables import payments
-from payhub_gpu.sandbox import PUBLIC_MERCHANTS, SandboxProcess, Settings
+from payhub_sandbox import PUBLIC_MERCHANTS, SandboxProcess, Settings
 
 FOLDER = Path(__file__).parent
 RECIPES = FOLDER.parents[1] / "docs" / "recipes"

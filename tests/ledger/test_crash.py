@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from payhub_core import Order, PaymentStatus
-from payhub_core.ledger import Ledger, State, records
+from payhub_core.ledger import Creation, Ledger, changes
 
 pytestmark = pytest.mark.proof
 
@@ -44,11 +44,13 @@ def test_a_start_killed_anywhere_loses_no_order_and_sends_none_twice(
         if before == "not sent":
             now = datetime.now(UTC)
             ledger.write(
-                lambda c: records.insert(
+                lambda c: changes.insert(
                     c, "shop", "gpu", Order.model_validate_json(order), lease="", until=now, now=now
                 )
             )
-            not_sent = text("UPDATE payhub_payments SET state = 'not_sent', next_check_at = NULL WHERE reference = :r")
+            not_sent = text(
+                "UPDATE payhub_payments SET creation = 'not_sent', next_check_at = NULL WHERE reference = :r"
+            )
             ledger.write(lambda c: c.execute(not_sent, {"r": reference}))
         return order
 
@@ -63,7 +65,7 @@ def test_a_start_killed_anywhere_loses_no_order_and_sends_none_twice(
         at_gateway = sandbox.orders("gpu10000000", reference)
         stored = ledger.payment("shop", reference)
         # Written ahead: the gateway never has an order of which the ledger does not say so, or that it may be there.
-        assert not at_gateway or (stored is not None and stored.state in {State.STARTING, State.CREATED})
+        assert not at_gateway or (stored is not None and stored.creation in {Creation.STARTING, Creation.CREATED})
         assert not at_gateway or (stored is not None and stored.next_check_at is not None)
         make_due()
         (again,) = worker("start", order)
@@ -88,7 +90,7 @@ def test_a_receive_killed_anywhere_is_neither_lost_nor_handled_twice(
     def begin(reference: str) -> str:
         now = datetime.now(UTC)
         order = make_order(reference=reference)
-        ledger.write(lambda c: records.insert(c, "shop", "gpu", order, lease="", until=now, now=now))
+        ledger.write(lambda c: changes.insert(c, "shop", "gpu", order, lease="", until=now, now=now))
         return sign(reference)
 
     most = points(worker, "receive", begin("L"))

@@ -12,37 +12,62 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payhub_core import Money, Payment, PaymentStatus, WrongAmount
-from payhub_core.ledger import AnomalyKind, Facts
-from payhub_core.ledger.facts import observed
+from payhub_core.ledger import AnomalyKind
+from payhub_core.ledger.facts import Facts, observed
+from payhub_core.ledger.refunds import Refunding
 
 DUE = Money(10_000, "CNY")
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
-def heard(status: PaymentStatus, gateway_id: str | None = "P1", paid: int | None = None, **fields: object) -> Payment:
+def heard(
+    status: PaymentStatus,
+    gateway_id: str | None = "P1",
+    paid: int | None = None,
+    refunded: int | None = None,
+    **fields: object,
+) -> Payment:
     """One message about the order."""
-    received = None if paid is None else Money(paid, "CNY")
-    return Payment(reference="A1", gateway_id=gateway_id, status=status, amount=DUE, paid=received, **fields)
+    sums = {"paid": paid, "refunded": refunded}
+    money = {key: None if minor is None else Money(minor, "CNY") for key, minor in sums.items()}
+    return Payment(reference="A1", gateway_id=gateway_id, status=status, amount=DUE, **money, **fields)
 
+
+REFUNDED_HERE = Facts(refunds={"R1": Refunding(4_000, tries=1, done=True)})
 
 messages = st.builds(
     heard,
     st.sampled_from(PaymentStatus),
     st.sampled_from([None, "P1", "P2", "P3"]),
     st.sampled_from([None, 4_000, 10_000, 15_000]),
+    st.sampled_from([None, None, 4_000, 10_000]),
     paid_at=st.sampled_from([None, NOON, NOON + timedelta(hours=1)]),
 )
 
 
-def known(*heard_of: Payment) -> Facts:
-    return reduce(or_, (observed(payment, DUE) for payment in heard_of), Facts())
+#: What a refund's own messages bring, as the checkout records it.
+refundings = st.builds(
+    Refunding,
+    st.sampled_from([3_000, 4_000, 10_000]),
+    st.integers(0, 3),
+    st.integers(0, 3),
+    st.booleans(),
+    st.sampled_from([None, NOON, NOON + timedelta(hours=1)]),
+    st.sampled_from(["", "R7"]),
+    st.sampled_from([None, NOON, NOON + timedelta(hours=1)]),
+)
+refunds = st.builds(lambda key, refund: Facts(refunds={key: refund}), st.sampled_from(["R1", "R2"]), refundings)
+
+
+def known(*heard_of: Payment | Facts) -> Facts:
+    return reduce(or_, (it if isinstance(it, Facts) else observed(it, DUE) for it in heard_of), Facts())
 
 
 @pytest.mark.proof
-@given(st.lists(messages, min_size=1, max_size=6), st.data())
+@given(st.lists(messages | refunds, min_size=1, max_size=6), st.data())
 @settings(max_examples=150)
 def test_every_order_and_every_duplication_of_messages_ends_in_the_same_facts(
-    heard_of: list[Payment], data: st.DataObject
+    heard_of: list[Payment | Facts], data: st.DataObject
 ) -> None:
     """All permutations, each with some messages repeated."""
     expected = known(*heard_of)
@@ -53,10 +78,16 @@ def test_every_order_and_every_duplication_of_messages_ends_in_the_same_facts(
         assert facts.dump() == expected.dump()
         assert facts.status(DUE) is expected.status(DUE)
         assert facts.anomalies(DUE) == expected.anomalies(DUE)
+        assert facts.gone_back(DUE) == expected.gone_back(DUE)
 
 
-@given(st.lists(messages, max_size=4), st.lists(messages, max_size=4), st.lists(messages, max_size=4))
-def test_merging_is_a_join(one: list[Payment], two: list[Payment], three: list[Payment]) -> None:
+some = st.lists(messages | refunds, max_size=4)
+
+
+@given(some, some, some)
+def test_merging_is_a_join(
+    one: list[Payment | Facts], two: list[Payment | Facts], three: list[Payment | Facts]
+) -> None:
     """Commutative, associative, idempotent."""
     a, b, c = known(*one), known(*two), known(*three)
     assert a | b == b | a
@@ -65,20 +96,39 @@ def test_merging_is_a_join(one: list[Payment], two: list[Payment], three: list[P
     assert (a >= b) == (a | b == a)
 
 
-@given(st.lists(messages, max_size=6))
-def test_facts_survive_the_database(heard_of: list[Payment]) -> None:
+@given(some)
+def test_facts_survive_the_database(heard_of: list[Payment | Facts]) -> None:
     """What is written is what is read, and reads the same again."""
     facts = known(*heard_of)
     assert Facts.load(facts.dump()) == facts
     assert Facts.load(facts.dump()).dump() == facts.dump()
 
 
-@given(st.lists(messages, max_size=5))
-def test_paid_absorbs_failed_expired_and_canceled(heard_of: list[Payment]) -> None:
+@given(some)
+def test_paid_absorbs_failed_expired_canceled_and_authorized(heard_of: list[Payment | Facts]) -> None:
     """Whatever else was said, short of a refund, a full exact sum makes it paid."""
     facts = known(heard(PaymentStatus.PAID, paid=10_000), *heard_of)
-    refunds = {PaymentStatus.REFUNDED, PaymentStatus.PARTIALLY_REFUNDED}
-    assert facts.status(DUE) is PaymentStatus.PAID or facts.said & refunds
+    words = {PaymentStatus.REFUNDED, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUND_SUM_UNKNOWN}
+    assert facts.status(DUE) is PaymentStatus.PAID or facts.said & words or facts.gone_back(DUE)
+
+
+@given(some, st.sampled_from(["R1", "R2", "R3"]))
+def test_what_may_go_back_is_never_more_than_what_came_in(heard_of: list[Payment | Facts], reference: str) -> None:
+    """Together with what has gone back, or may be going back under another number."""
+    facts = known(*heard_of)
+    gone = facts.gone_back(DUE) or Money(0, "CNY")
+    others = sum(r.minor for key, r in facts.refunds.items() if key != reference and r.under_way)
+    left = facts.refundable(DUE, reference)
+    assert left.minor == 0 or left.minor + gone.minor + others == facts.received(DUE).minor
+
+
+@given(some, some)
+def test_the_refunded_sum_only_ever_grows(before: list[Payment | Facts], after: list[Payment | Facts]) -> None:
+    """As long as the sum received does: a refund is never taken back."""
+    first, both = known(*before), known(*before, *after)
+    if both.received(DUE) >= first.received(DUE):
+        nothing = Money(0, "CNY")
+        assert (both.gone_back(DUE) or nothing) >= (first.gone_back(DUE) or nothing)
 
 
 @pytest.mark.parametrize(
@@ -93,11 +143,45 @@ def test_paid_absorbs_failed_expired_and_canceled(heard_of: list[Payment]) -> No
         ((heard(PaymentStatus.PARTIALLY_PAID),), PaymentStatus.PARTIALLY_PAID),
         ((heard(PaymentStatus.PAID, "P1", 4_000), heard(PaymentStatus.PAID, "P2", 6_000)), PaymentStatus.PAID),
         ((heard(PaymentStatus.PAID, paid=10_000), heard(PaymentStatus.REFUNDED)), PaymentStatus.REFUNDED),
+        ((heard(PaymentStatus.AUTHORIZED, paid=10_000),), PaymentStatus.AUTHORIZED),
+        ((heard(PaymentStatus.AUTHORIZED), heard(PaymentStatus.FAILED)), PaymentStatus.AUTHORIZED),
+        ((heard(PaymentStatus.AUTHORIZED), heard(PaymentStatus.CANCELED)), PaymentStatus.CANCELED),
+        ((heard(PaymentStatus.AUTHORIZED), heard(PaymentStatus.PAID)), PaymentStatus.PAID),
+        ((heard(PaymentStatus.PENDING, paid=10_000, refunded=4_000),), PaymentStatus.PENDING),
+        ((heard(PaymentStatus.PAID), heard(PaymentStatus.REFUND_SUM_UNKNOWN)), PaymentStatus.REFUND_SUM_UNKNOWN),
+        (
+            (heard(PaymentStatus.REFUND_SUM_UNKNOWN), heard(PaymentStatus.PARTIALLY_REFUNDED)),
+            PaymentStatus.PARTIALLY_REFUNDED,
+        ),
+        ((heard(PaymentStatus.PARTIALLY_REFUNDED), heard(PaymentStatus.REFUNDED)), PaymentStatus.REFUNDED),
+        ((heard(PaymentStatus.PAID, refunded=4_000),), PaymentStatus.PARTIALLY_REFUNDED),
+        ((heard(PaymentStatus.PAID), heard(PaymentStatus.REFUND_SUM_UNKNOWN, refunded=10_000)), PaymentStatus.REFUNDED),
+        ((heard(PaymentStatus.PAID), REFUNDED_HERE), PaymentStatus.PARTIALLY_REFUNDED),
+        ((heard(PaymentStatus.PAID, paid=4_000), REFUNDED_HERE), PaymentStatus.REFUNDED),
+        ((heard(PaymentStatus.PAID), Facts(refunds={"R1": Refunding(4_000, tries=1)})), PaymentStatus.PAID),
     ],
 )
-def test_the_status_is_read_off_the_facts(heard_of: tuple[Payment, ...], status: PaymentStatus) -> None:
+def test_the_status_is_read_off_the_facts(heard_of: tuple[Payment | Facts, ...], status: PaymentStatus) -> None:
     """One line for each rule."""
     assert known(*heard_of).status(DUE) is status
+
+
+@pytest.mark.parametrize(
+    ("heard_of", "gone"),
+    [
+        ((heard(PaymentStatus.PAID),), None),
+        ((heard(PaymentStatus.PAID, paid=15_000), heard(PaymentStatus.REFUNDED)), 15_000),
+        ((heard(PaymentStatus.REFUND_SUM_UNKNOWN),), None),
+        ((heard(PaymentStatus.PAID, refunded=3_000), heard(PaymentStatus.PAID, refunded=5_000)), 5_000),
+        ((heard(PaymentStatus.PAID, refunded=3_000), REFUNDED_HERE), 4_000),
+        ((heard(PaymentStatus.PAID, refunded=9_000), REFUNDED_HERE), 9_000),
+    ],
+)
+def test_the_refunded_sum_is_the_greater_of_what_was_asked_for_and_what_messages_state(
+    heard_of: tuple[Payment | Facts, ...], gone: int | None
+) -> None:
+    """The gateway's total holds refunds made elsewhere too; a word without a sum is about the whole."""
+    assert known(*heard_of).gone_back(DUE) == (None if gone is None else Money(gone, "CNY"))
 
 
 def test_an_exact_short_sum_is_more_than_the_bare_word_paid() -> None:

@@ -20,9 +20,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from payhub_core import ConfigError, Hub, Order, PaymentStatus, load_accounts
 from payhub_core.checkout import Checkout
 from payhub_core.errors import LedgerError
-from payhub_core.ledger import Ledger, metadata, records
+from payhub_core.ledger import Ledger, changes
 from payhub_core.ledger.database import SCHEMA
-from payhub_core.ledger.tables import VERSION_TABLE
+from payhub_core.ledger.tables import VERSION_TABLE, metadata
 
 
 def test_the_migrations_make_the_tables_of_the_metadata(ledger: Ledger) -> None:
@@ -69,7 +69,7 @@ def test_asyncio_upgrades_too(empty_url: str) -> None:
     async def main() -> None:
         async with Ledger(empty_url) as ledger:
             await ledger.aupgrade()
-            assert await ledger.afind("shop", "A1001") is None
+            assert await ledger._afind("shop", "A1001") is None
 
     asyncio.run(main())
 
@@ -92,7 +92,7 @@ def test_the_tables_can_share_the_applications_database_and_engine(empty_url: st
 def test_a_database_without_tables_says_how_to_make_them(empty_url: str) -> None:
     """For each way in."""
     with Ledger(empty_url) as ledger:
-        for use in (ledger.payments, lambda: ledger.find("shop", "A1001"), ledger.outbox):
+        for use in (ledger.payments, lambda: ledger._find("shop", "A1001"), ledger.outbox):
             with pytest.raises(LedgerError, match="payhub ledger upgrade"):
                 use()
 
@@ -113,7 +113,7 @@ def test_a_closed_ledger_says_so(ledger: Ledger) -> None:
     with pytest.raises(LedgerError, match="closed"):
         ledger.payments()
     with pytest.raises(LedgerError, match="closed"):
-        asyncio.run(ledger.afind("shop", "A1001"))
+        asyncio.run(ledger._afind("shop", "A1001"))
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_a_row_that_payhub_did_not_write_is_named_and_left_alone(
         ledger.payment("shop", "A1001")
     if column in {"facts", "currency"}:
         assert checkout.receive("shop", paid.notify()).status_code == 503
-    row = ledger.find("shop", "A1001")
+    row = ledger._find("shop", "A1001")
     assert row is not None
     assert getattr(row, column) == value.strip("'")
 
@@ -238,7 +238,7 @@ def test_a_time_that_payhub_did_not_write_is_named(
     path.write_bytes(sqlite_template.read_bytes())
     now = datetime.now(UTC)
     with Ledger(f"sqlite:///{path}") as ledger, Hub(load_accounts({"accounts": {"shop": settings}})) as hub:
-        ledger.write(lambda c: records.insert(c, "shop", "gpu", order, lease="other", until=now, now=now))
+        ledger.write(lambda c: changes.insert(c, "shop", "gpu", order, lease="other", until=now, now=now))
         ledger.write(lambda c: c.execute(text(f"UPDATE payhub_payments SET {column} = 'not a time'")))
         with pytest.raises(LedgerError, match=f"A1001.*{column}"):
             look(Checkout(hub, ledger), order)
@@ -385,8 +385,8 @@ def test_what_is_due_is_found_by_index(ledger: Ledger) -> None:
 
 def test_a_ledger_lives_through_a_lost_connection(ledger: Ledger, order: Order) -> None:
     """As after a restart of the database: the connection at rest is replaced."""
-    assert ledger.find("shop", order.reference) is None
+    assert ledger._find("shop", order.reference) is None
     ((resting, _since),) = ledger._resting
     resting.connection.dbapi_connection.close()
-    assert ledger.find("shop", order.reference) is None
+    assert ledger._find("shop", order.reference) is None
     assert resting not in {connection for connection, _since in ledger._resting}

@@ -15,7 +15,7 @@ import pytest
 
 from payhub_core import Callback, Hub, Order, PaymentStatus, load_accounts
 from payhub_core.checkout import Checkout
-from payhub_core.ledger import Ledger, records
+from payhub_core.ledger import Ledger, changes, schedule
 
 pytestmark = pytest.mark.proof
 
@@ -34,7 +34,7 @@ SOMETIMES = {"failed", "partially_paid", "underpaid"}
 def written_down(ledger: Ledger, order: Order) -> None:
     """As `Checkout.start` leaves an order."""
     now = datetime.now(UTC)
-    ledger.write(lambda c: records.insert(c, "shop", "gpu", order, lease="", until=now, now=now))
+    ledger.write(lambda c: changes.insert(c, "shop", "gpu", order, lease="", until=now, now=now))
 
 
 def once_each(shop: Any, reference: str, *, always: set[str], sometimes: set[str]) -> None:
@@ -169,11 +169,10 @@ def test_claims_in_threads_never_meet(
     for number in range(20):
         written_down(ledger, make_order(reference=f"C{number}"))
     make_due()
-    now = datetime.now(UTC) + timedelta(seconds=1)
 
     def claim(number: int) -> str | None:
-        until = now + timedelta(minutes=1)
-        row = ledger.write(lambda c: records.claim(c, "shop", lease=str(number), until=until, now=now, older=now))
+        times = {"lease_time": timedelta(minutes=1), "older_than": timedelta(0)}
+        row = ledger.write(lambda c: schedule.claim(c, "shop", lease=str(number), **times))
         return None if row is None else row.reference
 
     with ThreadPoolExecutor(8) as threads:

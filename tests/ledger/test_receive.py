@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -16,21 +16,49 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from payhub_core import (
+    AccountRefused,
     AsyncHub,
     BadSignature,
+    Callback,
     CallbackKind,
     ConfigError,
+    GatewayError,
     Hub,
     Order,
     OutcomeUnknown,
+    Payment,
     PaymentStatus,
+    ProviderInfo,
     WrongOrder,
+    hookimpl,
     load_accounts,
 )
 from payhub_core.checkout import AsyncCheckout, Checkout
-from payhub_core.ledger import AnomalyKind, Ledger, Transition, records
+from payhub_core.ledger import AnomalyKind, Ledger, Transition, changes
 
 SUCCESS, RETRY, REFUSED = (200, b"SUCCESS"), 503, 400
+
+
+class Answering:
+    """A provider whose callbacks are asked about at the gateway, as ``parse`` says."""
+
+    info: ClassVar[ProviderInfo] = ProviderInfo(name="answering", identity=(), currencies=frozenset({"CNY"}))
+    timeout = 0.5
+
+    def __init__(self, parse: Callable[..., Any]) -> None:
+        self.parse = parse
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Payment:
+        raise AssertionError
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Any:
+        return self.parse(callback)
+
+    @hookimpl
+    def query(self, reference: str) -> Payment:
+        raise AssertionError
 
 
 @pytest.fixture
@@ -61,12 +89,12 @@ def test_a_notify_settles_the_order_and_the_application_hears_of_it_once(
 def test_a_duplicate_writes_nothing(till: Any, ledger: Ledger, paid: Any) -> None:
     """Not even the same values again: the row, the history and the file stay as they are."""
     till.receive("shop", paid.notify())
-    row, heard = ledger.find("shop", "A1001"), ledger.history("shop", "A1001")
+    row, heard = ledger._find("shop", "A1001"), ledger.history("shop", "A1001")
     path = ledger.engine.url.database or ""
     wal = Path(path + "-wal")
     size = wal.stat().st_mtime_ns if wal.exists() else 0
     till.receive("shop", paid.notify())
-    assert ledger.find("shop", "A1001") == row
+    assert ledger._find("shop", "A1001") == row
     assert ledger.history("shop", "A1001") == heard
     assert (wal.stat().st_mtime_ns if wal.exists() else 0) == size
 
@@ -79,10 +107,10 @@ def test_a_failing_handler_rolls_back_and_the_gateway_is_to_resend(
     def fail(_transition: Transition, _connection: Connection) -> None:
         raise RuntimeError("out of stock")
 
-    before = ledger.find("shop", "A1001")
+    before = ledger._find("shop", "A1001")
     shop.fails = fail
     assert till.receive("shop", paid.notify()).status_code == RETRY
-    assert ledger.find("shop", "A1001") == before
+    assert ledger._find("shop", "A1001") == before
     assert shop.delivered == []
     assert ledger.outbox() == []
     shop.fails = None
@@ -167,7 +195,7 @@ def test_an_async_handler_of_a_blocking_checkout_is_refused(
     with pytest.raises(ConfigError, match="AsyncCheckout"):
         Checkout(blocking.hub, ledger, handler=ship)
     now = datetime.now(UTC)
-    ledger.write(lambda c: records.insert(c, "shop", "gpu", make_order(), lease="", until=now, now=now))
+    ledger.write(lambda c: changes.insert(c, "shop", "gpu", make_order(), lease="", until=now, now=now))
     assert blocking.receive("shop", paid.notify(), ship).status_code == RETRY
     assert ledger.outbox() == []
     assert answer(blocking.receive("shop", paid.notify())) == SUCCESS
@@ -204,8 +232,20 @@ def test_a_ledger_of_the_wrong_kind_makes_the_gateway_resend(
 
 def test_whatever_goes_wrong_the_gateway_is_to_resend(till: Any, paid: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug too ends in an answer."""
-    monkeypatch.setattr(records, "heard", lambda *_: 1 / 0)
+    monkeypatch.setattr(changes, "heard", lambda *_: 1 / 0)
     assert till.receive("shop", paid.notify()).status_code == RETRY
+
+
+def test_accounts_that_cannot_be_read_make_the_gateway_resend(ledger: Ledger, paid: Any, caplog: Any) -> None:
+    """Tenants in a database that is gone: the gateway is no worse off than with ours."""
+
+    class Gone(dict[str, Any]):
+        def __getitem__(self, name: str) -> Any:
+            raise OSError("gone")
+
+    with Hub(Gone()) as hub:
+        assert Checkout(hub, ledger).receive("shop", paid.notify()).status_code == RETRY
+    assert "could not be read" in caplog.text
 
 
 def test_an_unknown_order_is_refused(till: Any, ledger: Ledger, shop: Any, paid: Any) -> None:
@@ -220,18 +260,18 @@ def test_a_genuine_message_that_is_not_about_this_order_changes_nothing(
     till: Any, ledger: Ledger, shop: Any, paid: Any, changes: dict[str, str]
 ) -> None:
     """Refused, and never stored."""
-    before = ledger.find("shop", "A1001"), ledger.history("shop", "A1001")
+    before = ledger._find("shop", "A1001"), ledger.history("shop", "A1001")
     assert till.receive("shop", paid.notify(**changes)).status_code == REFUSED
-    assert (ledger.find("shop", "A1001"), ledger.history("shop", "A1001")) == before
+    assert (ledger._find("shop", "A1001"), ledger.history("shop", "A1001")) == before
     assert shop.delivered == []
 
 
 def test_a_forged_message_changes_nothing(till: Any, ledger: Ledger, platform: Any) -> None:
     """Signed with another secret."""
-    before = ledger.find("shop", "A1001")
+    before = ledger._find("shop", "A1001")
     forged = platform.callback(platform.notify(), secret="another secret of sixteen")
     assert till.receive("shop", forged).status_code == REFUSED
-    assert ledger.find("shop", "A1001") == before
+    assert ledger._find("shop", "A1001") == before
 
 
 def test_an_order_started_at_another_provider_is_refused(till: Any, ledger: Ledger, paid: Any) -> None:
@@ -248,12 +288,12 @@ def test_an_unknown_account_is_a_configuration_error(till: Any, paid: Any) -> No
 
 def test_a_return_never_settles(till: Any, ledger: Ledger, shop: Any, paid: Any) -> None:
     """Neither received nor viewed; the view tells what it claims."""
-    before = ledger.find("shop", "A1001")
+    before = ledger._find("shop", "A1001")
     till.receive("shop", paid.back())
     view = till.view("shop", paid.back())
     assert (view.status, view.claimed_status) == (PaymentStatus.PENDING, PaymentStatus.PAID)
     assert view.amount is not None
-    assert ledger.find("shop", "A1001") == before
+    assert ledger._find("shop", "A1001") == before
     assert shop.delivered == []
 
 
@@ -262,6 +302,65 @@ def test_a_view_shows_what_the_notify_has_settled(till: Any, paid: Any) -> None:
     till.receive("shop", paid.notify())
     assert till.view("shop", paid.back(pay_status="0")).status is PaymentStatus.PAID
     assert till.view("shop", paid.back(), reference="A1001").status is PaymentStatus.PAID
+
+
+@pytest.mark.parametrize("message", [b"", b"order_no=A1001&sign=" + b"0" * 32, b"&&&"])
+def test_a_return_that_proves_nothing_shows_what_is_stored_by_the_reference_of_its_address(
+    till: Any, platform: Any, paid: Any, message: bytes
+) -> None:
+    """Most gateways just send the payer back; what the return claims is shown only where it is proved."""
+    back = platform.callback(message, kind=CallbackKind.RETURN)
+    view = till.view("shop", back, reference="A1001")
+    assert (view.status, view.claimed_status) == (PaymentStatus.PENDING, None)
+    till.receive("shop", paid.notify())
+    view = till.view("shop", back, reference="A1001")
+    assert (view.status, view.claimed_status, view.reference) == (PaymentStatus.PAID, None, "A1001")
+
+
+def test_a_genuine_return_of_another_order_proves_nothing_about_the_one_of_the_address(
+    till: Any, ledger: Ledger, make_order: Callable[..., Order], paid: Any
+) -> None:
+    """Neither is shown as paid, and the other one not at all."""
+    now = datetime.now(UTC)
+    other = make_order(reference="A1002")
+    ledger.write(lambda c: changes.insert(c, "shop", "gpu", other, lease="", until=now, now=now))
+    view = till.view("shop", paid.back("A1002"), reference="A1001")
+    assert (view.reference, view.status, view.claimed_status) == ("A1001", PaymentStatus.PENDING, None)
+
+
+def test_a_gateway_that_is_down_keeps_no_payer_from_the_stored_payment(ledger: Ledger, order: Order) -> None:
+    """Where a return has to be asked about."""
+
+    def fetch(_callback: Callback) -> Any:
+        yield httpx.Request("GET", "https://gateway.example/payment")
+
+    provider = Answering(fetch)
+    now = datetime.now(UTC)
+    ledger.write(lambda c: changes.insert(c, "shop", "answering", order, lease="", until=now, now=now))
+    with httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(502))) as client:
+        checkout = Checkout(Hub({"shop": provider}, client=client), ledger)
+        back = Callback("GET", {}, b"", b"", CallbackKind.RETURN)
+        assert checkout.view("shop", back, reference="A1001").status is PaymentStatus.PENDING
+        with pytest.raises(GatewayError):
+            checkout.view("shop", back)
+        with pytest.raises(ConfigError):
+            checkout.view("shpo", back, reference="A1001")
+
+
+def test_a_gateway_that_refuses_the_account_while_a_notify_is_asked_about_is_to_send_it_again(
+    ledger: Ledger, order: Order
+) -> None:
+    """The key may be mended by then; nothing is acknowledged, and nothing is called forged."""
+
+    def revoked(_callback: Callback) -> Any:
+        yield httpx.Request("GET", "https://gateway.example/payment")
+        raise AccountRefused("the key is revoked")
+
+    now = datetime.now(UTC)
+    ledger.write(lambda c: changes.insert(c, "shop", "answering", order, lease="", until=now, now=now))
+    with httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(401))) as client:
+        checkout = Checkout(Hub({"shop": Answering(revoked)}, client=client), ledger)
+        assert checkout.receive("shop", Callback("POST", {}, b"", b"id=1")).status_code == RETRY
 
 
 def test_a_return_about_an_order_not_started_here_is_refused(till: Any, platform: Any, paid: Any) -> None:
@@ -289,8 +388,8 @@ def test_anomalies_reach_the_application_as_data(
     till: Any, ledger: Ledger, shop: Any, paid: Any, messages: list[dict[str, str]], transitions: list[str]
 ) -> None:
     """Acknowledged like any other message, told once, listed."""
-    for changes in messages * 2:
-        assert answer(till.receive("shop", paid.notify(**changes))) == SUCCESS
+    for fields in messages * 2:
+        assert answer(till.receive("shop", paid.notify(**fields))) == SUCCESS
     assert shop.delivered == [f"shop/A1001/{name}" for name in transitions]
     stored = ledger.payment("shop", "A1001")
     assert ledger.anomalies() == [stored]
@@ -315,9 +414,9 @@ def test_a_return_says_nothing_of_an_order_whose_outcome_is_unknown(
     checkout = open_checkout(gateway(httpx.ReadTimeout("lost")))
     with pytest.raises(OutcomeUnknown):
         checkout.start("shop", order)
-    before = ledger.find("shop", "A1001")
+    before = ledger._find("shop", "A1001")
     checkout.receive("shop", paid.back())
-    assert ledger.find("shop", "A1001") == before
+    assert ledger._find("shop", "A1001") == before
 
 
 def test_a_cancelled_receive_acknowledges_nothing_and_keeps_nothing(
@@ -341,7 +440,7 @@ def test_a_cancelled_receive_acknowledges_nothing_and_keeps_nothing(
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            row = await ledger.afind("shop", "A1001")
+            row = await ledger._afind("shop", "A1001")
             assert row is not None
             assert row.status == "pending"
             assert answer(await checkout.receive("shop", paid.notify())) == SUCCESS
@@ -351,7 +450,7 @@ def test_a_cancelled_receive_acknowledges_nothing_and_keeps_nothing(
 
 def test_a_ledger_survives_a_fork(till: Any, ledger: Ledger, paid: Any, blocking: Checkout) -> None:
     """The child opens connections of its own, as under a preloading server, and leaves the parent's alone."""
-    assert ledger.find("shop", "A1001") is not None
+    assert ledger._find("shop", "A1001") is not None
     parents = [connection for connection, _since in ledger._resting]
     assert parents
     child = os.fork()
@@ -360,6 +459,6 @@ def test_a_ledger_survives_a_fork(till: Any, ledger: Ledger, paid: Any, blocking
         mine = [connection for connection, _since in ledger._resting]
         os._exit(0 if heard and not any(connection in parents for connection in mine) else 1)
     assert os.waitpid(child, 0)[1] == 0
-    row = ledger.find("shop", "A1001")
+    row = ledger._find("shop", "A1001")
     assert row is not None
     assert row.status == "paid"

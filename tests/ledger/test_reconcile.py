@@ -10,17 +10,34 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import pytest
 from sqlalchemy import text
 
-from payhub_core import ConfigError, GatewayError, Hub, NotFound, Order, PaymentStatus, WrongOrder, load_accounts
+from payhub_core import (
+    AccountRefused,
+    Callback,
+    ConfigError,
+    GatewayError,
+    Hub,
+    NotFound,
+    Notification,
+    Order,
+    Payment,
+    PaymentMethod,
+    PaymentStatus,
+    ProviderInfo,
+    Redirect,
+    WrongOrder,
+    hookimpl,
+    load_accounts,
+)
 from payhub_core.checkout import Checkout
 from payhub_core.checkout.reconciliation import Progress, Summary
-from payhub_core.ledger import Ledger, State, Transition, records
-from payhub_gpu.sandbox import PUBLIC_MERCHANTS, SandboxProcess, Settings
+from payhub_core.ledger import Creation, Ledger, Transition, changes, schedule
+from payhub_sandbox import PUBLIC_MERCHANTS, SandboxProcess, Settings
 
 
 class Platforms:
@@ -122,7 +139,7 @@ def test_an_unknown_outcome_is_resolved_by_asking(
     till.reconcile()
     stored = ledger.payment("shop", "A1001")
     assert stored is not None
-    assert stored.state is State.CREATED
+    assert stored.creation is Creation.CREATED
 
 
 def test_nothing_is_asked_before_it_is_due(till: Any, platforms: Platforms, order: Order) -> None:
@@ -188,6 +205,90 @@ def test_a_failing_account_does_not_hold_up_the_others(
     assert len({reference for appid, reference in platforms.queries if appid == "gpu10000000"}) == 3
 
 
+class Asked:
+    """A provider that takes every order, and whose query answers as it is told."""
+
+    info: ClassVar[ProviderInfo] = ProviderInfo(
+        name="asked", identity=(), currencies=frozenset({"CNY"}), methods=frozenset(PaymentMethod)
+    )
+    timeout = 0.5
+
+    def __init__(self, answer: Payment | Exception) -> None:
+        self.answer = answer
+        self.queries: list[tuple[str, datetime | None]] = []
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Payment:
+        action = Redirect(url="https://gateway.example/pay")
+        return Payment(
+            reference=order.reference, status=PaymentStatus.PENDING, next_action=action, expires_at=IN_AN_HOUR
+        )
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        raise AssertionError
+
+    @hookimpl
+    def query(self, reference: str, created_at: datetime | None) -> Payment:
+        self.queries.append((reference, created_at))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer.model_copy(update={"reference": reference})
+
+
+IN_AN_HOUR = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+
+
+def test_an_account_that_its_gateway_refuses_is_left_alone_at_once(
+    ledger: Ledger, make_order: Callable[..., Order], make_due: Callable[[], None]
+) -> None:
+    """The next payment would be refused as well; whoever operates it is told what to look at."""
+    provider = Asked(AccountRefused("invalid key"))
+    checkout = Checkout(Hub({"shop": provider}), ledger)
+    for number in range(5):
+        checkout.start("shop", make_order(reference=f"A{number}"))
+    make_due()
+    summary = checkout.reconcile(rate=1000)
+    assert (summary.asked, summary.unanswered, len(provider.queries)) == (1, 1, 1)
+    assert (
+        "the gateway refuses the account: invalid key. Hint: see whether its key was revoked"
+        in (summary.errors["shop"])
+    )
+    with pytest.raises(AccountRefused):
+        checkout.refresh("shop", "A4")
+    provider.answer = AccountRefused("too many requests", hint="wait a minute")
+    make_due()
+    assert checkout.reconcile().errors["shop"].endswith("too many requests. Hint: wait a minute")
+
+
+def test_an_authorized_payment_is_asked_about_until_it_is_paid(
+    ledger: Ledger, order: Order, make_due: Callable[[], None]
+) -> None:
+    """Nothing was received yet; the query is told when the order was sent."""
+    provider = Asked(Payment(reference="", status=PaymentStatus.AUTHORIZED, paid=order.amount))
+    checkout = Checkout(Hub({"shop": provider}), ledger)
+    checkout.start("shop", order)
+    make_due()
+    assert checkout.reconcile() == Summary(asked=1, changed=1)
+    stored = ledger.payment("shop", "A1001")
+    assert stored is not None
+    assert (stored.payment.status, stored.payment.paid) == (PaymentStatus.AUTHORIZED, None)
+    assert provider.queries == [("A1001", stored.payment.created_at)]
+    provider.answer = Payment(reference="", status=PaymentStatus.PAID)
+    make_due()
+    assert checkout.reconcile() == Summary(asked=1, changed=1, paid=1)
+    assert [transition.status for transition in ledger.outbox()] == [PaymentStatus.AUTHORIZED, PaymentStatus.PAID]
+
+
+def test_until_when_a_payment_can_be_made_is_stored_with_it(ledger: Ledger, order: Order) -> None:
+    """As what the payer does next, and for as long."""
+    checkout = Checkout(Hub({"shop": Asked(Payment(reference="", status=PaymentStatus.PENDING))}), ledger)
+    assert checkout.start("shop", order).expires_at == IN_AN_HOUR
+    checkout.refresh("shop", "A1001")
+    again = checkout.start("shop", order)
+    assert (again.expires_at, again.next_action) == (IN_AN_HOUR, Redirect(url="https://gateway.example/pay"))
+
+
 def test_an_order_that_the_gateway_does_not_know_is_no_failing_account(
     open_checkout: Callable[..., Any],
     platform: Any,
@@ -210,7 +311,7 @@ def test_an_order_that_the_gateway_does_not_know_is_no_failing_account(
     assert checkout.reconcile(rate=1000) == Summary(asked=5, unanswered=5)
     stored = ledger.payment("shop", "A0")
     assert stored is not None
-    assert stored.state is State.UNKNOWN
+    assert stored.creation is Creation.UNKNOWN
     with pytest.raises(NotFound):
         checkout.refresh("shop", "A0")
 
@@ -255,9 +356,8 @@ def test_a_leased_payment_is_left_to_whoever_holds_it(
     """Until the lease is over."""
     till.start("shop", order)
     make_due()
-    now = datetime.now(UTC)
     held = ledger.write(
-        lambda c: records.claim(c, "shop", lease="mine", until=now + timedelta(hours=1), now=now, older=now)
+        lambda c: schedule.claim(c, "shop", lease="mine", lease_time=timedelta(hours=1), older_than=timedelta(0))
     )
     assert held is not None
     assert till.reconcile().asked == 0
@@ -358,7 +458,7 @@ def test_an_interrupted_pass_begins_nothing_more(
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has none
     for number in range(20):
         order, now = make_order(reference=f"A{number}"), datetime.now(UTC)
-        insert = functools.partial(records.insert, account="shop", provider="gpu", order=order, lease="")
+        insert = functools.partial(changes.insert, account="shop", provider="gpu", order=order, lease="")
         ledger.write(functools.partial(insert, until=now, now=now))
     make_due()
 

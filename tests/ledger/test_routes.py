@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from payhub_core import (
+    AccountRefused,
     Callback,
     GatewayError,
     Hub,
@@ -20,15 +21,16 @@ from payhub_core import (
     Order,
     OutcomeUnknown,
     Payment,
+    PaymentMethod,
     PaymentStatus,
     ProviderInfo,
     Refused,
     hookimpl,
 )
 from payhub_core.checkout import Checkout
-from payhub_core.ledger import Ledger, State
+from payhub_core.ledger import Creation, Ledger
 
-INFO = ProviderInfo(name="slow", title="Slow", methods=frozenset(), currencies=frozenset({"CNY"}))
+INFO = ProviderInfo(name="slow", identity=(), methods=frozenset(PaymentMethod), currencies=frozenset({"CNY"}))
 
 
 class Gateway:
@@ -54,7 +56,7 @@ class Gateway:
             if order.reference in self.accepted:
                 raise Refused("duplicate order number")
         if outcome == "busy":
-            raise Refused("busy", unavailable=True)
+            raise AccountRefused("busy")
         if outcome == "unreachable":
             raise NotSent("unreachable")
         if outcome == "late":
@@ -114,7 +116,7 @@ def test_an_order_is_never_payable_at_two_accounts(
     assert gateways["first"].accepted & gateways["second"].accepted == set()
     assert len([account for account in held if account]) > len(held) // 2
     for stored in ledger.payments(limit=10_000):
-        if stored.state is State.CREATED:
+        if stored.creation is Creation.CREATED:
             assert stored.payment.reference in gateways[stored.payment.account].accepted
         if stored.payment.reference in gateways[stored.payment.account].accepted:
-            assert stored.state in {State.CREATED, State.UNKNOWN}
+            assert stored.creation in {Creation.CREATED, Creation.UNKNOWN}

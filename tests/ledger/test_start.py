@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import text, update
 
 from payhub_core import (
+    AccountRefused,
     Accounts,
     Callback,
     ConfigError,
@@ -31,6 +33,7 @@ from payhub_core import (
     OutcomeUnknown,
     PayhubError,
     Payment,
+    PaymentMethod,
     PaymentStatus,
     ProviderInfo,
     Redirect,
@@ -39,17 +42,18 @@ from payhub_core import (
     load_accounts,
 )
 from payhub_core.checkout import Checkout
+from payhub_core.checkout.steps import Ask, Query, Record, Step, Store
 from payhub_core.errors import LedgerError
-from payhub_core.ledger import Ledger, State, Transition, records
+from payhub_core.ledger import Creation, Ledger, Transition, changes
 from payhub_core.ledger.tables import payments
 
 UNREACHABLE = httpx.ConnectError("refused")
 LOST = httpx.ReadTimeout("no answer")
 
 
-def state_of(ledger: Ledger, account: str = "shop", reference: str = "A1001") -> State | None:
+def creation_of(ledger: Ledger, account: str = "shop", reference: str = "A1001") -> Creation | None:
     stored = ledger.payment(account, reference)
-    return None if stored is None else stored.state
+    return None if stored is None else stored.creation
 
 
 def asked(gateway: Any) -> list[str]:
@@ -64,12 +68,12 @@ def test_an_order_is_written_down_before_the_gateway_hears_of_it(
     seen: list[object] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        seen.append(state_of(ledger))
+        seen.append(creation_of(ledger))
         return platform.create_reply()  # type: ignore[no-any-return]
 
     payment = open_checkout(gateway(answer)).start("shop", order)
-    assert seen == [State.STARTING]
-    assert state_of(ledger) is State.CREATED
+    assert seen == [Creation.STARTING]
+    assert creation_of(ledger) is Creation.CREATED
     assert payment.next_action == Redirect(url="https://gateway.example/pay/P2019081800134100001")
 
 
@@ -93,10 +97,10 @@ def test_another_order_under_the_same_reference_is_invalid(
     answers = gateway(platform.create_reply())
     checkout = open_checkout(answers)
     checkout.start("shop", make_order())
-    before = ledger.find("shop", "A1001")
+    before = ledger._find("shop", "A1001")
     with pytest.raises(InvalidOrder, match="other content"):
         checkout.start("shop", make_order(description="Coffee"))
-    assert ledger.find("shop", "A1001") == before
+    assert ledger._find("shop", "A1001") == before
     assert asked(answers) == ["POST"]
 
 
@@ -108,9 +112,9 @@ def test_an_order_that_was_not_sent_can_be_started_again(
     checkout = open_checkout(answers)
     with pytest.raises(NotSent):
         checkout.start("shop", order)
-    assert state_of(ledger) is State.NOT_SENT
+    assert creation_of(ledger) is Creation.NOT_SENT
     assert checkout.start("shop", order).status is PaymentStatus.PENDING
-    assert state_of(ledger) is State.CREATED
+    assert creation_of(ledger) is Creation.CREATED
     assert set(asked(answers)) == {"POST"}
 
 
@@ -122,12 +126,12 @@ def test_a_refusal_is_kept_with_its_reason(
     checkout = open_checkout(answers)
     with pytest.raises(Refused, match="channel closed"):
         checkout.start("shop", order)
-    assert state_of(ledger) is State.REFUSED
+    assert creation_of(ledger) is Creation.REFUSED
     (refusal,) = ledger.history("shop", "A1001")
     assert (refusal.source, refusal.said) == ("create", "refused")
     assert "channel closed" in refusal.raw["reason"]
     checkout.start("shop", order)
-    assert state_of(ledger) is State.CREATED
+    assert creation_of(ledger) is Creation.CREATED
 
 
 def test_a_lost_answer_is_resolved_by_asking_not_by_sending_again(
@@ -138,11 +142,11 @@ def test_a_lost_answer_is_resolved_by_asking_not_by_sending_again(
     checkout = open_checkout(answers)
     with pytest.raises(OutcomeUnknown):
         checkout.start("shop", order)
-    assert state_of(ledger) is State.UNKNOWN
+    assert creation_of(ledger) is Creation.UNKNOWN
     payment = checkout.start("shop", order)
     assert payment.gateway_id == "P2019081800134100001"
     assert asked(answers) == ["POST", "GET"]
-    assert state_of(ledger) is State.CREATED
+    assert creation_of(ledger) is Creation.CREATED
 
 
 def test_an_order_that_the_gateway_does_not_know_is_created_with_the_same_reference(
@@ -170,7 +174,7 @@ def test_while_the_gateway_cannot_tell_the_outcome_stays_unknown(
             checkout.start("shop", order)
         assert caught.value.reference == "A1001"
     assert asked(answers).count("POST") == 1
-    assert state_of(ledger) is State.UNKNOWN
+    assert creation_of(ledger) is Creation.UNKNOWN
 
 
 def test_an_order_left_half_started_by_a_crash_is_asked_about(
@@ -184,9 +188,9 @@ def test_an_order_left_half_started_by_a_crash_is_asked_about(
     """Once its lease is over; the process that held it died after sending."""
     now = datetime.now(UTC)
     ledger.write(
-        lambda c: records.insert(c, "shop", "gpu", order, lease="dead", until=now + timedelta(hours=1), now=now)
+        lambda c: changes.insert(c, "shop", "gpu", order, lease="dead", until=now + timedelta(hours=1), now=now)
     )
-    assert state_of(ledger) is State.STARTING
+    assert creation_of(ledger) is Creation.STARTING
     make_due()
     answers = gateway(platform.query_reply(pay_status=-1))
     open_checkout(answers).start("shop", order)
@@ -246,7 +250,7 @@ def test_a_payer_goes_on_where_only_the_answer_could_not_be_recorded(
     checkout = open_checkout(answer)
     assert checkout.start("shop", order).next_action is not None
     ledger.write(lambda c: c.execute(text("ALTER TABLE gone RENAME TO payhub_observations")))
-    assert state_of(ledger) is State.STARTING
+    assert creation_of(ledger) is Creation.STARTING
     assert checkout.receive("shop", paid.notify()).body == b"SUCCESS"
 
 
@@ -301,7 +305,7 @@ class Scripted(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     info: ClassVar[ProviderInfo] = ProviderInfo(
-        name="scripted", title="Scripted", methods=frozenset(), currencies=frozenset({"CNY"})
+        name="scripted", identity=("name",), methods=frozenset(PaymentMethod), currencies=frozenset({"CNY"})
     )
     name: str
     outcomes: list[Any]
@@ -352,7 +356,7 @@ def routed(make_order: Callable[..., Order]) -> Order:
     return make_order(**addresses)
 
 
-UNAVAILABLE = Refused("the channel is closed", unavailable=True)
+UNAVAILABLE = AccountRefused("the channel is closed")
 
 
 @pytest.mark.parametrize("failure", [NotSent("unreachable"), UNAVAILABLE])
@@ -364,8 +368,8 @@ def test_a_route_tries_the_next_account_where_nothing_is_at_the_first(
     assert checkout.start("any", routed).account == "second"
     assert checkout.start("any", routed).account == "second"
     assert asked == ["create first", "create second"]
-    assert state_of(ledger, "first") in {State.NOT_SENT, State.REFUSED}
-    assert state_of(ledger, "second") is State.CREATED
+    assert creation_of(ledger, "first") in {Creation.NOT_SENT, Creation.REFUSED}
+    assert creation_of(ledger, "second") is Creation.CREATED
 
 
 @pytest.mark.parametrize("failure", [OutcomeUnknown("lost"), Refused("no such product")])
@@ -406,14 +410,15 @@ def test_a_route_that_failed_everywhere_starts_over(route: Any, ledger: Ledger, 
     assert checkout.start("any", routed).account == "first"
     assert asked == ["create first", "create second", "create first"]
     assert all(
-        row is not None and row.lease is None for row in (ledger.find("first", "A1001"), ledger.find("second", "A1001"))
+        row is not None and row.lease is None
+        for row in (ledger._find("first", "A1001"), ledger._find("second", "A1001"))
     )
 
 
 @pytest.mark.parametrize(
     ("routes", "reason"),
     [
-        ({"first": ["second"]}, "account of that name"),
+        ({"first": ["second"]}, "name of an account"),
         ({"any": []}, "each once"),
         ({"any": ["first", "first"]}, "each once"),
         ({"any": ["first", "third"]}, "no account 'third'"),
@@ -460,6 +465,8 @@ def test_each_account_of_a_route_is_sent_an_address_of_its_own(
         ("any", {"return_url": "https://shop.example/{account}"}),
         ("first", {"notify_url": "https://shop.example/{acount}/notify"}),
         ("first", {"return_url": "https://shop.example/{account"}),
+        ("first", {"notify_url": "https://shop.example/{account}/notify/{reference}"}),
+        ("first", {"return_url": "https://shop.example/{account}/return/{refrence}"}),
     ],
 )
 def test_an_order_whose_addresses_lack_or_misspell_the_accounts_place_is_invalid(
@@ -469,6 +476,41 @@ def test_an_order_whose_addresses_lack_or_misspell_the_accounts_place_is_invalid
     checkout, asked = route(["P1"], [])
     with pytest.raises(InvalidOrder, match=r"\{account\}"):
         checkout.start(name, make_order(**addresses))
+    assert (asked, ledger.payments()) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("reference", "filled"), [("A1001", "A1001"), ("2026/7 %", "2026%2F7%20%25"), ("茶", "%E8%8C%B6")]
+)
+def test_the_reference_is_filled_into_the_return_address(
+    ledger: Ledger, make_order: Callable[..., Order], reference: str, filled: str
+) -> None:
+    """Percent-encoded; the stored order keeps the place, and starting it again is the same order."""
+    sent: list[str] = []
+
+    class Open(Scripted):
+        info: ClassVar[ProviderInfo] = replace(Scripted.info, reference=".+")
+
+        @hookimpl
+        def create_payment(self, order: Order) -> Payment:  # type: ignore[override]
+            sent.append(order.return_url)
+            return Payment(reference=order.reference, status=PaymentStatus.PENDING)
+
+    checkout = Checkout(Hub({"shop": Open.model_construct(name="shop", outcomes=[], asked=[], timeout=1.0)}), ledger)
+    order = make_order(reference=reference, return_url="https://shop.example/pay/{account}/return/{reference}")
+    for _ in range(2):
+        checkout.start("shop", order)
+    assert sent == [f"https://shop.example/pay/shop/return/{filled}"]
+
+
+@pytest.mark.parametrize("reference", ["notify", "return", "..", "a/", "a/return/b"])
+def test_a_reference_that_cannot_stand_in_an_address_is_invalid_there(
+    route: Any, ledger: Ledger, make_order: Callable[..., Order], reference: str
+) -> None:
+    """The endpoint would take it for its own words, or a browser for a step up the path."""
+    checkout, asked = route(["P1"], [])
+    with pytest.raises(InvalidOrder, match="cannot stand in an address"):
+        checkout.start("first", make_order(reference=reference, return_url="https://shop.example/{reference}"))
     assert (asked, ledger.payments()) == ([], [])
 
 
@@ -484,14 +526,14 @@ def test_an_order_started_once_more_is_written_down_first_again(
     seen: list[object] = []
 
     def answer(_request: httpx.Request) -> httpx.Response:
-        seen.append(state_of(ledger))
+        seen.append(creation_of(ledger))
         return platform.create_reply()  # type: ignore[no-any-return]
 
     checkout = open_checkout(gateway(*[UNREACHABLE] * 3, answer, platform.query_reply()))
     with pytest.raises(NotSent):
         checkout.start("shop", order)
     checkout.start("shop", order)
-    assert seen == [State.STARTING]
+    assert seen == [Creation.STARTING]
     make_due()
     assert checkout.reconcile().asked == 1
 
@@ -500,18 +542,18 @@ class Died(BaseException):
     """The process ends here."""
 
 
-def dying(checkout: Checkout, at: str) -> None:
-    """Lets the process die once it has done a step of that name; what it has leased is free later."""
-    do = checkout.do
+def dying(checkout: Checkout, at: type[Step]) -> None:
+    """Lets the process die once it has done a step of that kind; what it has leased is free later."""
+    do = checkout._do
 
     def die(step: Any) -> object:
         result = do(step)
-        if type(step).__name__ == at:
-            checkout.do = do  # type: ignore[method-assign]
+        if isinstance(step, at):
+            checkout._do = do  # type: ignore[method-assign]
             raise Died
         return result
 
-    checkout.do = die  # type: ignore[method-assign]
+    checkout._do = die  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize("failure", [NotSent("unreachable"), Refused("closed")])
@@ -522,10 +564,10 @@ def test_an_order_whose_second_start_died_is_asked_about(
     checkout, asked = route([failure, "P1", "P1"], [])
     with pytest.raises(type(failure)):
         checkout.start("first", order)
-    dying(checkout, "Ask")
+    dying(checkout, Ask)
     with pytest.raises(Died):
         checkout.start("first", order)
-    assert state_of(ledger, "first") is State.STARTING
+    assert creation_of(ledger, "first") is Creation.STARTING
     make_due()
     assert checkout.start("first", order).gateway_id == "P1"
     assert asked == ["create first", "create first", "query first"]
@@ -536,18 +578,18 @@ def test_a_start_that_lost_its_lease_sends_nothing(route: Any, ledger: Ledger, r
     checkout, asked = route([OutcomeUnknown("lost"), NotFound("no such order"), "P1", "P1"], [])
     with pytest.raises(OutcomeUnknown):
         checkout.start("first", routed)
-    do = checkout.do
+    do = checkout._do
 
     def overtaken(step: Any) -> object:
-        if type(step).__name__ == "Ask" and step.verb == "query":
-            checkout.do = do  # type: ignore[method-assign]
+        if isinstance(step, Query):
+            checkout._do = do  # type: ignore[method-assign]
             result: object = NotFound("no such order")
             ledger.write(lambda c: c.execute(text("UPDATE payhub_payments SET lease_until = NULL")))
             assert checkout.start("first", routed).gateway_id == "P1"
             raise result  # type: ignore[misc]
         return do(step)
 
-    checkout.do = overtaken  # type: ignore[method-assign]
+    checkout._do = overtaken  # type: ignore[method-assign]
     assert checkout.start("first", routed).gateway_id == "P1"
     assert asked.count("create first") == 2
 
@@ -555,15 +597,15 @@ def test_a_start_that_lost_its_lease_sends_nothing(route: Any, ledger: Ledger, r
 def test_a_route_goes_nowhere_that_another_start_has_got_to(route: Any, routed: Order) -> None:
     """The order was started at the second account while the first one was asked."""
     checkout, asked = route([NotSent("unreachable")], ["P2", "P3"])
-    do = checkout.do
+    do = checkout._do
 
     def meanwhile(step: Any) -> object:
-        if type(step).__name__ == "Ask":
-            checkout.do = do  # type: ignore[method-assign]
+        if isinstance(step, Ask):
+            checkout._do = do  # type: ignore[method-assign]
             checkout.start("second", routed)
         return do(step)
 
-    checkout.do = meanwhile  # type: ignore[method-assign]
+    checkout._do = meanwhile  # type: ignore[method-assign]
     assert checkout.start("any", routed).gateway_id == "P2"
     assert asked.count("create second") == 1
 
@@ -593,7 +635,7 @@ def test_an_order_whose_outcome_was_unknown_stays_with_its_account(
     for _ in range(2):
         with pytest.raises(OutcomeUnknown):
             checkout.start("any", routed)
-        assert state_of(ledger, "first") is State.UNKNOWN
+        assert creation_of(ledger, "first") is Creation.UNKNOWN
     assert checkout.start("any", routed).gateway_id == "P1"
     assert "create second" not in asked
 
@@ -601,14 +643,14 @@ def test_an_order_whose_outcome_was_unknown_stays_with_its_account(
 @pytest.mark.parametrize(
     ("answer", "long_ago", "outcome", "state"),
     [
-        ("P1", False, "P1", State.CREATED),
-        (NotFound("none"), False, OutcomeUnknown, State.UNKNOWN),
-        (GatewayError("down"), False, OutcomeUnknown, State.UNKNOWN),
-        (None, True, Refused, State.REFUSED),
+        ("P1", False, "P1", Creation.CREATED),
+        (NotFound("none"), False, OutcomeUnknown, Creation.UNKNOWN),
+        (GatewayError("down"), False, OutcomeUnknown, Creation.UNKNOWN),
+        (None, True, Refused, Creation.REFUSED),
     ],
 )
 def test_a_refusal_after_an_unknown_outcome_may_mean_that_the_gateway_has_it(
-    route: Any, ledger: Ledger, order: Order, answer: Any, long_ago: bool, outcome: Any, state: State
+    route: Any, ledger: Ledger, order: Order, answer: Any, long_ago: bool, outcome: Any, state: Creation
 ) -> None:
     """Some say so of an order number that is taken; it is believed once what was lost cannot arrive any more."""
     checkout, asked = route([OutcomeUnknown("lost"), NotFound("none"), Refused("duplicate order number"), answer], [])
@@ -621,16 +663,16 @@ def test_a_refusal_after_an_unknown_outcome_may_mean_that_the_gateway_has_it(
     else:
         with pytest.raises(outcome):
             checkout.start("first", order)
-    assert state_of(ledger, "first") is state
+    assert creation_of(ledger, "first") is state
     assert asked.count("query first") == (1 if long_ago else 2)
-    row = ledger.find("first", order.reference)
+    row = ledger._find("first", order.reference)
     assert row is not None
     assert row.lease is None
 
 
 def test_a_slow_gateway_and_an_impatient_payer_make_no_order_payable_twice(route: Any, routed: Order) -> None:
     """Lost, not found, busy, not found: what was lost arrives last."""
-    closed = Refused("busy", unavailable=True)
+    closed = AccountRefused("busy")
     nothing = NotFound("none")
     checkout, asked = route([OutcomeUnknown("lost"), nothing, closed, nothing, nothing, closed, nothing], ["P2"])
     for _ in range(3):
@@ -641,21 +683,21 @@ def test_a_slow_gateway_and_an_impatient_payer_make_no_order_payable_twice(route
 
 def interrupted(checkout: Checkout, account: str, meanwhile: Callable[[], object]) -> None:
     """Lets something happen before the answer of ``account`` is heard, once."""
-    do = checkout.do
+    do = checkout._do
 
     def act(step: Any) -> object:
-        if type(step).__name__ == "Ask" and step.account == account:
-            checkout.do = do  # type: ignore[method-assign]
+        if isinstance(step, Ask) and step.account == account:
+            checkout._do = do  # type: ignore[method-assign]
             meanwhile()
         return do(step)
 
-    checkout.do = act  # type: ignore[method-assign]
+    checkout._do = act  # type: ignore[method-assign]
 
 
 def test_a_route_ends_where_a_message_has_made_the_order_paid(route: Any, ledger: Ledger, routed: Order) -> None:
     """The first account says that it is unavailable, and has taken the order all the same."""
     checkout, asked = route([UNAVAILABLE], ["P2"])
-    paid_row = update(payments).values(state="created", status="paid", version=payments.c.version + 1)
+    paid_row = update(payments).values(creation="created", status="paid", version=payments.c.version + 1)
     interrupted(checkout, "first", lambda: ledger.write(lambda c: c.execute(paid_row)))
     assert checkout.start("any", routed).status is PaymentStatus.PAID
     assert asked == ["create first"]
@@ -678,21 +720,21 @@ def test_a_start_that_slept_past_its_lease_goes_no_further_along_the_route(
 
 def leases(ledger: Ledger) -> list[str]:
     """Which rows are still leased."""
-    rows = [ledger.find(stored.payment.account, stored.payment.reference) for stored in ledger.payments()]
+    rows = [ledger._find(stored.payment.account, stored.payment.reference) for stored in ledger.payments()]
     return [row.account for row in rows if row is not None and row.lease is not None]
 
 
 def failing(checkout: Checkout, number: int) -> None:
     """Lets the ``number``-th transaction fail, as a database does that is gone for a moment, but for the very last."""
-    do, counted = checkout.do, itertools.count(1)
+    do, counted = checkout._do, itertools.count(1)
 
     def fail(step: Any) -> object:
         last = getattr(getattr(step, "body", None), "__name__", "") == "release"
-        if type(step).__name__ == "Store" and not last and next(counted) == number:
+        if isinstance(step, Store | Record) and not last and next(counted) == number:
             raise LedgerError("gone for a moment")
         return do(step)
 
-    checkout.do = fail  # type: ignore[method-assign]
+    checkout._do = fail  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize("number", range(1, 6))
@@ -756,7 +798,7 @@ def test_routes_in_opposite_directions_keep_nobody_waiting(ledger: Ledger, route
 
     with ThreadPoolExecutor(4) as threads:
         ends = set(threads.map(start, range(40)))
-    assert ends <= {"Refused", "OutcomeUnknown"}
+    assert ends <= {"AccountRefused", "OutcomeUnknown"}
     assert leases(ledger) == []
 
 
@@ -780,17 +822,17 @@ def test_a_failure_that_could_not_be_written_down_is_still_told_as_it_is(
 ) -> None:
     """Whoever is told that the database failed would take it for not sent."""
     checkout, _asked = route([failure], [])
-    do = checkout.do
+    do = checkout._do
 
     def fail(step: Any) -> object:
-        if type(step).__name__ == "Ask":
+        if isinstance(step, Ask):
             ledger.write(lambda c: c.execute(text("ALTER TABLE payhub_observations RENAME TO gone")))
         return do(step)
 
-    checkout.do = fail  # type: ignore[method-assign]
+    checkout._do = fail  # type: ignore[method-assign]
     with pytest.raises(type(failure)):
         checkout.start("first", order)
-    assert state_of(ledger, "first") is State.STARTING
+    assert creation_of(ledger, "first") is Creation.STARTING
 
 
 def test_an_account_that_has_another_provider_now_is_not_asked_about_the_old_ones_orders(
@@ -824,16 +866,16 @@ def test_whoever_waits_for_another_start_waits_no_longer_than_the_time_out(ledge
     provider = Scripted.model_construct(name="shop", outcomes=[], asked=[], timeout=0.2)
     now = datetime.now(UTC)
     until = now + timedelta(hours=1)
-    ledger.write(lambda c: records.insert(c, "shop", "scripted", order, lease="other", until=until, now=now))
+    ledger.write(lambda c: changes.insert(c, "shop", "scripted", order, lease="other", until=until, now=now))
     checkout, waited = Checkout(Hub({"shop": provider}), ledger), 0.0
-    do = checkout.do
+    do = checkout._do
 
     def watch(step: Any) -> object:
         nonlocal waited
         waited += getattr(step, "seconds", 0.0)
         return do(step)
 
-    checkout.do = watch  # type: ignore[method-assign]
-    with pytest.raises(OutcomeUnknown, match=r"elsewhere.*in a moment"):
+    checkout._do = watch  # type: ignore[method-assign]
+    with pytest.raises(OutcomeUnknown, match=r"another start.*in a moment"):
         checkout.start("shop", order)
     assert 0.2 <= waited < 0.4

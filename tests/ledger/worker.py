@@ -24,9 +24,9 @@ from sqlalchemy import Connection, event, text
 
 from payhub_core import Callback, Hub, Order, PayhubError, load_accounts
 from payhub_core.checkout import Checkout
-from payhub_core.checkout.plans import Step
+from payhub_core.checkout.steps import Step
 from payhub_core.ledger import Ledger, Transition
-from payhub_core.ledger.statements import Statement
+from payhub_core.ledger.sql import Statement
 
 HEADERS = {"content-type": "application/x-www-form-urlencoded"}
 TLS = ssl.create_default_context(cafile=os.environ["CERTIFICATE"])
@@ -54,9 +54,9 @@ class Watched(Checkout):
 
     point: Callable[[], None] = staticmethod(lambda: None)
 
-    def do(self, step: Step) -> object:
+    def _do(self, step: Step) -> object:
         self.point()
-        result = super().do(step)
+        result = super()._do(step)
         self.point()
         return result
 
@@ -89,7 +89,7 @@ def act(command: str, arguments: list[Any], points: Points, go: Callable[[], Non
         Hub(ACCOUNTS, client=client) as hub,
     ):
         checkout = Watched(hub, ledger, handler=handle)
-        ledger.find("shop", "")  # connected; what comes before a command has begun is no point of it
+        ledger._find("shop", "")  # connected; what comes before a command has begun is no point of it
         if points.die_at:
             watch(checkout, ledger, points)
         if command == "start":
@@ -108,7 +108,7 @@ def act(command: str, arguments: list[Any], points: Points, go: Callable[[], Non
                 go()
                 return [receive(arguments[0])]
             with ThreadPoolExecutor(THREADS) as threads:
-                list(threads.map(lambda _: ledger.find("shop", ""), range(THREADS)))
+                list(threads.map(lambda _: ledger._find("shop", ""), range(THREADS)))
                 go()
                 return list(threads.map(receive, arguments))
         go()

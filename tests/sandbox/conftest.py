@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import md5
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
 
-from payhub_gpu.sandbox import PUBLIC_MERCHANTS, Merchant, SandboxProcess, Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from payhub_sandbox import PUBLIC_MERCHANTS, Merchant, SandboxProcess, Settings
 
 Eventually = Callable[[Callable[[], bool]], None]
 APPID = "gpu10000000"
@@ -36,7 +33,7 @@ class Received(NamedTuple):
 
 
 class Shop:
-    """A tiny real server; it answers notifies with `replies` in turn, the last one for ever."""
+    """A tiny real server; it answers notifies with ``replies`` in turn, the last one for ever."""
 
     def __init__(self) -> None:
         self.received: list[Received] = []
@@ -59,7 +56,7 @@ class Shop:
 
             do_GET = do_POST  # noqa: N815
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (its name is the library's)
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  its name is the library's
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -68,7 +65,7 @@ class Shop:
         self._thread.start()
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        """Note a request and reply to it."""
+        """Notes a request and replies to it."""
         with self._lock:
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
@@ -98,15 +95,15 @@ class Shop:
             pass  # The other side has not waited.
 
     def notifies(self) -> list[dict[str, str]]:
-        """Return the fields of every notify, in the order of arrival."""
+        """The fields of every notify, in the order of arrival."""
         return [request.fields for request in self.received if request.path == "/notify"]
 
     def returns(self) -> list[Received]:
-        """Return the payers' browsers that came back."""
+        """The payers' browsers that came back."""
         return [request for request in self.received if request.path == "/thanks"]
 
     def close(self) -> None:
-        """Stop serving."""
+        """Stops serving."""
         self.open.set()
         self._server.shutdown()
         self._thread.join()
@@ -114,7 +111,7 @@ class Shop:
 
 
 def digest(text: str) -> str:
-    """Return the MD5 that the protocol writes."""
+    """The MD5 that the protocol writes."""
     return md5(text.encode()).hexdigest()
 
 
@@ -128,12 +125,12 @@ class Customer:
         self.http = httpx.Client(base_url=url, timeout=10, trust_env=False, verify=False)
 
     def sign(self, fields: dict[str, str]) -> dict[str, str]:
-        """Add the sign of a request."""
+        """```fields``` with the sign of a request."""
         kept = {name: value for name, value in fields.items() if value} | {"secret": SECRET}
         return fields | {"sign": digest("&".join(f"{name}={kept[name]}" for name in sorted(kept)))}
 
     def order(self, **changes: str) -> dict[str, str]:
-        """Return the unsigned fields of an order."""
+        """The unsigned fields of an order."""
         return {
             "appid": APPID,
             "order_no": "A1001",
@@ -145,18 +142,18 @@ class Customer:
         } | changes
 
     def create(self, **changes: str) -> dict[str, Any]:
-        """Create an order that must succeed and return its data."""
+        """Creates an order, which must succeed, and returns its data."""
         reply = self.post(**changes).json()
         assert reply["status"] == 1, reply
         data: dict[str, Any] = reply["data"]
         return data
 
     def post(self, **changes: str) -> httpx.Response:
-        """Send a create."""
+        """Sends a create."""
         return self.http.post("/api/order/unified", data=self.sign(self.order(**changes)))
 
     def check(self, order_no: str = "A1001") -> httpx.Response:
-        """Send a query."""
+        """Sends a query."""
         return self.http.get("/api/order/check_order", params=self.sign({"appid": APPID, "order_no": order_no}))
 
 
@@ -169,14 +166,14 @@ def running() -> Iterator[SandboxProcess]:
 
 @pytest.fixture
 def sandbox(running: SandboxProcess) -> SandboxProcess:
-    """Return the sandbox, empty."""
+    """The sandbox, empty."""
     running.reset()
     return running
 
 
 @pytest.fixture
 def shop() -> Iterator[Shop]:
-    """Run a shop."""
+    """A shop that runs."""
     shop = Shop()
     yield shop
     shop.close()
@@ -184,7 +181,7 @@ def shop() -> Iterator[Shop]:
 
 @pytest.fixture
 def customer(sandbox: SandboxProcess, shop: Shop) -> Iterator[Customer]:
-    """Return a merchant of the sandbox that runs the shop."""
+    """A merchant of the sandbox that runs the shop."""
     customer = Customer(sandbox.url, shop)
     yield customer
     customer.http.close()
@@ -192,7 +189,7 @@ def customer(sandbox: SandboxProcess, shop: Shop) -> Iterator[Customer]:
 
 @pytest.fixture
 def eventually() -> Eventually:
-    """Wait until a condition holds, at most five seconds."""
+    """Waits until a condition holds, at most five seconds."""
 
     def wait(condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 5

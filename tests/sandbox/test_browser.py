@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from tests.sandbox.conftest import Customer, Shop
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from tests.sandbox.conftest import Customer, Shop
-
-    from payhub_gpu.sandbox import SandboxProcess
+from payhub_sandbox import SandboxProcess
 
 pytestmark = pytest.mark.browser
 
@@ -33,7 +29,7 @@ ARGUMENTS = (
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Run the system's Chromium."""
+    """The system's Chromium."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
         yield browser
@@ -42,7 +38,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, sandbox: SandboxProcess, shop: Shop) -> Iterator[Page]:
-    """Open a tab; whatever a page complains about, or fetches from elsewhere, fails the test."""
+    """A tab; whatever a page complains about, or fetches from elsewhere, fails the test."""
     page = browser.new_page(viewport=PHONE)
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
@@ -113,7 +109,7 @@ def test_a_payer_without_script_returns_by_a_button(
 
 
 def test_content_leads_to_the_pay_page(page: Page, customer: Customer, tmp_path: Path) -> None:
-    """The form in `content`, printed on a page of its own, goes there by itself."""
+    """The form in ``content``, printed on a page of its own, goes there by itself."""
     data = customer.create()
     page.set_content(data["content"])
     page.wait_for_url(f"{data['redirect_url']}**")

@@ -9,25 +9,20 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import httpx
 import pytest
 import trustme
-from tests.sandbox.conftest import Customer
+from tests.sandbox.conftest import Customer, Eventually, Shop
 
-from payhub_gpu.sandbox import Merchant, SandboxProcess, Settings
+from payhub_sandbox import Merchant, SandboxProcess, Settings
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.sandbox.conftest import Eventually, Shop
-
-COMMAND = (sys.executable, "-m", "payhub_gpu.sandbox")
+COMMAND = (sys.executable, "-m", "payhub_sandbox")
 
 
 def run(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the command where it is expected to end at once."""
+    """Runs the command where it is expected to end at once."""
     return subprocess.run(
         [*COMMAND, *options],
         capture_output=True,
@@ -204,7 +199,7 @@ def test_it_serves_tls(shop: Shop, tmp_path: Path) -> None:
 def test_importing_the_package_starts_nothing() -> None:
     """The server's packages are loaded by the server."""
     code = (
-        "import sys, payhub_gpu.sandbox, payhub_gpu.sandbox.commands;"
+        "import sys, payhub_sandbox, payhub_sandbox.command;"
         "print({'starlette', 'uvicorn', 'jinja2', 'segno'} & set(sys.modules))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from tests.sandbox.conftest import Customer
+from tests.sandbox.conftest import Customer, Shop
 
-from payhub_gpu.sandbox import SandboxProcess, Settings
-from payhub_gpu.sandbox.journal import Journal
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.sandbox.conftest import Shop
+from payhub_sandbox import SandboxProcess, Settings
+from payhub_sandbox.journal import Journal
 
 
 def test_health_names_the_merchants_and_no_secret(customer: Customer) -> None:
@@ -141,7 +137,7 @@ def test_a_file_keeps_the_orders_and_is_never_emptied(shop: Shop, tmp_path: Path
 
 def test_the_journal_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
     """A long run does not fill the memory, and the newest requests are the ones a test asks about."""
-    monkeypatch.setattr("payhub_gpu.sandbox.journal.KEPT_REQUESTS", 2)
+    monkeypatch.setattr("payhub_sandbox.journal.KEPT_REQUESTS", 2)
     journal = Journal()
     for order_no in ("A1", "A2", "A2", "A3" * 100):
         journal.note("unified", "POST", order_no)

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from tests.sandbox.conftest import Customer
 
-if TYPE_CHECKING:
-    from tests.sandbox.conftest import Customer
-
-    from payhub_gpu.sandbox import SandboxProcess
+from payhub_sandbox import SandboxProcess
 
 BOTH = ("unified", "check_order")
 
 
 def call(customer: Customer, endpoint: str) -> httpx.Response:
-    """Create an order or query it."""
+    """Creates an order or queries it."""
     return customer.post() if endpoint == "unified" else customer.check()
 
 
@@ -175,7 +172,7 @@ def test_status_of_another_type(
 
 
 def test_no_redirect(customer: Customer, sandbox: SandboxProcess) -> None:
-    """Only `content` leads to the payment then."""
+    """Only ``content`` leads to the payment then."""
     sandbox.fault("unified", "no_redirect")
     data = customer.create()
     assert data["redirect_url"] == "no_redirect"

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import re
 from html import unescape
-from typing import TYPE_CHECKING
 
+import httpx
 import pytest
-from tests.sandbox.conftest import Customer, digest
+from tests.sandbox.conftest import Customer, Shop, digest
 
-from payhub_gpu.sandbox import Merchant, SandboxProcess, Settings
-
-if TYPE_CHECKING:
-    import httpx
-    from tests.sandbox.conftest import Shop
+from payhub_sandbox import Merchant, SandboxProcess, Settings
 
 
 def inputs(response: httpx.Response) -> dict[str, str]:
-    """Return the hidden fields of a page's form."""
+    """The hidden fields of a page's form."""
     found = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', response.text)
     return {unescape(name): unescape(value) for name, value in found}
 

@@ -1,4 +1,4 @@
-"""Golden vectors: MD5 of strings written out by hand (`printf %s '...' | md5sum`)."""
+"""Golden vectors: MD5 of strings written out by hand (``printf %s '...' | md5sum``)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from hashlib import md5
 
 import pytest
 
-from payhub_gpu.sandbox import Merchant
-from payhub_gpu.sandbox.signature import callback_signature, is_signed, request_signature
+from payhub_sandbox import Merchant
+from payhub_sandbox.signature import callback_signature, is_signed, request_signature
 
 KEY = "0123456789abcdef"
 SORTED = Merchant(KEY)
@@ -35,7 +35,7 @@ def test_a_request_is_signed_as_the_printed_example() -> None:
 
 
 def test_a_callback_signs_its_empty_values() -> None:
-    """Section 4's example of a notify: `attach=` stays in the string."""
+    """Section 4's example of a notify: ``attach=`` stays in the string."""
     fields = {
         "pay_time": "2019-08-18 00:13:41",
         "pay_status": "1",
@@ -61,7 +61,7 @@ def test_a_callback_signs_its_empty_values() -> None:
     ],
 )
 def test_the_dialect_places_the_secret(merchant: Merchant, text: str) -> None:
-    """A name after `secret` tells the two placements apart."""
+    """A name after ``secret`` tells the two placements apart."""
     assert request_signature({"user_id": "9", "order_no": "1"}, merchant) == md5(text.encode()).hexdigest()
 
 
@@ -75,7 +75,7 @@ def test_the_dialect_keeps_or_drops_empty_values_of_callbacks(merchant: Merchant
 
 
 def test_a_request_drops_empty_values_but_not_zero() -> None:
-    """`"0"` is no empty value, in spite of PHP."""
+    """``"0"`` is no empty value, in spite of PHP."""
     text = b"amount=0&secret=0123456789abcdef"
     assert request_signature({"amount": "0", "attach": ""}, SORTED) == md5(text).hexdigest()
 

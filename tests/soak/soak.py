@@ -35,7 +35,7 @@ from payhub_core import GatewayError, Hub, Money, Order, PaymentMethod, PaymentS
 from payhub_core.checkout import Checkout
 from payhub_core.ledger import Ledger, Transition
 from payhub_core.web import wsgi
-from payhub_gpu.sandbox import PUBLIC_MERCHANTS, SandboxProcess, Settings
+from payhub_sandbox import PUBLIC_MERCHANTS, SandboxProcess, Settings
 
 APPID, MERCHANT = next(iter(PUBLIC_MERCHANTS.items()))
 FAULTS = {

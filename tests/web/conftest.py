@@ -225,6 +225,7 @@ class Till:
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
         self.callbacks: list[Callback] = []
+        self.references: list[str | None] = []
         self.settled: set[str] = set()
         self.fail: Exception | None = None
 
@@ -245,8 +246,9 @@ class Till:
             self.settled.add(payment.reference)
         return notification.reply
 
-    def view(self, account: str, callback: Callback) -> Payment:
+    def view(self, account: str, callback: Callback, *, reference: str | None = None) -> Payment:
         self.callbacks.append(callback)
+        self.references.append(reference)
         if self.fail is not None:
             raise self.fail
         payment = self.hub.parse_callback(account, callback).payment
@@ -263,8 +265,8 @@ class AsyncTill:
     async def receive(self, account: str, callback: Callback, handler: Any = None) -> Reply:
         return self.till.receive(account, callback, handler)
 
-    async def view(self, account: str, callback: Callback) -> Payment:
-        return self.till.view(account, callback)
+    async def view(self, account: str, callback: Callback, *, reference: str | None = None) -> Payment:
+        return self.till.view(account, callback, reference=reference)
 
 
 @pytest.fixture

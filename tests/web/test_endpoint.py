@@ -12,7 +12,16 @@ from typing import Any, ClassVar
 import anyio
 import pytest
 
-from payhub_core import CallbackKind, ConfigError, MalformedCallback, PayhubError, Payment, Reply, WrongOrder
+from payhub_core import (
+    CallbackKind,
+    ConfigError,
+    GatewayError,
+    MalformedCallback,
+    PayhubError,
+    Payment,
+    Reply,
+    WrongOrder,
+)
 from payhub_core.web import LIMIT, asgi, wsgi
 
 FORM = "application/x-www-form-urlencoded"
@@ -196,10 +205,9 @@ def test_anything_else_is_not_found_and_nothing_is_said_about_accounts(path: str
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
-        ("GET", "/shop/notify", "POST"),
-        ("HEAD", "/shop/notify", "POST"),
-        ("PUT", "/shop/notify", "POST"),
-        ("post", "/shop/notify", "POST"),
+        ("HEAD", "/shop/notify", "GET, POST"),
+        ("PUT", "/shop/notify", "GET, POST"),
+        ("post", "/shop/notify", "GET, POST"),
         ("PUT", "/shop/return", "GET, HEAD, POST"),
         ("OPTIONS", "/shop/return", "GET, HEAD, POST"),
     ],
@@ -209,6 +217,44 @@ def test_other_methods_are_told_which_are_allowed(method: str, path: str, allow:
     status, headers, _ = call_wsgi(wsgi(till), method, path, paid)
     assert (status, headers["allow"]) == (405, allow)
     assert not till.callbacks
+
+
+class GetTill:
+    """A checkout whose gateway notifies by GET."""
+
+    def __init__(self) -> None:
+        self.callbacks: list[Any] = []
+
+    def receive(self, account: str, callback: Any, handler: Any = None) -> Reply:
+        self.callbacks.append(callback)
+        return Reply(b"success")
+
+    def view(self, account: str, callback: Any, *, reference: str | None = None) -> Payment:
+        pytest.fail("a notify is no return")
+
+
+@pytest.mark.anyio
+async def test_a_notify_by_get_reaches_the_provider_with_its_raw_query() -> None:
+    """Over ASGI and over WSGI: the EPay family notifies so."""
+    till, query = GetTill(), b"trade_no=1&name=%E8%8C%B6+%25&sign=ab"
+    answers = [
+        await Asgi(asgi(till), "GET", "/shop/notify", query=query)(b""),
+        call_wsgi(wsgi(till), "GET", "/shop/notify", QUERY_STRING=query.decode()),
+    ]
+    assert [(status, body) for status, _, body in answers] == [(200, b"success")] * 2
+    seen = [(callback.method, callback.query, callback.body, callback.kind) for callback in till.callbacks]
+    assert seen == [("GET", query, b"", CallbackKind.NOTIFY)] * 2
+
+
+@pytest.mark.anyio
+async def test_a_provider_whose_gateway_posts_refuses_a_notify_by_get(async_till: Any, till: Any, paid: bytes) -> None:
+    """The signature is genuine, and the address is one that a browser could be sent to."""
+    answers = [
+        await Asgi(asgi(async_till), "GET", "/shop/notify", query=paid)(b""),
+        call_wsgi(wsgi(till), "GET", "/shop/notify", QUERY_STRING=paid.decode()),
+    ]
+    assert [(status, body) for status, _, body in answers] == [(400, b"refused")] * 2
+    assert not till.settled
 
 
 @pytest.mark.anyio
@@ -462,21 +508,56 @@ def test_a_shop_that_cannot_name_its_page_still_shows_one(
 
 
 @pytest.mark.parametrize(
-    ("fail", "expected"),
-    [(None, 400), (WrongOrder("no such order <A1001>"), 400), (RuntimeError("database <down>"), 503)],
+    "fail",
+    [
+        None,
+        WrongOrder("no such order <A1001>"),
+        GatewayError("gateway <down>"),
+        RuntimeError("database <down>"),
+        ConfigError("the provider is broken", account="shop"),
+    ],
 )
 def test_a_return_that_cannot_be_believed_now_shows_that_it_is_being_checked(
-    fail: Exception | None, expected: int, till: Any, platform: Any
+    fail: Exception | None, till: Any, platform: Any
 ) -> None:
-    """Forged, unknown or at a bad moment: the payer sees a friendly page and no reason."""
+    """Forged, unknown or at a bad moment: the payer did nothing wrong, and sees a friendly page and no reason."""
     till.fail = fail
     forged = platform.body({"order_no": "A1001", "pay_status": "1"}, secret="another-shops-secret-key")
     app = wsgi(till, on_return=lambda payment: "/thanks")
     status, _, body = call_wsgi(app, "POST", "/shop/return", forged)
-    assert status == expected
+    assert status == 200
     assert "We are checking your payment" in body.decode()
     for word in ("A1001", "database", "signature", "Traceback"):
         assert word not in body.decode()
+
+
+@pytest.mark.parametrize(
+    ("path", "reference"),
+    [
+        ("/shop/return", None),
+        ("/shop/return/", None),
+        ("/shop/return/A1001", "A1001"),
+        ("/pay/shop/return/A1001/", "A1001"),
+        ("/shop/return/2026/7", "2026/7"),
+        ("/shop/return/100%", "100%"),
+        ("/shop/return/订单-7", "订单-7"),
+    ],
+)
+@pytest.mark.anyio
+async def test_the_return_address_may_end_in_the_reference(
+    path: str, reference: str | None, async_till: Any, till: Any, came_back: bytes
+) -> None:
+    """Decoded once by the server, whichever interface it speaks."""
+    assert (await Asgi(asgi(async_till), "GET", path, query=came_back)(b""))[0] == 200
+    wsgi_path = path.encode().decode("latin-1")
+    assert call_wsgi(wsgi(till), "GET", wsgi_path, QUERY_STRING=came_back.decode())[0] == 200
+    assert wsgi(till).answer("GET", path, {}, came_back, b"").status_code == 200
+    assert till.references == [reference] * 3
+
+
+def test_a_notify_address_holds_no_reference(till: Any, paid: bytes) -> None:
+    """The message itself says, and signs, which order it is about."""
+    assert call_wsgi(wsgi(till), "POST", "/shop/notify/A1001", paid)[0] == 404
 
 
 def test_a_notify_posted_to_the_return_address_settles_nothing(till: Any, paid: bytes) -> None:
@@ -512,7 +593,7 @@ def test_any_reply_of_a_provider_goes_out_as_it_is(paid: bytes) -> None:
         def receive(self, account: str, callback: Any, handler: Any = None) -> Reply:
             return Reply(b'{"code":"\xe6\x88\x90\xe5\x8a\x9f"}', "application/json", 299)
 
-        def view(self, account: str, callback: Any) -> Payment:
+        def view(self, account: str, callback: Any, *, reference: str | None = None) -> Payment:
             raise NotImplementedError
 
     status, headers, body = call_wsgi(wsgi(Odd()), "POST", "/shop/notify", paid)

@@ -137,7 +137,7 @@ class Case:
 
 
 THANKS = (200, HTML, b"Thank you")
-CHECKING = (400, HTML, b"We are checking your payment")
+CHECKING = (200, HTML, b"We are checking your payment")
 
 CASES = {
     "a genuine notify": Case((SUCCESS,), 1),
@@ -156,7 +156,7 @@ CASES = {
     "64 KiB": Case((REFUSED,), body=lambda p, o: _large(p, o)[:LIMIT]),
     "64 KiB and a byte": Case((TOO_LARGE,), body=_large),
     "64 KiB and a byte in chunks": Case((TOO_LARGE,), body=_large, chunked=True),
-    "by GET": Case(((405, LINE, b"method not allowed"),), method="GET", in_query=True),
+    "by GET": Case((REFUSED,), method="GET", in_query=True),
     "by PUT": Case(((405, LINE, b"method not allowed"),), method="PUT"),
     "of an unknown account": Case(((404, LINE, b"not found"),), target="/pay/other/notify"),
     "at an unknown address": Case(((404, LINE, b"not found"),), target="/pay/shop/other"),
@@ -185,6 +185,22 @@ def test_every_framework_answers_alike(running_shop: Running, name: str, http: A
         assert (response.status, response.headers["content-type"]) == (status, content_type)
         assert expected in response.body if content_type == HTML else response.body == expected
     assert shop.fulfilled.count(order) == (case.fulfilled if answers is case.answers else 0)
+
+
+def test_a_return_that_says_nothing_shows_what_is_known_by_its_address(
+    running_shop: Running, http: Any, platform: Any
+) -> None:
+    """Whichever framework reads the path; to whoever guesses, another order is like none, and none shows its sum."""
+    running_shop.shop.start("B1")
+    page = functools.partial(http, running_shop.port, "GET")
+    checking = page("/pay/shop/return/B1")
+    assert (checking.status, checking.body) == (200, page("/pay/shop/return/B2").body)
+    http(running_shop.port, "POST", "/pay/shop/notify", _paid(platform, "B1"))
+    for method, target in (("GET", "/pay/shop/return/B1?paid=no"), ("POST", "/pay/shop/return/%42%31/")):
+        received = http(running_shop.port, method, target)
+        assert (received.status, b"Payment received" in received.body) == (200, True)
+        assert b"B1" not in received.body
+        assert b"10000" not in received.body
 
 
 def test_a_refused_method_is_told_the_allowed_ones(running_shop: Running, http: Any) -> None:

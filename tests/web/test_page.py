@@ -16,7 +16,7 @@ PAID, PENDING, FAILED = PaymentStatus.PAID, PaymentStatus.PENDING, PaymentStatus
 EXPIRED, PARTIALLY_PAID = PaymentStatus.EXPIRED, PaymentStatus.PARTIALLY_PAID
 
 
-def payment(status: PaymentStatus, claimed: PaymentStatus | None = None, reference: str = "A1001") -> Payment:
+def payment(status: PaymentStatus, claimed: PaymentStatus | None, reference: str = "A1001") -> Payment:
     return Payment(reference=reference, status=status, claimed_status=claimed, amount=Money.of("100.00", "CNY"))
 
 
@@ -25,13 +25,13 @@ def payment(status: PaymentStatus, claimed: PaymentStatus | None = None, referen
     [
         (PAID, PAID, "Payment received", "支付成功"),
         (PAID, FAILED, "Payment received", "支付成功"),
+        (PaymentStatus.PARTIALLY_REFUNDED, PAID, "Payment refunded", "已退款"),
         (PENDING, PAID, "Thank you", "感谢您的付款"),
         (FAILED, PAID, "Thank you", "感谢您的付款"),
         (PENDING, FAILED, "Payment not completed", "付款未完成"),
         (EXPIRED, PENDING, "Payment not completed", "付款未完成"),
         (PENDING, PENDING, "We are checking your payment", "正在确认您的付款"),
         (PARTIALLY_PAID, PENDING, "We are checking your payment", "正在确认您的付款"),
-        (PENDING, None, "We are checking your payment", "正在确认您的付款"),
     ],
 )
 def test_it_says_received_only_of_what_is_known_to_be_paid(
@@ -41,6 +41,22 @@ def test_it_says_received_only_of_what_is_known_to_be_paid(
     html = page(payment(status, claimed)).body.decode()
     assert re.findall("<h1>(.*?)</h1>", html) == [heading, heading_zh]
     assert "A1001 · 100.00 CNY" in html
+
+
+@pytest.mark.parametrize(
+    ("status", "heading"),
+    [
+        (PAID, "Payment received"),
+        (FAILED, "Payment not completed"),
+        (PENDING, "We are checking your payment"),
+    ],
+)
+def test_where_nothing_was_proved_it_shows_the_status_and_no_more(status: PaymentStatus, heading: str) -> None:
+    """Whoever looks may have guessed the reference: neither it nor the sum is for them."""
+    html = page(payment(status, None)).body.decode()
+    assert re.findall("<h1>(.*?)</h1>", html)[0] == heading
+    assert "A1001" not in html
+    assert "100.00" not in html
 
 
 def test_what_a_message_says_is_text_and_never_markup() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from payhub_core import BadSignature, Callback, CallbackKind, MalformedCallback, PayhubError, PaymentStatus, Reply
-from payhub_core.recording import Recorder, load_callback
+from payhub_core.recorder import Recorder, load_callback
 from payhub_core.web import asgi, wsgi
 
 ACKNOWLEDGED, REFUSED = Reply(b"SUCCESS"), Reply(b"refused", status_code=400)

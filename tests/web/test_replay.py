@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from payhub_core import Callback, CallbackKind, Reply
 from payhub_core.cli.commands import payhub
-from payhub_core.recording import Recorder
+from payhub_core.recorder import Recorder
 
 ACKNOWLEDGED = Reply(b"SUCCESS")
 

@@ -1,4 +1,4 @@
-"""The two checkouts, which differ in how they wait: the plans are the same."""
+"""The two checkouts, which differ in how they wait: their steps are the same."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ import anyio
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from payhub_core.checkout.plans import Ask, Find, Pause, Step, Store, Tell, play, play_async
-from payhub_core.checkout.reconciliation import Progress, Summary, areconcile, reconcile
-from payhub_core.checkout.settling import Settling
-from payhub_core.checkout.starting import Starting
+from payhub_core.checkout.callbacks import receive, view
+from payhub_core.checkout.checks import refresh
+from payhub_core.checkout.closing import close_payment
+from payhub_core.checkout.delivery import deliver
+from payhub_core.checkout.reconciliation import Pass, Progress, Summary, reconcile, reconcile_async
+from payhub_core.checkout.refunds import refund
+from payhub_core.checkout.start import checked_routes, start
+from payhub_core.checkout.steps import Ask, Deliver, Find, Pause, Record, Step, Store, play, play_async
 from payhub_core.errors import ConfigError
 from payhub_core.hub import AsyncHub, Hub
 from payhub_core.ledger.ledger import Ledger
-from payhub_core.ledger.rows import Transition
-from payhub_core.models import Callback, Order, Payment, Reply
-
-_NOT_PLAIN = "a Checkout calls a plain function, of this handler nothing would run: use AsyncCheckout for an async one"
+from payhub_core.ledger.models import Transition
+from payhub_core.models import Callback, Order, Payment, Refund, Reply
+from payhub_core.money import Money
 
 __all__ = ["AsyncCheckout", "AsyncHandler", "Checkout", "Handler"]
 
@@ -47,12 +50,11 @@ class Checkout:
         routes: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
         if inspect.iscoroutinefunction(handler):
-            raise ConfigError(_NOT_PLAIN)
+            raise _async_handler()
         self.hub = hub
         self.ledger = ledger
         self.handler = handler
-        self.starting: Starting = Starting(hub.accounts, routes or {})
-        self.settling: Settling = Settling(hub.accounts)
+        self._routes = checked_routes(routes, hub)
 
     def start(self, account: str, order: Order) -> Payment:
         """Creates the payment of ``order`` once, at ``account`` or along a route of that name.
@@ -63,7 +65,7 @@ class Checkout:
         the gateway, start it again), OutcomeUnknown (start it again: that asks first), ConfigError, and LedgerError
         (the database failed before anything was sent).
         """
-        return play(self.starting.start(account, order, self.handler), self.do)
+        return play(start(self.hub, self._routes, account, order, self.handler), self._do)
 
     def receive(self, account: str, callback: Callback, handler: Handler | None = None) -> Reply:
         """Hears a notify and returns what to answer, byte for byte; the gateway's success only after the commit.
@@ -72,15 +74,18 @@ class Checkout:
         the database fails, nothing has happened and the reply makes the gateway resend. Raises ConfigError
         for an account that is not configured, and nothing else.
         """
-        return play(self.settling.receive(account, callback, handler or self.handler), self.do)
+        return play(receive(self.hub, account, callback, handler or self.handler), self._do)
 
     def view(self, account: str, callback: Callback, *, reference: str | None = None) -> Payment:
         """What to show a payer who returns: the stored payment, and what the return claims in ``claimed_status``.
 
-        Changes nothing. Give the ``reference`` where you know it and your return address has a query of its own. Raises
-        CallbackError.
+        Changes nothing. ``reference`` is that of the return address (``{reference}`` in ``return_url``). With it a
+        return that proves nothing, since most gateways sign none, shows the stored payment all the same:
+        ``claimed_status`` is then None, and whoever came may have guessed the reference, so show no more than the
+        status. Raises WrongOrder for an order not started here, and without a ``reference`` CallbackError and
+        GatewayError for a return that proves nothing.
         """
-        return play(self.settling.view(account, callback, reference), self.do)
+        return play(view(self.hub, account, callback, reference), self._do)
 
     def refresh(self, account: str, reference: str) -> Payment:
         """Asks the gateway now, records the answer and returns what is known; the handler runs as in `receive`.
@@ -88,7 +93,31 @@ class Checkout:
         Raises WrongOrder for an order not started here, NotFound and other GatewayErrors, LedgerError, ConfigError, and
         what the handler raised; all of them change nothing but when to ask next.
         """
-        return play(self.settling.refresh(account, reference, self.handler), self.do)
+        return play(refresh(self.hub, account, reference, self.handler), self._do)
+
+    def refund(self, account: str, reference: str, amount: Money, refund_reference: str) -> Refund:
+        """Asks the gateway to pay ``amount`` back; ``refund_reference`` is your own number of this refund.
+
+        It is the idempotency key: the same call again pays nothing back twice, and asks the gateway again unless the
+        refund is known to be done. It is written to the history before it is sent, and its outcome after. A refund that
+        is done is a transition, as any other status; the handler runs as in `receive`.
+
+        Raises InvalidOrder (nothing was sent: an order not started here, nothing received, more than is left of it, or
+        another sum under that number), Unsupported, NotSent, Refused and NotFound (nothing came of it), OutcomeUnknown
+        (make the same call again), ConfigError, LedgerError (nothing was sent), and what the handler raised (the
+        gateway has the refund, make the same call again).
+        """
+        return play(refund(self.hub, account, reference, amount, refund_reference, self.handler), self._do)
+
+    def close_payment(self, account: str, reference: str) -> Payment:
+        """Asks the gateway to let nobody pay the order any more, and returns what is known then.
+
+        Written to the history before it is sent, and what came of it after; the handler runs as in `receive`. A payer
+        may have been quicker: look at the ``status``. Raises InvalidOrder (nothing was sent: an order not started here,
+        or money was received for it), Unsupported, NotSent, Refused and NotFound (nothing came of it), OutcomeUnknown
+        (`refresh` it), ConfigError, LedgerError, and what the handler raised.
+        """
+        return play(close_payment(self.hub, account, reference, self.handler), self._do)
 
     def reconcile(
         self,
@@ -100,11 +129,13 @@ class Checkout:
     ) -> Summary:
         """Asks about payments that are due to be asked about: ``limit`` at most, ``rate`` a second for each account.
 
-        Safe in many processes at once. Accounts are asked side by side, and one that fails three times in a row is left
-        alone for this pass. ``older_than`` spares orders that have only just been started. Raises LedgerError, and
-        ConfigError for a ``rate`` not above zero or a ``limit`` below it.
+        Safe in many processes at once. Accounts are asked side by side, and one that fails three times in a row, or
+        whose gateway refuses the account, is left alone for this pass; ``errors`` of the summary says why.
+        ``older_than`` spares orders that have only just been started. Raises LedgerError, and ConfigError for a
+        ``rate`` not above zero or a ``limit`` below it.
         """
-        return reconcile(self, older_than=older_than, limit=limit, rate=rate, progress=progress)
+        due = Pass(self.hub, self.handler, older_than=older_than, limit=limit, rate=rate, progress=progress)
+        return reconcile(due, self._do)
 
     def deliver(self, handler: Callable[[Transition], object], *, limit: int = 100) -> int:
         """Hands waiting transitions to ``handler``, at least once each, and returns how many it took.
@@ -112,22 +143,20 @@ class Checkout:
         One that raises is logged and comes again after 1, 2, 4 minutes ... a day; ``transition.id`` is the idempotency
         key. At most ``limit`` are tried, those first that have been due the longest. Raises LedgerError.
         """
-        return play(self.settling.deliver(handler, limit), self.do)
+        return play(deliver(handler, limit), self._do)
 
-    def do(self, step: Step) -> object:
+    def _do(self, step: Step) -> object:
         """One step outside."""
         match step:
-            case Ask(account, verb, arguments, options):
-                return getattr(self.hub[account], verb)(*arguments, **options)
+            case Ask():
+                return step.of(self.hub[step.account])
             case Find(account, reference):
-                return self.ledger.find(account, reference)
-            case Store(body, None):
-                return self.ledger.write(lambda connection: body(connection, None))
-            case Store(body, handler):
-                return self.ledger.write(
-                    lambda connection: body(connection, lambda transition: _done(handler(transition, connection)))
-                )
-            case Tell(handler, transition):
+                return self.ledger._find(account, reference)
+            case Store(body):
+                return self.ledger.write(body)
+            case Record(record, handler):
+                return self.ledger.write(lambda connection: record(connection, _handle(handler, connection)))
+            case Deliver(handler, transition):
                 return _done(handler(transition))
             case Pause(seconds):
                 return time.sleep(seconds)  # type: ignore[func-returns-value]
@@ -147,24 +176,32 @@ class AsyncCheckout:
         self.hub = hub
         self.ledger = ledger
         self.handler = handler
-        self.starting: Starting = Starting(hub.accounts, routes or {})
-        self.settling: Settling = Settling(hub.accounts)
+        self._routes = checked_routes(routes, hub)
 
     async def start(self, account: str, order: Order) -> Payment:
         """As `Checkout.start`. Cancelled half-way, it stays *starting*: start it again, or let it be reconciled."""
-        return await play_async(self.starting.start(account, order, self.handler), self.do)
+        return await play_async(start(self.hub, self._routes, account, order, self.handler), self._do)
 
     async def receive(self, account: str, callback: Callback, handler: AsyncHandler | None = None) -> Reply:
         """As `Checkout.receive`. Cancelled half-way, nothing is acknowledged and the gateway resends."""
-        return await play_async(self.settling.receive(account, callback, handler or self.handler), self.do)
+        return await play_async(receive(self.hub, account, callback, handler or self.handler), self._do)
 
     async def view(self, account: str, callback: Callback, *, reference: str | None = None) -> Payment:
         """As `Checkout.view`."""
-        return await play_async(self.settling.view(account, callback, reference), self.do)
+        return await play_async(view(self.hub, account, callback, reference), self._do)
 
     async def refresh(self, account: str, reference: str) -> Payment:
         """As `Checkout.refresh`."""
-        return await play_async(self.settling.refresh(account, reference, self.handler), self.do)
+        return await play_async(refresh(self.hub, account, reference, self.handler), self._do)
+
+    async def refund(self, account: str, reference: str, amount: Money, refund_reference: str) -> Refund:
+        """As `Checkout.refund`. Cancelled half-way, the outcome is unknown: make the same call again."""
+        steps = refund(self.hub, account, reference, amount, refund_reference, self.handler)
+        return await play_async(steps, self._do)
+
+    async def close_payment(self, account: str, reference: str) -> Payment:
+        """As `Checkout.close_payment`."""
+        return await play_async(close_payment(self.hub, account, reference, self.handler), self._do)
 
     async def reconcile(
         self,
@@ -175,40 +212,57 @@ class AsyncCheckout:
         progress: Callable[[Progress], object] | None = None,
     ) -> Summary:
         """As `Checkout.reconcile`."""
-        return await areconcile(self, older_than=older_than, limit=limit, rate=rate, progress=progress)
+        due = Pass(self.hub, self.handler, older_than=older_than, limit=limit, rate=rate, progress=progress)
+        return await reconcile_async(due, self._do)
 
     async def deliver(self, handler: Callable[[Transition], Awaitable[object]], *, limit: int = 100) -> int:
         """As `Checkout.deliver`."""
-        return await play_async(self.settling.deliver(handler, limit), self.do)
+        return await play_async(deliver(handler, limit), self._do)
 
-    async def do(self, step: Step) -> object:
-        """As `Checkout.do`."""
+    async def _do(self, step: Step) -> object:
+        """One step outside, awaited."""
         match step:
-            case Ask(account, verb, arguments, options):
-                return await getattr(self.hub[account], verb)(*arguments, **options)
+            case Ask():
+                return await step.of(self.hub[step.account])  # type: ignore[misc]
             case Find(account, reference):
-                return await self.ledger.afind(account, reference)
-            case Store(body, None):
-                return await self.ledger.awrite(lambda connection: body(connection, None))
-            case Store(body, handler):
-                return await self.ledger.atell(body, lambda *told: _awaited(handler(*told)))
-            case Tell(handler, transition):
-                return await _awaited(handler(transition))
+                return await self.ledger._afind(account, reference)
+            case Store(body):
+                return await self.ledger.awrite(body)
+            case Record(record, handler):
+                awaited = handler and (lambda *arguments: _awaitable(handler(*arguments)))
+                return await self.ledger._awrite_handling(record, awaited)
+            case Deliver(handler, transition):
+                return await _awaitable(handler(transition))
             case Pause(seconds):
                 return await anyio.sleep(seconds)  # type: ignore[func-returns-value]
 
 
-def _awaited(result: object) -> Awaitable[object]:
-    """What an async handler returned; raises ConfigError where it was none, and could not use the connection."""
+def _handle(handler: Handler | None, connection: Connection) -> Callable[[Transition], object] | None:
+    """Calls a plain ``handler`` in the transaction on ``connection``."""
+    return handler and (lambda transition: _done(handler(transition, connection)))
+
+
+def _awaitable(result: object) -> Awaitable[object]:
+    """What an async handler returned; raises ConfigError for a plain one, which could not use the connection."""
     if not inspect.isawaitable(result):
-        raise ConfigError("an AsyncCheckout awaits its handler: write it with async def, or use Checkout")
+        raise ConfigError(
+            "this handler is a plain function, and an AsyncCheckout awaits its handler",
+            hint="write it with async def, or use Checkout",
+        )
     return result
 
 
 def _done(result: object) -> object:
-    """What a handler returned; raises ConfigError for a coroutine or generator, of which nothing has run."""
+    """What a plain handler returned; raises ConfigError for a coroutine or generator, of which nothing has run."""
     if inspect.isawaitable(result) or inspect.isgenerator(result) or inspect.isasyncgen(result):
         if inspect.iscoroutine(result):
             result.close()  # which else warns that nobody awaited it
-        raise ConfigError(_NOT_PLAIN)
+        raise _async_handler()
     return result
+
+
+def _async_handler() -> ConfigError:
+    return ConfigError(
+        "this handler is async or a generator, so a Checkout, which calls it as a plain function, would run none of it",
+        hint="write it as a plain function, or use AsyncCheckout, which awaits it",
+    )

@@ -5,33 +5,27 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
 
 import anyio
-from sqlalchemy import Connection
 
-from payhub_core.checkout.hold import lease_time
-from payhub_core.checkout.plans import Pause, Plan, Store, play, play_async
-from payhub_core.checkout.settling import Settling
-from payhub_core.errors import ConfigError, GatewayError, NotFound, PayhubError, plain
-from payhub_core.ledger import queries, records
-from payhub_core.ledger.database import clock
+from payhub_core.checkout.checks import check
+from payhub_core.checkout.lease import lease_time
+from payhub_core.checkout.steps import AnyHub, Pause, Step, Steps, Store, play, play_async
+from payhub_core.errors import AccountRefused, ConfigError, GatewayError, NotFound, PayhubError, plain
+from payhub_core.ledger import schedule
 from payhub_core.ledger.rows import Row
 from payhub_core.models import PaymentStatus
 
-if TYPE_CHECKING:
-    from payhub_core.checkout.checkout import AsyncCheckout, Checkout
+__all__ = ["Pass", "Progress", "Summary", "reconcile", "reconcile_async"]
 
-__all__ = ["Progress", "Summary", "areconcile", "reconcile"]
-
-_IN_A_ROW = 3
+_FAILURES_IN_A_ROW = 3
 _THREADS = 64
-_LONGEST_NAP = 0.5
+_LONGEST_PAUSE = 0.5
 
 logger: logging.Logger = logging.getLogger("payhub.checkout")
 
@@ -70,7 +64,7 @@ class Summary:
         )
 
 
-class Budget:
+class _Budget:
     """How many payments may still be asked about, shared by the accounts of a pass."""
 
     def __init__(self, left: int) -> None:
@@ -95,100 +89,100 @@ class Budget:
         self.closed = True
 
 
-@dataclass(frozen=True, slots=True)
 class Pass:
-    """One pass over what is due."""
+    """One pass over what is due; raises ConfigError for a ``rate`` not above zero or a ``limit`` below it."""
 
-    settling: Settling
-    handler: object
-    older_than: timedelta
-    budget: Budget
-    rate: float
-    progress: Callable[[Progress], object] | None
+    def __init__(
+        self,
+        hub: AnyHub,
+        handler: object,
+        *,
+        older_than: timedelta,
+        limit: int,
+        rate: float,
+        progress: Callable[[Progress], object] | None,
+    ) -> None:
+        if not rate > 0:
+            raise ConfigError(f"expected a rate above zero, in queries a second, not {rate}")
+        if limit < 0:
+            raise ConfigError(f"expected a limit of zero or more payments, not {limit}")
+        self.hub = hub
+        self.handler = handler
+        self.older_than = older_than
+        self.rate = rate
+        self.progress = progress
+        self.budget: _Budget = _Budget(limit)
 
-    def due(self) -> Plan[dict[str, int]]:
+    def due(self) -> Steps[dict[str, int]]:
         """How many payments of each account are due."""
-        due: dict[str, int] = yield Store(lambda c, _: queries.due_accounts(c, self.older_than))
+        due: dict[str, int] = yield Store(partial(schedule.due_accounts, older_than=self.older_than))
         return due
 
-    def sweep(self, account: str, due: Mapping[str, int]) -> Plan[Summary]:
-        """Asks about one account's payments until none is due, the limit is reached, or the account keeps failing."""
-        asked = changed = paid = unanswered = in_a_row = 0
-        errors: dict[str, str] = {}
+    def sweep(self, account: str, due: Mapping[str, int]) -> Steps[Summary]:
+        """Asks about one account's payments until none is due, the limit is reached, or it is to be left alone."""
+        summary, in_a_row = Summary(), 0
         try:
-            held = lease_time(self.settling.accounts[account].timeout)
-            while asked < due[account] and in_a_row < _IN_A_ROW and self.budget.take():
-                if asked and not (yield from self._rested()):
+            time = lease_time(self.hub[account].timeout)
+            while summary.asked < due[account] and in_a_row < _FAILURES_IN_A_ROW and self.budget.take():
+                if summary.asked and not (yield from self._rested()):
                     break
-                lease = secrets.token_hex(8)
-                row: Row | None = yield Store(partial(self._claimed, account=account, lease=lease, held=held))
+                token = secrets.token_hex(8)
+                claim = partial(schedule.claim, account=account, lease=token, lease_time=time)
+                row: Row | None = yield Store(partial(claim, older_than=self.older_than))
                 if row is None:
                     self.budget.give_back()
                     break
-                asked += 1
-                error = ""
-                status = row.status
-                try:
-                    new: Row = yield from self.settling.check(row, lease, self.handler)
-                    status, in_a_row = new.status, 0
-                    changed += status != row.status
-                    paid += status == PaymentStatus.PAID != row.status
-                except Exception as failure:
-                    unanswered += 1
-                    error = self._told(failure, row)
-                    if not isinstance(failure, NotFound):
-                        errors[account] = error
-                        in_a_row += isinstance(failure, GatewayError)
-                self._report(account, row.reference, status, error, sum(due.values()))
+                status, failure = yield from self._asked(row, token)
+                error = "" if failure is None else _error_text(failure, row)
+                in_a_row = 0 if failure is None else in_a_row + _failures(failure)
+                summary += _summary(row, status, failure, error)
+                self._report(row, status, error, sum(due.values()))
         except PayhubError as failure:
-            errors[account] = str(failure)
-        return Summary(asked, changed, paid, unanswered, errors)
+            summary += Summary(errors={account: str(self._stranded(account, due[account], failure))})
+        return summary
 
-    def _rested(self) -> Plan[bool]:
+    def _stranded(self, account: str, due: int, failure: PayhubError) -> PayhubError:
+        """``failure``, or what to do about orders whose account the configuration does not name any more."""
+        if not isinstance(failure, ConfigError) or failure.account:  # one that is broken is named by its error
+            return failure
+        return ConfigError(
+            f"the account {account!r} is not configured, and has unsettled orders: {due}",
+            hint="put it back under this name until they are settled; "
+            f"where it is gone for good: payhub ledger retire {account}",
+        )
+
+    def _asked(self, row: Row, token: str) -> Steps[tuple[str, Exception | None]]:
+        """The status that is known now, and why nothing new is."""
+        try:
+            new = yield from check(self.hub, row, token, self.handler)
+        except Exception as failure:
+            return row.status, failure
+        return new.status, None
+
+    def _rested(self) -> Steps[bool]:
         """Waits as the rate demands; False where the pass was interrupted meanwhile."""
         left = 1 / self.rate
         while left > 0 and not self.budget.closed:
-            yield Pause(min(left, _LONGEST_NAP))
-            left -= _LONGEST_NAP
+            yield Pause(min(left, _LONGEST_PAUSE))
+            left -= _LONGEST_PAUSE
         return not self.budget.closed
 
-    def _told(self, failure: Exception, row: Row) -> str:
-        """What went wrong in a line; the traceback of what is not payhub's own, such as the handler's, is logged."""
-        if isinstance(failure, PayhubError):
-            return str(failure)
-        extra = {"account": row.account, "reference": row.reference}
-        logger.error("the handler failed for order %s", row.reference, exc_info=failure, extra=extra)
-        reason = f"the handler raised {type(failure).__name__}: {plain(failure)}"
-        return str(PayhubError(reason, account=row.account, reference=row.reference))
-
-    def _report(self, account: str, reference: str, status: str, error: str, due: int) -> None:
+    def _report(self, row: Row, status: str, error: str, due: int) -> None:
         if self.progress is not None:
             try:
-                self.progress(Progress(account, reference, PaymentStatus(status), error, due))
+                self.progress(Progress(row.account, row.reference, PaymentStatus(status), error, due))
             except Exception:  # whoever watches does not stop the work
-                logger.exception("progress could not be reported", extra={"account": account})
-
-    def _claimed(self, connection: Connection, _tell: object, account: str, lease: str, held: timedelta) -> Row | None:
-        now = clock(connection)
-        return records.claim(connection, account, lease=lease, until=now + held, now=now, older=now - self.older_than)
+                logger.exception("progress could not be reported", extra={"account": row.account})
 
 
-def reconcile(
-    checkout: Checkout,
-    *,
-    older_than: timedelta,
-    limit: int,
-    rate: float,
-    progress: Callable[[Progress], object] | None,
-) -> Summary:
-    """One pass, a thread for each account."""
-    run = _begun(checkout, older_than, limit, rate, progress)
-    due = play(run.due(), checkout.do)
+def reconcile(run: Pass, do: Callable[[Step], object]) -> Summary:
+    """Does the pass, a thread for each account."""
+    due = play(run.due(), do)
     if not due:
         return Summary()
     with ThreadPoolExecutor(min(len(due), _THREADS), "payhub-reconcile") as threads:
         try:
-            sweeps = [threads.submit(play, run.sweep(account, due), checkout.do) for account in due]
+            sweeps = [threads.submit(play, run.sweep(account, due), do) for account in due]
             wait(sweeps, return_when=FIRST_EXCEPTION)
             return sum((sweep.result() for sweep in sweeps), Summary())
         except BaseException:
@@ -196,21 +190,13 @@ def reconcile(
             raise
 
 
-async def areconcile(
-    checkout: AsyncCheckout,
-    *,
-    older_than: timedelta,
-    limit: int,
-    rate: float,
-    progress: Callable[[Progress], object] | None,
-) -> Summary:
-    """One pass, a task for each account."""
-    run = _begun(checkout, older_than, limit, rate, progress)
-    due = await play_async(run.due(), checkout.do)
+async def reconcile_async(run: Pass, do: Callable[[Step], Awaitable[object]]) -> Summary:
+    """Does the pass, a task for each account."""
+    due = await play_async(run.due(), do)
     summaries: list[Summary] = []
 
     async def sweep(account: str) -> None:
-        summaries.append(await play_async(run.sweep(account, due), checkout.do))
+        summaries.append(await play_async(run.sweep(account, due), do))
 
     async with anyio.create_task_group() as tasks:
         for account in due:
@@ -218,15 +204,29 @@ async def areconcile(
     return sum(summaries, Summary())
 
 
-def _begun(
-    checkout: Checkout | AsyncCheckout,
-    older_than: timedelta,
-    limit: int,
-    rate: float,
-    progress: Callable[[Progress], object] | None,
-) -> Pass:
-    if not rate > 0:
-        raise ConfigError(f"expected a rate above zero, in queries a second, not {rate}")
-    if limit < 0:
-        raise ConfigError(f"expected a limit of zero or more payments, not {limit}")
-    return Pass(checkout.settling, checkout.handler, older_than, Budget(limit), rate, progress)
+def _summary(row: Row, status: str, failure: Exception | None, error: str) -> Summary:
+    """What asking about one payment came to. Not found is an answer, and no error of its account's."""
+    if failure is not None:
+        return Summary(asked=1, unanswered=1, errors={} if isinstance(failure, NotFound) else {row.account: error})
+    return Summary(asked=1, changed=status != row.status, paid=status == PaymentStatus.PAID != row.status)
+
+
+def _failures(failure: Exception) -> int:
+    """How many failures of its account it counts as: one that refuses the account refuses every payment of it."""
+    if isinstance(failure, AccountRefused):
+        return _FAILURES_IN_A_ROW
+    return int(isinstance(failure, GatewayError) and not isinstance(failure, NotFound))
+
+
+def _error_text(failure: Exception, row: Row) -> str:
+    """What went wrong in a line; the traceback of what is not payhub's own, such as the handler's, is logged."""
+    if isinstance(failure, AccountRefused) and not failure.hint:
+        reason = f"the gateway refuses the account: {failure.message}"
+        hint = "see whether its key was revoked, the merchant suspended, or too many requests sent"
+        return str(PayhubError(reason, hint=hint, account=row.account, reference=row.reference))
+    if isinstance(failure, PayhubError):
+        return str(failure)
+    extra = {"account": row.account, "reference": row.reference}
+    logger.error("the handler failed for order %s", row.reference, exc_info=failure, extra=extra)
+    reason = f"the handler raised {type(failure).__name__}: {plain(failure)}"
+    return str(PayhubError(reason, account=row.account, reference=row.reference))

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from payhub_core.cli.options import Command, config_option, json_option, print_json, read_config
 from payhub_core.errors import PayhubError, plain
-from payhub_core.ledger import Ledger, Observation, State, StoredPayment
+from payhub_core.ledger import Creation, Ledger, Observation, StoredPayment
 from payhub_core.models import PaymentStatus
 from payhub_core.money import Money
 
@@ -39,12 +39,16 @@ def payments() -> None:
 @config_option
 @click.option("--account", help="Only those of this account.")
 @click.option("--status", type=click.Choice([status.value for status in PaymentStatus]), help="Only those in it.")
+@click.option("--unsettled", is_flag=True, help="Only those that are still asked about.")
 @limit_option
 @json_option
-def list_(*, config: str | None, account: str | None, status: str | None, limit: int, as_json: bool) -> None:
+def list_(
+    *, config: str | None, account: str | None, status: str | None, unsettled: bool, limit: int, as_json: bool
+) -> None:
     """List the newest payments."""
     with Ledger(read_config(config).ledger) as ledger:
-        found = ledger.payments(account=account, status=PaymentStatus(status) if status else None, limit=limit)
+        wanted = PaymentStatus(status) if status else None
+        found = ledger.payments(account=account, status=wanted, unsettled=unsettled, limit=limit)
     _print_list(found, as_json=as_json)
 
 
@@ -73,16 +77,17 @@ def show(*, config: str | None, account: str, reference: str, as_json: bool) -> 
         history = ledger.history(account, reference)
     currency = stored.payment.amount.currency if stored.payment.amount else ""
     if as_json:
-        print_json({**_plain(stored), "history": [_observed(item, currency) for item in history]})
+        print_json({**_as_json(stored), "history": [_observation_as_json(item, currency) for item in history]})
         return
     payment = stored.payment
     facts = {
         "account": payment.account,
         "order": payment.reference,
         "status": payment.status.value,
-        "creating it": stored.state.value,
+        "creating it": stored.creation.value,
         "due": str(payment.amount),
         "paid": str(payment.paid or ""),
+        "refunded": str(payment.refunded or ""),
         "gateway id": payment.gateway_id or "",
         "paid at": _when(payment.paid_at),
         "odd": ", ".join(str(anomaly) for anomaly in stored.anomalies),
@@ -95,16 +100,16 @@ def show(*, config: str | None, account: str, reference: str, as_json: bool) -> 
 
 def _print_list(found: Sequence[StoredPayment], *, as_json: bool) -> None:
     if as_json:
-        print_json([_plain(stored) for stored in found])
+        print_json([_as_json(stored) for stored in found])
     elif found:
-        _print_table(("Account", "Order", "Status", "Paid / due", "Asked next", "Odd"), map(_line, found))
+        _print_table(("Account", "Order", "Status", "Paid / due", "Asked next", "Odd"), map(_cells, found))
     else:
         Console(stderr=True).print("There are no such payments.")
 
 
-def _line(stored: StoredPayment) -> Sequence[str]:
+def _cells(stored: StoredPayment) -> Sequence[str]:
     payment = stored.payment
-    made = "" if stored.state is State.CREATED else f" ({stored.state.value})"
+    made = "" if stored.creation is Creation.CREATED else f" ({stored.creation.value})"
     paid = f"{payment.paid.amount if payment.paid else 0} / {payment.amount}"
     odd = ", ".join(anomaly.name for anomaly in stored.anomalies)
     return payment.account, payment.reference, payment.status.value + made, paid, _from_now(stored.next_check_at), odd
@@ -122,21 +127,22 @@ def _print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     click.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()))
 
 
-def _plain(stored: StoredPayment) -> dict[str, Any]:
+def _as_json(stored: StoredPayment) -> dict[str, Any]:
     payment = stored.payment.model_dump(mode="json", exclude={"raw", "claimed_status", "next_action"})
     return {
         **payment,
         "created_at": _iso(stored.payment.created_at),
         "paid_at": _iso(stored.payment.paid_at),
+        "expires_at": _iso(stored.payment.expires_at),
         "updated_at": _iso(stored.updated_at),
-        "state": stored.state.value,
+        "creation": stored.creation.value,
         "anomalies": [anomaly.name for anomaly in stored.anomalies],
         "attempts": stored.attempts,
         "next_check_at": _iso(stored.next_check_at),
     }
 
 
-def _observed(item: Observation, currency: str) -> dict[str, Any]:
+def _observation_as_json(item: Observation, currency: str) -> dict[str, Any]:
     return {
         "at": _iso(item.at),
         "source": item.source,
@@ -148,8 +154,11 @@ def _observed(item: Observation, currency: str) -> dict[str, Any]:
 
 
 def _said(item: Observation) -> str:
-    reason = item.raw.get("reason") if item.source == "create" else None
-    return f"{item.said}: {reason}" if reason else item.said
+    if item.source not in {"create", "refund", "close"}:
+        return item.said
+    # What payhub has written beside it.
+    details = [str(item.raw[key]) for key in ("refund_reference", "amount", "reason") if key in item.raw]
+    return f"{item.said}: {', '.join(details)}" if details else item.said
 
 
 def _sum(item: Observation, currency: str) -> str:

@@ -17,16 +17,15 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
+from rich.progress import Progress as ProgressBar
 
-from payhub_core.checkout import Checkout
-from payhub_core.checkout import Progress as Step
-from payhub_core.checkout.reconciliation import Summary
+from payhub_core.accounts import load_accounts
+from payhub_core.checkout import Checkout, Progress, Summary
 from payhub_core.cli.options import config_option, read_config
 from payhub_core.errors import ConfigError, LedgerError
 from payhub_core.hub import Hub
 from payhub_core.ledger import Ledger
-from payhub_core.registry import load_accounts
 
 __all__ = ["reconcile"]
 
@@ -53,7 +52,7 @@ POSITIVE = click.FloatRange(min=0, min_open=True)
 @click.option(
     "--handler",
     metavar="MODULE:FUNCTION",
-    help="Told of each transition, in its transaction; without it they wait in the outbox."
+    help="Called with each transition, in its transaction; without it they wait in the outbox."
     " The module is looked for in the current directory first.",
 )
 @click.option("--watch", is_flag=True, help="Go on until SIGTERM or Ctrl-C, after a pass that failed too.")
@@ -72,8 +71,8 @@ def reconcile(
     logging.basicConfig(level=logging.ERROR, format="payhub: %(message)s")
     logging.getLogger("stamina").addHandler(logging.NullHandler())  # a retry is no news, what it comes to is
     with Hub(load_accounts(settings)) as hub, Ledger(settings.ledger) as ledger:
-        checkout = Checkout(hub, ledger, handler=_function(handler), routes=settings.routes)
-        one_pass = partial(_pass, checkout, timedelta(seconds=older_than), limit, rate)
+        checkout = Checkout(hub, ledger, handler=_imported(handler), routes=settings.routes)
+        one_pass = partial(_one_pass, checkout, timedelta(seconds=older_than), limit, rate)
         if watch:
             _watch(one_pass, every)
         elif one_pass().errors:
@@ -98,15 +97,16 @@ def _watch(one_pass: Callable[[], Summary], every: float) -> None:
             time.sleep(every)
 
 
-def _pass(checkout: Checkout, older_than: timedelta, limit: int, rate: float) -> Summary:
+def _one_pass(checkout: Checkout, older_than: timedelta, limit: int, rate: float) -> Summary:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with ProgressBar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task, lock = bar.add_task("asking the gateways", total=None), threading.Lock()
 
-        def advance(step: Step) -> None:
+        def advance(progress: Progress) -> None:
             with lock:
-                bar.update(task, advance=1, total=min(step.due, limit), description=f"{step.account}: {step.status}")
+                asked = f"{progress.account}: {progress.status}"
+                bar.update(task, advance=1, total=min(progress.due, limit), description=asked)
 
         summary = checkout.reconcile(older_than=older_than, limit=limit, rate=rate, progress=advance)
     Console().print(
@@ -115,7 +115,7 @@ def _pass(checkout: Checkout, older_than: timedelta, limit: int, rate: float) ->
     for _, reason in sorted(summary.errors.items()):
         _complain(reason)
     if checkout.ledger.outbox(limit=1):
-        _complain("transitions wait in the outbox, told to no handler: hand them out with Checkout.deliver")
+        _complain("transitions wait in the outbox, no handler has had them: hand them out with Checkout.deliver")
     return summary
 
 
@@ -124,7 +124,7 @@ def _complain(reason: str) -> None:
     Console(stderr=True).print(f"payhub: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
 
 
-def _function(name: str | None) -> Any:
+def _imported(name: str | None) -> Any:
     if name is None:
         return None
     module, _, function = name.partition(":")

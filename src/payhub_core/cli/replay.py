@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from payhub_core.accounts import load_accounts
 from payhub_core.cli.options import config_option, json_option, print_json, read_config
 from payhub_core.errors import CallbackError, PayhubError, plain
 from payhub_core.hub import Hub
 from payhub_core.models import Notification
-from payhub_core.recording import load, load_callback
-from payhub_core.registry import load_accounts
+from payhub_core.recorder import load, load_callback
 
 __all__ = ["replay"]
 

@@ -15,6 +15,7 @@ from payhub_core.errors import ConfigError, LedgerError
 from payhub_core.ledger.tables import VERSION_TABLE
 
 __all__ = [
+    "LEAVE",
     "SCHEMA",
     "alive",
     "alone",
@@ -34,9 +35,10 @@ T = TypeVar("T")
 EngineT = TypeVar("EngineT", Engine, AsyncEngine)
 
 #: The newest migration.
-SCHEMA = "0001"
+SCHEMA = "0002"
 
-_ENDED, _LEAVE = "the transaction was ended inside", "a handler leaves commit and rollback to payhub"
+_ENDED = "the handler has ended the transaction that it was lent"
+LEAVE = "a handler leaves commit and rollback to payhub, and lets the database's errors through"
 _BUSY_SECONDS = 10
 _ENCODED = "percent-encode what is special in a password: '@' is %40, ':' is %3A, '/' is %2F"
 _UPGRADE_LOCK = 0x7061796875  # any number that nobody else locks
@@ -86,7 +88,7 @@ def atomically(connection: Connection, body: Callable[[Connection], T], *, write
             cursor.close()
         result = body(connection)
         if not transaction.is_active:
-            raise LedgerError(_ENDED, hint=_LEAVE)
+            raise LedgerError(_ENDED, hint=LEAVE)
         if write and connection.dialect.name == "sqlite":
             check_open(connection)
     return result
@@ -137,7 +139,7 @@ def check_open(connection: Connection) -> None:
     else:
         fine = driver.info.transaction_status.name == "INTRANS"
     if not fine:
-        raise LedgerError(_ENDED, hint=_LEAVE)
+        raise LedgerError(_ENDED, hint=LEAVE)
 
 
 def check_schema(connection: Connection) -> None:

@@ -11,22 +11,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from payhub_core.errors import WrongAmount
+from payhub_core.ledger.refunds import Refunding
 from payhub_core.models import Payment, PaymentStatus
 from payhub_core.money import Money
 
 __all__ = ["Anomaly", "AnomalyKind", "Facts", "Receipt", "observed"]
 
+PartT = TypeVar("PartT", "Receipt", Refunding)
+
 _json = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
-_SAID = (
-    PaymentStatus.REFUNDED,
-    PaymentStatus.PARTIALLY_REFUNDED,
-    PaymentStatus.CANCELED,
-    PaymentStatus.EXPIRED,
-    PaymentStatus.FAILED,
-)
+#: Words that are facts beside the sums; of several, the first one stands.
+_GONE_BACK = (PaymentStatus.REFUNDED, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUND_SUM_UNKNOWN)
+_NOT_PAID = (PaymentStatus.CANCELED, PaymentStatus.EXPIRED, PaymentStatus.AUTHORIZED, PaymentStatus.FAILED)
+_NOTHING_RECEIVED = {PaymentStatus.PENDING, PaymentStatus.AUTHORIZED}
 _RECEIVED = {PaymentStatus.PAID, PaymentStatus.PARTIALLY_PAID}
 
 
@@ -75,27 +75,35 @@ class Receipt(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a payment: receipts by gateway id ("" where a message named none), and what else was said."""
+    """What is known of a payment: receipts by gateway id ("" where a message named none), and what else was said.
+
+    ``refunds`` are those that were asked for here, by the shop's number; ``refunded`` is the largest sum in minor units
+    that a message has stated as gone back in all.
+    """
 
     receipts: Mapping[str, Receipt] = field(default_factory=dict)
     said: frozenset[PaymentStatus] = frozenset()
     gateway_ids: frozenset[str] = frozenset()
+    refunds: Mapping[str, Refunding] = field(default_factory=dict)
+    refunded: int = 0
 
     def __or__(self, other: Facts) -> Facts:
-        receipts = dict(self.receipts)
-        for key, receipt in other.receipts.items():
-            receipts[key] = receipts[key] | receipt if key in receipts else receipt
-        return Facts(receipts, self.said | other.said, self.gateway_ids | other.gateway_ids)
+        return Facts(
+            _joined(self.receipts, other.receipts),
+            self.said | other.said,
+            self.gateway_ids | other.gateway_ids,
+            _joined(self.refunds, other.refunds),
+            max(self.refunded, other.refunded),
+        )
 
     def __ge__(self, other: Facts) -> bool:
         """Whether ``other`` adds nothing: the order of the join."""
         return (
             self.said >= other.said
             and self.gateway_ids >= other.gateway_ids
-            and all(
-                key in self.receipts and self.receipts[key] | receipt == self.receipts[key]
-                for key, receipt in other.receipts.items()
-            )
+            and self.refunded >= other.refunded
+            and _covers(self.receipts, other.receipts)
+            and _covers(self.refunds, other.refunds)
         )
 
     def received(self, due: Money) -> Money:
@@ -111,18 +119,40 @@ class Facts:
             exact = 0 if named else due
         return max(sum(named), exact)
 
+    def gone_back(self, due: Money) -> Money | None:
+        """The sum that has gone back in all; None where nothing has, or nobody says how much."""
+        gone = self._gone_back(due.minor)
+        return Money(gone, due.currency) if gone else None
+
+    def _gone_back(self, due: int) -> int:
+        if not self.refunds and not self.refunded and PaymentStatus.REFUNDED not in self.said:
+            return 0
+        done = sum(refund.minor for refund in self.refunds.values() if refund.done)
+        whole = self._received(due) if PaymentStatus.REFUNDED in self.said else 0
+        return max(done, self.refunded, whole)
+
+    def refundable(self, due: Money, refund_reference: str) -> Money:
+        """What may go back under that number: what was received, less what has gone back or may be going back."""
+        others = (refund.minor for key, refund in self.refunds.items() if key != refund_reference and refund.under_way)
+        left = self._received(due.minor) - self._gone_back(due.minor) - sum(others)
+        return Money(max(left, 0), due.currency)
+
     def status(self, due: Money) -> PaymentStatus:
-        """Where the payment stands: paid absorbs failed, expired and canceled; PAID means at least ``due`` came in.
+        """Where the payment stands: paid absorbs all that says "not paid"; PAID means at least ``due`` came in.
 
         PAID is left only by a refund, or where "paid" was a bare word and the exact sum, a smaller one, came later.
         """
-        for refunded in _SAID[:2]:
-            if refunded in self.said:
-                return refunded
+        gone, received = self._gone_back(due.minor), self._received(due.minor)
+        if gone and gone >= (received or due.minor):
+            return PaymentStatus.REFUNDED
+        back = next((word for word in _GONE_BACK if word in self.said), None)
+        if gone and back is not PaymentStatus.REFUNDED:
+            return PaymentStatus.PARTIALLY_REFUNDED
+        if back is not None:
+            return back
         if self.receipts:
-            enough = self._received(due.minor) >= due.minor
-            return PaymentStatus.PAID if enough else PaymentStatus.PARTIALLY_PAID
-        return next((word for word in _SAID[2:] if word in self.said), PaymentStatus.PENDING)
+            return PaymentStatus.PAID if received >= due.minor else PaymentStatus.PARTIALLY_PAID
+        return next((word for word in _NOT_PAID if word in self.said), PaymentStatus.PENDING)
 
     def anomalies(self, due: Money) -> tuple[Anomaly, ...]:
         """What is odd, always in the same sequence."""
@@ -158,7 +188,12 @@ class Facts:
     def dump(self) -> str:
         """The facts as JSON, the same text for the same facts."""
         receipts = {key: (minor, at and at.astimezone(UTC).isoformat()) for key, (minor, at) in self.receipts.items()}
-        return _json({"receipts": receipts, "said": sorted(self.said), "ids": sorted(self.gateway_ids)})
+        data: dict[str, Any] = {"receipts": receipts, "said": sorted(self.said), "ids": sorted(self.gateway_ids)}
+        if self.refunds:
+            data["refunds"] = {key: refund.dump() for key, refund in self.refunds.items()}
+        if self.refunded:
+            data["refunded"] = self.refunded
+        return _json(data)
 
     @classmethod
     def load(cls, text: str) -> Facts:
@@ -170,6 +205,8 @@ class Facts:
             {key: Receipt(minor, at and datetime.fromisoformat(at)) for key, (minor, at) in data["receipts"].items()},
             frozenset(map(PaymentStatus, data["said"])),
             frozenset(data["ids"]),
+            {key: Refunding.load(values) for key, values in data["refunds"].items()} if "refunds" in data else {},
+            data.get("refunded", 0),
         )
 
 
@@ -182,13 +219,31 @@ def observed(payment: Payment, due: Money) -> Facts:
         raise WrongAmount(f"order {payment.reference!r} is about {due}, the message about {payment.amount}")
     if payment.paid is not None and payment.paid.currency != due.currency:
         raise WrongAmount(f"the sum due is in {due.currency}, the sum received in {payment.paid.currency}")
+    if payment.refunded is not None and payment.refunded.currency != due.currency:
+        raise WrongAmount(f"the sum due is in {due.currency}, the sum refunded in {payment.refunded.currency}")
     status = payment.status
     if status is PaymentStatus.PENDING and payment.claimed_status not in {None, status}:
         return _NOTHING
     key = payment.gateway_id or ""
-    receipts = {}
-    if status in _RECEIVED or payment.paid:
-        minor = 0 if status is PaymentStatus.PARTIALLY_PAID else None
-        receipts[key] = Receipt(payment.paid.minor if payment.paid is not None else minor, payment.paid_at)
-    said = frozenset({status}) if status in _SAID else frozenset[PaymentStatus]()
-    return Facts(receipts, said, frozenset({key} if key else ()))
+    receipts, refunded = {}, 0
+    if status not in _NOTHING_RECEIVED:
+        refunded = payment.refunded.minor if payment.refunded is not None else 0
+        if status in _RECEIVED or payment.paid:
+            minor = 0 if status is PaymentStatus.PARTIALLY_PAID else None
+            receipts[key] = Receipt(payment.paid.minor if payment.paid is not None else minor, payment.paid_at)
+    said = frozenset({status}) if status in _GONE_BACK or status in _NOT_PAID else frozenset[PaymentStatus]()
+    return Facts(receipts, said, frozenset({key} if key else ()), {}, refunded)
+
+
+def _joined(mine: Mapping[str, PartT], theirs: Mapping[str, PartT]) -> Mapping[str, PartT]:
+    """Both, and what both have joined."""
+    if not theirs:
+        return mine
+    joined = dict(mine)
+    for key, part in theirs.items():
+        joined[key] = joined[key] | part if key in joined else part
+    return joined
+
+
+def _covers(mine: Mapping[str, PartT], theirs: Mapping[str, PartT]) -> bool:
+    return not theirs or all(key in mine and mine[key] | part == mine[key] for key, part in theirs.items())

@@ -17,8 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.util import await_only
 
 from payhub_core.errors import ConfigError, LedgerError
-from payhub_core.ledger import database, outbox, queries, records
-from payhub_core.ledger.rows import Observation, Row, StoredPayment, Transition
+from payhub_core.ledger import changes, database, history, outbox, queries, schedule
+from payhub_core.ledger.models import Observation, StoredPayment, Transition
+from payhub_core.ledger.rows import Row
 from payhub_core.models import PaymentStatus
 
 __all__ = ["Ledger"]
@@ -79,18 +80,6 @@ class Ledger:
         """As `write`; ``body`` is a plain function all the same."""
         return await self._arun(body, write=True)
 
-    async def atell(
-        self,
-        body: Callable[[Connection, Callable[[Transition], object]], T],
-        handler: Callable[[Transition, AsyncConnection], Awaitable[object]],
-    ) -> T:
-        """`awrite`, for a body that tells an async ``handler`` of transitions, in its transaction."""
-        async with self._aconnected() as outer:
-            checked = self._checked_first(
-                lambda connection: body(connection, lambda transition: await_only(handler(transition, outer))), "async"
-            )
-            return await outer.run_sync(database.atomically, checked)
-
     def read(self, body: Callable[[Connection], T]) -> T:
         """Runs ``body``, which only reads."""
         return self._run(body, write=False)
@@ -101,25 +90,48 @@ class Ledger:
 
     def payment(self, account: str, reference: str) -> StoredPayment | None:
         """The stored payment, or None."""
-        row = self.find(account, reference)
-        return None if row is None else StoredPayment.of(row)
+        row = self._find(account, reference)
+        return None if row is None else row.stored()
 
     async def apayment(self, account: str, reference: str) -> StoredPayment | None:
         """As `payment`."""
-        row = await self.afind(account, reference)
-        return None if row is None else StoredPayment.of(row)
+        row = await self._afind(account, reference)
+        return None if row is None else row.stored()
 
     def payments(
-        self, *, account: str | None = None, status: PaymentStatus | None = None, limit: int = 100
+        self,
+        *,
+        account: str | None = None,
+        status: PaymentStatus | None = None,
+        unsettled: bool = False,
+        limit: int = 100,
     ) -> list[StoredPayment]:
-        """The newest payments, newest first."""
-        return self.read(partial(queries.list_payments, account=account, status=status, limit=limit))
+        """The newest payments, newest first; only those that are still asked about, where ``unsettled``."""
+        wanted = partial(queries.list_payments, account=account, status=status, unsettled=unsettled)
+        return self.read(partial(wanted, limit=limit))
 
     async def apayments(
-        self, *, account: str | None = None, status: PaymentStatus | None = None, limit: int = 100
+        self,
+        *,
+        account: str | None = None,
+        status: PaymentStatus | None = None,
+        unsettled: bool = False,
+        limit: int = 100,
     ) -> list[StoredPayment]:
         """As `payments`."""
-        return await self.aread(partial(queries.list_payments, account=account, status=status, limit=limit))
+        wanted = partial(queries.list_payments, account=account, status=status, unsettled=unsettled)
+        return await self.aread(partial(wanted, limit=limit))
+
+    def retire(self, account: str) -> int:
+        """Stops asking about the payments of ``account``, for one that is gone; returns how many were unsettled.
+
+        They stay as they are, and a notify that is heard after all still settles.
+        """
+        return self.write(partial(schedule.retire, account=account))
+
+    async def aretire(self, account: str) -> int:
+        """As `retire`."""
+        return await self.awrite(partial(schedule.retire, account=account))
 
     def anomalies(self, *, limit: int = 100) -> list[StoredPayment]:
         """The payments with something odd about them, those found out last first."""
@@ -131,11 +143,11 @@ class Ledger:
 
     def history(self, account: str, reference: str) -> list[Observation]:
         """What was heard and done about one payment, oldest first."""
-        return self.read(partial(queries.history, account=account, reference=reference))
+        return self.read(partial(history.history, account=account, reference=reference))
 
     async def ahistory(self, account: str, reference: str) -> list[Observation]:
         """As `history`."""
-        return await self.aread(partial(queries.history, account=account, reference=reference))
+        return await self.aread(partial(history.history, account=account, reference=reference))
 
     def outbox(self, *, limit: int = 100) -> list[Transition]:
         """The transitions that no handler has had, oldest first; `Checkout.deliver` hands them out."""
@@ -144,18 +156,6 @@ class Ledger:
     async def aoutbox(self, *, limit: int = 100) -> list[Transition]:
         """As `outbox`."""
         return await self.aread(partial(outbox.waiting, limit=limit))
-
-    def find(self, account: str, reference: str) -> Row | None:
-        """The stored row; a duplicate callback costs no more than this."""
-        if "sync" in self._checked:
-            with suppress(LedgerError), self._connected() as connection:
-                return database.alone(connection, partial(records.find, account=account, reference=reference))
-        # The first time; or the connection has gone stale, or there is a fault: this way tells which.
-        return self.read(partial(records.find, account=account, reference=reference))
-
-    async def afind(self, account: str, reference: str) -> Row | None:
-        """As `find`."""
-        return await self.aread(partial(records.find, account=account, reference=reference))
 
     @property
     def engine(self) -> Engine:
@@ -207,6 +207,35 @@ class Ledger:
     ) -> None:
         await self.aclose()
 
+    # The checkout's own ways in, which deal in rows.
+
+    def _find(self, account: str, reference: str) -> Row | None:
+        """The stored row; a duplicate callback costs no more than this."""
+        if "sync" in self._checked:
+            with suppress(LedgerError), self._connected() as connection:
+                return database.alone(connection, partial(changes.find, account=account, reference=reference))
+        # The first time; or the connection has gone stale, or there is a fault: this way tells which.
+        return self.read(partial(changes.find, account=account, reference=reference))
+
+    async def _afind(self, account: str, reference: str) -> Row | None:
+        """As `_find`."""
+        return await self.aread(partial(changes.find, account=account, reference=reference))
+
+    async def _awrite_handling(
+        self,
+        body: Callable[[Connection, Callable[[Transition], object] | None], T],
+        handler: Callable[[Transition, AsyncConnection], Awaitable[object]] | None,
+    ) -> T:
+        """`awrite`, for a body that calls an async ``handler`` with transitions, in its transaction."""
+        async with self._aconnected() as outer:
+
+            def handle(transition: Transition) -> object:
+                return handler and await_only(handler(transition, outer))
+
+            called = None if handler is None else handle
+            checked = self._checked_first(lambda connection: body(connection, called), "async")
+            return await outer.run_sync(database.atomically, checked)
+
     def _run(self, body: Callable[[Connection], T], *, write: bool, check: bool = True) -> T:
         with self._connected() as connection:
             return database.atomically(connection, self._checked_first(body, "sync", check=check), write=write)
@@ -228,7 +257,7 @@ class Ledger:
             else:
                 connection.close()
         except _failures(engine) as error:
-            raise _told_plainly(error) from error
+            raise _ledger_error(error) from error
 
     def _rested(self) -> Connection | None:
         try:
@@ -258,7 +287,7 @@ class Ledger:
             async with engine.connect() as connection:
                 yield connection
         except _failures(engine.sync_engine) as error:
-            raise _told_plainly(error) from error
+            raise _ledger_error(error) from error
 
     def _checked_first(
         self, body: Callable[[Connection], T], kind: str, *, check: bool = True
@@ -291,7 +320,8 @@ def _failures(engine: Engine) -> tuple[type[Exception], ...]:
     return SQLAlchemyError, engine.dialect.loaded_dbapi.Error, OSError
 
 
-def _told_plainly(error: Exception) -> LedgerError:
+def _ledger_error(error: Exception) -> LedgerError:
+    """The driver's failure in payhub's words."""
     origin = getattr(error, "orig", None) or error
     reason = ""
     with suppress(Exception):  # the first line only: what follows may quote rows

@@ -1,7 +1,8 @@
-"""The outbox: transitions that no handler has had, and handing them out."""
+"""The outbox: each thing that became true of a payment, once; what no handler has had waits to be handed out."""
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,14 +11,41 @@ from sqlalchemy import Row as SqlRow
 
 from payhub_core.errors import InvalidOrder
 from payhub_core.ledger.database import clock
-from payhub_core.ledger.records import transition
-from payhub_core.ledger.rows import Row, Transition, foreign, parse_anomaly
-from payhub_core.ledger.tables import moment, payments, transitions
+from payhub_core.ledger.facts import Anomaly, AnomalyKind
+from payhub_core.ledger.models import Transition
+from payhub_core.ledger.rows import Row, foreign
+from payhub_core.ledger.schedule import backoff
+from payhub_core.ledger.sql import ADD_TRANSITION
+from payhub_core.ledger.tables import payments, transitions
+from payhub_core.ledger.times import moment
+from payhub_core.models import PaymentStatus
+from payhub_core.money import Money
 
-__all__ = ["claim_transition", "mark_delivered", "transition_of", "waiting"]
+__all__ = ["add", "claim", "mark_delivered", "read", "transition", "waiting"]
 
-_TURN = timedelta(minutes=1)
-_LONGEST_TURN = timedelta(days=1)
+_FIRST_PAUSE = timedelta(minutes=1)
+_LONGEST_PAUSE = timedelta(days=1)
+
+
+def add(connection: Connection, row: Row, name: str, anomaly: Anomaly | None, now: datetime, *, handled: bool) -> bool:
+    """Writes a transition down; False where it was before. One that is not ``handled`` waits."""
+    added = ADD_TRANSITION(
+        connection,
+        payment_id=row.id,
+        name=name,
+        anomaly=None if anomaly is None else _anomaly_text(anomaly),
+        at=now,
+        delivered_at=now if handled else None,
+    )
+    return bool(added.changed)
+
+
+def transition(row: Row, name: str, anomaly: Anomaly | None, at: datetime) -> Transition:
+    """The transition ``name`` of the payment in ``row``."""
+    status = PaymentStatus(name) if anomaly is None else None
+    return Transition(
+        f"{row.account}/{row.reference}/{name}", row.account, row.reference, status, anomaly, row.payment(), at
+    )
 
 
 def waiting(connection: Connection, *, limit: int = 100) -> list[Transition]:
@@ -25,7 +53,7 @@ def waiting(connection: Connection, *, limit: int = 100) -> list[Transition]:
     return [_transition(row) for row in connection.execute(_with_payment().limit(limit))]
 
 
-def claim_transition(connection: Connection) -> int | None:
+def claim(connection: Connection) -> int | None:
     """Takes the waiting transition that has been due the longest; it comes again after 1, 2, 4 minutes ... a day."""
     now = clock(connection)
     oldest = (
@@ -38,13 +66,13 @@ def claim_transition(connection: Connection) -> int | None:
     found = connection.execute(oldest).one_or_none()
     if found is None:
         return None
-    again = now + min(_TURN * (1 << min(found.attempts, 12)), _LONGEST_TURN)
+    again = now + backoff(_FIRST_PAUSE, found.attempts, _LONGEST_PAUSE)
     taken = update(transitions).where(transitions.c.id == found.id).values(due_at=again, attempts=found.attempts + 1)
     connection.execute(taken)
     return int(found.id)
 
 
-def transition_of(connection: Connection, number: int) -> Transition:
+def read(connection: Connection, number: int) -> Transition:
     """A transition that was claimed; raises LedgerError where payhub did not write it."""
     return _transition(connection.execute(_with_payment().where(transitions.c.id == number)).one())
 
@@ -67,7 +95,16 @@ def _transition(found: SqlRow[Any]) -> Transition:
     name, text, at, *columns = tuple(found)
     row = Row._make(columns)
     try:
-        anomaly = None if text is None else parse_anomaly(name, text, row.currency)
+        anomaly = None if text is None else _parse_anomaly(name, text, row.currency)
         return transition(row, name, anomaly, moment(at))
     except (ValueError, TypeError, InvalidOrder):
         raise foreign("a transition", row.account, row.reference) from None
+
+
+def _anomaly_text(anomaly: Anomaly) -> str:
+    return json.dumps([anomaly.kind, anomaly.due.minor, anomaly.received.minor, list(anomaly.gateway_ids)])
+
+
+def _parse_anomaly(name: str, text: str, currency: str) -> Anomaly:
+    kind, due, received, gateway_ids = json.loads(text)
+    return Anomaly(AnomalyKind(kind), name, Money(due, currency), Money(received, currency), tuple(gateway_ids))

@@ -1,82 +1,67 @@
-"""Rows: one stored payment as the database has it, and as the application sees it."""
+"""The row of a payment. Its fields are the columns of ``payhub_payments``: the table and the SQL are made of them."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
-from enum import StrEnum
-from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 from pydantic import TypeAdapter
+from sqlalchemy import BigInteger, Integer, String, Text
 
 from payhub_core.errors import InvalidOrder, LedgerError
-from payhub_core.ledger.facts import Anomaly, AnomalyKind, Facts
-from payhub_core.ledger.tables import utc
+from payhub_core.ledger.facts import Facts
+from payhub_core.ledger.models import Creation, StoredPayment
+from payhub_core.ledger.orders import addressed
+from payhub_core.ledger.times import UtcTime, utc
 from payhub_core.models import NextAction, Order, Payment, PaymentStatus
 from payhub_core.money import Money
 
-__all__ = [
-    "PLACE",
-    "Observation",
-    "Row",
-    "State",
-    "StoredPayment",
-    "Transition",
-    "addressed",
-    "anomaly_text",
-    "foreign",
-    "order_texts",
-    "parse_anomaly",
-]
+__all__ = ["FIXED", "KEY", "Row", "foreign"]
 
-#: Stands for the account's name in an order's addresses.
-PLACE = "{account}"
+KEY = BigInteger().with_variant(Integer, "sqlite")
+
+#: Text or a time, as the database gives it: `Row.time` reads it.
+Time: TypeAlias = Annotated[object, UtcTime()]
+Minor: TypeAlias = Annotated[int, BigInteger()]
+Count: TypeAlias = Annotated[int, Integer()]
+LongText: TypeAlias = Annotated[str, Text()]
 
 _action: TypeAdapter[Any] = TypeAdapter(NextAction)
 
 
-class State(StrEnum):
-    """What became of creating a payment at the gateway.
-
-    STARTING is written before the gateway hears of it. CREATED: the gateway knows it. NOT_SENT and REFUSED: there is
-    nothing at the gateway. UNKNOWN: only a query can tell.
-    """
-
-    STARTING = "starting"
-    CREATED = "created"
-    NOT_SENT = "not_sent"
-    REFUSED = "refused"
-    UNKNOWN = "unknown"
-
-
 class Row(NamedTuple):
-    """A row of ``payhub_payments``, in the sequence of its columns."""
+    """A payment as it is stored; each annotation holds the column's type, ``| None`` that it may be NULL."""
 
-    id: int
-    account: str
-    reference: str
-    provider: str
-    amount_minor: int
-    currency: str
-    order_json: str
-    order_hash: str
-    state: str
-    status: str
-    facts: str
-    gateway_id: str | None
-    paid_minor: int | None
-    paid_at: object
-    next_action: str | None
-    next_check_at: object
-    attempts: int
-    lease: str | None
-    lease_until: object
-    version: int
-    created_at: object
-    updated_at: object
+    id: Annotated[int, KEY]
+    account: LongText
+    reference: Annotated[str, String(64)]
+    provider: LongText
+    amount_minor: Minor
+    currency: Annotated[str, String(3)]
+    order_json: LongText
+    #: What became of creating it, a `Creation`.
+    creation: Annotated[str, String(16)]
+    #: A projection of the facts, as are gateway_id, paid_minor, paid_at and refunded_minor.
+    status: Annotated[str, String(32)]
+    facts: LongText
+    gateway_id: LongText | None
+    paid_minor: Minor | None
+    paid_at: Time | None
+    next_action: LongText | None
+    #: When to ask the gateway next; NULL where there is nothing to ask.
+    next_check_at: Time | None
+    attempts: Count
+    #: Who is talking to the gateway about it right now, and until when that holds.
+    lease: Annotated[str, String(32)] | None
+    lease_until: Time | None
+    #: Counts the changes; every change is conditional on it.
+    version: Count
+    created_at: Time
+    updated_at: Time
+    refunded_minor: Minor | None
+    #: Until when next_action is good, where the gateway said so.
+    expires_at: Time | None
 
     @property
     def due(self) -> Money:
@@ -94,8 +79,12 @@ class Row(NamedTuple):
 
     def order(self) -> Order:
         """The order as the account was sent it; raises LedgerError where it is none."""
+        return addressed(self.order_as_given(), self.account)
+
+    def order_as_given(self) -> Order:
+        """The order as the application started it; raises LedgerError where it is none."""
         try:
-            return addressed(Order.model_validate_json(self.order_json), self.account)
+            return Order.model_validate_json(self.order_json)
         except (InvalidOrder, ValueError):
             raise self.foreign("order_json") from None
 
@@ -128,16 +117,37 @@ class Row(NamedTuple):
             claimed_status=status,
             amount=due,
             paid=facts.received(due) if facts.receipts else None,
+            refunded=facts.gone_back(due),
             method=order.method,
             attach=order.attach,
             created_at=self.time("created_at"),
             paid_at=self.time("paid_at"),
             next_action=action,
+            expires_at=self.time("expires_at"),
             raw=dict(raw or {}),
+        )
+
+    def stored(self) -> StoredPayment:
+        """The payment with what the ledger knows besides; raises LedgerError for a row that payhub did not write."""
+        try:
+            creation = Creation(self.creation)
+        except ValueError:
+            raise self.foreign("creation") from None
+        return StoredPayment(
+            self.payment(),
+            creation,
+            self.known().anomalies(self.due),
+            self.attempts,
+            self.time("next_check_at"),
+            self.time("updated_at"),
         )
 
     def foreign(self, what: str) -> LedgerError:
         return foreign(what, self.account, self.reference)
+
+
+#: What never changes once a payment is written down.
+FIXED: frozenset[str] = frozenset(Row._fields[: Row._fields.index("creation")])
 
 
 def foreign(what: str, account: str, reference: str) -> LedgerError:
@@ -148,92 +158,3 @@ def foreign(what: str, account: str, reference: str) -> LedgerError:
         account=account,
         reference=reference,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPayment:
-    """A payment with what the ledger knows besides.
-
-    That is what became of creating it, what is odd about it, how often the gateway was asked, and when it is next.
-    """
-
-    payment: Payment
-    state: State
-    anomalies: tuple[Anomaly, ...]
-    attempts: int
-    next_check_at: datetime | None
-    updated_at: datetime | None
-
-    @classmethod
-    def of(cls, row: Sequence[Any]) -> StoredPayment:
-        """The stored payment in ``row``; raises LedgerError for one that payhub did not write."""
-        stored = Row._make(row)
-        try:
-            state = State(stored.state)
-        except ValueError:
-            raise stored.foreign("a state") from None
-        return cls(
-            stored.payment(),
-            state,
-            stored.known().anomalies(stored.due),
-            stored.attempts,
-            stored.time("next_check_at"),
-            stored.time("updated_at"),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """One thing that was heard or done: ``source`` is create, notify or query, ``said`` what it came to.
-
-    ``paid_minor`` is the sum it stated as received, in minor units of the order's currency; None where it stated none.
-    """
-
-    at: datetime
-    source: str
-    said: str
-    gateway_id: str | None
-    paid_minor: int | None
-    raw: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """One thing that became true of a payment: its ``status``, or else an ``anomaly``. Each is told once in its life.
-
-    So ``if transition.status is PaymentStatus.PAID`` holds once for each payment, whatever else arrives. ``id`` is the
-    same for every delivery: use it as an idempotency key.
-    """
-
-    id: str
-    account: str
-    reference: str
-    status: PaymentStatus | None
-    anomaly: Anomaly | None
-    payment: Payment
-    at: datetime
-
-
-def addressed(order: Order, account: str) -> Order:
-    """The order as ``account`` is sent it: ``{account}`` in its addresses becomes that name."""
-    if PLACE not in order.notify_url + order.return_url:
-        return order
-    urls = {key: getattr(order, key).replace(PLACE, account) for key in ("notify_url", "return_url")}
-    return order.model_copy(update=urls)
-
-
-def order_texts(order: Order) -> tuple[str, str]:
-    """The order as JSON and the hash of its content, by which the same order is recognized."""
-    content = json.dumps(order.model_dump(mode="json"), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return content, sha256(content.encode()).hexdigest()
-
-
-def anomaly_text(anomaly: Anomaly) -> str:
-    """An anomaly as JSON."""
-    return json.dumps([anomaly.kind, anomaly.due.minor, anomaly.received.minor, list(anomaly.gateway_ids)])
-
-
-def parse_anomaly(name: str, text: str, currency: str) -> Anomaly:
-    """What `anomaly_text` wrote; raises ValueError, TypeError or InvalidOrder for anything else."""
-    kind, due, received, gateway_ids = json.loads(text)
-    return Anomaly(AnomalyKind(kind), name, Money(due, currency), Money(received, currency), tuple(gateway_ids))

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from payhub_core.models import Payment, PaymentStatus, Reply
 
-__all__ = ["Answer", "acknowledgement", "line", "page", "redirect"]
+__all__ = ["Answer", "acknowledgement", "page", "plain_text", "redirect"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ _POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-# Heading and sentence, in English and in Chinese. Only the first one knows; the others tell what a return claims.
+# Heading and sentence, in English and in Chinese. Only PAID and REFUNDED are known; the others tell what is claimed.
 _PAID = ("Payment received", "The shop has received your payment.", "支付成功", "商家已收到您的付款。")
 _CLAIMED = (
     "Thank you",
@@ -52,12 +52,19 @@ _FAILED = (
     "付款未完成",
     "此笔付款未完成。如您已被扣款，请先联系商家，再决定是否重新付款。",
 )
+_REFUNDED = (
+    "Payment refunded",
+    "The shop has received your payment and paid it back, in whole or in part.",
+    "已退款",
+    "商家已收到您的付款，并已全部或部分退款。",
+)
 _CHECKING = (
     "We are checking your payment",
     "This takes a moment. Please do not pay again.",
     "正在确认您的付款",
     "请稍候，请勿重复付款。",
 )
+_PAID_BACK = {PaymentStatus.REFUNDED, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUND_SUM_UNKNOWN}
 _NOT_COMPLETED = {PaymentStatus.FAILED, PaymentStatus.EXPIRED, PaymentStatus.CANCELED}
 
 
@@ -66,7 +73,7 @@ def acknowledgement(reply: Reply) -> Answer:
     return _answer(reply.status_code, reply.content_type, reply.body)
 
 
-def line(status_code: int, text: str, **headers: str) -> Answer:
+def plain_text(status_code: int, text: str, **headers: str) -> Answer:
     """A line of plain text."""
     return _answer(status_code, "text/plain; charset=utf-8", text.encode(), headers)
 
@@ -79,10 +86,13 @@ def redirect(url: str) -> Answer:
 
 
 def page(payment: Payment | None, status_code: int = 200) -> Answer:
-    """A page for the payer, in English and Chinese: what is known of ``payment``, or that it is being checked."""
+    """A page for the payer, in English and Chinese: what is known of ``payment``, or that it is being checked.
+
+    Without a claim that was proved, whoever looks may have guessed the reference: neither it nor the sum is shown.
+    """
     heading, sentence, heading_zh, sentence_zh = _words(payment)
     about = ""
-    if payment is not None:
+    if payment is not None and payment.claimed_status is not None:
         amount = f" · {escape(str(payment.amount))}" if payment.amount else ""
         about = f"<p><small>{escape(payment.reference)}{amount}</small></p>"
     html = (
@@ -101,6 +111,8 @@ def _words(payment: Payment | None) -> tuple[str, str, str, str]:
         return _CHECKING
     if payment.status is PaymentStatus.PAID:
         return _PAID
+    if payment.status in _PAID_BACK:
+        return _REFUNDED
     if payment.claimed_status is PaymentStatus.PAID:
         return _CLAIMED
     return _FAILED if {payment.status, payment.claimed_status} & _NOT_COMPLETED else _CHECKING

@@ -9,27 +9,31 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from payhub_core.declaration import REFUSED, RETRY
 from payhub_core.errors import CallbackError, ConfigError, plain
 from payhub_core.models import Callback, CallbackKind, Payment, Reply
-from payhub_core.web.answers import Answer, acknowledgement, line, page, redirect
+from payhub_core.web.answers import Answer, acknowledgement, page, plain_text, redirect
 
-__all__ = ["LIMIT", "AsyncReceiver", "Endpoint", "Head", "IncompleteBody", "OnReturn", "Receiver", "Talk"]
+__all__ = ["LIMIT", "AsyncReceiver", "Endpoint", "IncompleteBody", "OnReturn", "Receiver", "RequestHead", "Steps"]
 
 #: The most bytes of a body, or of a query, that are taken. Gateways send a few hundred.
 LIMIT = 64 * 1024
 
 OnReturn: TypeAlias = Callable[[Payment], str]
 
-#: Yields what is to be done, is sent the result (or has the error thrown in) and ends in the answer.
-Talk: TypeAlias = Generator[Callable[[], Any], Any, Answer]
+#: Yields what is to be called outside, is sent the result (or has the error thrown in) and ends in the answer.
+Steps: TypeAlias = Generator[Callable[[], Any], Any, Answer]
 
 HandlerT_contra = TypeVar("HandlerT_contra", contravariant=True)
 
-_ADDRESS = re.compile(r"(?:.*/)?([a-z][a-z0-9_]*)/(notify|return)/?", re.DOTALL)
+_ADDRESS = re.compile(r"(?:.*/)?([a-z][a-z0-9_]*)/(?:(notify)|(return)(?:/(.+?))?)/?", re.DOTALL)
 _METHODS: Mapping[CallbackKind, tuple[str, ...]] = {
-    CallbackKind.NOTIFY: ("POST",),
+    # Some gateways notify by GET; which of the two its own gateway uses, a provider knows.
+    CallbackKind.NOTIFY: ("GET", "POST"),
     CallbackKind.RETURN: ("GET", "HEAD", "POST"),
 }
+
+_NOT_FOUND = 404
 
 logger: logging.Logger = logging.getLogger("payhub.web")
 
@@ -44,8 +48,12 @@ class Receiver(Protocol[HandlerT_contra]):
         """
         ...
 
-    def view(self, account: str, callback: Callback, /) -> Payment:
-        """What there is to tell the payer whose browser came back; changes nothing. Raises CallbackError."""
+    def view(self, account: str, callback: Callback, /, *, reference: str | None = None) -> Payment:
+        """What there is to tell the payer whose browser came back; changes nothing. Raises CallbackError.
+
+        ``reference`` is that of the address, which anyone may have guessed; where the return proves nothing,
+        ``claimed_status`` is None, and the page shows no more than the status.
+        """
         ...
 
 
@@ -56,7 +64,7 @@ class AsyncReceiver(Protocol[HandlerT_contra]):
         """As `Receiver.receive`."""
         ...
 
-    async def view(self, account: str, callback: Callback, /) -> Payment:
+    async def view(self, account: str, callback: Callback, /, *, reference: str | None = None) -> Payment:
         """As `Receiver.view`."""
         ...
 
@@ -66,7 +74,7 @@ class IncompleteBody(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class RequestHead:
     """A request before its body is read; ``headers`` has lower-case names, ``query`` is raw."""
 
     method: str
@@ -83,7 +91,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """The two addresses of every account; ``receive``, ``view`` and ``record`` are called, or awaited, by a driver."""
+    """The two addresses of every account; ``receive``, ``view`` and ``record`` are called, or awaited, outside."""
 
     receive: Callable[..., Any]
     view: Callable[..., Any]
@@ -92,45 +100,51 @@ class Endpoint:
     on_return: OnReturn | None
     limit: int
 
-    def talk(self, head: Head, read: Callable[[int], Any]) -> Talk:
+    def answer(self, head: RequestHead, read: Callable[[int], Any]) -> Steps:
         """The whole request; ``read`` gives the body, and at most a little more than so many bytes of it."""
         # Only the end of the path counts. Frameworks, servers and prefix-stripping proxies disagree on what root_path
         # and path hold, one adds a slash, and the one that mounted this has already matched the prefix.
         found = _ADDRESS.fullmatch(head.path)
         if found is None:
-            return line(404, "not found")
-        account, kind = found[1], CallbackKind(found[2])
+            return plain_text(404, "not found")
+        account, kind, reference = found[1], CallbackKind(found[2] or found[3]), found[4]
         if head.method not in _METHODS[kind]:
-            return line(405, "method not allowed", allow=", ".join(_METHODS[kind]))
+            return plain_text(405, "method not allowed", allow=", ".join(_METHODS[kind]))
         if len(head.query) > self.limit:
-            return line(414, "too long")
+            return plain_text(414, "too long")
         body = b"" if (head.length or 0) > self.limit else (yield partial(read, self.limit))
         if (head.length or 0) > self.limit or len(body) > self.limit:
-            return line(413, "too large")
+            return plain_text(413, "too large")
         if not body and "transfer-encoding" in head.headers:
-            return line(411, "length required")  # a server or framework that cannot read chunks shows none of them
+            return plain_text(411, "length required")  # a server that cannot read chunks shows none of them
         # The payer's session is no business of a plugin's, nor of a log's.
         headers = {name: value for name, value in head.headers.items() if name != "cookie"}
         method = "GET" if head.method == "HEAD" else head.method
         callback = Callback(method, headers, head.query, body, kind)
-        answer = yield from (self._notified if kind is CallbackKind.NOTIFY else self._returned)(account, callback)
+        if kind is CallbackKind.NOTIFY:
+            answer = yield from self._notified(account, callback)
+        else:
+            answer = yield from self._returned(account, callback, reference)
         yield from self._recorded(account, callback, answer)
         return answer if head.method != "HEAD" else replace(answer, body=b"")
 
-    def _notified(self, account: str, callback: Callback) -> Talk:
+    def _notified(self, account: str, callback: Callback) -> Steps:
         try:
             reply = yield partial(self.receive, account, callback, self.handler)
             return acknowledgement(reply)
         except Exception as error:
             status_code = _status(error, account)
-            return line(status_code, {404: "not found", 400: "refused"}.get(status_code, "try again"))
+            if status_code == _NOT_FOUND:
+                return plain_text(_NOT_FOUND, "not found")
+            reply = REFUSED if status_code == REFUSED.status_code else RETRY
+            return plain_text(status_code, reply.body.decode())
 
-    def _returned(self, account: str, callback: Callback) -> Talk:
+    def _returned(self, account: str, callback: Callback, reference: str | None) -> Steps:
+        """The payer's page. Whatever fails, a payer has done nothing wrong: it is 200, and says what is known."""
         try:
-            payment = yield partial(self.view, account, callback)
+            payment = yield partial(self.view, account, callback, reference=reference)
         except Exception as error:
-            status_code = _status(error, account)
-            return line(404, "not found") if status_code == 404 else page(None, status_code)  # noqa: PLR2004
+            return plain_text(404, "not found") if _status(error, account) == _NOT_FOUND else page(None)
         if self.on_return is not None and payment is not None:
             try:
                 return redirect(self.on_return(payment))
@@ -152,10 +166,10 @@ def _status(error: Exception, account: str) -> int:
     extra = {"account": account}
     if isinstance(error, CallbackError):
         logger.warning("refused: %s", error, extra=extra)
-        return 400
+        return REFUSED.status_code
     # An account that is configured, but broken, is named by its error.
     if isinstance(error, ConfigError) and not error.account:
         logger.warning("a callback came for account %s, which is not configured", plain(account), extra=extra)
-        return 404
+        return _NOT_FOUND
     logger.error("a callback could not be processed", exc_info=error, extra=extra)
-    return 503
+    return RETRY.status_code

@@ -12,16 +12,16 @@ from typing import Any, TypeAlias, TypeVar
 import anyio.to_thread
 
 from payhub_core.flow import drive, drive_async
-from payhub_core.recording import Recorder
-from payhub_core.web.answers import Answer, line
+from payhub_core.recorder import Recorder
+from payhub_core.web.answers import Answer, plain_text
 from payhub_core.web.endpoint import (
     LIMIT,
     AsyncReceiver,
     Endpoint,
-    Head,
     IncompleteBody,
     OnReturn,
     Receiver,
+    RequestHead,
 )
 
 __all__ = ["AsgiEndpoint", "WsgiEndpoint", "asgi", "wsgi"]
@@ -40,8 +40,9 @@ def asgi(
     record: Recorder | None = None,
     limit: int = LIMIT,
 ) -> AsgiEndpoint:
-    """An ASGI application that serves ``/{account}/notify`` and ``/{account}/return`` under any prefix.
+    """An ASGI application that serves ``/{account}/notify`` and ``/{account}/return/{reference}`` under any prefix.
 
+    The reference may be left out of the return address; then only a return that is signed says which payment it is.
     ``checkout`` is an AsyncCheckout; the methods of a Checkout are called in a thread. ``handler`` is handed to its
     ``receive``. ``on_return(payment)`` gives the address of your thank-you page, for a 303; without it the payer sees a
     plain page in English and Chinese. ``record`` keeps what came. More than ``limit`` bytes are not read: 413.
@@ -98,8 +99,8 @@ class AsgiEndpoint:
         headers: dict[str, str] = {}
         for name, value in scope["headers"]:
             _add(headers, name.decode("latin-1").lower(), value.decode("latin-1"))
-        head = Head(scope["method"], scope["path"], headers, bytes(scope.get("query_string", b"")))
-        answer = await drive_async(self._endpoint.talk(head, partial(_received, receive)), _call, Exception)
+        head = RequestHead(scope["method"], scope["path"], headers, bytes(scope.get("query_string", b"")))
+        answer = await drive_async(self._endpoint.answer(head, partial(_received, receive)), _call, Exception)
         answer_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()]
         if answer.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and scope.get("http_version", "")[:1] == "1":
             answer_headers.append((b"connection", b"close"))  # what has not been read stays unread
@@ -124,11 +125,12 @@ class WsgiEndpoint:
             if environ.get(key):
                 headers[key.replace("_", "-").lower()] = environ[key]
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-        head = Head(environ["REQUEST_METHOD"], path, headers, environ.get("QUERY_STRING", "").encode("latin-1"))
+        path = path.encode("latin-1", "replace").decode("utf-8", "replace")  # PEP 3333 makes a letter of each byte
+        head = RequestHead(environ["REQUEST_METHOD"], path, headers, environ.get("QUERY_STRING", "").encode("latin-1"))
         try:
-            answer = drive(self._endpoint.talk(head, partial(_read, environ, head)), _call, Exception)
+            answer = drive(self._endpoint.answer(head, partial(_read, environ, head)), _call, Exception)
         except IncompleteBody:
-            answer = line(400, "incomplete")
+            answer = plain_text(400, "incomplete")
         phrase = next((status.phrase for status in HTTPStatus if status == answer.status_code), "Status")
         start_response(f"{answer.status_code} {phrase}", list(answer.headers.items()))
         return [answer.body]
@@ -139,8 +141,8 @@ class WsgiEndpoint:
         Pass at most ``payhub_core.web.LIMIT + 1`` bytes of the body; more than the limit is answered with 413.
         """
         lowered = {name.lower(): value for name, value in headers.items()}
-        head = Head(method, path, lowered, query if isinstance(query, bytes) else _raw(query))
-        return drive(self._endpoint.talk(head, lambda _: body), _call, Exception)
+        head = RequestHead(method, path, lowered, query if isinstance(query, bytes) else _raw(query))
+        return drive(self._endpoint.answer(head, lambda _: body), _call, Exception)
 
 
 def _raw(query: str) -> bytes:
@@ -156,7 +158,10 @@ def _call(asked: Callable[[], Any]) -> Any:
 
 
 def _awaited(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
-    return function if inspect.iscoroutinefunction(function) else partial(anyio.to_thread.run_sync, function)
+    """``function`` itself where it is async, else called in a thread."""
+    if inspect.iscoroutinefunction(function):
+        return function
+    return lambda *arguments, **options: anyio.to_thread.run_sync(partial(function, *arguments, **options))
 
 
 def _add(headers: dict[str, str], name: str, value: str) -> None:
@@ -176,7 +181,7 @@ async def _received(receive: Receive, limit: int) -> bytes:
     return bytes(body)
 
 
-def _read(environ: dict[str, Any], head: Head, limit: int) -> bytes:
+def _read(environ: dict[str, Any], head: RequestHead, limit: int) -> bytes:
     # PEP 3333 knows no end of the input but Content-Length; servers that can read chunks say so in input_terminated.
     chunked = bool(environ.get("wsgi.input_terminated")) and "transfer-encoding" in head.headers
     wanted = limit + 1 if chunked else min(head.length or 0, limit + 1)

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from payhub_core.ledger.tables import UtcTime
+from payhub_core.ledger.times import UtcTime
 
 revision = "0001"
 down_revision = None

@@ -1,0 +1,198 @@
+"""Accounts: providers with their settings, under the names that the application chose."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel, ValidationError
+
+from payhub_core.config import Config
+from payhub_core.errors import ConfigError, PayhubError, did_you_mean, plain
+from payhub_core.hookspecs import Provider
+from payhub_core.registry import BrokenProvider, provider_class
+
+__all__ = [
+    "Accounts",
+    "Merchant",
+    "check_merchants",
+    "load_account",
+    "load_accounts",
+    "merchant",
+    "route_faults",
+    "same_merchant",
+    "unknown_account",
+]
+
+#: What tells one merchant from another: the provider's name and the values of the settings in its ``identity``.
+Merchant: TypeAlias = tuple[object, ...]
+_ACCOUNT_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+logger: logging.Logger = logging.getLogger("payhub.accounts")
+
+
+class Accounts(Mapping[str, Provider]):
+    """The configured providers by account name; ``default`` is the name of the account to use where none is given.
+
+    An account whose plugin is broken is listed, and raises its ConfigError when it is asked for: the others work on.
+    """
+
+    def __init__(self, accounts: Mapping[str, Provider | ConfigError], default: str | None = None) -> None:
+        self._accounts = dict(accounts)
+        self.default = default
+        check_merchants(self._accounts)
+
+    def __getitem__(self, name: str) -> Provider:
+        account = self._accounts.get(name)
+        if account is None:
+            raise unknown_account(name, self._accounts)
+        if isinstance(account, ConfigError):
+            raise account.with_traceback(None)
+        return account
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._accounts)
+
+    def __len__(self) -> int:
+        return len(self._accounts)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._accounts
+
+    def __repr__(self) -> str:
+        return f"Accounts({', '.join(self._accounts)})"
+
+
+def load_account(name: str, settings: Mapping[str, Any]) -> Provider:
+    """One account out of its settings, ``provider`` among them, as a table of `load_config` has them.
+
+    ``provider`` is the name of an installed one, a provider's class, or ``"module:Class"`` for one that is not
+    installed yet. For accounts that the application keeps itself, such as tenants in a database. Raises ConfigError,
+    naming account and key and never showing a value.
+    """
+    config = Config(accounts={name: settings})
+    del settings  # the local variables of a traceback may be reported, and a Config shows no settings
+    return _loaded(name, config)
+
+
+def load_accounts(config: Config | Mapping[str, Any]) -> Accounts:
+    """The accounts of ``config``, which is what `load_config` returned or a plain dict of the same shape.
+
+    Raises ConfigError for wrong settings, all of them at once, naming account and key. A provider that is installed but
+    broken stops only its own accounts.
+    """
+    if not isinstance(config, Config):
+        config = _from_dict(config)
+    accounts: dict[str, Provider | ConfigError] = {}
+    faults: list[ConfigError] = []
+    for name in config.accounts:
+        try:
+            accounts[name] = _loaded(name, config)
+        except BrokenProvider as broken:
+            logger.exception("account %s is out of order", name)
+            accounts[name] = broken
+        except ConfigError as error:
+            faults.append(error)
+    default = config.default
+    if default is not None and default not in config.accounts:
+        faults.append(unknown_account(default, config.accounts, "default: "))
+    faults += _doubles(accounts)
+    faults += route_faults(config.routes, config.accounts)
+    if faults:
+        where = f"{config.source}: " if config.source else ""
+        raise ConfigError(where + "; ".join(map(str, faults)))
+    return Accounts(accounts, default or (next(iter(accounts)) if len(accounts) == 1 else None))
+
+
+def _loaded(name: str, config: Config) -> Provider:
+    if not isinstance(name, str) or not _ACCOUNT_NAME.fullmatch(name):
+        raise ConfigError(f"an account's name is like 'shop_1' (a-z, 0-9, _), not {plain(name)!r}")
+    if not isinstance(config.accounts[name], Mapping):
+        raise ConfigError("expected a table of settings", account=name)
+    return _configured(provider_class(name, config.accounts[name].get("provider")), name, config)
+
+
+def unknown_account(name: object, known: Mapping[str, Any], where: str = "") -> ConfigError:
+    """The error for an account that is not there; a mapping that cannot be walked at no cost is not walked."""
+    names = set(known) if isinstance(known, dict | Accounts) else set[str]()
+    return ConfigError(f"{where}there is no account {plain(name)!r}", hint=did_you_mean(str(name), names))
+
+
+def _from_dict(config: Mapping[str, Any]) -> Config:
+    if not isinstance(config, Mapping) or not isinstance(config.get("accounts", {}), Mapping):
+        raise ConfigError("expected the result of load_config, or a dict such as {'accounts': {'shop': {...}}}")
+    known = {key.name for key in fields(Config)} - {"source"}
+    if unknown := set(config) - known:
+        word = min(map(str, unknown))
+        raise ConfigError(f"unknown key {plain(word)!r}", hint=did_you_mean(word, known))
+    return Config(**config)
+
+
+def _configured(cls: type[Provider], account: str, config: Config) -> Provider:
+    try:
+        provider = cls(**{key: value for key, value in config.accounts[account].items() if key != "provider"})
+    except ValidationError as error:
+        raise ConfigError(_faults(error), hint=_hint(cls, error), account=account) from None
+    except PayhubError as error:
+        raise ConfigError(error.message, hint=error.hint, account=account) from None
+    except Exception as error:
+        raise ConfigError(f"{type(error).__name__} while reading its settings", account=account) from None
+    timeout = getattr(provider, "timeout", None)
+    if not isinstance(timeout, int | float) or not timeout > 0:
+        raise ConfigError("timeout: expected seconds above zero", account=account)
+    return provider
+
+
+def _faults(error: ValidationError) -> str:
+    """What is wrong with which key; pydantic's own messages are kept, the values they are about are not."""
+    faults = {f"{e['loc'][0] if e['loc'] else 'settings'}: {e['msg']}": None for e in error.errors(include_input=False)}
+    return "; ".join(faults)
+
+
+def _hint(cls: type[Provider], error: ValidationError) -> str:
+    unknown = [str(e["loc"][0]) for e in error.errors(include_input=False) if e["type"] == "extra_forbidden"]
+    fields = set(cls.model_fields) if issubclass(cls, BaseModel) else set()
+    return did_you_mean(unknown[0], {*fields, "provider"}) if unknown else ""
+
+
+def merchant(provider: Provider) -> Merchant | None:
+    """What tells the merchant of an account from others; None where its provider declares no identity."""
+    info = provider.info
+    return (info.name, *[getattr(provider, key) for key in info.identity]) if info.identity else None
+
+
+def same_merchant(first: str, second: str, provider: Provider) -> ConfigError:
+    """The error for one merchant under two names."""
+    identity = ", ".join(provider.info.identity)
+    return ConfigError(f"accounts {first!r} and {second!r} have the same provider and {identity}")
+
+
+def check_merchants(accounts: Mapping[str, Provider | ConfigError]) -> None:
+    """Raises ConfigError for one merchant under two names."""
+    for fault in _doubles(accounts):
+        raise fault
+
+
+def _doubles(accounts: Mapping[str, Provider | ConfigError]) -> Iterator[ConfigError]:
+    """One merchant under two names would let an order of the one be settled as the other's."""
+    seen: dict[Merchant, str] = {}
+    for name, provider in accounts.items():
+        if not isinstance(provider, ConfigError) and (key := merchant(provider)) is not None:
+            first = seen.setdefault(key, name)
+            if first != name:
+                yield same_merchant(first, name, provider)
+
+
+def route_faults(routes: Mapping[str, Sequence[str]], accounts: Mapping[str, Any]) -> Iterator[ConfigError]:
+    """What is wrong with ``routes`` that are to lead along ``accounts``."""
+    for route, names in routes.items():
+        if route in accounts:
+            yield ConfigError(f"routes.{route}: {route!r} is the name of an account")
+        if not names or len(set(names)) != len(names):
+            yield ConfigError(f"routes.{route}: expected the names of accounts, each once")
+        for name in names:
+            if name not in accounts:
+                yield unknown_account(name, accounts, f"routes.{route}: ")

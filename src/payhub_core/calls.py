@@ -1,0 +1,248 @@
+"""How a hook is called: what it is passed, what it may end in, and how extensions wrap it. No I/O."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Generator, Mapping, Sequence
+from operator import itemgetter
+from types import ModuleType, SimpleNamespace
+from typing import Any, Final, TypeAlias, TypeVar
+
+import pluggy
+from pydantic import ValidationError
+
+from payhub_core.binding import bind_notification, bind_payment, bind_refund, check_new
+from payhub_core.declaration import check_amount, check_order, check_reference
+from payhub_core.errors import ConfigError, GatewayError, InvalidOrder, NotSent, PayhubError, Unsupported, plain
+from payhub_core.flow import Flow, Request
+from payhub_core.hookspecs import HOOKS, Provider, Specification, hookimpl
+from payhub_core.models import Callback, Notification, Order
+from payhub_core.registry import check_hooks, check_provider
+
+__all__ = ["Calls"]
+
+logger: logging.Logger = logging.getLogger("payhub.calls")
+
+T = TypeVar("T")
+Arguments: TypeAlias = Mapping[str, Any]
+#: Calls a hook with those of the arguments that it names.
+Caller: TypeAlias = Callable[[Arguments], Any]
+
+
+class Calls:
+    """The hooks of one account: whatever provider and extensions do, each ends in its result or in payhub's errors.
+
+    ``supported`` are the hooks that the provider has, with the names of the arguments that it takes.
+    """
+
+    def __init__(self, name: str, provider: Provider, extensions: Sequence[object] = ()) -> None:
+        self.name: Final = name
+        self.provider: Final = provider
+        self._provider_name: str = provider.info.name
+        self.supported: Final = check_provider(type(provider))
+        self._own: dict[str, Caller] = {
+            hook: _caller(getattr(provider, hook), names) for hook, names in self.supported.items()
+        }
+        self._declared: dict[str, Caller] = {hook: self._checked_first(hook) for hook in self.supported}
+        self._hooks: dict[str, Caller] = self._with(extensions) if extensions else self._declared
+        self._at_once: bool = not extensions
+
+    def flow(self, hook: str, **arguments: Any) -> Flow[Any]:
+        """The conversation of one call: it ends in the hook's result, bound to what was asked for.
+
+        Raises, when it is played, Unsupported where the provider has no such hook, and else what `HOOKS` says.
+        """
+        if hook not in self.supported:
+            raise Unsupported(f"the provider {self.provider.info.name!r} has no {hook}", account=self.name)
+        arguments["account"] = self.name
+        result = yield from self._checked(hook, arguments, self._hooks[hook], new=self._at_once)
+        if logger.isEnabledFor(logging.INFO):
+            self._log(hook, result)
+        return result
+
+    def parse(self, callback: Callback, expect: Order | None) -> Notification | Flow[Notification]:
+        """``flow("parse_callback")``, or at once its result where no request is needed and no extension wraps it."""
+        arguments = {"account": self.name, "callback": callback, "expect": expect}
+        if not self._at_once:
+            return self.flow("parse_callback", callback=callback, expect=expect)
+        try:
+            result = self._own["parse_callback"](arguments)
+            if type(result) is Notification:
+                check_new(result)
+                notification = bind_notification(result, self.name, self._provider_name, callback, expect, False)
+                if logger.isEnabledFor(logging.INFO):
+                    self._log("parse_callback", notification)
+                return notification
+        except Exception as error:
+            raise self._end("parse_callback", error, arguments, sent=False) from _cause(error)
+        return self._checked("parse_callback", arguments, lambda _: result)
+
+    def _checked(self, hook: str, arguments: Arguments, call: Caller, *, new: bool = True) -> Flow[Any]:
+        """The flow that ``call`` starts: its result is bound, and it ends in nothing but what `HOOKS` says.
+
+        What extensions hand out is not ``new``: it was bound before they saw it.
+        """
+        watch = _Watch()
+        try:
+            result = yield from watch.over(call(arguments))
+            return self._bound(hook, result, arguments, insecure=watch.insecure, new=new)
+        except Exception as error:
+            raise self._end(hook, error, arguments, sent=watch.sent) from _cause(error)
+
+    def _checked_first(self, hook: str) -> Caller:
+        """The provider's own hook, called with nothing but what the provider has declared."""
+
+        def call(arguments: Arguments) -> Any:
+            if hook == "create_payment":
+                if not isinstance(arguments["order"], Order):
+                    raise InvalidOrder(f"expected an Order, not {type(arguments['order']).__name__}")
+                check_order(self.provider, arguments["order"])
+            else:
+                check_reference(self.provider, arguments["reference"])
+            if hook == "refund":
+                check_amount(self.provider.info, arguments["amount"])
+                if not plain(arguments["refund_reference"]) == arguments["refund_reference"] != "":
+                    raise InvalidOrder("expected a refund_reference of 1 to 80 printable characters")
+            return own(arguments)
+
+        own = self._own[hook]
+        return call if hook != "parse_callback" else own
+
+    def _bound(self, hook: str, result: Any, arguments: Arguments, *, insecure: bool, new: bool) -> Any:
+        """``result``, found to be what the hook ends in and about what was asked for."""
+        expected: Any = HOOKS[hook].result
+        if not isinstance(result, expected):
+            raise TypeError(f"expected a {expected.__name__}, the provider returned {type(result).__name__}")
+        if new:
+            check_new(result)
+        provider = self._provider_name
+        if hook == "parse_callback":
+            return bind_notification(result, self.name, provider, arguments["callback"], arguments["expect"], insecure)
+        if hook == "refund":
+            return bind_refund(result, self.name, provider, arguments, insecure)
+        if hook == "create_payment":
+            order = arguments["order"]
+            return bind_payment(result, self.name, provider, order.reference, order, insecure)
+        # A hook that leaves the gateway's number out has looked up by the reference.
+        gateway_id = arguments["gateway_id"] if "gateway_id" in self.supported[hook] else None
+        expect = arguments.get("expect")
+        return bind_payment(result, self.name, provider, arguments["reference"], expect, insecure, gateway_id)
+
+    def _end(self, hook: str, error: Exception, arguments: Arguments, *, sent: bool) -> PayhubError:
+        """The error that a failed call ends in: ``error`` itself, where the hook may end in it."""
+        rule = HOOKS[hook]
+        end: PayhubError
+        if isinstance(error, rule.certain) or (not sent and isinstance(error, rule.unsent)):
+            end = error
+        else:
+            kind = rule.lost if sent else rule.unsent_end
+            end = kind(_reason(error), hint=error.hint if isinstance(error, PayhubError) else "")
+        end.account = end.account or self.name
+        end.reference = end.reference or _reference(arguments)
+        if hook == "parse_callback":
+            logger.warning("refused a callback: %s", type(end).__name__, extra={"account": self.name})
+        return end
+
+    def _with(self, extensions: Sequence[object]) -> dict[str, Caller]:
+        """The hooks as ``extensions`` wrap them: pluggy puts them in order around what the core has checked."""
+        manager = _Manager("payhub")
+        manager.add_hookspecs(Specification)
+        inner = {hook: self._implementation(hook) for hook in self.supported}
+        try:
+            manager.register(SimpleNamespace(**inner), self.provider.info.name)
+            for extension in reversed(extensions):  # pluggy calls the last one registered first
+                for hook in check_hooks(extension, extension=True):
+                    if not getattr(extension, hook).payhub_impl["wrapper"]:
+                        # It would answer for the provider.
+                        raise ConfigError(f"an extension's {hook} must be @hookimpl(wrapper=True)", account=self.name)
+                manager.register(extension)
+        except (pluggy.PluginValidationError, ValueError) as error:
+            raise ConfigError(f"an extension does not fit the hooks: {error}", account=self.name) from None
+        return {hook: _spread(getattr(manager.hook, hook)) for hook in self.supported}
+
+    def _implementation(self, hook: str) -> Callable[..., Flow[Any]]:
+        """The provider's hook as pluggy is shown it: a flow, bound, whatever the provider returned."""
+        specified = getattr(Specification, hook)
+        names = [name for name in inspect.signature(specified).parameters if name != "self"]
+
+        def call(*values: object) -> Flow[Any]:
+            return self._checked(hook, dict(zip(names, values, strict=True)), self._declared[hook])
+
+        # Where pluggy reads the arguments' names.
+        call.__wrapped__ = specified  # type: ignore[attr-defined]
+        return hookimpl(call)
+
+    def _log(self, hook: str, result: Any) -> None:
+        about = result.payment if isinstance(result, Notification) else result
+        if about is not None:
+            extra = {"account": self.name, "reference": about.reference, "status": about.status.value}
+            logger.info("%s: %s", hook, about.status.value, extra=extra)
+
+
+class _Watch:
+    """Watches a provider's flow: whether a request may have left, and whether one went over plain http."""
+
+    def __init__(self) -> None:
+        self.sent = False
+        self.insecure = False
+
+    def over(self, result: T | Flow[T]) -> Flow[T]:
+        if not isinstance(result, Generator):
+            return result
+        step: Callable[[Any], Request] = result.send
+        value: object = None
+        try:
+            while True:
+                try:
+                    request = step(value)
+                except StopIteration as stop:
+                    return stop.value  # type: ignore[no-any-return]
+                self.insecure |= request.url.scheme != "https"
+                harmless = bool(request.extensions.get("harmless"))
+                try:
+                    step, value = result.send, (yield request)
+                    self.sent |= not harmless
+                except GatewayError as error:
+                    self.sent |= not harmless and not isinstance(error, NotSent)
+                    step, value = result.throw, error
+        finally:
+            result.close()
+
+
+class _Manager(pluggy.PluginManager):
+    """Looks at the hooks' names alone: an extension may be an object of a hundred attributes."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
+        return super().parse_hookimpl_opts(plugin, name) if name in HOOKS else None
+
+    def parse_hookspec_opts(self, module_or_class: ModuleType | type, name: str) -> pluggy.HookspecOpts | None:
+        return super().parse_hookspec_opts(module_or_class, name) if name in HOOKS else None
+
+
+def _caller(method: Callable[..., Any], names: tuple[str, ...]) -> Caller:
+    """Calls ``method`` with those of the arguments that it ``names``."""
+    if len(names) > 1:
+        pick = itemgetter(*names)
+        return lambda arguments: method(*pick(arguments))
+    return lambda arguments: method(*[arguments[name] for name in names])
+
+
+def _spread(hook: pluggy.HookCaller) -> Caller:
+    return lambda arguments: hook(**arguments)
+
+
+def _reference(arguments: Arguments) -> str:
+    order = arguments.get("order") or arguments.get("expect")
+    reference = arguments.get("reference") or (order.reference if isinstance(order, Order) else "")
+    return reference if isinstance(reference, str) else ""
+
+
+def _reason(error: Exception) -> str:
+    """An error's words where they are payhub's own; else only its type, since its text may quote the message."""
+    return error.message if isinstance(error, PayhubError) else f"the provider failed: {type(error).__name__}"
+
+
+def _cause(error: Exception) -> Exception | None:
+    """What to chain: a bug's traceback helps its author, but a validation error quotes the gateway's message."""
+    return None if isinstance(error, ValidationError | PayhubError) else error

@@ -1,0 +1,64 @@
+"""Checks: asking the gateway about one payment, and recording the answer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection
+
+from payhub_core.checkout.steps import AnyHub, Find, Record, Steps, Store, query
+from payhub_core.errors import PayhubError, WrongOrder
+from payhub_core.ledger import changes
+from payhub_core.ledger.rows import Row
+from payhub_core.ledger.schedule import next_check
+from payhub_core.models import Payment
+
+__all__ = ["check", "refresh", "stored"]
+
+
+def stored(account: str, reference: str) -> Steps[Row]:
+    """The stored payment; raises WrongOrder where there is none."""
+    row: Row | None = yield Find(account, reference)
+    if row is None:
+        raise WrongOrder("no such order was started here", account=account, reference=reference)
+    return row
+
+
+def refresh(hub: AnyHub, account: str, reference: str, handler: object) -> Steps[Payment]:
+    """Asks now, whether it is due or not."""
+    row = yield from stored(account, reference)
+    new = yield from check(hub, row, "", handler)
+    payment: Payment = new.payment()
+    return payment
+
+
+def check(hub: AnyHub, row: Row, lease: str, handler: object) -> Steps[Row]:
+    """Asks about one payment and records the answer, or that there was none that could be recorded."""
+    try:
+        changes.check_provider(row, hub[row.account].info.name)
+        payment: Payment = yield query(row, row.order())
+        news = changes.heard(row, payment, "query")
+
+        def body(connection: Connection, handle: changes.Handle | None) -> Row:
+            fresh = changes.again(connection, row)
+            return changes.record(connection, fresh, news, handle, lease=lease, checked=True)
+
+        new: Row = yield Record(body, handler)
+    except (PayhubError, changes.HandlerFailed) as error:
+        yield Store(lambda connection: _unanswered(connection, row, lease))
+        if isinstance(error, PayhubError):
+            raise
+        # The handler's own error, as where the application had called it.
+        raise error.__cause__ or error from None
+    return new
+
+
+def _unanswered(connection: Connection, row: Row, lease: str) -> None:
+    """Gives the lease back, and lets the payment be asked about later and later."""
+    while True:
+        row, now = changes.again(connection, row), datetime.now(UTC)
+        attempts = row.attempts + 1
+        later = next_check(row, attempts, now) if row.next_check_at else None
+        values = changes.given_back(row, lease)
+        if changes.change(connection, row, now, attempts=attempts, next_check_at=later, **values):
+            return

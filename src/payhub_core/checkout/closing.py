@@ -1,0 +1,66 @@
+"""Closing: letting nobody pay an order any more."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+
+from sqlalchemy import Connection
+
+from payhub_core.checkout.outcomes import said_after
+from payhub_core.checkout.steps import AnyHub, Close, Record, Steps, Store
+from payhub_core.errors import InvalidOrder, LedgerError, OutcomeUnknown, PayhubError, Unsupported
+from payhub_core.ledger import changes, history
+from payhub_core.ledger.rows import Row
+from payhub_core.models import Payment
+
+__all__ = ["close_payment"]
+
+
+def close_payment(hub: AnyHub, account: str, reference: str, handler: object) -> Steps[Payment]:
+    """Closes an order for which nothing was received."""
+    bound = hub[account]
+    if not bound.supports("close"):
+        raise Unsupported(f"the provider {bound.info.name!r} has no close", account=account, reference=reference)
+    note = partial(_noted, account=account, reference=reference)
+    row: Row = yield Store(partial(note, said="asked", raw={}, provider=bound.info.name))
+    try:
+        payment: Payment = yield Close(account, reference, row.gateway_id)
+        news = changes.heard(row, payment, "close")
+    except PayhubError as error:
+        yield Store(partial(note, said=said_after(error), raw={"reason": error.message}))
+        raise
+
+    def body(connection: Connection, handle: changes.Handle | None) -> Row:
+        return changes.record(connection, changes.again(connection, row), news, handle)
+
+    try:
+        new: Row = yield Record(body, handler)
+    except changes.HandlerFailed as error:
+        # The handler's own error, as where the application had called it.
+        raise error.__cause__ or error from None
+    except LedgerError as error:
+        reason, hint = "what came of closing it could not be recorded", "refresh the payment: the gateway knows"
+        raise OutcomeUnknown(reason, hint=hint, account=account, reference=reference) from error
+    closed: Payment = new.payment(payment.raw)
+    return closed
+
+
+def _noted(
+    connection: Connection, account: str, reference: str, said: str, raw: dict[str, str], provider: str | None = None
+) -> Row:
+    """Writes into the history that it is to be closed at ``provider``, or why it was not."""
+    while True:
+        row = changes.find(connection, account, reference)
+        if row is None:
+            raise InvalidOrder("no such order was started here", account=account, reference=reference)
+        if provider is not None:
+            changes.check_provider(row, provider)
+            if row.known().receipts:
+                hint = "refund it instead"
+                raise InvalidOrder("money was received for this order", hint=hint, account=account, reference=reference)
+        now = datetime.now(UTC)
+        new = changes.change(connection, row, now)
+        if new is not None:
+            history.add(connection, new, "close", said, now, raw)
+            return new

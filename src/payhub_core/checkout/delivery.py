@@ -1,0 +1,34 @@
+"""Delivery: handing out the transitions that wait in the outbox."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from functools import partial
+
+from payhub_core.checkout.steps import Deliver, Steps, Store
+from payhub_core.ledger import outbox
+from payhub_core.ledger.models import Transition
+
+__all__ = ["deliver"]
+
+logger: logging.Logger = logging.getLogger("payhub.checkout")
+
+
+def deliver(handler: object, limit: int) -> Steps[int]:
+    """Tries ``limit`` transitions at most; returns how many ``handler`` took."""
+    delivered = 0
+    for _ in range(limit):
+        number: int | None = yield Store(outbox.claim)
+        if number is None:
+            break
+        try:
+            transition: Transition = yield Store(partial(outbox.read, number=number))
+            yield Deliver(handler, transition)
+        except Exception:
+            # Its turn comes again later and later; the others go on.
+            logger.exception("a transition was not delivered", extra={"number": number})
+            continue
+        yield Store(partial(outbox.mark_delivered, number=number, now=datetime.now(UTC)))
+        delivered += 1
+    return delivered

@@ -1,0 +1,201 @@
+"""Refunds: paying back once, and never more than was received, whatever fails in between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection
+
+from payhub_core.checkout.lease import lease_time
+from payhub_core.checkout.outcomes import said_after
+from payhub_core.checkout.steps import AnyHub, Record, SendRefund, Steps, Store
+from payhub_core.errors import (
+    InvalidOrder,
+    LedgerError,
+    NotFound,
+    OutcomeUnknown,
+    PayhubError,
+    Refused,
+    Unsupported,
+    plain,
+)
+from payhub_core.ledger import changes, history
+from payhub_core.ledger.database import clock
+from payhub_core.ledger.facts import Facts
+from payhub_core.ledger.refunds import Refunding
+from payhub_core.ledger.rows import Row
+from payhub_core.models import Refund, RefundStatus
+from payhub_core.money import Money
+
+__all__ = ["refund"]
+
+
+def refund(
+    hub: AnyHub, account: str, reference: str, amount: Money, refund_reference: str, handler: object
+) -> Steps[Refund]:
+    """Pays ``amount`` back, once for each ``refund_reference``."""
+    bound = hub[account]
+    if not bound.supports("refund"):
+        raise Unsupported(f"the provider {bound.info.name!r} has no refund", account=account, reference=reference)
+    asked = _Asked(account, reference, amount, refund_reference)
+    begun = yield Store(partial(_begun, asked=asked, provider=bound.info.name, time=lease_time(bound.timeout)))
+    if isinstance(begun, Refund):
+        return begun
+    try:
+        result: Refund = yield SendRefund(account, reference, begun.row.gateway_id, amount, refund_reference)
+    except PayhubError as error:
+        yield from _recorded(begun, begun.after(error), handler)
+        if begun.stands(error):
+            raise
+        raise asked.unknown("what was sent before may still pay it back") from error
+    yield from _recorded(begun, begun.told(result), handler)
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A refund as the application asks for it."""
+
+    account: str
+    reference: str
+    amount: Money
+    refund_reference: str
+
+    def __post_init__(self) -> None:
+        number = self.refund_reference
+        if not isinstance(self.amount, Money) or self.amount.minor <= 0:
+            raise self.invalid(f"expected a sum above zero, as Money, not {plain(self.amount)}")
+        if not isinstance(number, str) or not number or plain(number) != number:
+            raise self.invalid("expected a refund_reference of 1 to 80 printable characters")
+
+    @property
+    def raw(self) -> dict[str, Any]:
+        """What the history keeps of it."""
+        return {"refund_reference": self.refund_reference, "amount": str(self.amount)}
+
+    def invalid(self, reason: str, hint: str = "") -> InvalidOrder:
+        return InvalidOrder(reason, hint=hint, account=self.account, reference=self.reference)
+
+    def unknown(self, reason: str) -> OutcomeUnknown:
+        hint = "make the same call again, with the same refund_reference"
+        return OutcomeUnknown(reason, hint=hint, account=self.account, reference=self.reference)
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A refund that is written down as sent: ``this`` try, and what was known ``before``.
+
+    With ``doubt``, what was sent before may still be under way.
+    """
+
+    asked: _Asked
+    row: Row
+    before: Refunding
+    this: Refunding
+    doubt: bool
+
+    def stands(self, error: PayhubError) -> bool:
+        """Whether ``error`` is about the refund, and not only about this try of it.
+
+        A gateway that says no may mean that it has it, as long as what was sent before may be under way.
+        """
+        answered = isinstance(error, Refused | NotFound)
+        return not (self.doubt if answered else self.before.under_way)
+
+    def after(self, error: PayhubError) -> changes.RefundNews:
+        """What a failed try leaves."""
+        said, this = said_after(error), self.this
+        if said == "not_sent":
+            this = this._replace(failures=this.failures + 1)
+        elif said == "refused" and self.stands(error):
+            this = this._replace(failures=this.tries)
+        return self._news(this, said, {"reason": error.message})
+
+    def told(self, result: Refund) -> changes.RefundNews:
+        """What the gateway's answer leaves."""
+        this = self.this._replace(refund_id=result.refund_id or "")
+        if result.status is RefundStatus.REFUNDED:
+            this = this._replace(done=True, refunded_at=result.refunded_at)
+        elif result.status is RefundStatus.FAILED:
+            this = this._replace(failures=this.tries)
+        return self._news(this, result.status.value, result.raw)
+
+    def _news(self, this: Refunding, said: str, raw: dict[str, Any]) -> changes.RefundNews:
+        facts = Facts(refunds={self.asked.refund_reference: this})
+        return changes.RefundNews(facts, said, {**raw, **self.asked.raw})
+
+
+def _begun(connection: Connection, asked: _Asked, provider: str, time: timedelta) -> _Begun | Refund:
+    """Writes the refund down before it is sent; one that is done already is returned as it was."""
+    while True:
+        row = changes.find(connection, asked.account, asked.reference)
+        if row is None:
+            raise asked.invalid("no such order was started here")
+        changes.check_provider(row, provider)
+        known, now = row.known(), clock(connection)
+        before = known.refunds.get(asked.refund_reference, Refunding(asked.amount.minor))
+        if before.done and before.minor == asked.amount.minor:
+            return _done(row, asked, before)
+        _check(row, known, before, asked)
+        this = before.sent(now)
+        facts = known | Facts(refunds={asked.refund_reference: this})
+        new = changes.change(connection, row, now, facts=facts.dump())
+        if new is not None:
+            history.add(connection, new, "refund", "asked", now, asked.raw)
+            recent = before.sent_at is None or now - before.sent_at < time
+            return _Begun(asked, new, before, this, doubt=before.under_way and recent)
+
+
+def _check(row: Row, known: Facts, before: Refunding, asked: _Asked) -> None:
+    """Raises InvalidOrder for a refund that is not to be sent."""
+    received = known.received(row.due)
+    if asked.amount.currency != row.due.currency:
+        raise asked.invalid(f"the order is in {row.due.currency}, the refund in {asked.amount.currency}")
+    if before.minor != asked.amount.minor:
+        sum_ = Money(before.minor, row.due.currency)
+        hint = "use a refund_reference of its own for each refund"
+        raise asked.invalid(f"refund {asked.refund_reference!r} is about {sum_}, not {asked.amount}", hint)
+    if not received.minor:
+        raise asked.invalid(
+            "nothing was received for this order, as far as the ledger knows", "refresh asks the gateway"
+        )
+    left = known.refundable(row.due, asked.refund_reference)
+    if asked.amount > left:
+        others = [key for key, it in known.refunds.items() if it.under_way and key != asked.refund_reference]
+        under_way = f"; make these calls again to learn what became of them: {', '.join(others)}" if others else ""
+        raise asked.invalid(
+            f"{left} of the {received} received are left to pay back, not {asked.amount}",
+            f"refund {left} at most{under_way}" if left.minor else under_way.removeprefix("; "),
+        )
+
+
+def _done(row: Row, asked: _Asked, done: Refunding) -> Refund:
+    return Refund(
+        account=row.account,
+        provider=row.provider,
+        reference=row.reference,
+        gateway_id=row.gateway_id,
+        refund_reference=asked.refund_reference,
+        refund_id=done.refund_id or None,
+        status=RefundStatus.REFUNDED,
+        amount=asked.amount,
+        refunded_at=done.refunded_at,
+    )
+
+
+def _recorded(begun: _Begun, news: changes.RefundNews, handler: object) -> Steps[None]:
+    """Records what came of it; where that fails, the same call again asks the gateway once more."""
+
+    def body(connection: Connection, handle: changes.Handle | None) -> Row:
+        return changes.record(connection, changes.again(connection, begun.row), news, handle)
+
+    try:
+        yield Record(body, handler)
+    except changes.HandlerFailed as error:
+        # The handler's own error, as where the application had called it.
+        raise error.__cause__ or error from None
+    except LedgerError as error:
+        raise begun.asked.unknown("what came of the refund could not be recorded") from error

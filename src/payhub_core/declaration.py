@@ -1,0 +1,137 @@
+"""What a provider declares of itself, and what the core therefore refuses before anything is sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+from payhub_core.errors import ConfigError, InvalidOrder, plain
+from payhub_core.models import Order, PaymentMethod, Reply
+from payhub_core.money import Money
+
+__all__ = ["REFUSED", "RETRY", "ProviderInfo", "check_amount", "check_order", "check_reference"]
+
+#: What is answered to a callback that is not believed, and to one that is to be sent again.
+REFUSED = Reply(b"refused", status_code=400)
+RETRY = Reply(b"try again", status_code=503)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderInfo:
+    """What a provider declares, in one place: the core holds every order and every call to it.
+
+    ``name``: the entry point's name.
+    ``currencies``: the ISO 4217 codes that the gateway takes.
+    ``identity``: the settings that tell one merchant from another. Two accounts that agree in them are refused, since
+    an order of the one could be settled as the other's.
+    ``methods``: the neutral methods that an order may name; ``raw_methods``: a pattern of the gateway's own codes that
+    it may name as text, "" for none; ``method_needed``: whether it has to name one.
+    ``payer_needed``: the methods for which an order has to name its payer.
+    ``reference`` and ``reference_length``: a pattern of the order numbers that the gateway takes, and how many
+    characters they have at most: a number, or the name of the setting that holds it.
+    ``largest_amount``: the largest sum of one order, in minor units.
+    ``extra_fields``: a pattern of the names that an order's ``extra`` may have, "" for none; ``reserved_fields``: names
+    among them that are the provider's own, in any case of letters.
+    ``refused`` and ``retry``: the answers to a callback that is not believed, and to one that could not be stored now.
+    ``time_limits``: by hook, seconds that a whole call may take, where twice ``timeout`` for each request does not fit.
+    A fetch inside a callback has to end before the gateway hangs up.
+
+    What a provider can do is not declared: it is the hooks that it implements.
+    """
+
+    name: str
+    currencies: frozenset[str]
+    identity: tuple[str, ...]
+    methods: frozenset[PaymentMethod] = frozenset()
+    raw_methods: str = ""
+    method_needed: bool = False
+    payer_needed: frozenset[PaymentMethod] = frozenset()
+    reference: str = "[A-Za-z0-9_-]+"
+    reference_length: int | str = 64
+    largest_amount: int = 10**15 - 1
+    extra_fields: str = ""
+    reserved_fields: frozenset[str] = frozenset()
+    refused: Reply = REFUSED
+    retry: Reply = RETRY
+    time_limits: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for pattern in (self.raw_methods, self.reference, self.extra_fields):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ConfigError(f"info: {plain(pattern)!r} is no regular expression: {error}") from None
+        for currency in self.currencies:
+            try:
+                Money(0, currency)
+            except InvalidOrder as error:
+                raise ConfigError(f"info.currencies: {error.message}") from None
+        if not self.currencies:
+            raise ConfigError("info.currencies: expected at least one ISO 4217 code such as 'CNY'")
+
+
+class Declared(Protocol):
+    """A provider, as far as it declares something."""
+
+    info: ClassVar[ProviderInfo]
+
+
+def check_reference(provider: Declared, reference: str) -> None:
+    """Raises InvalidOrder for a reference that is outside the gateway's grammar."""
+    info = provider.info
+    longest = info.reference_length
+    if isinstance(longest, str):
+        longest = getattr(provider, longest)
+    if not isinstance(reference, str):
+        raise InvalidOrder(f"expected a reference as text, not {type(reference).__name__}")
+    if len(reference) > longest or not re.fullmatch(info.reference, reference):
+        setting = isinstance(info.reference_length, str)
+        raise InvalidOrder(
+            f"expected a reference of 1 to {longest} characters matching {info.reference}, not {plain(reference)!r}",
+            hint=f"the setting {info.reference_length} allows longer ones where the gateway takes them"
+            if setting and len(reference) > longest
+            else "",
+        )
+
+
+def check_amount(info: ProviderInfo, amount: Money) -> None:
+    """Raises InvalidOrder for a currency or a sum that the gateway does not take."""
+    if not isinstance(amount, Money):
+        raise InvalidOrder(f'expected Money such as Money.of("9.99", "CNY"), not {type(amount).__name__}')
+    if amount.currency not in info.currencies:
+        raise InvalidOrder(f"expected an amount in {_listed(info.currencies)}, not in {amount.currency}")
+    if not 0 < amount.minor <= info.largest_amount:
+        raise InvalidOrder(f"expected an amount of 1 to {info.largest_amount} minor units, not {amount.minor}")
+
+
+def check_order(provider: Declared, order: Order) -> None:
+    """Raises InvalidOrder for an order that this account cannot be asked for; names what it could be."""
+    info = provider.info
+    check_reference(provider, order.reference)
+    check_amount(info, order.amount)
+    _check_method(info, order)
+    if order.method in info.payer_needed and not order.payer:
+        raise InvalidOrder(f"expected a payer: {order.method} needs the payer's id at the wallet, such as an openid")
+    for name in order.extra:
+        if name.lower() in info.reserved_fields or not re.fullmatch(info.extra_fields, name):
+            allowed = "this provider takes none" if not info.extra_fields else "use the order's own attributes"
+            raise InvalidOrder(f"extra: {plain(name)!r} is no field for an order to set", hint=allowed)
+
+
+def _check_method(info: ProviderInfo, order: Order) -> None:
+    method = order.method
+    known = isinstance(method, PaymentMethod) and method in info.methods
+    raw = isinstance(method, str) and not isinstance(method, PaymentMethod) and re.fullmatch(info.raw_methods, method)
+    if method and not known and not raw:
+        supported = f"expected one of {_listed(info.methods)}" if info.methods else "this provider takes none"
+        also = ", or one of the gateway's own codes" if info.raw_methods else ""
+        raise InvalidOrder(f"method: {supported}{also}, not {plain(method)!r}")
+    if not method and info.method_needed:
+        raw_too = " or one of the gateway's own codes as text" if info.raw_methods else ""
+        raise InvalidOrder(f"expected a method: one of {_listed(info.methods)}{raw_too}")
+
+
+def _listed(names: frozenset[str] | frozenset[PaymentMethod]) -> str:
+    return ", ".join(sorted(map(str, names)))

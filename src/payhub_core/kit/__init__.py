@@ -1,0 +1,33 @@
+"""What every provider needs and none should copy: settings, strict messages, exact values, signatures."""
+
+from payhub_core.kit.fields import CallbackFields, Fields, Number, grammar
+from payhub_core.kit.forms import FORM, read_form, write_form
+from payhub_core.kit.keys import PrivateKey, PublicKey, PublicKeys
+from payhub_core.kit.objects import read_json, read_object
+from payhub_core.kit.replies import Refusal, read_reply
+from payhub_core.kit.settings import AccountSettings, Address, Secret, Secrets
+from payhub_core.kit.signatures import check_age, made_by_any, verified_by_any
+
+__all__ = [
+    "FORM",
+    "AccountSettings",
+    "Address",
+    "CallbackFields",
+    "Fields",
+    "Number",
+    "PrivateKey",
+    "PublicKey",
+    "PublicKeys",
+    "Refusal",
+    "Secret",
+    "Secrets",
+    "check_age",
+    "grammar",
+    "made_by_any",
+    "read_form",
+    "read_json",
+    "read_object",
+    "read_reply",
+    "verified_by_any",
+    "write_form",
+]

@@ -1,0 +1,103 @@
+"""Strict forms: read so that nothing can be read two ways, and written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from urllib.parse import quote_plus, unquote_to_bytes, urlsplit
+
+from payhub_core.errors import MalformedCallback
+from payhub_core.kit.fields import CallbackFields
+from payhub_core.models import Callback
+
+__all__ = ["FORM", "read_form", "write_form"]
+
+#: The media type of forms, for a request's Content-Type.
+FORM = "application/x-www-form-urlencoded"
+
+_LONGEST = 16 * 1024
+_MOST_FIELDS = 64
+_control = re.compile(r"[\x00-\x1f\x7f-\x9f]").search
+
+
+def read_form(
+    callback: Callback,
+    *,
+    methods: tuple[str, ...] = ("POST",),
+    address: str = "",
+    free_text: tuple[str, ...] = (),
+    reserved: tuple[str, ...] = (),
+) -> CallbackFields:
+    """The fields of a posted form, or with "GET" among ``methods`` of a query, each value decoded once.
+
+    ``free_text`` are the fields that may hold "&", which a scheme that joins unescaped values would take for the
+    joint: the fewer the better. ``reserved`` are names that no message carries, in any case, such as that under which
+    the secret is signed. ``address`` is the one the gateway was given: its own query stands before a GET's fields.
+
+    The form is at most 16 KiB and 64 fields, in strict UTF-8, without control characters; "&" alone separates
+    (WHATWG URL, 5.1; ";" does not: CVE-2026-53538), every field has "=", names are ASCII identifiers and come once.
+    Raises MalformedCallback.
+    """
+    data = _data(callback, methods, address)
+    if len(data) > _LONGEST or data.count(b"&") >= _MOST_FIELDS:
+        raise MalformedCallback(f"expected at most {_LONGEST} bytes and {_MOST_FIELDS} fields")
+    fields = CallbackFields()
+    try:
+        text = data.decode().replace("+", " ")
+        parts = text.split("&")
+        plain = text.isprintable()  # of what is written out at once, of what is escaped one by one
+        for part in parts:
+            name, equals, value = part.partition("=")
+            if not equals:
+                raise MalformedCallback("expected every field as NAME=VALUE")
+            if "%" in value:
+                value = unquote_to_bytes(value).decode()
+                plain = plain and value.isprintable() and "&" not in value
+            fields[name] = value
+    except UnicodeDecodeError:
+        raise MalformedCallback("expected UTF-8") from None
+    if len(fields) != len(parts):
+        raise MalformedCallback("a field came twice")
+    _check_names(tuple(fields), reserved)
+    if not plain:
+        _check_values(fields, free_text)
+    return fields
+
+
+def write_form(fields: Mapping[str, str]) -> bytes:
+    """``fields`` as a form or a query, each name and value encoded once (WHATWG URL, 5.2)."""
+    return "&".join([f"{quote_plus(name)}={quote_plus(value)}" for name, value in fields.items()]).encode()
+
+
+def media_type(callback: Callback) -> str:
+    """The type of the body without its parameters, in lower case (RFC 9110, 8.3.1)."""
+    return callback.header("content-type").partition(";")[0].strip().lower()
+
+
+def _data(callback: Callback, methods: tuple[str, ...], address: str) -> bytes:
+    if callback.method not in methods:
+        raise MalformedCallback(f"expected a {' or '.join(methods)}")
+    if callback.method == "POST":
+        if callback.header("content-type") != FORM and media_type(callback) != FORM:
+            raise MalformedCallback(f"expected a body of type {FORM}")
+        return callback.body
+    own = urlsplit(address).query
+    return callback.query.removeprefix(f"{own}&".encode()) if own else callback.query
+
+
+@lru_cache(maxsize=64)  # a gateway's messages have the same few sets of names
+def _check_names(names: tuple[str, ...], reserved: tuple[str, ...]) -> None:
+    for name in names:
+        if not (name.isascii() and name.isidentifier()):
+            raise MalformedCallback("expected names of letters, digits and '_'")
+        if name.lower() in reserved:
+            raise MalformedCallback(f"a field is named {name}, which no message carries")
+
+
+def _check_values(fields: Mapping[str, str], free_text: tuple[str, ...]) -> None:
+    for name, value in fields.items():
+        if _control(value):
+            raise MalformedCallback(f"the field {name} holds control characters")
+        if "&" in value and name not in free_text:
+            raise MalformedCallback(f"the field {name} holds an '&'")

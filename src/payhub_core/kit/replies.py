@@ -1,0 +1,53 @@
+"""A gateway's replies: the status checked, the object read, a refusal told from an outcome that is unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from payhub_core.errors import AccountRefused, GatewayError, NotFound, Refused
+from payhub_core.flow import Response
+from payhub_core.kit.fields import Fields
+from payhub_core.kit.objects import read_object
+
+__all__ = ["Refusal", "read_reply"]
+
+#: Reads the gateway's own code and reason out of the body of an error; None where that is no refusal. It may raise
+#: AccountRefused itself, where the code says so and the status does not.
+Refusal: TypeAlias = Callable[[Fields], tuple[str, str] | None]
+
+_NO_CONTENT = 204
+_NOT_FOUND = 404
+_ACCOUNT = {401, 403, 429}
+_ORDER = {400, 402, 409, 422}
+
+
+def read_reply(
+    response: Response, *, ok: tuple[int, ...] = (200,), refusal: Refusal | None = None, missing: bool = False
+) -> Fields:
+    """The JSON object of a reply whose HTTP status is one of ``ok``; a 204 has no fields (RFC 9110, 15.3.5).
+
+    Other statuses are sorted where the gateway states refusals by them and ``refusal`` reads them: 401, 403 and 429
+    raise AccountRefused, readable or not; 400, 402, 409 and 422 Refused; 404 NotFound where it means a ``missing``
+    order. All else raises GatewayError, which after a create is an unknown outcome: so does a page instead of JSON,
+    whose writer is not the gateway, and a body of which ``refusal`` says None, as for "already under way".
+    """
+    status = response.status_code
+    if status in ok:
+        return Fields() if status == _NO_CONTENT else read_object(response.content, Fields)
+    if refusal is not None and status in _ACCOUNT | _ORDER | ({_NOT_FOUND} if missing else set()):
+        try:
+            told = refusal(read_object(response.content, Fields))
+        except GatewayError as error:
+            if type(error) is not GatewayError:
+                raise
+            told = None
+        code, reason = told or ("", "")
+        if status in _ACCOUNT:
+            raise AccountRefused(f"the gateway refused the account by HTTP {status}", code=code, reason=reason)
+        if told is not None and status == _NOT_FOUND:
+            raise NotFound("the gateway does not know the order")
+        if told is not None:
+            raise Refused("the gateway refused", code=code, reason=reason)
+    expected = " or ".join(map(str, ok))
+    raise GatewayError(f"expected HTTP {expected}, the gateway answered {status}")

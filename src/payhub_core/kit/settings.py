@@ -1,0 +1,86 @@
+"""An account's settings: frozen, checked at start, and their secrets shown nowhere."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, ClassVar, NoReturn, TypeAlias
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo
+
+__all__ = ["AccountSettings", "Address", "Secret", "Secrets"]
+
+_SHORTEST = 16
+_LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
+_WRAPPED = re.compile(r"""(["']).*\1|\[.*\]|\(.*\)""", re.DOTALL)
+
+
+class AccountSettings(BaseModel):
+    """What a provider derives from: its fields are an account's settings, beside these two.
+
+    ``timeout`` is the seconds to wait for the gateway's next byte, 15 by default and 120 at most. ``allow_http``
+    permits plain http where an `Address` would have to be https. An unknown key, and a default that its own type would
+    refuse, are errors; errors never print a value. Pickling raises TypeError.
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True
+    )
+
+    timeout: float = Field(default=15.0, gt=0, le=120)
+    allow_http: bool = False
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("an account holds secrets and is not pickled: pass its name and load it where it is needed")
+
+
+class Secret(SecretStr):
+    """A secret that shows as stars: ``bytes(secret)`` is the key, in UTF-8, and ``secret.text`` the same as text."""
+
+    @property
+    def text(self) -> str:
+        """The secret itself, for the one place that signs or sends it."""
+        return self.get_secret_value()
+
+    def __bytes__(self) -> bytes:
+        return self.get_secret_value().encode()
+
+
+def listed(value: object) -> object:
+    """One of a kind, or several, as a configuration writes them."""
+    several = value if isinstance(value, list | tuple) else (value,)
+    if not several:
+        raise ValueError("expected one or several, not an empty list")
+    return tuple(Secret(one.get_secret_value()) if isinstance(one, SecretStr) else one for one in several)
+
+
+def _fit(secret: Secret) -> Secret:
+    stripped = Secret(secret.text.strip())
+    if len(stripped) < _SHORTEST or not stripped.text.isprintable():
+        raise ValueError(f"expected a secret of at least {_SHORTEST} printable characters, or several")
+    if _WRAPPED.fullmatch(stripped.text):
+        raise ValueError("expected the secret itself, not one in quotes or brackets; several are a list of their own")
+    return stripped
+
+
+def _address(url: str, info: ValidationInfo) -> str:
+    try:
+        parts = urlsplit(url)
+        fine = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and "@" not in parts.netloc
+    except ValueError:
+        fine = False
+    if not fine or not re.fullmatch(r"[!-~]+", url) or any(mark in url for mark in "?#\\"):
+        raise ValueError("expected an address such as https://gateway.example")
+    # allow_http is in `AccountSettings`, so it was read before any field of a provider.
+    if parts.scheme == "http" and not info.data.get("allow_http") and not _LOOPBACK.fullmatch(parts.hostname or ""):
+        raise ValueError("expected https; allow_http = true permits http, whose queries prove nothing")
+    return url.rstrip("/")
+
+
+#: The absolute address of a gateway (RFC 3986, 4.3): http or https, without user, query or fragment, its final slash
+#: dropped; https unless the host is loopback or the account has ``allow_http``, since an answer over http is anyone's.
+Address: TypeAlias = Annotated[str, AfterValidator(_address)]
+
+#: One secret, or several while they rotate: the first signs, any verifies. Each is at least 16 printable characters,
+#: since with an empty one anyone signs (CVE-2026-41432, CVE-2026-87974); white space around it is a slip of the editor.
+Secrets: TypeAlias = Annotated[tuple[Annotated[Secret, AfterValidator(_fit)], ...], BeforeValidator(listed)]

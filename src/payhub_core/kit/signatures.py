@@ -1,0 +1,66 @@
+"""Whether any of an account's keys made a signature, and whether it is of now."""
+
+from __future__ import annotations
+
+import re
+import time
+from binascii import a2b_base64, unhexlify
+from collections.abc import Callable, Iterable
+from hmac import compare_digest
+from typing import Literal, TypeVar
+
+from payhub_core.errors import BadSignature, MalformedCallback
+from payhub_core.kit.keys import PublicKey
+
+__all__ = ["check_age", "made_by_any", "verified_by_any"]
+
+K = TypeVar("K")
+
+
+def made_by_any(
+    keys: Iterable[K], make: Callable[[K], bytes], given: str | None, encoding: Literal["hex", "base64"] = "hex"
+) -> bool:
+    """Whether ``given`` is the digest that ``make`` makes with one of ``keys``, compared in constant time.
+
+    ``make`` returns the digest's bytes, as ``digest()`` of hashlib or of hmac (RFC 2104) does. ``given`` is what came,
+    in hex of either case or in base64 (RFC 4648); missing, empty or anything else, it is False.
+    """
+    decoded = _decoded(given, encoding)
+    for key in keys:  # noqa: SIM110  any() would build a generator on the path of every callback
+        if decoded and compare_digest(make(key), decoded):
+            return True
+    return False
+
+
+def verified_by_any(keys: Iterable[PublicKey], given: str | None, message: bytes) -> bool:
+    """Whether ``given``, in base64, is the signature of ``message`` by the private half of one of ``keys``.
+
+    RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, 8.2.2): Alipay's RSA2, WeChat Pay's SHA256-RSA2048. Missing, empty or
+    anything else, it is False.
+    """
+    signature = _decoded(given, "base64")
+    return any(key.verifies(signature, message) for key in keys)
+
+
+def check_age(stated: str, tolerance: float = 300.0) -> None:
+    """Bounds for how long a signed message can be replayed: ``stated`` is its time, in whole seconds since 1970.
+
+    Call it once the signature over ``stated`` is verified. Raises MalformedCallback for another text, BadSignature
+    where it is more than ``tolerance`` seconds from this machine's clock, in either direction.
+    """
+    if not re.fullmatch(r"[0-9]{1,15}", stated):
+        raise MalformedCallback("expected the signature's time in whole seconds")
+    away = abs(time.time() - int(stated))
+    if away > tolerance:
+        raise BadSignature(
+            f"expected a message signed within {tolerance:.0f} seconds, this one is {away:.0f} away",
+            hint="where every message is, this machine's clock is wrong",
+        )
+
+
+def _decoded(text: str | None, encoding: str) -> bytes:
+    """The bytes that ``text`` writes; none, which are no signature, where it does not."""
+    try:
+        return unhexlify(text or "") if encoding == "hex" else a2b_base64(text or "", strict_mode=True)
+    except (ValueError, TypeError):
+        return b""

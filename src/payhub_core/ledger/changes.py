@@ -1,0 +1,276 @@
+"""Every change of a stored payment. One body for threads and asyncio: each function takes a sync `Connection`.
+
+A change is conditional on the row's version. Who loses a race reads again and merges again, which ends because every
+winner has added to facts that are finite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from payhub_core.errors import ConfigError, LedgerError, PayhubError, WrongAccount
+from payhub_core.ledger import history, outbox
+from payhub_core.ledger.database import check_open
+from payhub_core.ledger.facts import Anomaly, Facts, observed
+from payhub_core.ledger.models import Creation, Transition
+from payhub_core.ledger.orders import order_text
+from payhub_core.ledger.rows import Row
+from payhub_core.ledger.schedule import FIRST_CHECK, SETTLED, next_check
+from payhub_core.ledger.sql import CHANGE, FIND, INSERT
+from payhub_core.ledger.tables import payments
+from payhub_core.models import Order, Payment, PaymentStatus
+
+__all__ = [
+    "Handle",
+    "HandlerFailed",
+    "News",
+    "RefundNews",
+    "again",
+    "change",
+    "check_provider",
+    "delete",
+    "find",
+    "given_back",
+    "heard",
+    "insert",
+    "record",
+    "restart",
+    "says_nothing_new",
+]
+
+#: Calls the application's handler with a transition, in the transaction that records it.
+Handle = Callable[[Transition], object]
+
+
+class HandlerFailed(Exception):
+    """The application's handler raised: its error is the cause."""
+
+
+class News(NamedTuple):
+    """What a message brings: the ``facts`` in its ``payment``; ``source`` is create, notify, query or close."""
+
+    payment: Payment
+    facts: Facts
+    source: str
+
+    @property
+    def said(self) -> str:
+        """What the message claims, a hint's too."""
+        return (self.payment.claimed_status or self.payment.status).value
+
+    @property
+    def raw(self) -> Mapping[str, Any]:
+        return self.payment.raw
+
+    @property
+    def gateway_id(self) -> str | None:
+        return self.payment.gateway_id
+
+    @property
+    def paid_minor(self) -> int | None:
+        return self.payment.paid.minor if self.payment.paid else None
+
+
+class RefundNews(NamedTuple):
+    """What the gateway says of a refund; the rest is as in `News`."""
+
+    facts: Facts
+    said: str
+    raw: Mapping[str, Any]
+    source: str = "refund"
+    payment: Payment | None = None
+    gateway_id: str | None = None
+    paid_minor: int | None = None
+
+
+def find(connection: Connection, account: str, reference: str) -> Row | None:
+    """The stored payment, or None."""
+    rows = FIND(connection, account=account, reference=reference).rows
+    return Row._make(rows[0]) if rows else None
+
+
+def again(connection: Connection, row: Row) -> Row:
+    """The row as it is now."""
+    found = find(connection, row.account, row.reference)
+    if found is None:
+        raise LedgerError("the stored payment is gone", account=row.account, reference=row.reference)
+    return found
+
+
+def insert(
+    connection: Connection, account: str, provider: str, order: Order, *, lease: str, until: datetime, now: datetime
+) -> Row | None:
+    """Writes the order down, leased, before the gateway hears of it; None where its reference is taken."""
+    row = Row(
+        id=0,
+        account=account,
+        reference=order.reference,
+        provider=provider,
+        amount_minor=order.amount.minor,
+        currency=order.amount.currency,
+        order_json=order_text(order),
+        creation=Creation.STARTING.value,
+        status=PaymentStatus.PENDING.value,
+        facts="{}",
+        gateway_id=None,
+        paid_minor=None,
+        paid_at=None,
+        next_action=None,
+        next_check_at=now + FIRST_CHECK,
+        attempts=0,
+        lease=lease,
+        lease_until=until,
+        version=0,
+        created_at=now,
+        updated_at=now,
+        refunded_minor=None,
+        expires_at=None,
+    )
+    rows = INSERT.of(connection, row).rows
+    return row._replace(id=rows[0][0]) if rows else None
+
+
+def restart(connection: Connection, row: Row, *, lease: str, until: datetime, now: datetime) -> Row | None:
+    """As `insert`, for an order that is created once more; None where someone else changed the row."""
+    starting = Creation.STARTING.value
+    first = now + FIRST_CHECK
+    return change(
+        connection,
+        row,
+        now,
+        creation=starting,
+        next_check_at=first,
+        attempts=0,
+        created_at=now,
+        lease=lease,
+        lease_until=until,
+    )
+
+
+def change(connection: Connection, row: Row, now: datetime, **values: Any) -> Row | None:
+    """The row with ``values``, or None where someone else changed it since ``row`` was read."""
+    new = row._replace(**values, updated_at=now, version=row.version + 1)
+    return new if CHANGE.of(connection, new).changed == 1 else None
+
+
+def delete(connection: Connection, row: Row) -> bool:
+    """Takes back an `insert`, unless something became known since; says whether it did."""
+    gone = payments.delete().where(payments.c.id == row.id, payments.c.version == row.version)
+    return connection.execute(gone).rowcount == 1
+
+
+def check_provider(row: Row, provider: str, error: type[PayhubError] = ConfigError) -> None:
+    """Raises ``error`` where the account of ``row`` has another provider than the one it was started at."""
+    if provider != row.provider:
+        raise error(
+            f"the order was started at provider {row.provider!r}, the account is now {provider!r}",
+            hint="give the new one a name of its own, and the old one its name back until its orders are settled; "
+            f"where it is gone for good: payhub ledger retire {row.account}",
+            account=row.account,
+            reference=row.reference,
+        )
+
+
+def heard(row: Row, payment: Payment, source: str) -> News:
+    """What ``payment`` brings; raises WrongAccount or WrongAmount where it is about another order."""
+    check_provider(row, payment.provider, WrongAccount)
+    return News(payment, observed(payment, row.due), source)
+
+
+def says_nothing_new(row: Row, news: News) -> bool:
+    """Whether all of ``news`` is stored already: then there is nothing to write, and it can be acknowledged at once."""
+    return row.creation == Creation.CREATED and row.known() >= news.facts
+
+
+def record(
+    connection: Connection,
+    row: Row,
+    news: News | RefundNews,
+    handle: Handle | None,
+    *,
+    lease: str = "",
+    checked: bool = False,
+) -> Row:
+    """Merges ``news``, hands each new transition to ``handle``, and adds what was said to the history.
+
+    ``handle`` runs in this transaction; without it the transitions wait in the outbox. ``lease`` is given back,
+    ``checked`` sets when to ask next. Raises HandlerFailed or LedgerError: roll back.
+    """
+    now = datetime.now(UTC)
+    while True:
+        known = row.known()
+        facts = known | news.facts
+        values = _merged(row, news, facts, now, checked=checked)
+        new = change(connection, row, now, **values, **given_back(row, lease))
+        if new is not None:
+            break
+        row = again(connection, row)
+    became_true = _became_true(row, known, new, facts)
+    # All are written down before the first is handled: a handler that commits, which it must not, loses none of them.
+    first = [it for it in became_true if outbox.add(connection, new, *it, now, handled=handle is not None)]
+    if handle is not None:
+        for name, anomaly in first:
+            _handled(connection, outbox.transition(new, name, anomaly, now), handle)
+    new_word = isinstance(news, RefundNews) or news.said != PaymentStatus.PENDING
+    if new_word or facts != known or row.creation != Creation.CREATED:
+        # Last on purpose, since it says whether all of this still stands: a handler may have rolled it back.
+        history.add(
+            connection,
+            new,
+            news.source,
+            news.said,
+            now,
+            news.raw,
+            gateway_id=news.gateway_id,
+            paid_minor=news.paid_minor,
+        )
+    return new
+
+
+def given_back(row: Row, lease: str) -> dict[str, None]:
+    """The values that end ``lease`` on a row that has it, and none on any other."""
+    return {"lease": None, "lease_until": None} if lease and row.lease == lease else {}
+
+
+def _merged(row: Row, news: News | RefundNews, facts: Facts, now: datetime, *, checked: bool) -> dict[str, Any]:
+    """What the row holds once ``facts``, the old and the new, are known of it."""
+    due = row.due
+    status, attempts, gone = facts.status(due), row.attempts + checked, facts.gone_back(due)
+    later = next_check(row, attempts, now) if checked else row.next_check_at or now + FIRST_CHECK
+    values = {
+        "creation": Creation.CREATED.value,
+        "status": status.value,
+        "facts": facts.dump(),
+        "gateway_id": facts.gateway_id or row.gateway_id or news.gateway_id,
+        "paid_minor": facts.received(due).minor if facts.receipts else None,
+        "paid_at": facts.paid_at,
+        "refunded_minor": gone.minor if gone else None,
+        "next_check_at": None if status in SETTLED else later,
+        "attempts": attempts,
+    }
+    if news.payment is not None and news.payment.next_action is not None:
+        values["next_action"] = news.payment.next_action.model_dump_json()
+        values["expires_at"] = news.payment.expires_at
+    return values
+
+
+def _became_true(row: Row, known: Facts, new: Row, facts: Facts) -> Iterator[tuple[str, Anomaly | None]]:
+    """The transitions from ``row`` to ``new``: the status, where it is another one, then each new anomaly."""
+    if new.status != row.status:
+        yield new.status, None
+    before = {anomaly.name for anomaly in known.anomalies(row.due)}
+    for anomaly in facts.anomalies(row.due):
+        if anomaly.name not in before:
+            yield anomaly.name, anomaly
+
+
+def _handled(connection: Connection, transition: Transition, handle: Handle) -> None:
+    try:
+        handle(transition)
+    except Exception as error:
+        raise HandlerFailed from error
+    check_open(connection)

@@ -1,0 +1,79 @@
+"""The history: what was heard of and done about a payment, and what of it is kept out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from payhub_core.errors import LedgerError
+from payhub_core.ledger.database import LEAVE
+from payhub_core.ledger.models import Observation
+from payhub_core.ledger.rows import Row, foreign
+from payhub_core.ledger.sql import ADD_OBSERVATION
+from payhub_core.ledger.tables import observations, payments
+from payhub_core.ledger.times import moment
+from payhub_core.logs import SECRET_FIELDS
+
+__all__ = ["add", "history"]
+
+_LONGEST_RAW = 32 * 1024
+_json = json.JSONEncoder(default=str).encode  # made once: making one costs more than most of its uses
+
+
+def add(
+    connection: Connection,
+    row: Row,
+    source: str,
+    said: str,
+    now: datetime,
+    raw: Mapping[str, Any],
+    *,
+    gateway_id: str | None = None,
+    paid_minor: int | None = None,
+) -> None:
+    """Appends an observation; signatures and overlong content are left out."""
+    text = _json({key: value for key, value in raw.items() if key.lower() not in SECRET_FIELDS})
+    added = ADD_OBSERVATION(
+        connection,
+        payment_id=row.id,
+        version=row.version,
+        at=now,
+        source=source,
+        said=said,
+        gateway_id=gateway_id,
+        paid_minor=paid_minor,
+        raw=text if len(text) <= _LONGEST_RAW else _json({"left_out": f"{len(text)} characters"}),
+    )
+    if not added.changed:
+        raise LedgerError(
+            "the handler has undone what was recorded in its transaction",
+            hint=LEAVE,
+        )
+
+
+def history(connection: Connection, account: str, reference: str) -> list[Observation]:
+    """What was heard and done about one payment, oldest first."""
+    query = (
+        select(observations)
+        .join(payments, payments.c.id == observations.c.payment_id)
+        .where(payments.c.account == account, payments.c.reference == reference)
+        .order_by(observations.c.id)
+    )
+    try:
+        return [
+            Observation(moment(row.at), row.source, row.said, row.gateway_id, row.paid_minor, _raw(row.raw))
+            for row in connection.execute(query)
+        ]
+    except (ValueError, TypeError):
+        raise foreign("an observation", account, reference) from None
+
+
+def _raw(text: str) -> dict[str, Any]:
+    raw = json.loads(text, parse_constant=str)  # NaN is no JSON, and would be none again
+    if not isinstance(raw, dict):
+        raise TypeError(f"expected an object, not {type(raw).__name__}")
+    return raw

@@ -1,0 +1,77 @@
+"""What the ledger tells an application: stored payments, what was heard of them, and what became true of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from payhub_core.ledger.facts import Anomaly
+from payhub_core.models import Payment, PaymentStatus
+
+__all__ = ["Creation", "Observation", "StoredPayment", "Transition"]
+
+
+class Creation(StrEnum):
+    """What became of creating a payment at the gateway.
+
+    STARTING is written before the gateway hears of it. CREATED: the gateway knows it. NOT_SENT and REFUSED: there is
+    nothing at the gateway. UNKNOWN: only a query can tell.
+    """
+
+    STARTING = "starting"
+    CREATED = "created"
+    NOT_SENT = "not_sent"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPayment:
+    """A payment with what the ledger knows besides.
+
+    ``creation`` says what became of creating it, ``anomalies`` what is odd about it, ``attempts`` how often the gateway
+    was asked about it, and ``next_check_at`` when it is asked next (None: no more).
+    """
+
+    payment: Payment
+    creation: Creation
+    anomalies: tuple[Anomaly, ...]
+    attempts: int
+    next_check_at: datetime | None
+    updated_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One thing that was heard or done: ``source`` is create, notify, query, refund or close, ``said`` what it came to.
+
+    A refund and a close are there twice: "asked" before they are sent, and what came of them.
+
+    ``paid_minor`` is the sum it stated as received, in minor units of the order's currency; None where it stated none.
+    """
+
+    at: datetime
+    source: str
+    said: str
+    gateway_id: str | None
+    paid_minor: int | None
+    raw: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One thing that became true of a payment: its ``status``, or else an ``anomaly``. Each comes once in its life.
+
+    So ``if transition.status is PaymentStatus.PAID`` holds once for each payment, whatever else arrives. ``id`` is the
+    same for every delivery: use it as an idempotency key.
+    """
+
+    id: str
+    account: str
+    reference: str
+    status: PaymentStatus | None
+    anomaly: Anomaly | None
+    payment: Payment
+    at: datetime

@@ -1,0 +1,60 @@
+"""What is known of one refund, as a value that merges: whatever is heard in whichever order, it only ever grows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+__all__ = ["Refunding"]
+
+
+class Refunding(NamedTuple):
+    """One refund, by the shop's number of it: ``minor`` units to be paid back.
+
+    ``tries`` counts how often it was sent, ``failures`` how many of these are known to have come to nothing, and
+    ``sent_at`` is the time of the last one. ``done`` says that the gateway has paid back.
+    """
+
+    minor: int
+    tries: int = 0
+    failures: int = 0
+    done: bool = False
+    sent_at: datetime | None = None
+    refund_id: str = ""
+    refunded_at: datetime | None = None
+
+    def __or__(self, other: Refunding) -> Refunding:
+        sent = [r.sent_at for r in (self, other) if r.sent_at is not None]
+        refunded = [r.refunded_at for r in (self, other) if r.refunded_at is not None]
+        return Refunding(
+            max(self.minor, other.minor),
+            max(self.tries, other.tries),
+            max(self.failures, other.failures),
+            self.done or other.done,
+            max(sent, default=None),
+            max(self.refund_id, other.refund_id),
+            min(refunded, default=None),
+        )
+
+    @property
+    def under_way(self) -> bool:
+        """Whether the gateway may be paying back, or may yet."""
+        return not self.done and self.tries > self.failures
+
+    def sent(self, now: datetime) -> Refunding:
+        """As it is once it is sent (again)."""
+        return self._replace(tries=self.tries + 1, sent_at=now)
+
+    def dump(self) -> list[Any]:
+        """What JSON can hold."""
+        return [value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value for value in self]
+
+    @classmethod
+    def load(cls, values: list[Any]) -> Refunding:
+        """What `dump` gave; raises ValueError or TypeError for anything else."""
+        found = cls(*values)
+        sent, refunded = found.sent_at, found.refunded_at
+        return found._replace(
+            sent_at=sent and datetime.fromisoformat(str(sent)),
+            refunded_at=refunded and datetime.fromisoformat(str(refunded)),
+        )

@@ -1,0 +1,100 @@
+"""The SQL of the hot paths, as text that both databases understand.
+
+SQLAlchemy's own execution costs more than the database does here (`bench/ledger.py`), so these run on the DBAPI cursor
+beneath the given connection, in its transaction. What is not hot is written with SQLAlchemy's expressions.
+"""
+
+# ruff: noqa: S608  the names are those of the table's columns
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from operator import attrgetter, itemgetter
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from payhub_core.ledger.rows import FIXED, Row
+from payhub_core.ledger.times import utc_text
+
+__all__ = ["ADD_OBSERVATION", "ADD_TRANSITION", "CHANGE", "CLAIM", "FIND", "INSERT", "Result", "Statement"]
+
+_NAME = re.compile(r":([a-z_]+)")
+
+
+class Result(NamedTuple):
+    """The rows that came back, and how many were changed."""
+
+    rows: list[tuple[Any, ...]]
+    changed: int
+
+
+class Statement:
+    """One statement, its parameters written ``:name``; they are handed over by place, which drivers do fastest."""
+
+    def __init__(self, sql: str, skip_locked: str = "") -> None:
+        names = _NAME.findall(sql)
+        self.sqlite: str = _NAME.sub("?", sql.format(skip_locked=""))
+        self.postgresql: str = _NAME.sub("%s", sql.format(skip_locked=skip_locked))
+        self._named = itemgetter(*names)
+        self._attributes = attrgetter(*names)
+
+    def __call__(self, connection: Connection, **values: Any) -> Result:
+        """Runs with ``values``."""
+        return self.run(connection, self._named(values))
+
+    def of(self, connection: Connection, row: Row) -> Result:
+        """Runs with the values of ``row``."""
+        return self.run(connection, self._attributes(row))
+
+    def run(self, connection: Connection, values: tuple[Any, ...]) -> Result:
+        """Runs in the connection's transaction; raises what the driver raises."""
+        cursor: Any = connection.connection.cursor()
+        try:
+            if connection.dialect.name == "sqlite":
+                # SQLite has no times: they become text.
+                cursor.execute(self.sqlite, [utc_text(v) if type(v) is datetime else v for v in values])
+            else:
+                cursor.execute(self.postgresql, values)
+            return Result(cursor.fetchall() if cursor.description else [], cursor.rowcount)
+        finally:
+            cursor.close()
+
+
+_columns = ", ".join(Row._fields)
+_inserted = Row._fields[1:]  # the database gives the id
+_changed = [name for name in Row._fields if name not in FIXED]
+
+FIND = Statement(f"SELECT {_columns} FROM payhub_payments WHERE account = :account AND reference = :reference")
+
+INSERT = Statement(
+    f"INSERT INTO payhub_payments ({', '.join(_inserted)}) VALUES ({', '.join(f':{name}' for name in _inserted)}) "
+    "ON CONFLICT (account, reference) DO NOTHING RETURNING id"
+)
+
+CHANGE = Statement(
+    f"UPDATE payhub_payments SET {', '.join(f'{name} = :{name}' for name in _changed)} "
+    "WHERE id = :id AND version = :version - 1"
+)
+
+#: Takes the payment of an account that has been due the longest and that nobody else is asking about.
+CLAIM = Statement(
+    "UPDATE payhub_payments SET lease = :lease, lease_until = :until, version = version + 1 WHERE id = ("
+    "SELECT id FROM payhub_payments WHERE account = :account AND next_check_at <= :now AND created_at <= :older "
+    "AND (lease_until IS NULL OR lease_until <= :now) ORDER BY next_check_at LIMIT 1{skip_locked}"
+    f") RETURNING {_columns}",
+    skip_locked=" FOR UPDATE SKIP LOCKED",
+)
+
+#: Only where the change it belongs to still stands: a handler may have undone it.
+ADD_OBSERVATION = Statement(
+    "INSERT INTO payhub_observations (payment_id, at, source, said, gateway_id, paid_minor, raw) "
+    "SELECT :payment_id, :at, :source, :said, :gateway_id, :paid_minor, :raw "
+    "WHERE EXISTS (SELECT 1 FROM payhub_payments WHERE id = :payment_id AND version = :version)"
+)
+
+#: Once for each name: what has become true is never added again.
+ADD_TRANSITION = Statement(
+    "INSERT INTO payhub_transitions (payment_id, name, anomaly, at, delivered_at, due_at, attempts) "
+    "VALUES (:payment_id, :name, :anomaly, :at, :delivered_at, :at, 0) ON CONFLICT (payment_id, name) DO NOTHING"
+)

@@ -1,0 +1,205 @@
+"""The gateway's own messages and their translation: forms, JSON replies, codes and statuses (section 5)."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from payhub_core import (
+    AccountRefused,
+    AppParameters,
+    Callback,
+    GatewayError,
+    HtmlPage,
+    MalformedCallback,
+    Money,
+    NotFound,
+    Order,
+    Payment,
+    PaymentMethod,
+    PaymentStatus,
+    QrCode,
+    Redirect,
+    Refused,
+    Response,
+)
+from payhub_core.kit import Fields, grammar, read_form, read_reply
+
+__all__ = ["BANK_CODES", "CURRENCY", "FIELDS", "created", "notified", "queried", "received", "returned"]
+
+CURRENCY = "CNY"
+
+#: Section 6 and what is seen in the field; an open set, so any other code passes through as it is.
+BANK_CODES = {
+    PaymentMethod.ALIPAY_H5: "901",
+    PaymentMethod.WECHAT_OFFICIAL_ACCOUNT: "902",
+    PaymentMethod.WECHAT_H5: "903",
+    PaymentMethod.ALIPAY_APP: "904",
+    PaymentMethod.WECHAT_APP: "905",
+    PaymentMethod.NET_BANKING: "906",
+    PaymentMethod.ALIPAY_QR: "911",
+    PaymentMethod.WECHAT_QR: "912",
+    PaymentMethod.ALIPAY_PERSONAL_QR: "913",
+}
+#: Every field that the protocol has a meaning for, and "secret", which its signature knows as one.
+FIELDS = frozenset(
+    {
+        *("actual_amount", "amount", "appid", "attach", "bank_code", "notify_url", "openid", "order_no", "pay_status"),
+        *("pay_time", "platform_order_no", "product_name", "return_url", "secret", "sign"),
+    }
+)
+_METHODS = {code: method for method, code in BANK_CODES.items()}
+_SCANNED = {PaymentMethod.ALIPAY_QR, PaymentMethod.WECHAT_QR, PaymentMethod.ALIPAY_PERSONAL_QR}
+# Named once: of an enum, each look-up takes a hundredth of a callback's time.
+_PENDING, _FAILED, _PAID = PaymentStatus.PENDING, PaymentStatus.FAILED, PaymentStatus.PAID
+_STATUSES = {"-1": _PENDING, "0": _FAILED, "1": _PAID}
+
+#: The gateway's clock is that of Shanghai.
+_CLOCK = "+08:00"
+_NO_TIME = {"", "0000-00-00 00:00:00"}
+
+_amount = re.compile(r"[0-9]{1,12}(?:\.0{1,2})?").fullmatch
+_NUMBER = grammar(r"[A-Za-z0-9_-]{1,64}", "1 to 64 letters, digits, '_' or '-'")
+#: Whoever can alter a reply must not run a script in the shop's page.
+_ADDRESS = grammar(
+    r"(?i:https?|weixin|wxp|alipays?|alipayqr)://[^\x00-\x20\x7f-\x9f]+", "an address of the web or of a wallet"
+)
+
+#: What a platform says of an order that it does not know; status 0 also means a bad sign, or anything else.
+_UNKNOWN_ORDER = re.compile(r"订单号?(不存在|未找到)|查无此?订单|order (does not exist|not found)", re.IGNORECASE)
+#: A channel that is closed for now, in the words of PHP platforms; the order itself is acceptable.
+_CLOSED = re.compile(r"维护|暂停|通道(已?关闭|不可用|繁忙)|unavailable|maintenance", re.IGNORECASE)
+
+
+def received(callback: Callback, expect: Order | None, *, returning: bool) -> Fields:
+    """The fields of a callback, ``sign`` among them; a return comes by POST or GET. Raises MalformedCallback."""
+    return read_form(
+        callback,
+        methods=("POST", "GET") if returning else ("POST",),
+        address=expect.return_url if returning and expect else "",
+        free_text=("attach",),  # the payer's own text; "&" joins the signed string
+        reserved=("secret",),
+    )
+
+
+def notified(fields: Fields) -> Payment:
+    """The payment a notify speaks of (section 5.2); raises MalformedCallback where a field is missing or malformed."""
+    status = fields.choice("pay_status", _STATUSES)
+    fields.text("appid")
+    amount, paid = fields.read("amount", _fen), fields.read("actual_amount", _fen)
+    # A failed payment may have no time.
+    no_time = status is _FAILED and fields.text("pay_time") in _NO_TIME
+    return Payment(
+        reference=fields.read("order_no", _NUMBER),
+        gateway_id=fields.read("platform_order_no", _NUMBER, default=None),
+        status=status,
+        amount=amount,
+        paid=paid if status is _PAID else None,
+        attach=_attached(fields.text("attach")),
+        paid_at=None if no_time else fields.time("pay_time", _CLOCK),
+        raw=fields.copy(),
+    )
+
+
+def returned(fields: Fields) -> Payment:
+    """The payment a browser's return speaks of (section 5.3), which carries no sum; raises MalformedCallback."""
+    # One key signs requests and returns alike: without a status, more than the order number may be a request of ours;
+    # and a product name of the payer's can cut a create, its addresses still at the end, into a return.
+    if fields.keys() != {"order_no"} and ("pay_status" not in fields or fields.keys() & {"notify_url", "return_url"}):
+        raise MalformedCallback("expected a return with order_no and pay_status, not a request")
+    return Payment(
+        reference=fields.read("order_no", _NUMBER),
+        gateway_id=fields.read("platform_order_no", _NUMBER, default=None),
+        status=fields.choice("pay_status", _STATUSES) if "pay_status" in fields else _PENDING,
+        attach=_attached(fields.text("attach", default="")),
+        raw=fields.copy(),
+    )
+
+
+def created(response: Response, order: Order) -> Payment:
+    """The payment an accepted create speaks of (section 5.1); raises Refused, and GatewayError where nothing is clear.
+
+    The reply is not signed, and a fresh order may be reported as failed: accepted is all it can say.
+    """
+    data = _answered(response)
+    told = _told(data)
+    method = told["method"] or order.method
+    claimed = told["status"]
+    told |= {"status": _PENDING, "method": method, "attach": order.attach}
+    return Payment(**told, claimed_status=claimed, next_action=_next_action(data, method))
+
+
+def queried(response: Response) -> Payment:
+    """The payment a query's reply speaks of (section 5.4), which never says what was paid; raises GatewayError."""
+    try:
+        told = _told(_answered(response))
+    except Refused as refused:
+        if _UNKNOWN_ORDER.search(refused.reason):
+            raise NotFound("the gateway does not know the order") from None
+        raise
+    if told["status"] is _PAID and told["amount"] is None:
+        raise GatewayError("amount: expected whole fen where pay_status is 1: paid without a sum proves nothing")
+    return Payment(**told)
+
+
+def _answered(response: Response) -> Fields:
+    """The ``data`` of a reply whose ``status`` is 1; raises Refused where it is 0, else GatewayError."""
+    reply = read_reply(response)
+    if not reply.choice("status", {"0": False, "1": True}):
+        reason = str(reply.get("message", ""))
+        no = AccountRefused if _CLOSED.search(reason) else Refused
+        raise no("the gateway refused", code="0", reason=reason)
+    return reply.object("data")
+
+
+def _told(data: Fields) -> dict[str, Any]:
+    """What the ``data`` of a reply tells of a payment, by the names of `Payment`."""
+    code = data.text("bank_code", default=None)
+    return {
+        "reference": data.text("order_no"),
+        "gateway_id": data.text("platform_order_no", default=None),
+        "status": data.choice("pay_status", _STATUSES, default=_PENDING),
+        "amount": data.read("amount", _fen, default=None),
+        "method": _METHODS.get(code or "", code),
+        "attach": _attached(data.text("attach", default="")),
+        "created_at": data.time("created_at", _CLOCK, default=None),
+        "paid_at": data.time("pay_time", _CLOCK, default=None),
+        "raw": {name: value for name, value in data.items() if name != "sign"},
+    }
+
+
+def _next_action(data: Fields, method: PaymentMethod | str | None) -> Redirect | QrCode | HtmlPage | AppParameters:
+    if data.text("redirect_url", default="no_redirect").lower() != "no_redirect":
+        url = data.read("redirect_url", _ADDRESS)
+        return QrCode(content=url) if method in _SCANNED else Redirect(url=url)
+    content = data.get("content")
+    if isinstance(content, dict):
+        return AppParameters(parameters=json.dumps(content, ensure_ascii=False, separators=(",", ":")))
+    if not isinstance(content, str) or not content.strip():
+        raise GatewayError("expected a redirect_url or content, neither came")
+    if content.lstrip().startswith("<"):
+        return HtmlPage(html=content)
+    return AppParameters(parameters=content)
+
+
+@lru_cache(maxsize=512)
+def _fen(text: str) -> Money:
+    """``10000.00`` is 10,000 fen in spite of its decimals; anything but zeros behind the point is malformed."""
+    if not _amount(text):
+        raise ValueError("whole fen, such as 10000 or 10000.00")
+    return Money(int(text.partition(".")[0]), CURRENCY)
+
+
+def _attached(text: str) -> str:
+    """What the shop attached, percent-encoded on the way out; other clients send it raw, which reads as itself."""
+    if "%" not in text:
+        return text
+    try:
+        attached = unquote_to_bytes(text).decode()
+    except UnicodeDecodeError:
+        return text
+    # A NUL hidden behind a second encoding would break whatever stores it.
+    return text if re.search(r"[\x00-\x1f\x7f-\x9f]", attached) else attached

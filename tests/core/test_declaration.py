@@ -1,0 +1,154 @@
+"""What a provider declares is enforced: nothing else is sent, and the error names what could be."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import pytest
+
+from payhub_core import (
+    Callback,
+    Flow,
+    InvalidOrder,
+    Money,
+    NotFound,
+    Notification,
+    Order,
+    Payment,
+    PaymentMethod,
+    PaymentStatus,
+    ProviderInfo,
+    Refund,
+    RefundStatus,
+    Request,
+    hookimpl,
+)
+
+
+class Declared:
+    """A provider that would send anything at all."""
+
+    info: ClassVar[ProviderInfo] = ProviderInfo(
+        name="declared",
+        currencies=frozenset({"CNY", "HKD"}),
+        identity=(),
+        methods=frozenset({PaymentMethod.CARD, PaymentMethod.WECHAT_OFFICIAL_ACCOUNT}),
+        raw_methods="x-[a-z]+",
+        method_needed=True,
+        payer_needed=frozenset({PaymentMethod.WECHAT_OFFICIAL_ACCOUNT}),
+        reference="[A-Z0-9]+",
+        reference_length="longest",
+        largest_amount=10_000,
+        extra_fields="[a-z_]+",
+        reserved_fields=frozenset({"amount"}),
+    )
+    timeout = 5.0
+    longest = 6
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Flow[Payment]:
+        yield Request("POST", "https://gateway.example")
+        return Payment(reference=order.reference, status=PaymentStatus.PENDING)
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        return Notification(callback.kind, None)
+
+    @hookimpl
+    def query(self, reference: str) -> Flow[Payment]:
+        yield Request("GET", f"https://gateway.example/{reference}")
+        raise NotFound("none")
+
+    @hookimpl
+    def refund(self, reference: str, refund_reference: str) -> Flow[Refund]:
+        yield Request("POST", "https://gateway.example/refund")
+        return Refund(reference=reference, refund_reference=refund_reference, status=RefundStatus.REFUNDED)
+
+
+@pytest.fixture
+def declared(open_hub: Any, gateway: Any, platform: Any) -> Any:
+    answers = gateway(platform.reply({}))
+    hub = open_hub(answers, accounts={"shop": Declared()})
+    hub.requests = answers.requests
+    return hub
+
+
+@pytest.fixture
+def fitting(make_order: Any) -> Any:
+    def make(**changes: Any) -> Order:
+        fits = {"reference": "A1001", "method": PaymentMethod.CARD, "amount": Money.of("100.00", "CNY"), **changes}
+        return make_order(**fits)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"amount": Money.of("100.00", "USD")}, "expected an amount in CNY, HKD, not in USD"),
+        ({"amount": Money(10_001, "CNY")}, "1 to 10000 minor units"),
+        ({"method": PaymentMethod.ALIPAY_H5}, "expected one of card, wechat_official_account"),
+        ({"method": "card5"}, "expected one of card, wechat_official_account"),
+        ({"method": None}, "expected a method"),
+        ({"method": PaymentMethod.WECHAT_OFFICIAL_ACCOUNT}, "expected a payer"),
+        ({"reference": "a1001"}, r"matching \[A-Z0-9\]\+"),
+        ({"reference": "A100101"}, "1 to 6 characters"),
+        ({"extra": {"amount": "1"}}, "'amount' is no field for an order to set"),
+        ({"extra": {"Amount": "1"}}, "'Amount' is no field for an order to set"),
+        ({"extra": {"a-b": "1"}}, "'a-b' is no field for an order to set"),
+    ],
+)
+def test_what_is_not_declared_is_refused_and_nothing_is_sent(
+    declared: Any, fitting: Any, changes: dict[str, Any], named: str
+) -> None:
+    """InvalidOrder, and what is supported."""
+    with pytest.raises(InvalidOrder, match=named) as refused:
+        declared.create_payment("shop", fitting(**changes))
+    assert refused.value.account == "shop"
+    assert declared.requests == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"amount": Money.of("100.00", "HKD")},
+        {"method": "x-test"},
+        {"method": PaymentMethod.WECHAT_OFFICIAL_ACCOUNT, "payer": "openid"},
+        {"reference": "A10010"},
+        {"extra": {"trade_type": "h5"}},
+    ],
+)
+def test_what_is_declared_is_sent(declared: Any, fitting: Any, changes: dict[str, Any]) -> None:
+    """Once."""
+    assert declared.create_payment("shop", fitting(**changes)).status is PaymentStatus.PENDING
+    assert len(declared.requests) == 1
+
+
+def test_the_other_hooks_are_held_to_it_too(declared: Any) -> None:
+    """The reference everywhere, the money of a refund."""
+    for call in (
+        lambda: declared.query("shop", "a1"),
+        lambda: declared.query("shop", None),
+        lambda: declared.refund("shop", "a1", None, Money(1, "CNY"), "R1"),
+        lambda: declared.refund("shop", "A1", None, Money(1, "USD"), "R1"),
+        lambda: declared.refund("shop", "A1", None, Money(0, "CNY"), "R1"),
+        lambda: declared.refund("shop", "A1", None, 100, "R1"),
+        lambda: declared.refund("shop", "A1", None, Money(1, "CNY"), ""),
+        lambda: declared.refund("shop", "A1", None, Money(1, "CNY"), "R\n1"),
+    ):
+        with pytest.raises(InvalidOrder):
+            call()
+    assert declared.requests == []
+    assert declared.refund("shop", "A1", None, Money(1, "CNY"), "R1").amount == Money(1, "CNY")
+
+
+def test_a_provider_that_declares_no_method_takes_none(
+    open_hub: Any, gateway: Any, tiny: Any, make_order: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its page lets the payer choose: an order that chooses would be disappointed in silence."""
+    monkeypatch.setattr(tiny, "info", ProviderInfo(name="tiny", currencies=frozenset({"CNY"}), identity=()))
+    hub = open_hub(gateway(), accounts={"tiny": tiny(secret="secret-of-the-tiny-account")})
+    with pytest.raises(InvalidOrder, match="this provider takes none"):
+        hub.create_payment("tiny", make_order())
+    assert hub.create_payment("tiny", make_order(method=None)).status is PaymentStatus.PENDING

@@ -1,0 +1,500 @@
+"""Refunds and closing: paid back once, never more than was received, and written down before the gateway hears."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, ClassVar
+
+import hypothesis.strategies as st
+import pytest
+from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from sqlalchemy import text
+
+from payhub_core import (
+    AccountRefused,
+    AsyncHub,
+    Callback,
+    CallbackKind,
+    ConfigError,
+    Hub,
+    InvalidOrder,
+    LedgerError,
+    Money,
+    NotFound,
+    Notification,
+    NotSent,
+    Order,
+    OutcomeUnknown,
+    PayhubError,
+    Payment,
+    PaymentMethod,
+    PaymentStatus,
+    ProviderInfo,
+    Refund,
+    RefundStatus,
+    Refused,
+    Unsupported,
+    hookimpl,
+)
+from payhub_core.checkout import AsyncCheckout, Checkout
+from payhub_core.checkout.steps import Record, SendRefund
+from payhub_core.cli.commands import payhub
+from payhub_core.ledger import Ledger, Transition, changes
+
+FORTY, SIXTY, HUNDRED = (Money.of(sum_, "CNY") for sum_ in ("40.00", "60.00", "100.00"))
+LOST = OutcomeUnknown("no answer")
+
+
+class Gateway:
+    """Takes every order and pays back as it is told: a status, or an error; the refund's number is the key."""
+
+    info: ClassVar[ProviderInfo] = ProviderInfo(
+        name="gateway", identity=(), currencies=frozenset({"CNY"}), methods=frozenset(PaymentMethod)
+    )
+    timeout = 1.0
+
+    def __init__(self) -> None:
+        self.outcomes: list[Any] = []
+        self.sent: list[tuple[str, int]] = []
+        self.seen: list[Any] = []
+        self.ledger: Ledger | None = None
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Payment:
+        return Payment(reference=order.reference, gateway_id="P1", status=PaymentStatus.PENDING)
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        payment = Payment.model_validate_json(callback.body)
+        return Notification(CallbackKind.NOTIFY, payment)
+
+    @hookimpl
+    def query(self, reference: str) -> Payment:
+        return Payment(reference=reference, gateway_id="P1", status=PaymentStatus.PENDING)
+
+    @hookimpl
+    def refund(self, reference: str, gateway_id: str | None, amount: Money, refund_reference: str) -> Refund:
+        assert gateway_id == "P1"
+        self.sent.append((refund_reference, amount.minor))
+        outcome = self.outcomes.pop(0) if self.outcomes else RefundStatus.REFUNDED
+        if self.ledger is not None:
+            self.seen.append(self.ledger.history("shop", reference)[-1])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return Refund(
+            reference=reference,
+            refund_reference=refund_reference,
+            refund_id=f"G{refund_reference}",
+            status=outcome,
+            refunded_at=NOON if outcome is RefundStatus.REFUNDED else None,
+        )
+
+    @hookimpl
+    def close(self, reference: str) -> Payment:
+        outcome = self.outcomes.pop(0) if self.outcomes else PaymentStatus.CANCELED
+        if isinstance(outcome, Exception):
+            raise outcome
+        return Payment(reference=reference, gateway_id="P1", status=outcome)
+
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def gateway() -> Gateway:
+    return Gateway()
+
+
+@pytest.fixture
+def till(gateway: Gateway, ledger: Ledger, shop: Any, order: Order) -> Checkout:
+    """A checkout with the order started."""
+    checkout = Checkout(Hub({"shop": gateway}), ledger, handler=shop.handle)
+    checkout.start("shop", order)
+    return checkout
+
+
+def notify(checkout: Checkout, status: PaymentStatus = PaymentStatus.PAID, **sums: Money) -> None:
+    message = Payment(reference="A1001", gateway_id="P1", status=status, **sums)
+    assert checkout.receive("shop", Callback("POST", {}, b"", message.model_dump_json().encode())).status_code == 200
+
+
+@pytest.fixture
+def paid(till: Checkout) -> Checkout:
+    """The same, its order paid."""
+    notify(till, paid=HUNDRED)
+    return till
+
+
+def stored(ledger: Ledger) -> Payment:
+    found = ledger.payment("shop", "A1001")
+    assert found is not None
+    return found.payment
+
+
+def said(ledger: Ledger) -> list[str]:
+    return [item.said for item in ledger.history("shop", "A1001") if item.source in {"refund", "close"}]
+
+
+def test_a_refund_is_told_once_and_shown_with_the_payment(
+    paid: Checkout, ledger: Ledger, shop: Any, gateway: Gateway
+) -> None:
+    """Partially, then whole."""
+    first = paid.refund("shop", "A1001", FORTY, "R1")
+    assert (first.status, first.amount, first.refund_id) == (RefundStatus.REFUNDED, FORTY, "GR1")
+    assert (stored(ledger).status, stored(ledger).refunded) == (PaymentStatus.PARTIALLY_REFUNDED, FORTY)
+    paid.refund("shop", "A1001", SIXTY, "R2")
+    assert (stored(ledger).status, stored(ledger).refunded) == (PaymentStatus.REFUNDED, HUNDRED)
+    assert stored(ledger).paid == HUNDRED
+    assert shop.delivered == [f"shop/A1001/{name}" for name in ("paid", "partially_refunded", "refunded")]
+    row = ledger._find("shop", "A1001")
+    assert row is not None
+    assert row.refunded_minor == HUNDRED.minor
+
+
+def test_the_intention_is_written_down_before_the_gateway_hears_of_it(
+    paid: Checkout, ledger: Ledger, gateway: Gateway
+) -> None:
+    """And the outcome after it, both under the refund's number."""
+    gateway.ledger = ledger
+    paid.refund("shop", "A1001", FORTY, "R1")
+    (asked,) = gateway.seen
+    assert (asked.source, asked.said) == ("refund", "asked")
+    assert asked.raw == {"refund_reference": "R1", "amount": "40.00 CNY"}
+    assert said(ledger) == ["asked", "refunded"]
+
+
+def test_a_refund_that_is_done_is_not_sent_again(paid: Checkout, ledger: Ledger, shop: Any, gateway: Gateway) -> None:
+    """The same call returns what is known of it."""
+    first = paid.refund("shop", "A1001", FORTY, "R1")
+    again = paid.refund("shop", "A1001", FORTY, "R1")
+    assert again.model_copy(update={"gateway_id": first.gateway_id}) == first
+    assert gateway.sent == [("R1", FORTY.minor)]
+    assert shop.delivered.count("shop/A1001/partially_refunded") == 1
+
+
+@pytest.mark.parametrize(
+    ("amount", "number", "reason"),
+    [
+        (Money.of("100.01", "CNY"), "R2", r"60\.00 CNY of the 100\.00 CNY received are left"),
+        (Money.of("60.01", "CNY"), "R2", "refund 60.00 CNY at most"),
+        (SIXTY, "R1", r"'R1' is about 40\.00 CNY"),
+        (Money.of("1.00", "USD"), "R2", "in CNY"),
+        (Money.of("0.00", "CNY"), "R2", "above zero"),
+        (FORTY, "", "printable"),
+        (FORTY, "R\n2", "printable"),
+        ("40.00", "R2", "as Money"),
+    ],
+)
+def test_a_refund_that_cannot_be_is_refused_before_anything_is_sent(
+    paid: Checkout, ledger: Ledger, gateway: Gateway, amount: Any, number: str, reason: str
+) -> None:
+    """More than is left, another sum under the same number, and what is no refund at all."""
+    paid.refund("shop", "A1001", FORTY, "R1")
+    before = ledger._find("shop", "A1001"), ledger.history("shop", "A1001")
+    with pytest.raises(InvalidOrder, match=reason):
+        paid.refund("shop", "A1001", amount, number)
+    assert (ledger._find("shop", "A1001"), ledger.history("shop", "A1001")) == before
+    assert len(gateway.sent) == 1
+
+
+def test_nothing_is_paid_back_that_was_not_received(till: Checkout, gateway: Gateway) -> None:
+    """Of an order that is pending, and of one that is not there."""
+    with pytest.raises(InvalidOrder, match="nothing was received"):
+        till.refund("shop", "A1001", FORTY, "R1")
+    with pytest.raises(InvalidOrder, match="no such order"):
+        till.refund("shop", "A9999", FORTY, "R1")
+    assert gateway.sent == []
+
+
+@pytest.mark.parametrize("outcome", [LOST, RefundStatus.PENDING])
+def test_what_may_be_under_way_counts_until_the_same_call_learns_what_became_of_it(
+    paid: Checkout, ledger: Ledger, gateway: Gateway, outcome: Any
+) -> None:
+    """No other refund takes its place; the number is the idempotency key."""
+    gateway.outcomes = [outcome]
+    if isinstance(outcome, Exception):
+        with pytest.raises(OutcomeUnknown):
+            paid.refund("shop", "A1001", SIXTY, "R1")
+    else:
+        assert paid.refund("shop", "A1001", SIXTY, "R1").status is RefundStatus.PENDING
+    assert (stored(ledger).status, stored(ledger).refunded) == (PaymentStatus.PAID, None)
+    with pytest.raises(InvalidOrder, match="what became of them: R1"):
+        paid.refund("shop", "A1001", SIXTY, "R2")
+    assert paid.refund("shop", "A1001", SIXTY, "R1").status is RefundStatus.REFUNDED
+    assert stored(ledger).refunded == SIXTY
+    assert gateway.sent == [("R1", SIXTY.minor)] * 2
+
+
+@pytest.mark.parametrize(
+    "outcome", [Refused("no"), AccountRefused("revoked"), NotSent("down"), NotFound("none"), RefundStatus.FAILED]
+)
+def test_a_refund_that_came_to_nothing_leaves_the_sum_free(
+    paid: Checkout, ledger: Ledger, shop: Any, gateway: Gateway, outcome: Any
+) -> None:
+    """It may be tried again under its number, or another one."""
+    gateway.outcomes = [outcome]
+    if isinstance(outcome, Exception):
+        with pytest.raises(type(outcome)):
+            paid.refund("shop", "A1001", HUNDRED, "R1")
+    else:
+        assert paid.refund("shop", "A1001", HUNDRED, "R1").status is RefundStatus.FAILED
+    assert stored(ledger).status is PaymentStatus.PAID
+    assert paid.refund("shop", "A1001", HUNDRED, "R2").status is RefundStatus.REFUNDED
+    assert shop.delivered == ["shop/A1001/paid", "shop/A1001/refunded"]
+
+
+@pytest.mark.parametrize("second", [Refused("used number"), NotSent("down"), NotFound("none"), AccountRefused("no")])
+def test_after_an_unknown_outcome_no_failure_is_certain(
+    paid: Checkout, ledger: Ledger, gateway: Gateway, second: Exception
+) -> None:
+    """What was sent first may still be carried out: the sum stays taken."""
+    gateway.outcomes = [LOST, second]
+    for reason in ("no answer", "what was sent before.*same refund_reference"):
+        with pytest.raises(OutcomeUnknown, match=reason):
+            paid.refund("shop", "A1001", SIXTY, "R1")
+    with pytest.raises(InvalidOrder, match=r"40\.00 CNY of the 100\.00 CNY"):
+        paid.refund("shop", "A1001", SIXTY, "R2")
+
+
+def test_a_refusal_is_believed_once_what_was_lost_cannot_arrive_any_more(
+    paid: Checkout, ledger: Ledger, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with orders: after eight time-outs and ten seconds."""
+    gateway.outcomes = [LOST, Refused("no")]
+    with pytest.raises(OutcomeUnknown):
+        paid.refund("shop", "A1001", SIXTY, "R1")
+    monkeypatch.setattr(
+        "payhub_core.checkout.refunds.clock", lambda _connection: datetime.now(UTC) + timedelta(seconds=19)
+    )
+    with pytest.raises(Refused):
+        paid.refund("shop", "A1001", SIXTY, "R1")
+    assert paid.refund("shop", "A1001", HUNDRED, "R2").status is RefundStatus.REFUNDED
+
+
+def test_what_the_gateway_says_went_back_counts_too(paid: Checkout, ledger: Ledger, shop: Any) -> None:
+    """Somebody paid back in the gateway's own console."""
+    notify(paid, PaymentStatus.PARTIALLY_REFUNDED, paid=HUNDRED, refunded=SIXTY)
+    assert stored(ledger).refunded == SIXTY
+    with pytest.raises(InvalidOrder, match=r"40\.00 CNY of the 100\.00 CNY"):
+        paid.refund("shop", "A1001", SIXTY, "R1")
+    paid.refund("shop", "A1001", FORTY, "R1")
+    notify(paid, PaymentStatus.PARTIALLY_REFUNDED, paid=HUNDRED, refunded=HUNDRED)
+    assert stored(ledger).status is PaymentStatus.REFUNDED
+    assert shop.delivered == [f"shop/A1001/{name}" for name in ("paid", "partially_refunded", "refunded")]
+
+
+def test_a_handler_that_fails_leaves_the_refund_to_be_asked_about_again(
+    paid: Checkout, ledger: Ledger, shop: Any, gateway: Gateway
+) -> None:
+    """Its error is raised, nothing of the outcome is kept, and the sum stays taken."""
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    shop.fails = fail
+    with pytest.raises(ZeroDivisionError):
+        paid.refund("shop", "A1001", FORTY, "R1")
+    assert stored(ledger).refunded is None
+    shop.fails = None
+    assert paid.refund("shop", "A1001", FORTY, "R1").status is RefundStatus.REFUNDED
+    assert shop.delivered == ["shop/A1001/paid", "shop/A1001/partially_refunded"]
+
+
+def test_an_outcome_that_cannot_be_recorded_is_unknown(paid: Checkout, ledger: Ledger, gateway: Gateway) -> None:
+    """The gateway has it: whoever is told that the database failed would take it for not sent."""
+    do = paid._do
+
+    def fail(step: Any) -> object:
+        if isinstance(step, Record):
+            raise LedgerError("gone for a moment")
+        return do(step)
+
+    paid._do = fail  # type: ignore[method-assign]
+    with pytest.raises(OutcomeUnknown, match="could not be recorded"):
+        paid.refund("shop", "A1001", FORTY, "R1")
+    paid._do = do  # type: ignore[method-assign]
+    assert paid.refund("shop", "A1001", FORTY, "R1").status is RefundStatus.REFUNDED
+
+
+def test_without_the_database_nothing_is_paid_back(paid: Checkout, ledger: Ledger, gateway: Gateway) -> None:
+    """No write-ahead, no request."""
+    ledger.write(lambda c: c.execute(text("ALTER TABLE payhub_observations RENAME TO gone")))
+    with pytest.raises(LedgerError):
+        paid.refund("shop", "A1001", FORTY, "R1")
+    assert gateway.sent == []
+
+
+def test_a_process_that_died_while_refunding_leaves_the_sum_taken(
+    paid: Checkout, ledger: Ledger, gateway: Gateway
+) -> None:
+    """The same call goes on; another one finds too little left."""
+
+    class Died(BaseException):
+        pass
+
+    do = paid._do
+
+    def die(step: Any) -> object:
+        result = do(step)
+        if isinstance(step, SendRefund):
+            raise Died
+        return result
+
+    paid._do = die  # type: ignore[method-assign]
+    with pytest.raises(Died):
+        paid.refund("shop", "A1001", SIXTY, "R1")
+    paid._do = do  # type: ignore[method-assign]
+    with pytest.raises(InvalidOrder, match="R1"):
+        paid.refund("shop", "A1001", SIXTY, "R2")
+    assert paid.refund("shop", "A1001", SIXTY, "R1").status is RefundStatus.REFUNDED
+
+
+def test_parallel_refunds_never_pay_back_more_than_was_received(
+    paid: Checkout, ledger: Ledger, gateway: Gateway
+) -> None:
+    """Eight at once, of forty each."""
+
+    def refund(number: int) -> str:
+        try:
+            return paid.refund("shop", "A1001", FORTY, f"R{number}").status
+        except InvalidOrder:
+            return "refused"
+
+    with ThreadPoolExecutor(8) as threads:
+        ends = list(threads.map(refund, range(8)))
+    assert sorted(ends) == ["refunded"] * 2 + ["refused"] * 6
+    assert sum(minor for _number, minor in gateway.sent) == 8_000
+
+
+calls = st.tuples(
+    st.sampled_from(["R1", "R2", "R3"]),
+    st.sampled_from([4_000, 6_000]),
+    st.sampled_from([RefundStatus.REFUNDED, RefundStatus.PENDING, RefundStatus.FAILED, LOST, Refused("no")]),
+)
+
+
+@given(st.lists(calls, max_size=8))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_whatever_the_gateway_answers_no_more_goes_back_than_came_in(
+    ledger: Ledger, make_order: Callable[..., Order], calls: list[tuple[str, int, Any]]
+) -> None:
+    """A gateway that carries out what it says is lost, and pays each number back once."""
+    gateway = Gateway()
+    checkout = Checkout(Hub({"shop": gateway}), ledger)
+    ledger.write(lambda c: c.execute(text("DELETE FROM payhub_payments")))
+    checkout.start("shop", make_order())
+    notify(checkout, paid=HUNDRED)
+    may_be_back: dict[str, int] = {}
+    for number, minor, outcome in calls:
+        gateway.outcomes, sent = [outcome], len(gateway.sent)
+        with suppress(PayhubError):
+            checkout.refund("shop", "A1001", Money(minor, "CNY"), number)
+        if len(gateway.sent) == sent or isinstance(outcome, Refused):
+            continue
+        if outcome is RefundStatus.FAILED:
+            may_be_back.pop(number, None)
+        else:
+            may_be_back[number] = minor
+        assert sum(may_be_back.values()) <= HUNDRED.minor
+    gone = stored(ledger).refunded
+    assert gone is None or gone <= HUNDRED
+
+
+def test_refunds_are_shown_by_the_command(
+    paid: Checkout, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sum with the payment, each refund in its history."""
+    paid.refund("shop", "A1001", FORTY, "R1")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PAYHUB_LEDGER", url)
+    shown = CliRunner().invoke(payhub, ["payments", "show", "shop", "A1001"]).output
+    for words in ("partially_refunded", "asked: R1, 40.00 CNY", "refunded: R1, 40.00 CNY"):
+        assert words in shown
+
+
+def test_an_order_is_closed_and_what_comes_of_it_is_told(
+    till: Checkout, ledger: Ledger, shop: Any, gateway: Gateway
+) -> None:
+    """The intention first; a payer who was quicker is paid."""
+    assert till.close_payment("shop", "A1001").status is PaymentStatus.CANCELED
+    assert said(ledger) == ["asked", "canceled"]
+    assert shop.delivered == ["shop/A1001/canceled"]
+    gateway.outcomes = [PaymentStatus.PAID]
+    assert till.close_payment("shop", "A1001").status is PaymentStatus.PAID
+    with pytest.raises(InvalidOrder, match="refund it instead"):
+        till.close_payment("shop", "A1001")
+    with pytest.raises(InvalidOrder, match="no such order"):
+        till.close_payment("shop", "A9999")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "word"),
+    [(Refused("paid"), "refused"), (NotFound("none"), "refused"), (NotSent("down"), "not_sent"), (LOST, "unknown")],
+)
+def test_an_order_that_is_not_closed_says_why_in_its_history(
+    till: Checkout, ledger: Ledger, gateway: Gateway, outcome: PayhubError, word: str
+) -> None:
+    """The status stands."""
+    gateway.outcomes = [outcome]
+    with pytest.raises(type(outcome)):
+        till.close_payment("shop", "A1001")
+    assert said(ledger) == ["asked", word]
+    assert stored(ledger).status is PaymentStatus.PENDING
+
+
+def test_a_gateway_that_can_do_neither_is_not_asked(ledger: Ledger, hub_of_gpu: Hub, order: Order) -> None:
+    """And nothing is written down."""
+    now = datetime.now(UTC)
+    ledger.write(lambda c: changes.insert(c, "shop", "gpu", order, lease="", until=now, now=now))
+    checkout = Checkout(hub_of_gpu, ledger)
+    with pytest.raises(Unsupported):
+        checkout.refund("shop", "A1001", FORTY, "R1")
+    with pytest.raises(Unsupported):
+        checkout.close_payment("shop", "A1001")
+    assert ledger.history("shop", "A1001") == []
+
+
+@pytest.fixture
+def hub_of_gpu(blocking: Checkout) -> Hub:
+    return blocking.hub
+
+
+def test_an_account_that_has_another_provider_now_pays_nothing_back(
+    paid: Checkout, ledger: Ledger, gateway: Gateway
+) -> None:
+    """The money went through another gateway."""
+    ledger.write(lambda c: c.execute(text("UPDATE payhub_payments SET provider = 'former'")))
+    for call in (
+        lambda: paid.refund("shop", "A1001", FORTY, "R1"),
+        lambda: paid.close_payment("shop", "A1001"),
+    ):
+        with pytest.raises(ConfigError, match="'former'"):
+            call()
+    assert gateway.sent == []
+
+
+def test_asyncio_refunds_and_closes_too(url: str, gateway: Gateway, make_order: Callable[..., Order]) -> None:
+    """The same steps, an async handler."""
+    told: list[str] = []
+
+    async def handle(transition: Transition, _connection: object) -> None:
+        told.append(transition.id)
+
+    async def main() -> None:
+        async with Ledger(url) as ledger, AsyncHub({"shop": gateway}) as hub:
+            checkout = AsyncCheckout(hub, ledger, handler=handle)
+            for reference in ("A1001", "A1002"):
+                await checkout.start("shop", make_order(reference=reference))
+            body = Payment(reference="A1001", status=PaymentStatus.PAID, paid=HUNDRED).model_dump_json().encode()
+            await checkout.receive("shop", Callback("POST", {}, b"", body))
+            assert (await checkout.refund("shop", "A1001", HUNDRED, "R1")).status is RefundStatus.REFUNDED
+            assert (await checkout.close_payment("shop", "A1002")).status is PaymentStatus.CANCELED
+
+    asyncio.run(main())
+    assert told == ["shop/A1001/paid", "shop/A1001/refunded", "shop/A1002/canceled"]
