@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.hubs import HUBS
 
 from payhub_core import (
     AccountRefused,
@@ -30,7 +31,6 @@ CLEAR = {"bom", "status_text", "status_int"}
 NEVER_ARRIVED = {"cut_before", "refuse"}
 #: What goes wrong in the exchange may go wrong in each hub's own way; what an answer says is read without any I/O.
 EXCHANGE = BROKEN | {"http_503"}
-HUBS = ("Hub", "AsyncHub-asyncio", "AsyncHub-trio")
 
 
 def in_each_hub(faults: set[str]) -> pytest.MarkDecorator:
