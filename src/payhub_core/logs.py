@@ -8,7 +8,7 @@ import re
 __all__ = ["SECRET_FIELDS", "RedactSignatures", "redact"]
 
 #: The fields of messages that are neither logged nor stored.
-SECRET_FIELDS = ("sign", "signature", "secret")
+SECRET_FIELDS = ("sign", "signature", "secret", "key")
 
 # Silent unless the application configures logging, as the logging HOWTO asks of libraries.
 logging.getLogger("payhub").addHandler(logging.NullHandler())
@@ -17,7 +17,7 @@ _SIGNATURE = re.compile(rf"(?i)\b({'|'.join(SECRET_FIELDS)})=[^&\s\"']+")
 
 
 def redact(text: str) -> str:
-    """``text`` with the values of ``sign=``, ``signature=`` and ``secret=`` replaced by ``***``."""
+    """``text`` with the values of `SECRET_FIELDS`, such as ``sign=``, replaced by ``***``."""
     return _SIGNATURE.sub(r"\1=***", text)
 
 

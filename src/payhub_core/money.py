@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from payhub_core.errors import InvalidOrder, plain
 
-__all__ = ["Money"]
+__all__ = ["CURRENCIES", "Money"]
 
 # ISO 4217:2015, list one (active codes), by the number of digits after the decimal point.
 _CODES = {
@@ -22,6 +22,8 @@ _CODES = {
     4: "CLF UYW",
 }
 _EXPONENTS = {code: digits for digits, codes in _CODES.items() for code in codes.split()}
+#: The codes of ISO 4217 that payhub knows, for a provider whose gateway takes any.
+CURRENCIES: frozenset[str] = frozenset(_EXPONENTS)
 _AMOUNT = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")
 _LONGEST = 10**15
 

@@ -17,9 +17,10 @@ from payhub_core.logs import redact
         ("GET https://x.example/?a=1&sign=abc&b=2", "GET https://x.example/?a=1&sign=***&b=2"),
         ("?sign=abc", "?sign=***"),
         ("SIGN=ABC", "SIGN=***"),
+        ("https://x.example/api.php?act=order&key=abc&a=1", "https://x.example/api.php?act=order&key=***&a=1"),
         ("signature=abc secret=def", "signature=*** secret=***"),
         ('"https://x.example/?sign=abc" "HTTP/1.1 200 OK"', '"https://x.example/?sign=***" "HTTP/1.1 200 OK"'),
-        ("design=abc", "design=abc"),
+        ("design=abc&monkey=abc", "design=abc&monkey=abc"),
         ("sign=", "sign="),
     ],
 )

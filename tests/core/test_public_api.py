@@ -7,9 +7,11 @@ from importlib.resources import files
 from typing import Any
 
 import httpx
+import pytest
 from pydantic import BaseModel
 
 import payhub_core
+import payhub_dummy
 import payhub_gpu
 from payhub_core import kit, load_accounts
 
@@ -108,20 +110,23 @@ def test_the_kit_exports_these_names() -> None:
     assert not set(kit.__all__) & set(payhub_core.__all__)
 
 
-def test_the_plugin_exports_its_provider() -> None:
-    """One class."""
+def test_the_plugins_export_their_providers() -> None:
+    """One class, and for the dummy what plays its gateway."""
     assert payhub_gpu.__all__ == ["Gpu"]
+    assert payhub_dummy.__all__ == ["OUTCOMES", "PAID", "Dummy", "Outcome", "notifies", "notify", "outcome_of"]
 
 
-def test_the_plugin_is_found_by_entry_point() -> None:
+@pytest.mark.parametrize("provider", [payhub_gpu.Gpu, payhub_dummy.Dummy])
+def test_a_plugin_is_found_by_entry_point(provider: Any) -> None:
     """Under the name that configurations use."""
-    (point,) = importlib.metadata.entry_points(group="payhub.providers", name="gpu")
-    assert point.load() is payhub_gpu.Gpu
+    (point,) = importlib.metadata.entry_points(group="payhub.providers", name=provider.info.name)
+    assert point.load() is provider
 
 
-def test_both_packages_are_typed() -> None:
+def test_the_packages_are_typed() -> None:
     """For the type checkers of those who use them."""
     assert (files("payhub_core") / "py.typed").is_file()
+    assert (files("payhub_dummy") / "py.typed").is_file()
     assert (files("payhub_gpu") / "py.typed").is_file()
 
 

@@ -38,6 +38,23 @@ def test_the_demo_plays_one_whole_order_and_ends_by_itself() -> None:
     assert "HTTP 400" in result.output
 
 
+def test_the_demo_plays_an_order_without_a_gateway_too() -> None:
+    """The dummy's notify takes the gateway's place."""
+    result = CliRunner().invoke(payhub, ["demo", "--provider", "dummy"])
+    assert result.exit_code == 0, result.output
+    steps = re.findall(r"^ *\d+  (.+)$", result.output, re.MULTILINE)
+    assert [step.split()[-1] for step in steps] == [
+        "server",
+        "payment",
+        "dummy",
+        "acknowledged",
+        "more",
+        "notify",
+        "agrees",
+    ]
+    assert "'OK'" in result.output
+
+
 def test_a_step_that_comes_out_otherwise_ends_the_demo_with_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """A shop that ships nothing is noticed."""
     monkeypatch.setattr(Shop, "ship", lambda *_: None)
@@ -50,7 +67,7 @@ def test_a_browser_can_buy_tea_from_the_shop(tmp_path: Path) -> None:
     """The page, the purchase and the gateway's pay page hang together by links alone."""
     with (
         SandboxProcess() as gateway,
-        Shop(gateway.url, APPID, MERCHANT.secret, tmp_path) as shop,
+        Shop({"provider": "gpu", "base_url": gateway.url, "appid": APPID, "secret": MERCHANT.secret}, tmp_path) as shop,
         httpx.Client(trust_env=False) as browser,
     ):
         assert "/buy" in browser.get(shop.url).text
@@ -61,6 +78,18 @@ def test_a_browser_can_buy_tea_from_the_shop(tmp_path: Path) -> None:
         stored = shop.ledger.payment(ACCOUNT, "A1001")
         assert stored is not None
         assert stored.payment.status is PaymentStatus.PAID
+        assert shop.shipped == ["A1001"]
+
+
+def test_what_is_bought_from_the_dummys_shop_is_shipped_when_it_asks(tmp_path: Path) -> None:
+    """The payer is back at once; reconciliation stands in for the notify."""
+    with (
+        Shop({"provider": "dummy", "development": True}, tmp_path) as shop,
+        httpx.Client(trust_env=False, follow_redirects=True) as browser,
+    ):
+        assert "please do not pay again" in browser.post(f"{shop.url}/buy").text
+        assert shop.shipped == []
+        shop.checkout.refresh(ACCOUNT, "A1001")
         assert shop.shipped == ["A1001"]
 
 

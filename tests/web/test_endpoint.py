@@ -205,10 +205,9 @@ def test_anything_else_is_not_found_and_nothing_is_said_about_accounts(path: str
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
-        ("GET", "/shop/notify", "POST"),
-        ("HEAD", "/shop/notify", "POST"),
-        ("PUT", "/shop/notify", "POST"),
-        ("post", "/shop/notify", "POST"),
+        ("HEAD", "/shop/notify", "GET, POST"),
+        ("PUT", "/shop/notify", "GET, POST"),
+        ("post", "/shop/notify", "GET, POST"),
         ("PUT", "/shop/return", "GET, HEAD, POST"),
         ("OPTIONS", "/shop/return", "GET, HEAD, POST"),
     ],
@@ -218,6 +217,44 @@ def test_other_methods_are_told_which_are_allowed(method: str, path: str, allow:
     status, headers, _ = call_wsgi(wsgi(till), method, path, paid)
     assert (status, headers["allow"]) == (405, allow)
     assert not till.callbacks
+
+
+class GetTill:
+    """A checkout whose gateway notifies by GET."""
+
+    def __init__(self) -> None:
+        self.callbacks: list[Any] = []
+
+    def receive(self, account: str, callback: Any, handler: Any = None) -> Reply:
+        self.callbacks.append(callback)
+        return Reply(b"success")
+
+    def view(self, account: str, callback: Any, *, reference: str | None = None) -> Payment:
+        pytest.fail("a notify is no return")
+
+
+@pytest.mark.anyio
+async def test_a_notify_by_get_reaches_the_provider_with_its_raw_query() -> None:
+    """Over ASGI and over WSGI: the EPay family notifies so."""
+    till, query = GetTill(), b"trade_no=1&name=%E8%8C%B6+%25&sign=ab"
+    answers = [
+        await Asgi(asgi(till), "GET", "/shop/notify", query=query)(b""),
+        call_wsgi(wsgi(till), "GET", "/shop/notify", QUERY_STRING=query.decode()),
+    ]
+    assert [(status, body) for status, _, body in answers] == [(200, b"success")] * 2
+    seen = [(callback.method, callback.query, callback.body, callback.kind) for callback in till.callbacks]
+    assert seen == [("GET", query, b"", CallbackKind.NOTIFY)] * 2
+
+
+@pytest.mark.anyio
+async def test_a_provider_whose_gateway_posts_refuses_a_notify_by_get(async_till: Any, till: Any, paid: bytes) -> None:
+    """The signature is genuine, and the address is one that a browser could be sent to."""
+    answers = [
+        await Asgi(asgi(async_till), "GET", "/shop/notify", query=paid)(b""),
+        call_wsgi(wsgi(till), "GET", "/shop/notify", QUERY_STRING=paid.decode()),
+    ]
+    assert [(status, body) for status, _, body in answers] == [(400, b"refused")] * 2
+    assert not till.settled
 
 
 @pytest.mark.anyio

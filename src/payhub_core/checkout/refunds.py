@@ -159,7 +159,9 @@ def _check(row: Row, known: Facts, before: Refunding, asked: _Asked) -> None:
         hint = "use a refund_reference of its own for each refund"
         raise asked.invalid(f"refund {asked.refund_reference!r} is about {sum_}, not {asked.amount}", hint)
     if not received.minor:
-        raise asked.invalid("nothing was received for this order, as far as the ledger knows", "refresh it first")
+        raise asked.invalid(
+            "nothing was received for this order, as far as the ledger knows", "refresh asks the gateway"
+        )
     left = known.refundable(row.due, asked.refund_reference)
     if asked.amount > left:
         others = [key for key, it in known.refunds.items() if it.under_way and key != asked.refund_reference]

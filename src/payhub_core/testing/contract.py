@@ -32,7 +32,7 @@ A test file is this much::
             return body["id"], Money(body["minor"], "CNY")
 
 The class's name begins with "Test", as pytest wants it. A look-up that fails because the table lacks the sale's own
-status, currency or ``no`` says that the gateway has no word for it: the case is then not applicable, and counted as such.
+status, currency or ``no`` says that the gateway has no word for it: the case is then not applicable, and is counted.
 """
 
 from __future__ import annotations

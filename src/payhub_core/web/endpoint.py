@@ -28,7 +28,8 @@ HandlerT_contra = TypeVar("HandlerT_contra", contravariant=True)
 
 _ADDRESS = re.compile(r"(?:.*/)?([a-z][a-z0-9_]*)/(?:(notify)|(return)(?:/(.+?))?)/?", re.DOTALL)
 _METHODS: Mapping[CallbackKind, tuple[str, ...]] = {
-    CallbackKind.NOTIFY: ("POST",),
+    # Some gateways notify by GET; which of the two its own gateway uses, a provider knows.
+    CallbackKind.NOTIFY: ("GET", "POST"),
     CallbackKind.RETURN: ("GET", "HEAD", "POST"),
 }
 

@@ -16,11 +16,12 @@ from typing import Any
 import click
 import httpx
 from rich.console import Console
-from rich.markup import escape
 
 from payhub_core import PaymentStatus, Redirect
 from payhub_sandbox import PUBLIC_MERCHANTS, SandboxProcess
+from payhub_sandbox.demo.dummy import play_dummy
 from payhub_sandbox.demo.shop import ACCOUNT, PRICE, Shop
+from payhub_sandbox.demo.timeline import Timeline
 
 __all__ = ["demo"]
 
@@ -29,29 +30,57 @@ WAIT_SECONDS = 10.0
 
 
 @click.command()
-@click.option("--stay", is_flag=True, help="Keep shop and gateway running afterwards, for your browser.")
-def demo(*, stay: bool) -> None:
+@click.option(
+    "--provider",
+    type=click.Choice(["gpu", "dummy"]),
+    default="gpu",
+    show_default=True,
+    help="Over HTTP with the sandbox, or without any gateway.",
+)
+@click.option("--stay", is_flag=True, help="Keep what was started running afterwards, for your browser.")
+def demo(*, provider: str, stay: bool) -> None:
     """Play one order on this machine: created, paid, notified, returned, queried. Nobody pays anything."""
-    timeline = Timeline(Console())
     with (
         _terminable(),
         TemporaryDirectory(prefix="payhub-demo-") as folder,
-        SandboxProcess() as gateway,
-        Shop(gateway.url, APPID, MERCHANT.secret, Path(folder)) as shop,
         httpx.Client(trust_env=False) as payer,
     ):
-        timeline.say("Two servers", f"the gateway on {gateway.url}, a shop on {shop.url}")
-        play(timeline, gateway, shop, payer)
+        play_one = _with_dummy if provider == "dummy" else _with_sandbox
+        play_one(Timeline(Console()), Path(folder), payer, stay=stay)
+
+
+def _with_sandbox(timeline: Timeline, folder: Path, payer: httpx.Client, *, stay: bool) -> None:
+    with SandboxProcess() as gateway:
+        account = {"provider": "gpu", "base_url": gateway.url, "appid": APPID, "secret": MERCHANT.secret}
+        with Shop(account, folder) as shop:
+            timeline.say("Two servers", f"the gateway on {gateway.url}, a shop on {shop.url}")
+            play(timeline, gateway, shop, payer)
+            if stay:
+                timeline.console.print(f"\nBuy tea at [link]{shop.url}[/link]; the gateway's own page is {gateway.url}")
+                timeline.console.print("Ctrl-C ends both.")
+                with suppress(KeyboardInterrupt):
+                    threading.Event().wait()
+            else:
+                timeline.console.print(
+                    "\nNext: [bold]payhub demo --stay[/bold] to click through it in a browser, "
+                    "[bold]payhub sandbox --help[/bold] for the gateway alone, README.md for the ten lines behind this."
+                )
+
+
+def _with_dummy(timeline: Timeline, folder: Path, payer: httpx.Client, *, stay: bool) -> None:
+    with Shop({"provider": "dummy", "development": True}, folder) as shop:
+        timeline.say("One server", f"a shop on {shop.url}; the dummy is a provider without a gateway")
+        play_dummy(timeline, shop, payer)
         if stay:
-            timeline.console.print(f"\nBuy tea at [link]{shop.url}[/link]; the gateway's own page is {gateway.url}")
-            timeline.console.print("Ctrl-C ends both.")
-            with suppress(KeyboardInterrupt):
-                threading.Event().wait()
-        else:
             timeline.console.print(
-                "\nNext: [bold]payhub demo --stay[/bold] to click through it in a browser, "
-                "[bold]payhub sandbox --help[/bold] for the gateway alone, README.md for the ten lines behind this."
+                f"\nBuy tea at [link]{shop.url}[/link]; nobody notifies it, so it asks, half a minute after the order."
             )
+            timeline.console.print("Ctrl-C ends it.")
+            with suppress(KeyboardInterrupt):
+                while not threading.Event().wait(1.0):
+                    shop.checkout.reconcile()
+        else:
+            timeline.console.print("\nNext: docs/dummy.md has the sums for every other outcome.")
 
 
 def play(timeline: Timeline, gateway: SandboxProcess, shop: Shop, payer: httpx.Client) -> None:
@@ -115,27 +144,6 @@ def play(timeline: Timeline, gateway: SandboxProcess, shop: Shop, payer: httpx.C
         f"it claims {known.claimed_status} over {known.amount}; being plain http, it proves nothing: {known.status}",
         holds=known.claimed_status is PaymentStatus.PAID and known.amount == PRICE,
     )
-
-
-class Timeline:
-    """Numbered steps; a step that does not come out as it should ends the demonstration with an error."""
-
-    def __init__(self, console: Console) -> None:
-        self.console: Console = console
-        self.number: int = 0
-
-    def say(self, title: str, detail: str) -> None:
-        """One more step."""
-        self.number += 1
-        self.console.print(
-            f"[bold cyan]{self.number:2}[/bold cyan]  [bold]{title}[/bold]\n    {escape(detail)}", soft_wrap=True
-        )
-
-    def check(self, title: str, detail: str, *, holds: bool) -> None:
-        """One more step, if it came out as it should."""
-        if not holds:
-            raise click.ClickException(f"{title}: it came out otherwise: {detail}")
-        self.say(title, detail)
 
 
 @contextmanager

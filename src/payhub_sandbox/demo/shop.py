@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from pathlib import Path
 from socketserver import ThreadingMixIn
@@ -36,10 +36,12 @@ button{font:inherit;padding:.6rem 2rem;border:0;border-radius:.5rem;background:#
 
 
 class Shop:
-    """Sells tea while the ``with`` block runs; ``url`` is its address, ``shipped`` the orders it has sent out."""
+    """Sells tea while the ``with`` block runs; ``url`` is its address, ``shipped`` the orders it has sent out.
 
-    def __init__(self, gateway_url: str, appid: str, secret: str, folder: Path) -> None:
-        account = {"provider": "gpu", "base_url": gateway_url, "appid": appid, "secret": secret}
+    ``account`` is the settings of the one account, ``provider`` among them.
+    """
+
+    def __init__(self, account: Mapping[str, Any], folder: Path) -> None:
         self.hub: Hub = Hub(load_accounts({"accounts": {ACCOUNT: account}}))
         self.ledger: Ledger = Ledger(f"sqlite:///{folder}/shop.db")
         self.ledger.upgrade()

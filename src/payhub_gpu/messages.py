@@ -28,7 +28,7 @@ from payhub_core import (
 )
 from payhub_core.kit import Fields, grammar, read_form, read_reply
 
-__all__ = ["BANK_CODES", "CURRENCY", "FIELDS", "answered", "created", "notified", "queried", "received", "returned"]
+__all__ = ["BANK_CODES", "CURRENCY", "FIELDS", "created", "notified", "queried", "received", "returned"]
 
 CURRENCY = "CNY"
 
@@ -119,22 +119,12 @@ def returned(fields: Fields) -> Payment:
     )
 
 
-def answered(response: Response) -> Fields:
-    """The ``data`` of a reply whose ``status`` is 1; raises Refused where it is 0, else GatewayError."""
-    reply = read_reply(response)
-    if not reply.choice("status", {"0": False, "1": True}):
-        reason = str(reply.get("message", ""))
-        no = AccountRefused if _CLOSED.search(reason) else Refused
-        raise no("the gateway refused", code="0", reason=reason)
-    return reply.object("data")
-
-
 def created(response: Response, order: Order) -> Payment:
     """The payment an accepted create speaks of (section 5.1); raises Refused, and GatewayError where nothing is clear.
 
     The reply is not signed, and a fresh order may be reported as failed: accepted is all it can say.
     """
-    data = answered(response)
+    data = _answered(response)
     told = _told(data)
     method = told["method"] or order.method
     claimed = told["status"]
@@ -145,7 +135,7 @@ def created(response: Response, order: Order) -> Payment:
 def queried(response: Response) -> Payment:
     """The payment a query's reply speaks of (section 5.4), which never says what was paid; raises GatewayError."""
     try:
-        told = _told(answered(response))
+        told = _told(_answered(response))
     except Refused as refused:
         if _UNKNOWN_ORDER.search(refused.reason):
             raise NotFound("the gateway does not know the order") from None
@@ -153,6 +143,16 @@ def queried(response: Response) -> Payment:
     if told["status"] is _PAID and told["amount"] is None:
         raise GatewayError("amount: expected whole fen where pay_status is 1: paid without a sum proves nothing")
     return Payment(**told)
+
+
+def _answered(response: Response) -> Fields:
+    """The ``data`` of a reply whose ``status`` is 1; raises Refused where it is 0, else GatewayError."""
+    reply = read_reply(response)
+    if not reply.choice("status", {"0": False, "1": True}):
+        reason = str(reply.get("message", ""))
+        no = AccountRefused if _CLOSED.search(reason) else Refused
+        raise no("the gateway refused", code="0", reason=reason)
+    return reply.object("data")
 
 
 def _told(data: Fields) -> dict[str, Any]:

@@ -1,0 +1,5 @@
+"""EPay as a provider for payhub."""
+
+from payhub_epay.provider import EPay
+
+__all__ = ["EPay"]

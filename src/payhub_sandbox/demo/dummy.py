@@ -1,0 +1,61 @@
+"""One order without a gateway: the demonstration plays it, with the dummy's own notifies."""
+
+from __future__ import annotations
+
+import httpx
+
+from payhub_core import PaymentStatus, Redirect
+from payhub_dummy import notify
+from payhub_sandbox.demo.shop import ACCOUNT, PRICE, Shop
+from payhub_sandbox.demo.timeline import Timeline
+
+__all__ = ["play_dummy"]
+
+
+def play_dummy(timeline: Timeline, shop: Shop, payer: httpx.Client) -> None:
+    """The whole order, over HTTP between the shop and the payer."""
+    order = shop.order()
+    payment = shop.buy(order)
+    action = payment.next_action
+    address = action.url if isinstance(action, Redirect) else ""
+    timeline.check(
+        "The shop creates a payment",
+        f"{order.reference} over {PRICE}, a sum that ends in 00: {payment.status}; next: {action!r}",
+        holds=bool(address) and payment.status is PaymentStatus.PENDING,
+    )
+
+    returned = payer.get(address)
+    timeline.check(
+        "The payer goes there, which is the shop's return address: nobody pays at a dummy",
+        f"HTTP {returned.status_code}: a page that says what the return claims; a return settles nothing",
+        holds=returned.is_success and shop.shipped == [],
+    )
+
+    callback = notify(ACCOUNT, order)
+    heard = payer.post(order.notify_url, content=callback.body, headers=dict(callback.headers))
+    timeline.check(
+        "A notify, made by payhub_dummy.notify; verified, bound to the order, committed, acknowledged",
+        f"the shop answered {heard.text!r}; shipped: {', '.join(shop.shipped)}",
+        holds=heard.text == "OK" and shop.shipped == [order.reference],
+    )
+
+    again = payer.post(order.notify_url, content=callback.body, headers=dict(callback.headers))
+    timeline.check(
+        "The same notify once more",
+        f"the shop answered {again.text!r}; still shipped once: {', '.join(shop.shipped)}",
+        holds=again.text == "OK" and shop.shipped == [order.reference],
+    )
+
+    refused = payer.post(order.notify_url, content=callback.body[:-1] + b"?", headers=dict(callback.headers))
+    timeline.check(
+        "A forged notify",
+        f"the shop answered HTTP {refused.status_code} {refused.text!r}, and changed nothing",
+        holds=refused.is_client_error and shop.shipped == [order.reference],
+    )
+
+    known = shop.hub.query(ACCOUNT, order.reference, expect=order)
+    timeline.check(
+        "A query agrees",
+        f"it says {known.status} over {known.amount}",
+        holds=known.status is PaymentStatus.PAID and known.amount == PRICE,
+    )

@@ -1,0 +1,30 @@
+"""The timeline of a demonstration: numbered steps, each checked."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+__all__ = ["Timeline"]
+
+
+class Timeline:
+    """Numbered steps; a step that does not come out as it should ends the demonstration with an error."""
+
+    def __init__(self, console: Console) -> None:
+        self.console: Console = console
+        self.number: int = 0
+
+    def say(self, title: str, detail: str) -> None:
+        """One more step."""
+        self.number += 1
+        self.console.print(
+            f"[bold cyan]{self.number:2}[/bold cyan]  [bold]{title}[/bold]\n    {escape(detail)}", soft_wrap=True
+        )
+
+    def check(self, title: str, detail: str, *, holds: bool) -> None:
+        """One more step, if it came out as it should."""
+        if not holds:
+            raise click.ClickException(f"{title}: it came out otherwise: {detail}")
+        self.say(title, detail)
