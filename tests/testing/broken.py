@@ -451,6 +451,8 @@ class ReturnNotDescribed(Tea):
 
     @hookimpl
     def parse_callback(self, callback: Callback) -> Notification:
+        if callback.method == "GET":
+            callback = replace(callback, method="POST", query=b"", body=callback.query)
         return Tea.parse_callback(self, replace(callback, kind=CallbackKind.NOTIFY))
 
 
