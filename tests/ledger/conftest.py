@@ -17,7 +17,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -300,6 +300,24 @@ class Paid(NamedTuple):
 
     notify: Callable[..., Callback]
     back: Callable[..., Callback]
+
+
+@pytest.fixture(scope="session")
+def platform(platform: Any) -> Any:
+    """The platform as it is today: what is paid is paid now, by the clock of Shanghai."""
+
+    class Today(type(platform)):  # type: ignore[misc]
+        def notify(self, **changes: Any) -> Any:
+            return super().notify(**{"pay_time": shanghai(), **changes})
+
+        def query_reply(self, **changes: Any) -> Any:
+            return super().query_reply(**{"created_at": shanghai(), "pay_time": shanghai(), **changes})
+
+    return Today()
+
+
+def shanghai() -> str:
+    return f"{datetime.now(timezone(timedelta(hours=8))):%Y-%m-%d %H:%M:%S}"
 
 
 @pytest.fixture
