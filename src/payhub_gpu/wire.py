@@ -59,7 +59,6 @@ _STATUSES = {"-1": _PENDING, "0": _FAILED, "1": _PAID}
 
 #: The gateway's clock is that of Shanghai.
 _CLOCK = "+08:00"
-_NO_TIME = {"", "0000-00-00 00:00:00"}
 
 _amount = re.compile(r"[0-9]{1,12}(?:\.0{1,2})?").fullmatch
 _NUMBER = grammar(r"[A-Za-z0-9_-]{1,64}", "1 to 64 letters, digits, '_' or '-'")
@@ -90,8 +89,7 @@ def notified(fields: Fields) -> Payment:
     status = fields.choice("pay_status", _STATUSES)
     fields.text("appid")
     amount, paid = fields.read("amount", _fen), fields.read("actual_amount", _fen)
-    # A failed payment may have no time.
-    no_time = status is _FAILED and fields.text("pay_time") in _NO_TIME
+    fields.text("pay_time")
     return Payment(
         reference=fields.read("order_no", _NUMBER),
         gateway_id=fields.read("platform_order_no", _NUMBER, default=None),
@@ -99,7 +97,8 @@ def notified(fields: Fields) -> Payment:
         amount=amount,
         paid=paid if status is _PAID else None,
         attach=_attached(fields.text("attach")),
-        paid_at=None if no_time else fields.time("pay_time", _CLOCK),
+        # Of money that came in the time decides whether it is this order's; else it decides nothing.
+        paid_at=fields.time("pay_time", _CLOCK) if status is _PAID else fields.time("pay_time", _CLOCK, default=None),
         raw=fields.copy(),
     )
 

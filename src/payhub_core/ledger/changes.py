@@ -194,6 +194,27 @@ def record(
     lease: str = "",
     checked: bool = False,
 ) -> Row:
+    """As `_record`; whatever goes wrong that is no error of payhub's or the database's is a LedgerError, too."""
+    try:
+        return _record(connection, row, news, handle, lease=lease, checked=checked)
+    except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise LedgerError(
+            f"what the gateway said cannot be recorded: {type(error).__name__}",
+            hint="see what the provider put into its result",
+            account=row.account,
+            reference=row.reference,
+        ) from error
+
+
+def _record(
+    connection: Connection,
+    row: Row,
+    news: News | RefundNews,
+    handle: Handle | None,
+    *,
+    lease: str = "",
+    checked: bool = False,
+) -> Row:
     """Merges ``news``, hands each new transition to ``handle``, and adds what was said to the history.
 
     ``handle`` runs in this transaction; without it the transitions wait in the outbox. ``lease`` is given back,
