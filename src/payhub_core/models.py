@@ -44,6 +44,7 @@ __all__ = [
 ]
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_RUNS = re.compile(r"(?:javascript|vbscript|data|blob|file|filesystem|about|view-source):", re.IGNORECASE)
 
 
 class PaymentMethod(StrEnum):
@@ -124,11 +125,25 @@ class _Value(BaseModel):
     )
 
 
+def _to_open(url: str) -> str:
+    """``url``, unless opening it would run what it holds: the gateway chose it, or whoever altered its answer.
+
+    Wallets have schemes of their own, so any other passes.
+    """
+    if _UNPRINTABLE.search(url) or url != url.strip():
+        raise ValueError("an address without control characters, and without spaces around it, was expected")
+    if _RUNS.match(url):
+        raise ValueError("an address that leads somewhere was expected, not one that runs what it holds")
+    return url
+
+
 class Redirect(_Value):
-    """Send the payer's browser (or app) to ``url``."""
+    """Send the payer's browser (or app) to ``url``, which is never a script or data."""
 
     type: Literal["redirect"] = "redirect"
     url: str
+
+    _opens = field_validator("url")(_to_open)
 
 
 class QrCode(_Value):
@@ -136,6 +151,8 @@ class QrCode(_Value):
 
     type: Literal["qr_code"] = "qr_code"
     content: str
+
+    _opens = field_validator("content")(_to_open)
 
 
 class HtmlPage(_Value):
@@ -151,6 +168,8 @@ class FormPost(_Value):
     type: Literal["form_post"] = "form_post"
     url: str
     fields: dict[str, str]
+
+    _opens = field_validator("url")(_to_open)
 
     def html(self, nonce: str) -> str:
         """A page that posts the form by itself; ``nonce`` is that of your Content-Security-Policy's script-src."""

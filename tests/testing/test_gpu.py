@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from hashlib import md5
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from payhub_core import Callback, CallbackKind, Money, PaymentStatus, Request, Response
 from payhub_core.testing import ProviderContract, Sale
@@ -35,15 +35,15 @@ class TestGpu(ProviderContract):
     def answer(self, request: Request, sale: Sale) -> Response:
         fields = dict(parse_qsl((request.content or request.url.query).decode()))
         sign = fields.pop("sign")
-        assert signed(fields, sale.settings["secret"])["sign"] == sign
+        assert signed(fields, self.settings["secret"])["sign"] == sign
         if sale.no:
             return Response(200, json={"status": 0, "message": NO[sale.no], "data": None})
         data: dict[str, Any] = {
             "order_no": sale.reference,
             "platform_order_no": sale.gateway_id,
-            "pay_status": WORDS[sale.status],
+            "pay_status": sale.word or WORDS[sale.status],
             "amount": f"{sale.amount.minor}.00",
-            "attach": sale.attach,
+            "attach": quote(sale.attach, safe=""),
             "redirect_url": sale.url,
         }
         return Response(200, content=json.dumps({"status": 1, "message": "ok", "data": data}, ensure_ascii=False))
@@ -54,9 +54,9 @@ class TestGpu(ProviderContract):
             "actual_amount": f"{paid.minor}.00",
             "amount": f"{sale.amount.minor}.00",
             "appid": sale.settings["appid"],
-            "attach": sale.attach,
+            "attach": quote(sale.attach, safe=""),
             "order_no": sale.reference,
-            "pay_status": WORDS[sale.status],
+            "pay_status": sale.word or WORDS[sale.status],
             "pay_time": "2019-08-18 00:13:41",
             "platform_order_no": sale.gateway_id,
         }
@@ -66,7 +66,7 @@ class TestGpu(ProviderContract):
         fields = {
             "order_no": sale.reference,
             "appid": sale.settings["appid"],
-            "pay_status": WORDS[sale.status],
+            "pay_status": sale.word or WORDS[sale.status],
             "platform_order_no": sale.gateway_id,
         }
         query = urlencode(signed(fields, sale.settings["secret"])).encode()

@@ -82,6 +82,8 @@ def _data(callback: Callback, methods: tuple[str, ...], address: str) -> bytes:
         if callback.header("content-type") != FORM and media_type(callback) != FORM:
             raise MalformedCallback(f"expected a body of type {FORM}")
         return callback.body
+    if callback.body:
+        raise MalformedCallback("expected a GET without a body")  # which of the two would count?
     own = urlsplit(address).query
     return callback.query.removeprefix(f"{own}&".encode()) if own else callback.query
 

@@ -33,25 +33,28 @@ from payhub_core.testing.sale import Sale
 if TYPE_CHECKING:
     from payhub_core.testing.contract import ProviderContract
 
-__all__ = ["Answer", "Bench", "Call", "Outcome", "expect", "meaning"]
+__all__ = ["Answer", "Bench", "Call", "Chunks", "Outcome", "expect", "meaning", "storable"]
 
-#: What a fault makes of a request: ``honest(sale)`` is the contract's own answer.
+#: What a fault makes of a request: ``honest()`` is the contract's own answer, of a sale changed as its arguments say.
 Answer: TypeAlias = Callable[[Request, Callable[..., Response]], Response]
 
 ACCOUNT = "shop"
+_ORDER: Any = object()
 
 
 @dataclass
 class Outcome:
     """What a call ended in, and what the gateway got to see of it.
 
-    ``requests`` are those that reached the gateway, ``tried`` those that the flow asked for.
+    ``requests`` are those that reached the gateway, ``tried`` those that the flow asked for, ``answers`` the bodies of
+    what came back.
     """
 
     result: Any = None
     error: BaseException | None = None
     requests: list[Request] = field(default_factory=list)
     tried: list[Request] = field(default_factory=list)
+    answers: list[bytes] = field(default_factory=list)
     log: str = ""
 
     @property
@@ -101,6 +104,19 @@ def meaning(outcome: Outcome) -> object:
     return result.model_dump(exclude={"raw"}) if isinstance(result, Payment | Refund) else result
 
 
+def storable(result: Any) -> bool:
+    """Whether a result can be written as JSON and kept by any database: no lone surrogate, no NUL."""
+    value = result.payment if isinstance(result, Notification) else result
+    if value is None:
+        return True
+    try:
+        text = value.model_dump_json()
+        text.encode()
+    except ValueError:
+        return False
+    return "\\u0000" not in text and "\\ud" not in text.lower()
+
+
 class Bench:
     """Plays the hooks of a contract's provider, each through both hubs, which have to end alike."""
 
@@ -117,6 +133,11 @@ class Bench:
     def order(self, **changes: Any) -> Order:
         """The contract's order."""
         return self.contract.order(**changes)
+
+    def another(self) -> Order:
+        """Another order, that differs in its number alone."""
+        reference = self.order().reference
+        return self.order(reference=reference[:-1] + ("2" if reference[-1] != "2" else "3"))
 
     def sale(self, order: Order | None = None, **changes: Any) -> Sale:
         """What the gateway has of ``order``, open unless it is ``changed``; of this account."""
@@ -148,7 +169,20 @@ class Bench:
 
     def notify(self, sale: Sale) -> Callback:
         """The contract's notify; raises NotApplicable where the gateway has no word for it."""
-        return self._said(self.contract.notify, sale)
+        callback = self._said(self.contract.notify, sale)
+        if callback != self.contract.notify(sale):
+            raise ValueError("notify() has to write the same bytes for the same sale: take nonces out of the sale")
+        return callback
+
+    def secrets(self) -> Iterator[tuple[str, str]]:
+        """The secret settings with their values: what differs from another merchant's, but for what is public."""
+        public = {*self.info.identity, *self.contract.public}
+        differing = {key for key, value in self.contract.other.items() if value != self.settings.get(key)}
+        for key in sorted((differing - public) or (differing - self.contract.public)):
+            value = self.settings[key]
+            for text in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(text, str) and text:
+                    yield key, text
 
     def returned(self, sale: Sale) -> Callback:
         """The contract's return; raises NotApplicable where there is none."""
@@ -166,8 +200,12 @@ class Bench:
 
     def create(self, order: Order | None = None, sale: Sale | None = None, **how: Any) -> Outcome:
         """Plays create_payment."""
+        return self.play(self.create_call(order, sale, **how))[0]
+
+    def create_call(self, order: Order | None = None, sale: Sale | None = None, **how: Any) -> Call:
+        """A create of ``order``."""
         order = order or self.order()
-        return self.play(Call("create_payment", {"order": order}, sale or self.sale(order), **how))[0]
+        return Call("create_payment", {"order": order}, sale or self.sale(order), **how)
 
     def query(self, sale: Sale | None = None, order: Order | None = None, **how: Any) -> Outcome:
         """Plays query."""
@@ -188,10 +226,19 @@ class Bench:
         """Plays parse_callback."""
         return self.play(self.hear_call(callback, sale, order, **how))[0]
 
-    def hear_call(self, callback: Callback, sale: Sale | None = None, order: Order | None = None, **how: Any) -> Call:
-        """A callback, heard for ``order``."""
+    def hear_call(
+        self,
+        callback: Callback,
+        sale: Sale | None = None,
+        order: Order | None = None,
+        *,
+        expected: Order | None = _ORDER,
+        **how: Any,
+    ) -> Call:
+        """A callback, heard for ``order`` unless something else is ``expected``."""
         order = order or self.order()
-        return Call("parse_callback", {"callback": callback, "expect": order}, sale or self.paid(order), **how)
+        expected = order if expected is _ORDER else expected
+        return Call("parse_callback", {"callback": callback, "expect": expected}, sale or self.paid(order), **how)
 
     def refund(self, sale: Sale | None = None, **how: Any) -> Outcome:
         """Plays refund; raises NotApplicable where there is none."""
@@ -274,18 +321,29 @@ class Bench:
 
     def asked(self, outcome: Outcome) -> list[tuple[str, Money]]:
         """The payments, or refunds, that the gateway was asked for: by requests, or by the payer's own browser."""
-        requests = list(outcome.requests)
+        found = [self._asked(request) for request in outcome.requests]
+        if not any(found) and (page := self.page(outcome)) is not None:
+            found = [self._asked(page)]
+        return [asked for asked in found if asked is not None]
+
+    def _asked(self, request: Request) -> tuple[str, Money] | None:
+        try:
+            return self.contract.asked(request)
+        except Exception as error:
+            about = f"{request.method} {request.url.path}"
+            raise Mismatch(f"a request that asked() can read ({about})", f"{type(error).__name__}: {error}") from error
+
+    def sent(self, outcome: Outcome) -> list[Request]:
+        """What reached the gateway, the payer's browser included."""
+        page = self.page(outcome)
+        return outcome.requests + ([page] if page is not None and not outcome.requests else [])
+
+    def page(self, outcome: Outcome) -> Request | None:
+        """The request that the payer's browser makes of a next action."""
         action = outcome.result.next_action if isinstance(outcome.result, Payment) else None
-        found = [asked for request in requests if (asked := self.contract.asked(request)) is not None]
-        if found or not isinstance(action, Redirect | FormPost):
-            return found
-        page = (
-            Request("GET", action.url)
-            if isinstance(action, Redirect)
-            else Request("POST", action.url, data=action.fields)
-        )
-        asked = self.contract.asked(page)
-        return [] if asked is None else [asked]
+        if isinstance(action, Redirect):
+            return Request("GET", action.url)
+        return Request("POST", action.url, data=action.fields) if isinstance(action, FormPost) else None
 
 
 def no_word(error: KeyError, sale: Sale) -> NotApplicable | None:
@@ -356,16 +414,21 @@ class _Wire:
             self.broken = error
             raise
         self.outcome.requests.append(request)
-        stream = response.stream if response.extensions.get("raw") else _Chunks(response.content)
+        self.outcome.answers.append(b"" if response.extensions.get("raw") else response.content)
+        stream = response.stream if response.extensions.get("raw") else Chunks(response.content)
         return Response(response.status_code, headers=response.headers, stream=stream)
 
     def honest(self, request: Request) -> Callable[..., Response]:
-        return lambda sale=None: self.contract.answer(request, sale or self.call.sale)
+        return lambda **changes: self.contract.answer(request, self.call.sale.but(**changes))
 
     def check(self) -> None:
         """Raises what the contract's own answer raised; the hub would take it for a broken connection."""
         if (error := self.broken) is not None:
             self.broken = None
+            if isinstance(error, AssertionError):
+                raise Mismatch(
+                    "a request that the gateway takes", str(error).partition("\n")[0] or "another"
+                ) from error
             raise (isinstance(error, KeyError) and no_word(error, self.call.sale)) or error
 
 
@@ -374,7 +437,7 @@ class _AsyncWire(_Wire):
         return self.reply(request)
 
 
-class _Chunks(httpx.SyncByteStream, httpx.AsyncByteStream):
+class Chunks(httpx.SyncByteStream, httpx.AsyncByteStream):
     """A body as it comes off a socket."""
 
     def __init__(self, body: bytes) -> None:

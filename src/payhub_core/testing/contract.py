@@ -13,7 +13,7 @@ A test file is this much::
         def message(self, sale: Sale) -> dict[str, Any]:
             words = {PaymentStatus.PENDING: "open", PaymentStatus.PAID: "done"}
             return {"merchant": sale.settings["merchant"], "id": sale.reference, "minor": sale.amount.minor,
-                    "state": words[sale.status], "url": sale.url}
+                    "state": sale.word or words[sale.status], "url": sale.url}
 
         def answer(self, request: Request, sale: Sale) -> Response:
             if sale.no:
@@ -39,6 +39,8 @@ from __future__ import annotations
 
 import re
 import traceback
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
@@ -53,7 +55,7 @@ from payhub_core.testing.case import Case, Mismatch, NotApplicable
 from payhub_core.testing.cases import CASES
 from payhub_core.testing.sale import Sale
 
-__all__ = ["ProviderContract", "Verdict"]
+__all__ = ["ProviderContract", "Verdict", "summary"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +91,16 @@ class ProviderContract:
     def answer(self, request: Request, sale: Sale) -> Response:
         """The gateway's answer to ``request``, whatever hook it is of, where it has ``sale``.
 
-        A gateway that signs its answers signs with ``sale.settings``. Raise AssertionError for a request that the
-        gateway would not take, such as one that is signed wrongly.
+        A gateway that signs its answers signs with ``sale.settings``. Assert here what the gateway asks of requests,
+        such as their signature, by ``self.settings``.
         """
         raise NotImplementedError
 
     def notify(self, sale: Sale) -> Callback:
-        """The callback in which the gateway's server says ``sale``, signed with ``sale.settings``."""
+        """The callback in which the gateway's server says ``sale``, signed with ``sale.settings``.
+
+        The same sale is always the same bytes: no random nonce, and no clock but ``sale.at``.
+        """
         raise NotImplementedError
 
     def returned(self, sale: Sale) -> Callback:
@@ -166,12 +171,62 @@ class ProviderContract:
     def test_case(self, case: Case) -> None:
         """One case of the list."""
         verdict = self.run(case)
+        _verdicts(type(self))[case.id] = verdict
         if verdict.outcome == "not applicable":
             pytest.skip(f"not applicable: {verdict.text}")
         if verdict.outcome == "excused":
             pytest.xfail(f"excused: {verdict.text}")
         if verdict.outcome == "failed":
             pytest.fail(verdict.text, pytrace=False)
+
+    def test_whole(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Nothing was left out: what was not run before is run now, and the sum of it all is printed."""
+        __tracebackhide__ = True
+        if faults := self.altered():
+            pytest.fail("; ".join(faults), pytrace=False)
+        seen = _verdicts(type(self))
+        late = [self.run(case) for case in CASES if case.id not in seen]
+        verdicts = [*seen.values(), *late]
+        with capsys.disabled():
+            print(f"\n{type(self).__name__}: {summary(verdicts)}")  # noqa: T201  a green run says what it covered
+        if failed := [verdict.text for verdict in late if verdict.outcome == "failed"]:
+            pytest.fail("\n\n".join(failed), pytrace=False)
+
+    @classmethod
+    def altered(cls) -> list[str]:
+        """What a derived class has replaced that is not an author's to fill in, and excuses for no case."""
+        kept = ("run", "test_case", "test_whole", "altered")
+        faults = [
+            f"{name} was replaced: no case is run by it"
+            for name in kept
+            if _of(cls, name) is not _of(ProviderContract, name)
+        ]
+        known = {case.id for case in CASES}
+        return faults + [f"there is no case {name!r} to excuse" for name in cls.excuses if name not in known]
+
+
+def summary(verdicts: Iterable[Verdict]) -> str:
+    """How many of the cases were run, and what became of them."""
+    counts = Counter(verdict.outcome for verdict in verdicts)
+    missing = Counter(verdict.text for verdict in verdicts if verdict.outcome == "not applicable")
+    ran = sum(counts.values()) - counts["not applicable"]
+    text = f"ran {ran} of {len(CASES)}, excused {counts['excused']}, failed {counts['failed']}"
+    if missing:
+        text += "; not applicable: " + ", ".join(f"{reason} ({count})" for reason, count in missing.items())
+    return text
+
+
+def _verdicts(contract: type[ProviderContract]) -> dict[str, Verdict]:
+    """What this process has run of a contract."""
+    return _RUN.setdefault(contract, {})
+
+
+_RUN: dict[type[ProviderContract], dict[str, Verdict]] = {}
+
+
+def _of(cls: type[ProviderContract], name: str) -> object:
+    found = getattr(cls, name)
+    return getattr(found, "__func__", found)
 
 
 def _teach(case: Case, mismatch: Mismatch) -> str:

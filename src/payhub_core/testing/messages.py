@@ -9,8 +9,18 @@ from typing import TypeVar
 
 from payhub_core.flow import Request, Response
 from payhub_core.models import Callback
+from payhub_core.testing.case import NotApplicable
 
-__all__ = ["Part", "altered_reply", "differing", "parts", "reply_parts", "request_names"]
+__all__ = [
+    "Part",
+    "altered_reply",
+    "broken_text",
+    "differing",
+    "parts",
+    "reply_parts",
+    "request_names",
+    "with_surrogates",
+]
 
 T = TypeVar("T")
 
@@ -70,7 +80,29 @@ def altered_reply(response: Response, name: str) -> Response:
     else:
         start, end = next((start, end) for found, start, end, _ in _spans(body) if found == name)
         body = body[:start] + _other(body[start:end]) + body[end:]
-    headers.pop("content-length", None)
+    return _rewritten(Response(response.status_code, headers=headers), body)
+
+
+def broken_text(response: Response) -> Response:
+    """The reply with a byte that is no UTF-8 behind each of its texts; raises NotApplicable where it has none."""
+    body = response.content
+    texts = [(start, end) for _, start, end, _ in _spans(body) if body[end : end + 1] in {b'"', b"<", b"&", b"]"}]
+    if not texts:
+        raise NotApplicable("the answer has no texts")
+    for _, end in reversed(texts):
+        body = body[:end] + b"\xff" + body[end:]
+    return _rewritten(response, body)
+
+
+def with_surrogates(response: Response) -> Response:
+    """The reply with one more field in each object, half a character; raises NotApplicable where it is no JSON."""
+    if _shape(response.content) != "json" or b"{" not in response.content:
+        raise NotApplicable("the answer is no JSON")
+    return _rewritten(response, re.sub(rb'\{(?=\s*")', rb'{"remark": "\\ud800", ', response.content))
+
+
+def _rewritten(response: Response, body: bytes) -> Response:
+    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
     return Response(response.status_code, headers=headers, content=body)
 
 

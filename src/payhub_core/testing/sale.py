@@ -20,9 +20,10 @@ def _now() -> datetime:
 class Sale:
     """What the gateway is to say of one order; a contract puts it into the gateway's own words.
 
-    ``status`` is where the payment stands; now and then it is a word that nobody knows yet, as plain text. ``amount``
-    is the sum due, ``paid`` the sum received, None until it is paid. ``gateway_id`` is the gateway's number, digits
-    alone. ``url`` is where the payer goes. ``at`` is when the message is written, aware.
+    ``status`` is where the payment stands; ``word``, where it is not empty, is written in place of the status's own
+    word: one that nobody knows yet. ``amount`` is the sum due, ``paid`` the sum received, None until it is paid.
+    ``gateway_id`` is the gateway's number, digits alone. ``url`` is where the payer goes. ``at`` is when the message is
+    written, aware.
 
     ``no`` is "" unless the gateway says no: "missing" (there is no such order), "refused" (the order is not accepted)
     or "account" (the account is not).
@@ -35,7 +36,8 @@ class Sale:
 
     reference: str
     amount: Money
-    status: PaymentStatus | str = PaymentStatus.PENDING
+    status: PaymentStatus = PaymentStatus.PENDING
+    word: str = ""
     paid: Money | None = None
     gateway_id: str = "70010001"
     method: PaymentMethod | str | None = None
@@ -46,7 +48,7 @@ class Sale:
     refund: Money | None = None
     refund_reference: str = "R1001"
     refund_id: str = "80010001"
-    refund_status: RefundStatus | str = RefundStatus.REFUNDED
+    refund_status: RefundStatus = RefundStatus.REFUNDED
     settings: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def but(self, **changes: Any) -> Sale:
