@@ -30,7 +30,13 @@ def test_no_next_action_runs_what_it_holds(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["https://pay.example/茶?a=1", "weixin://wxpay/bizpayurl?pr=1", "alipays://platformapi", "wxp://f2f0", "00020101021226"],
+    [
+        "https://pay.example/茶?a=1",
+        "weixin://wxpay/bizpayurl?pr=1",
+        "alipays://platformapi",
+        "wxp://f2f0",
+        "00020101021226",
+    ],
 )
 def test_addresses_of_wallets_and_codes_pass(url: str) -> None:
     """Their schemes are an open set, and a code may hold any text."""

@@ -95,7 +95,9 @@ class Tea(AccountSettings):
 
     @hookimpl
     def query(self, reference: str, gateway_id: str | None) -> Flow[Payment]:
-        response = yield Request("GET", f"{self.base_url}/payments/{gateway_id or reference}", headers=self.headers(b""))
+        response = yield Request(
+            "GET", f"{self.base_url}/payments/{gateway_id or reference}", headers=self.headers(b"")
+        )
         return self.payment(self.reply(response, missing=True))
 
     @hookimpl
@@ -151,7 +153,10 @@ class Tea(AccountSettings):
         return Request("POST", f"{self.base_url}{path}", content=content, headers=self.headers(content))
 
     def headers(self, content: bytes) -> dict[str, str]:
-        return {"X-Tea-Merchant": self.merchant, "X-Tea-Signature": digest(bytes(self.key[0]), b"request", content).hex()}
+        return {
+            "X-Tea-Merchant": self.merchant,
+            "X-Tea-Signature": digest(bytes(self.key[0]), b"request", content).hex(),
+        }
 
     def reply(self, response: Response, *, missing: bool = False) -> Fields:
         given = response.headers.get("X-Tea-Signature")
