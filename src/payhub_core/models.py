@@ -10,6 +10,7 @@ from html import escape
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -43,8 +44,15 @@ __all__ = [
     "Reply",
 ]
 
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_RUNS = re.compile(r"(?:javascript|vbscript|data|blob|file|filesystem|about|view-source):", re.IGNORECASE)
+#: Whether a text holds control characters or lone surrogates, which nothing should store, show or send.
+unprintable = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]").search
+#: As `unprintable`, for text of several lines.
+_unwritable = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]").search
+
+_LONGEST_URL = 8 * 1024
+_LONGEST_PAGE = 512 * 1024
+#: What a browser would run, or read off the payer's own machine.
+_DANGEROUS = re.compile(r"\s*(javascript|vbscript|data|file|filesystem|blob|about|view-source):", re.IGNORECASE)
 
 
 class PaymentMethod(StrEnum):
@@ -125,51 +133,51 @@ class _Value(BaseModel):
     )
 
 
-def _to_open(url: str) -> str:
-    """``url``, unless opening it would run what it holds: the gateway chose it, or whoever altered its answer.
+def _address(url: str) -> str:
+    if _DANGEROUS.match(url):
+        raise ValueError("expected an address of the web or of an app, not one that runs or reads something")
+    return _line(url)
 
-    Wallets have schemes of their own, so any other passes.
-    """
-    if _UNPRINTABLE.search(url) or url != url.strip():
-        raise ValueError("an address without control characters, and without spaces around it, was expected")
-    if _RUNS.match(url):
-        raise ValueError("an address that leads somewhere was expected, not one that runs what it holds")
-    return url
+
+def _line(text: str) -> str:
+    if len(text) > _LONGEST_URL or unprintable(text):
+        raise ValueError(f"expected at most {_LONGEST_URL} printable characters")
+    return text
+
+
+def _page(text: str) -> str:
+    if len(text) > _LONGEST_PAGE or _unwritable(text):
+        raise ValueError(f"expected at most {_LONGEST_PAGE} characters, no control characters among them")
+    return text
 
 
 class Redirect(_Value):
-    """Send the payer's browser (or app) to ``url``, which is never a script or data."""
+    """Send the payer's browser (or app) to ``url``, of any scheme that runs nothing in the shop's page."""
 
     type: Literal["redirect"] = "redirect"
-    url: str
-
-    _opens = field_validator("url")(_to_open)
+    url: Annotated[str, AfterValidator(_address)]
 
 
 class QrCode(_Value):
     """Draw ``content`` as a QR code for the payer to scan; it is text, usually a URL, never an image."""
 
     type: Literal["qr_code"] = "qr_code"
-    content: str
-
-    _opens = field_validator("content")(_to_open)
+    content: Annotated[str, AfterValidator(_address)]
 
 
 class HtmlPage(_Value):
     """Show ``html``, written by the gateway, as a page of its own: never inside a page of yours."""
 
     type: Literal["html_page"] = "html_page"
-    html: str = Field(repr=False)
+    html: Annotated[str, AfterValidator(_page)] = Field(repr=False)
 
 
 class FormPost(_Value):
     """Let the payer's browser POST ``fields`` to ``url``."""
 
     type: Literal["form_post"] = "form_post"
-    url: str
-    fields: dict[str, str]
-
-    _opens = field_validator("url")(_to_open)
+    url: Annotated[str, AfterValidator(_address)]
+    fields: dict[Annotated[str, AfterValidator(_line)], Annotated[str, AfterValidator(_page)]]
 
     def html(self, nonce: str) -> str:
         """A page that posts the form by itself; ``nonce`` is that of your Content-Security-Policy's script-src."""
@@ -188,7 +196,7 @@ class AppParameters(_Value):
     """Hand ``parameters`` to the wallet's SDK inside your own app, unchanged."""
 
     type: Literal["app_parameters"] = "app_parameters"
-    parameters: str = Field(repr=False)
+    parameters: Annotated[str, AfterValidator(_page)] = Field(repr=False)
 
 
 NextAction: TypeAlias = Annotated[Redirect | QrCode | HtmlPage | FormPost | AppParameters, Field(discriminator="type")]
@@ -232,8 +240,7 @@ class Order(_Value):
             return handler(data)
         except ValidationError as error:
             # pydantic's own text and its notes about the input stay behind.
-            faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'order'}: {e['msg']}" for e in error.errors())
-            raise InvalidOrder(faults) from None
+            raise InvalidOrder(faults(error)) from None
 
     @field_validator("amount")
     @classmethod
@@ -253,9 +260,15 @@ class Order(_Value):
     @classmethod
     def _printable(cls, value: object) -> object:
         texts = (*value, *value.values()) if isinstance(value, dict) else (value,)
-        if any(isinstance(text, str) and _UNPRINTABLE.search(text) for text in texts):
+        if any(isinstance(text, str) and unprintable(text) for text in texts):
             raise ValueError("control characters and lone surrogates cannot be sent")
         return value
+
+
+def faults(error: ValidationError) -> str:
+    """What is wrong with which field; pydantic's words are kept, the values that they are about are not."""
+    found = error.errors(include_input=False, include_url=False)
+    return "; ".join(f"{'.'.join(map(str, e['loc'])) or error.title.lower()}: {e['msg']}" for e in found)
 
 
 class Payment(_Value):

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qsl, unquote_plus, urlencode
 
 from pydantic import PrivateAttr, field_validator
+from tests.testing.tea import METHODS, OWN, STATES, Tea, TeaContract, digest, joined, refusal
 
 from payhub_core import (
     AccountRefused,
@@ -46,7 +47,6 @@ from payhub_core import (
 )
 from payhub_core.kit import FORM, CallbackFields, Fields, made_by_any, read_reply, write_form
 from payhub_core.testing import ProviderContract, Sale
-from tests.testing.tea import METHODS, OWN, STATES, Tea, TeaContract, digest, joined, refusal
 
 __all__ = ["BROKEN", "Broken"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.testing.broken import BROKEN, Broken
 
 from payhub_core.testing.cases import CASES
-from tests.testing.broken import BROKEN, Broken
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote_plus
 
+from payhub_core.flow import Response
 from payhub_core.models import Notification
 from payhub_core.testing.bench import Bench, Call, Outcome, expect
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.faults import WEB_PAGE, calls
 from payhub_core.testing.messages import differing
-from payhub_core.flow import Response
 
 PAGE = "writing-a-provider.md#before-you-publish"
 KIT = str(Path(__file__).parents[1])
