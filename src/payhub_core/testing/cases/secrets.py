@@ -5,14 +5,16 @@ from __future__ import annotations
 import pickle
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote_plus
 
 from payhub_core.flow import Response
 from payhub_core.models import Notification
-from payhub_core.testing.bench import Bench, Call, Outcome, expect
+from payhub_core.testing.bench import Bench, Outcome, expect
 from payhub_core.testing.case import Mismatch, NotApplicable, case
-from payhub_core.testing.cases.faults import WEB_PAGE, calls
+from payhub_core.testing.cases.faults import calls
+from payhub_core.testing.faults import FAULTS
 from payhub_core.testing.messages import differing
 
 PAGE = "writing-a-provider.md#before-you-publish"
@@ -38,8 +40,7 @@ def everything(bench: Bench) -> Iterator[Outcome]:
     """Every flow as it should be and as it goes wrong."""
     for call, fine in calls(bench):
         yield fine
-        page = Call(call.hook, call.arguments, call.sale, lambda *_: Response(200, html=WEB_PAGE))
-        yield bench.play(page)[0]
+        yield bench.play(replace(call, fault=FAULTS["html"]))[0]
     genuine, forged = bench.notify(bench.paid()), bench.notify(bench.foreign(bench.paid()))
     yield bench.hear(genuine)
     yield bench.hear(forged)
