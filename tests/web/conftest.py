@@ -22,6 +22,7 @@ import httpx
 import pytest
 import uvicorn
 import werkzeug.serving
+from tests.gateway import PlatformOfToday
 
 from payhub_core import (
     AsyncHub,
@@ -283,6 +284,11 @@ def till(hub: Hub) -> Till:
 @pytest.fixture
 def async_till(till: Till) -> AsyncTill:
     return AsyncTill(till)
+
+
+@pytest.fixture(scope="session")
+def platform() -> PlatformOfToday:
+    return PlatformOfToday()
 
 
 @pytest.fixture
