@@ -142,7 +142,7 @@ def restart(
     A try that left nothing at the gateway binds nobody: the ``order`` may say something else by now.
     """
     if not same_order(row.order_as_given(), order):
-        content = {
+        content: dict[str, Any] = {
             "amount_minor": order.amount.minor,
             "currency": order.amount.currency,
             "order_json": order_text(order),
