@@ -34,6 +34,9 @@ from payhub_core.models import (
 
 __all__ = ["bind_notification", "bind_payment", "bind_refund", "check_ids", "check_new"]
 
+# Named once: looking up a member of an enum takes as long as a whole check here.
+_NOTIFY = CallbackKind.NOTIFY
+_PENDING, _PAID, _PARTIALLY_PAID = PaymentStatus.PENDING, PaymentStatus.PAID, PaymentStatus.PARTIALLY_PAID
 _LONGEST_ID = 128
 _LONGEST_ATTACH = 16 * 1024
 _YEARS = range(1000, 3000)  # in which no conversion to another zone overflows
@@ -63,20 +66,20 @@ def bind_payment(
             raise WrongOrder(f"expected order {expect.reference!r}, the message is about {plain(reference)!r}")
         if amount is None:
             amount = expect.amount
-        elif amount != expect.amount:
+        elif amount.minor != expect.amount.minor or amount.currency != expect.amount.currency:
             raise WrongAmount(f"order {expect.reference!r} is about {expect.amount}, the message about {amount}")
     if amount is not None:
         if paid is not None:
             if paid.currency != amount.currency:
                 raise WrongAmount(f"the sum due is in {amount.currency}, the sum received in {paid.currency}")
-            if paid.minor < amount.minor and status is PaymentStatus.PAID:
-                status = PaymentStatus.PARTIALLY_PAID
+            if paid.minor < amount.minor and status is _PAID:
+                status = _PARTIALLY_PAID
         if payment.refunded is not None and payment.refunded.currency != amount.currency:
             raise WrongAmount(f"the sum due is in {amount.currency}, the sum refunded in {payment.refunded.currency}")
     facts = payment.__dict__
     facts["account"], facts["provider"], facts["amount"] = account, provider, amount
     facts["claimed_status"] = payment.claimed_status or status
-    facts["status"] = PaymentStatus.PENDING if hint else status
+    facts["status"] = _PENDING if hint else status
     payment.__pydantic_fields_set__.update(_FILLED_IN)
     return payment
 
@@ -133,7 +136,7 @@ def bind_notification(
     else:
         raise MalformedCallback("the message names no payment")
     reference = payment.reference if expect is None else expect.reference
-    hint = insecure or kind is not CallbackKind.NOTIFY
+    hint = insecure or kind is not _NOTIFY
     bind_payment(payment, account, provider, reference, expect, hint)
     object.__setattr__(notification, "kind", kind)
     object.__setattr__(notification, "bound", expect is not None)

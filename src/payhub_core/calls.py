@@ -39,6 +39,7 @@ class Calls:
     def __init__(self, name: str, provider: Provider, extensions: Sequence[object] = ()) -> None:
         self.name: Final = name
         self.provider: Final = provider
+        self._provider_name: str = provider.info.name
         self.supported: Final = check_provider(type(provider))
         self._own: dict[str, Caller] = {
             hook: _caller(getattr(provider, hook), names) for hook, names in self.supported.items()
@@ -69,7 +70,7 @@ class Calls:
             result = self._own["parse_callback"](arguments)
             if type(result) is Notification:
                 check_new(result)
-                notification = bind_notification(result, self.name, self.provider.info.name, callback, expect, False)
+                notification = bind_notification(result, self.name, self._provider_name, callback, expect, False)
                 if logger.isEnabledFor(logging.INFO):
                     self._log("parse_callback", notification)
                 return notification
@@ -115,7 +116,7 @@ class Calls:
             raise TypeError(f"expected a {expected.__name__}, the provider returned {type(result).__name__}")
         if new:
             check_new(result)
-        provider = self.provider.info.name
+        provider = self._provider_name
         if hook == "parse_callback":
             return bind_notification(result, self.name, provider, arguments["callback"], arguments["expect"], insecure)
         check_ids(result)

@@ -51,7 +51,7 @@ _unwritable = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]").
 _LONGEST_URL = 8 * 1024
 _LONGEST_PAGE = 512 * 1024
 #: What a browser would run, or read off the payer's own machine.
-_DANGEROUS = re.compile(r"\s*(javascript|vbscript|data|file|blob|about|view-source):", re.IGNORECASE)
+_DANGEROUS = re.compile(r"\s*(javascript|vbscript|data|file|filesystem|blob|about|view-source):", re.IGNORECASE)
 
 
 class PaymentMethod(StrEnum):
@@ -165,7 +165,7 @@ class QrCode(_Value):
     type: Literal["qr_code"] = "qr_code"
     content: str
 
-    _fit = field_validator("content")(_line)
+    _fit = field_validator("content")(_address)
 
 
 class HtmlPage(_Value):

@@ -12,6 +12,7 @@ from payhub_core import (
     BadSignature,
     Callback,
     CallbackKind,
+    InvalidOrder,
     MalformedCallback,
     Money,
     Order,
@@ -86,9 +87,12 @@ def notify(
 ) -> Callback:
     """A genuine notify about ``order``: hand it to `Checkout.receive`, or POST its body to the notify address.
 
-    ``paid`` is the sum received, by default what the order's outcome says; ``gateway_id`` the gateway's number.
+    ``paid`` is the sum received, by default what the order's outcome says; ``gateway_id`` the gateway's number. Raises
+    InvalidOrder for a sum in another currency than the order's.
     """
     message = said(account, order.reference, order.amount, status, order.attach)
+    if paid is not None and paid.currency != message.currency:
+        raise InvalidOrder(f"paid: expected a sum in {message.currency}, not in {paid.currency}")
     changes = {"paid": message.paid if paid is None else paid.minor, "gateway_id": gateway_id or message.gateway_id}
     return _posted(message.model_copy(update=changes))
 

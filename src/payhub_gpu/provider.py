@@ -25,7 +25,7 @@ from payhub_core import (
     hookimpl,
 )
 from payhub_core.kit import FORM, AccountSettings, Address, Secrets, write_form
-from payhub_gpu import wire
+from payhub_gpu import messages
 from payhub_gpu.signing import Placement, drop_empty, sign, verify
 
 __all__ = ["Gpu"]
@@ -48,16 +48,16 @@ class Gpu(AccountSettings):
 
     info: ClassVar[ProviderInfo] = ProviderInfo(
         name="gpu",
-        currencies=frozenset({wire.CURRENCY}),
+        currencies=frozenset({messages.CURRENCY}),
         identity=("appid",),
-        methods=frozenset(wire.BANK_CODES),
+        methods=frozenset(messages.BANK_CODES),
         raw_methods="[0-9]{1,8}",
         method_needed=True,
         payer_needed=frozenset({PaymentMethod.WECHAT_OFFICIAL_ACCOUNT}),
         reference_length="order_no_max_length",
         largest_amount=10**12 - 1,
         extra_fields="[A-Za-z_][A-Za-z0-9_]*",
-        reserved_fields=wire.FIELDS,
+        reserved_fields=messages.FIELDS,
     )
 
     base_url: Address
@@ -73,13 +73,13 @@ class Gpu(AccountSettings):
         """Section 5.1: a signed form to ``/api/order/unified``."""
         form = write_form(self._signed(self._fields(order)))
         response = yield Request("POST", self._unified, content=form, headers={"Content-Type": FORM})
-        return wire.created(response, order)
+        return messages.created(response, order)
 
     @hookimpl
     def parse_callback(self, callback: Callback, expect: Order | None) -> Notification:
         """Sections 5.2 and 5.3: the notify from the gateway's server, the return from the payer's browser."""
         returning = callback.kind is CallbackKind.RETURN
-        fields = wire.received(callback, expect, returning=returning)
+        fields = messages.received(callback, expect, returning=returning)
         signature = fields.pop("sign", "")
         signed = fields if self.callback_empties == "keep" else drop_empty(fields)
         if not verify(signed, signature, self.secret, self.secret_placement):
@@ -87,15 +87,15 @@ class Gpu(AccountSettings):
         if fields.get("appid", self.appid) != self.appid:
             raise WrongAccount(f"expected a message for {self.appid}, it is for another appid")
         if returning:
-            return Notification(callback.kind, wire.returned(fields))
-        return Notification(callback.kind, wire.notified(fields), _ACKNOWLEDGED)
+            return Notification(callback.kind, messages.returned(fields))
+        return Notification(callback.kind, messages.notified(fields), _ACKNOWLEDGED)
 
     @hookimpl
     def query(self, reference: str) -> Flow[Payment]:
         """Section 5.4: a signed GET of ``/api/order/check_order``."""
         query = write_form(self._signed({"appid": self.appid, "order_no": reference}))
         response = yield Request("GET", self._check_order.copy_with(query=query))
-        return wire.queried(response, self.unknown_order)
+        return messages.queried(response, self.unknown_order)
 
     def _fields(self, order: Order) -> dict[str, str]:
         return {
@@ -105,7 +105,7 @@ class Gpu(AccountSettings):
             "amount": str(order.amount.minor),
             "openid": order.payer or "",
             "product_name": order.description,
-            "bank_code": wire.BANK_CODES.get(order.method, order.method),  # type: ignore[call-overload]
+            "bank_code": messages.BANK_CODES.get(order.method, order.method),  # type: ignore[call-overload]
             # Encoded before signing (section 5.1), which also keeps "&" and "=" out of every signed string.
             "attach": quote(order.attach, safe=""),
             "notify_url": order.notify_url,

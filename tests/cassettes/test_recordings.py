@@ -99,12 +99,14 @@ def command(monkeypatch: pytest.MonkeyPatch, recorded: Path, tmp_path: Path) -> 
     return module
 
 
+@pytest.mark.proof
 def test_every_cassette_records_again_byte_for_byte(runs: dict[str, tuple[int, str]]) -> None:
     """A fresh sandbox on another port gives the same files, and no file is left over."""
     status, output = runs["again"]
     assert (status, output.splitlines()[-1]) == (0, "Every cassette records again as it is."), output
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("case", ["requests", "responses", "missing"])
 def test_no_scenario_passes_on_a_cassette_that_is_not_the_recorded_one(
     runs: dict[str, tuple[int, str]], recorded: Path, case: str

@@ -20,10 +20,17 @@ WEB = ROOT / "docs" / "web.md"  # run by tests/web, on real servers
 READMES = ("README.md", "README.zh.md")
 
 
-@pytest.fixture
-def gateway_url() -> Iterator[str]:
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[SandboxProcess]:
     with SandboxProcess() as gateway:
-        yield gateway.url
+        yield gateway
+
+
+@pytest.fixture
+def gateway_url(gateway: SandboxProcess) -> str:
+    """The address of a gateway that has no orders."""
+    gateway.reset()
+    return gateway.url
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != WEB], ids=lambda path: path.name)

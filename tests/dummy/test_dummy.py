@@ -13,6 +13,7 @@ from payhub_core import (
     Callback,
     CallbackKind,
     ConfigError,
+    InvalidOrder,
     MalformedCallback,
     Money,
     NotFound,
@@ -64,6 +65,14 @@ def test_the_payer_is_sent_straight_back_with_a_claim_that_settles_nothing(hub: 
     back = hub.parse_callback("shop", Callback("GET", {}, query, b"", CallbackKind.RETURN), expect=order)
     assert (back.payment.status, back.payment.claimed_status) == (PaymentStatus.PENDING, PaymentStatus.PAID)
     assert back.payment.attach == order.attach
+
+
+def test_a_notify_states_the_sum_that_is_asked_for(hub: Any, order: Any) -> None:
+    """In the order's own currency."""
+    payment = hub.parse_callback("shop", notify("shop", order, paid=Money(1, "CNY")), expect=order).payment
+    assert (payment.status, payment.paid) == (PaymentStatus.PARTIALLY_PAID, Money(1, "CNY"))
+    with pytest.raises(InvalidOrder, match="CNY, not in EUR"):
+        notify("shop", order, paid=Money(1, "EUR"))
 
 
 def test_a_notify_of_another_account_is_refused(hub: Any, order: Any) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import ssl
+import subprocess
+import sys
+import sysconfig
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +31,9 @@ from payhub_core import (
 )
 from payhub_core.transport import tls
 from payhub_sandbox import Merchant, SandboxProcess, Settings
+
+ROOT = Path(__file__).parents[2]
+EPAY = ROOT / "examples" / "payhub-epay"
 
 MERCHANTS = {
     "shop": ("gpu10000000", Merchant("c1277-throw-away-key-number-zero")),
@@ -301,3 +307,25 @@ def asked() -> Callable[..., int]:
         )
 
     return count
+
+
+@pytest.fixture(scope="session")
+def clean_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment that holds both wheels and what they need, and sees no source tree."""
+    folder = tmp_path_factory.mktemp("environment")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    build = ["wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(folder / "wheels")]
+    subprocess.run([*pip, *build, str(ROOT), str(EPAY)], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")], check=True)
+    python = folder / "venv" / "bin" / "python"
+    wheels = [str(wheel) for wheel in (folder / "wheels").iterdir()]
+    assert len(wheels) == 2
+    subprocess.run([*pip, "--python", str(python), "install", "--no-deps", "--no-index", *wheels], check=True)
+    # The pinned dependencies, one by one: what is installed here of payhub itself points at the source tree.
+    (folder / "dependencies").mkdir()
+    for entry in Path(sysconfig.get_path("purelib")).iterdir():
+        if "payhub" not in entry.name and entry.suffix != ".pth":
+            (folder / "dependencies" / entry.name).symlink_to(entry)
+    (site,) = (folder / "venv" / "lib").glob("python*/site-packages")
+    (site / "dependencies.pth").write_text(f"{folder / 'dependencies'}\n")
+    return python

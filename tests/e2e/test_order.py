@@ -76,6 +76,7 @@ def test_a_client_of_your_own(
 @pytest.mark.parametrize(
     "attach", ["", "0", "茶 & 咖啡 = 100%", "شاي/قهوة", "чай+кофе;", "🍵 %2525", "order_no=1&pay_status=1"]
 )
+@pytest.mark.parametrize("open_hub", ["Hub"], indirect=True)
 @pytest.mark.parametrize("account", ["shop", "last"])
 def test_attach_comes_back_unchanged(hub: Any, sandbox: Any, shop: Any, account: str, attach: str) -> None:
     """In any script, in both dialects, and whatever it would mean in a form."""

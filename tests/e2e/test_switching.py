@@ -8,7 +8,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import sysconfig
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,28 +23,6 @@ from payhub_sandbox import PUBLIC_MERCHANTS, SandboxProcess
 ROOT = Path(__file__).parents[2]
 EPAY = ROOT / "examples" / "payhub-epay"
 APPID, MERCHANT = next(iter(PUBLIC_MERCHANTS.items()))
-
-
-@pytest.fixture(scope="module")
-def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of an environment that holds both wheels and what they need, and sees no source tree."""
-    folder = tmp_path_factory.mktemp("environment")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    build = ["wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(folder / "wheels")]
-    subprocess.run([*pip, *build, str(ROOT), str(EPAY)], check=True)
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")], check=True)
-    python = folder / "venv" / "bin" / "python"
-    wheels = [str(wheel) for wheel in (folder / "wheels").iterdir()]
-    assert len(wheels) == 2
-    subprocess.run([*pip, "--python", str(python), "install", "--no-deps", "--no-index", *wheels], check=True)
-    # The pinned dependencies, one by one: what is installed here of payhub itself points at the source tree.
-    (folder / "dependencies").mkdir()
-    for entry in Path(sysconfig.get_path("purelib")).iterdir():
-        if "payhub" not in entry.name and entry.suffix != ".pth":
-            (folder / "dependencies" / entry.name).symlink_to(entry)
-    (site,) = (folder / "venv" / "lib").glob("python*/site-packages")
-    (site / "dependencies.pth").write_text(f"{folder / 'dependencies'}\n")
-    return python
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +47,7 @@ def configuration(gateways: dict[str, str], default: str) -> str:
 
 
 @pytest.fixture
-def shop(python: Path, tmp_path: Path) -> Callable[[str], Any]:
+def shop(clean_python: Path, tmp_path: Path) -> Callable[[str], Any]:
     """Runs the application under a configuration, always in the same folder and at the same address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -81,7 +58,7 @@ def shop(python: Path, tmp_path: Path) -> Callable[[str], Any]:
     @contextmanager
     def run(text: str) -> Iterator[str]:
         (tmp_path / "payhub.toml").write_text(text)
-        command = [str(python), "shop.py", str(port)]
+        command = [str(clean_python), "shop.py", str(port)]
         with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as process:
             try:
                 assert process.stdout is not None
@@ -94,14 +71,14 @@ def shop(python: Path, tmp_path: Path) -> Callable[[str], Any]:
     return run
 
 
-def test_the_environment_sees_no_source_tree(python: Path, tmp_path: Path) -> None:
+def test_the_environment_sees_no_source_tree(clean_python: Path, tmp_path: Path) -> None:
     """What is imported are the wheels."""
     code = (
         "import payhub_core, payhub_epay, payhub_gpu\nfor m in payhub_core, payhub_epay, payhub_gpu: print(m.__file__)"
     )
-    result = subprocess.run([str(python), "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    result = subprocess.run([str(clean_python), "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     paths = result.stdout.splitlines()
-    assert [path.startswith(str(python.parents[1])) for path in paths] == [True] * 3
+    assert [path.startswith(str(clean_python.parents[1])) for path in paths] == [True] * 3
 
 
 def shipped(url: str, count: int) -> list[str]:

@@ -456,6 +456,7 @@ def test_the_good_reply_behind_the_bad_ones_is_good(gpu: Gpu, order: Any) -> Non
     assert answer(gpu, order, httpx.Response(200, content=b"\xef\xbb\xbf" + GOOD.encode())).reference == "A1001"
 
 
+@pytest.mark.parametrize("open_hub", ["Hub"], indirect=True)
 @pytest.mark.parametrize("name", UNREADABLE)
 def test_a_reply_that_cannot_be_understood_is_an_unknown_outcome(
     open_hub: Any, gateway: Any, order: Any, name: str
@@ -477,6 +478,7 @@ def test_a_reply_that_is_no_utf_8_is_an_unknown_outcome(gpu: Gpu, order: Any, co
         flow.send(httpx.Response(200, content=content))
 
 
+@pytest.mark.parametrize("open_hub", ["Hub"], indirect=True)
 @pytest.mark.parametrize("code", [201, 204, 301, 302, 307, 400, 401, 403, 404, 429, 500, 502, 503, 504])
 def test_any_other_http_status_is_an_unknown_outcome(open_hub: Any, gateway: Any, order: Any, code: int) -> None:
     """Even with a good body; redirects are not followed, and nothing is sent twice."""

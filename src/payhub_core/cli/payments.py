@@ -39,12 +39,16 @@ def payments() -> None:
 @config_option
 @click.option("--account", help="Only those of this account.")
 @click.option("--status", type=click.Choice([status.value for status in PaymentStatus]), help="Only those in it.")
+@click.option("--unsettled", is_flag=True, help="Only those that are still asked about.")
 @limit_option
 @json_option
-def list_(*, config: str | None, account: str | None, status: str | None, limit: int, as_json: bool) -> None:
+def list_(
+    *, config: str | None, account: str | None, status: str | None, unsettled: bool, limit: int, as_json: bool
+) -> None:
     """List the newest payments."""
     with Ledger(read_config(config).ledger) as ledger:
-        found = ledger.payments(account=account, status=PaymentStatus(status) if status else None, limit=limit)
+        wanted = PaymentStatus(status) if status else None
+        found = ledger.payments(account=account, status=wanted, unsettled=unsettled, limit=limit)
     _print_list(found, as_json=as_json)
 
 

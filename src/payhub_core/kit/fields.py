@@ -65,10 +65,10 @@ class Fields(dict[str, Any]):
         Without a ``default``, an empty text is a text.
         """
         value = self.get(name)
+        if type(value) is str and (value or default is _MISSING):
+            return value
         if (value is None or value == "") and default is not _MISSING:
             return default
-        if type(value) is str:
-            return value
         if type(value) is int:
             return str(value)
         raise self._fault(name, "text or a whole number")
@@ -79,10 +79,11 @@ class Fields(dict[str, Any]):
         ``reader`` is a `grammar`, or any function that raises ValueError with the words for what it expected.
         """
         value = self.get(name)
-        if (value is None or value == "") and default is not _MISSING:
-            return default
-        if type(value) is not str and type(value) is not Number:
-            value = self.text(name)
+        if not value or type(value) is not str:  # the slower way, for what callbacks hardly ever hold
+            if (value is None or value == "") and default is not _MISSING:
+                return default
+            if type(value) is not Number:
+                value = self.text(name)
         try:
             return reader(value)
         except ValueError as words:

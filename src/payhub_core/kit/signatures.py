@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from binascii import a2b_base64, unhexlify
 from collections.abc import Callable, Iterable
@@ -38,7 +39,7 @@ def verified_by_any(keys: Iterable[PublicKey], given: str | None, message: bytes
     anything else, it is False.
     """
     signature = _decoded(given, "base64")
-    return bool(signature) and any(key.verifies(signature, message) for key in keys)
+    return any(key.verifies(signature, message) for key in keys)
 
 
 def check_age(stated: str, tolerance: float = 300.0) -> None:
@@ -47,7 +48,7 @@ def check_age(stated: str, tolerance: float = 300.0) -> None:
     Call it once the signature over ``stated`` is verified. Raises MalformedCallback for another text, BadSignature
     where it is more than ``tolerance`` seconds from this machine's clock, in either direction.
     """
-    if not (stated.isascii() and stated.isdigit() and len(stated) <= len("9999999999999")):
+    if not re.fullmatch(r"[0-9]{1,15}", stated):
         raise MalformedCallback("expected the signature's time in whole seconds")
     away = abs(time.time() - int(stated))
     if away > tolerance:

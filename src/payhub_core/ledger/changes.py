@@ -183,7 +183,8 @@ def check_provider(row: Row, provider: str, error: type[PayhubError] = ConfigErr
     if provider != row.provider:
         raise error(
             f"the order was started at provider {row.provider!r}, the account is now {provider!r}",
-            hint="keep the old account under its name until its orders are settled",
+            hint="give the new one a name of its own, and the old one its name back until its orders are settled; "
+            f"where it is gone for good: payhub ledger retire {row.account}",
             account=row.account,
             reference=row.reference,
         )

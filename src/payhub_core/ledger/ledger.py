@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.util import await_only
 
 from payhub_core.errors import ConfigError, LedgerError
-from payhub_core.ledger import changes, database, history, outbox, queries
+from payhub_core.ledger import changes, database, history, outbox, queries, schedule
 from payhub_core.ledger.models import Observation, StoredPayment, Transition
 from payhub_core.ledger.rows import Row
 from payhub_core.models import PaymentStatus
@@ -99,16 +99,39 @@ class Ledger:
         return None if row is None else row.stored()
 
     def payments(
-        self, *, account: str | None = None, status: PaymentStatus | None = None, limit: int = 100
+        self,
+        *,
+        account: str | None = None,
+        status: PaymentStatus | None = None,
+        unsettled: bool = False,
+        limit: int = 100,
     ) -> list[StoredPayment]:
-        """The newest payments, newest first."""
-        return self.read(partial(queries.list_payments, account=account, status=status, limit=limit))
+        """The newest payments, newest first; only those that are still asked about, where ``unsettled``."""
+        wanted = partial(queries.list_payments, account=account, status=status, unsettled=unsettled)
+        return self.read(partial(wanted, limit=limit))
 
     async def apayments(
-        self, *, account: str | None = None, status: PaymentStatus | None = None, limit: int = 100
+        self,
+        *,
+        account: str | None = None,
+        status: PaymentStatus | None = None,
+        unsettled: bool = False,
+        limit: int = 100,
     ) -> list[StoredPayment]:
         """As `payments`."""
-        return await self.aread(partial(queries.list_payments, account=account, status=status, limit=limit))
+        wanted = partial(queries.list_payments, account=account, status=status, unsettled=unsettled)
+        return await self.aread(partial(wanted, limit=limit))
+
+    def retire(self, account: str) -> int:
+        """Stops asking about the payments of ``account``, for one that is gone; returns how many were unsettled.
+
+        They stay as they are, and a notify that is heard after all still settles.
+        """
+        return self.write(partial(schedule.retire, account=account))
+
+    async def aretire(self, account: str) -> int:
+        """As `retire`."""
+        return await self.awrite(partial(schedule.retire, account=account))
 
     def anomalies(self, *, limit: int = 100) -> list[StoredPayment]:
         """The payments with something odd about them, those found out last first."""

@@ -13,14 +13,21 @@ __all__ = ["anomalies", "list_payments"]
 
 
 def list_payments(
-    connection: Connection, *, account: str | None = None, status: PaymentStatus | None = None, limit: int = 100
+    connection: Connection,
+    *,
+    account: str | None = None,
+    status: PaymentStatus | None = None,
+    unsettled: bool = False,
+    limit: int = 100,
 ) -> list[StoredPayment]:
-    """The newest payments, newest first."""
+    """The newest payments, newest first; those that are still asked about, where only the ``unsettled`` are wanted."""
     query = select(payments).order_by(payments.c.id.desc()).limit(limit)
     if account is not None:
         query = query.where(payments.c.account == account)
     if status is not None:
         query = query.where(payments.c.status == status.value)
+    if unsettled:
+        query = query.where(payments.c.next_check_at.is_not(None))
     return [Row._make(row).stored() for row in connection.execute(query)]
 
 

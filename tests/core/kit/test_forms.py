@@ -55,6 +55,12 @@ def test_a_body_of_another_type_is_refused(kind: str) -> None:
         read_form(posted(b"a=1", kind))
 
 
+def test_a_get_with_a_body_is_refused() -> None:
+    """There would be two forms, and only one of them counts."""
+    with pytest.raises(MalformedCallback, match="without a body"):
+        read_form(Callback("GET", {}, b"a=1", b"a=2"), methods=("GET",))
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "post", "HEAD", ""])
 def test_a_form_is_posted_unless_the_gateway_fetches(method: str) -> None:
     """The methods are the author's."""

@@ -38,7 +38,7 @@ def test_white_space_and_a_byte_order_mark_are_forgiven(data: bytes) -> None:
 
 
 def nested(deep: int) -> str:
-    return '{"a": ' + "[" * (deep - 1) + "]" * (deep - 1) + "}"
+    return '{"a": ' + "[" * (deep - 1) + "1" + "]" * (deep - 1) + "}"
 
 
 UNREADABLE = {

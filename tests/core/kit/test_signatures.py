@@ -104,7 +104,7 @@ def test_a_message_of_now_is_of_now(monkeypatch: pytest.MonkeyPatch, away: int) 
     check_age(str(1_772_337_540 + away))
 
 
-@pytest.mark.parametrize("away", [301, -301, 10**9, -(10**9)])
+@pytest.mark.parametrize("away", [301, -301, 10**14, -(10**9)])
 def test_a_message_of_another_time_is_a_replay(monkeypatch: pytest.MonkeyPatch, away: int) -> None:
     """SYSS-2015-022: a signature without an age is good for ever."""
     monkeypatch.setattr(time, "time", lambda: 1_772_337_540.0)
@@ -122,7 +122,21 @@ def test_the_tolerance_is_the_authors(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     "stated",
-    ["", " ", "now", "1.5", "-1", "+1", "1e9", "1_000", "１７７２３３７５４０", "1772337540\n", "1" * 5000, "²"],
+    [
+        "",
+        " ",
+        "now",
+        "1.5",
+        "-1",
+        "+1",
+        "1e9",
+        "1_000",
+        "１７７２３３７５４０",
+        "1772337540\n",
+        "1" * 16,
+        "1" * 5000,
+        "²",
+    ],
 )
 def test_a_time_that_is_no_number_is_malformed(stated: str) -> None:
     """`int` and `isdigit` take some of these."""

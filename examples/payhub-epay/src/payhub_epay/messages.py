@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 from urllib.parse import quote, unquote
 
 from payhub_core import (
@@ -24,7 +25,7 @@ from payhub_core import (
 )
 from payhub_core.kit import CallbackFields, Fields, grammar, read_form, read_reply
 
-__all__ = ["CURRENCY", "TYPES", "accepted", "asked", "created", "notified", "queried", "received"]
+__all__ = ["CURRENCY", "TYPES", "accepted", "asked", "created", "notified", "opened", "queried", "received"]
 
 CURRENCY = "CNY"
 
@@ -110,15 +111,14 @@ def accepted(response: Response) -> Fields:
 def created(response: Response, order: Order) -> Payment:
     """The payment an accepted create speaks of."""
     reply = accepted(response)
-    return Payment(
-        reference=order.reference,
-        gateway_id=reply.read("trade_no", _NUMBER, default=None),
-        status=PaymentStatus.PENDING,
-        method=order.method,
-        attach=order.attach,
-        next_action=_next_action(reply),
-        raw={**reply},
-    )
+    number = reply.read("trade_no", _NUMBER, default=None)
+    return opened(order, _next_action(reply), gateway_id=number, raw={**reply})
+
+
+def opened(order: Order, action: NextAction, **known: Any) -> Payment:
+    """The payment of ``order``, which waits for its payer."""
+    told = {"reference": order.reference, "method": order.method, "attach": order.attach, **known}
+    return Payment(status=PaymentStatus.PENDING, next_action=action, **told)
 
 
 def queried(response: Response) -> Payment:

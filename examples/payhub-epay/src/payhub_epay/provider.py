@@ -68,8 +68,7 @@ class EPay(AccountSettings):
         form = {**fields, "sign": sign(fields, self.key[0]), "sign_type": "MD5"}
         if self.create == "mapi":
             return self._created(form, order)
-        action = FormPost(url=f"{self.base_url}/submit.php", fields=form)
-        return Payment(reference=order.reference, status=PaymentStatus.PENDING, method=order.method, next_action=action)
+        return messages.opened(order, FormPost(url=f"{self.base_url}/submit.php", fields=form))
 
     @hookimpl
     def parse_callback(self, callback: Callback, expect: Order | None) -> Notification:

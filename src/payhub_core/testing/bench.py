@@ -1,0 +1,451 @@
+"""The bench: plays a provider's hooks through both hubs against the gateway that a contract describes. No network."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+import httpx
+import stamina
+
+from payhub_core.accounts import load_account
+from payhub_core.errors import PayhubError
+from payhub_core.flow import Request, Response
+from payhub_core.hub import AsyncHub, Hub
+from payhub_core.models import (
+    Callback,
+    FormPost,
+    Notification,
+    Order,
+    Payment,
+    PaymentStatus,
+    Redirect,
+    Refund,
+)
+from payhub_core.money import Money
+from payhub_core.registry import check_provider
+from payhub_core.testing.case import Mismatch, NotApplicable
+from payhub_core.testing.sale import Sale
+
+if TYPE_CHECKING:
+    from payhub_core.testing.contract import ProviderContract
+
+__all__ = ["Answer", "Bench", "Call", "Chunks", "Outcome", "expect", "meaning", "storable"]
+
+#: What a fault makes of a request: ``honest()`` is the contract's own answer, of a sale changed as its arguments say.
+Answer: TypeAlias = Callable[[Request, Callable[..., Response]], Response]
+
+ACCOUNT = "shop"
+_ORDER: Any = object()
+
+
+@dataclass
+class Outcome:
+    """What a call ended in, and what the gateway got to see of it.
+
+    ``requests`` are those that reached the gateway, ``tried`` those that the flow asked for, ``answers`` the bodies of
+    what came back.
+    """
+
+    result: Any = None
+    error: BaseException | None = None
+    requests: list[Request] = field(default_factory=list)
+    tried: list[Request] = field(default_factory=list)
+    answers: list[bytes] = field(default_factory=list)
+    log: str = ""
+
+    @property
+    def payment(self) -> Payment:
+        """The payment that it ended in, or that its notification is about; raises Mismatch where there is none."""
+        found = self.result.payment if isinstance(self.result, Notification) else self.result
+        if not isinstance(found, Payment):
+            raise Mismatch("a payment", self)
+        return found
+
+    def __str__(self) -> str:
+        if self.error is not None:
+            return f"{type(self.error).__name__}: {getattr(self.error, 'message', self.error)}"
+        if isinstance(self.result, Notification) and self.result.payment is None:
+            return f"a notification of kind {self.result.kind.value} about no payment"
+        about = self.result.payment if isinstance(self.result, Notification) else self.result
+        if isinstance(about, Payment | Refund):
+            sums = {"due": getattr(about, "amount", None), "paid": getattr(about, "paid", None)}
+            told = [f"{name} {value}" for name, value in sums.items() if value is not None]
+            return ", ".join([f"a {type(about).__name__} {about.status.value} of {about.reference!r}", *told])
+        return repr(self.result)
+
+
+@dataclass
+class Call:
+    """One call of a hook: its arguments, what the gateway has, and what goes wrong with which of its requests."""
+
+    hook: str
+    arguments: dict[str, Any]
+    sale: Sale
+    fault: Answer | None = None
+    at: int = 0
+
+
+def expect(holds: object, expected: str, came: object) -> None:
+    """Raises Mismatch unless it ``holds``."""
+    if not holds:
+        raise Mismatch(expected, came)
+
+
+def meaning(outcome: Outcome) -> object:
+    """What an application would act upon: all of a result but ``raw``."""
+    result = outcome.result
+    if isinstance(result, Notification):
+        told = result.payment.model_dump(exclude={"raw"}) if result.payment else None
+        return (result.kind, told, result.bound)
+    return result.model_dump(exclude={"raw"}) if isinstance(result, Payment | Refund) else result
+
+
+def storable(result: Any) -> bool:
+    """Whether a result can be written as JSON and kept by any database: no lone surrogate, no NUL."""
+    value = result.payment if isinstance(result, Notification) else result
+    if value is None:
+        return True
+    try:
+        text = value.model_dump_json()
+        text.encode()
+    except ValueError:
+        return False
+    return "\\u0000" not in text and "\\ud" not in text.lower()
+
+
+class Bench:
+    """Plays the hooks of a contract's provider, each through both hubs, which have to end alike."""
+
+    def __init__(self, contract: ProviderContract) -> None:
+        self.contract = contract
+        self.provider: Any = contract.provider
+        self.hooks: Mapping[str, tuple[str, ...]] = check_provider(self.provider)  # type: ignore[arg-type]
+        self.info = self.provider.info
+        self.settings: dict[str, Any] = {**contract.settings}
+        self.other: dict[str, Any] = {**contract.settings, **contract.other}
+
+    # What is played
+
+    def order(self, **changes: Any) -> Order:
+        """The contract's order."""
+        return self.contract.order(**changes)
+
+    def another(self) -> Order:
+        """Another order, that differs in its number alone."""
+        reference = self.order().reference
+        return self.order(reference=reference[:-1] + ("2" if reference[-1] != "2" else "3"))
+
+    def sale(self, order: Order | None = None, **changes: Any) -> Sale:
+        """What the gateway has of ``order``, open unless it is ``changed``; of this account."""
+        order = order or self.order()
+        values = {
+            "reference": order.reference,
+            "amount": order.amount,
+            "method": order.method,
+            "attach": order.attach,
+            "settings": self.settings,
+            **changes,
+        }
+        return Sale(**values)
+
+    def paid(self, order: Order | None = None, **changes: Any) -> Sale:
+        """`sale`, paid in full unless ``changes`` say otherwise."""
+        order = order or self.order()
+        return self.sale(order, **{"status": PaymentStatus.PAID, "paid": order.amount, **changes})
+
+    def foreign(self, sale: Sale) -> Sale:
+        """The sale as someone would write it who knows all of the account but its keys."""
+        changed = {key: value for key, value in self.contract.other.items() if key not in self.info.identity}
+        return sale.but(settings={**self.settings, **(changed or self.contract.other)})
+
+    def misnamed(self, sale: Sale) -> Sale:
+        """The sale of another merchant, written with this account's keys."""
+        named = {key: value for key, value in self.contract.other.items() if key in self.info.identity}
+        return sale.but(settings={**self.settings, **named})
+
+    def notify(self, sale: Sale) -> Callback:
+        """The contract's notify; raises NotApplicable where the gateway has no word for it."""
+        callback = self._said(self.contract.notify, sale)
+        if callback != self.contract.notify(sale):
+            raise ValueError("notify() has to write the same bytes for the same sale: take nonces out of the sale")
+        return callback
+
+    def secrets(self) -> Iterator[tuple[str, str]]:
+        """The secret settings with their values: what differs from another merchant's, but for what is public."""
+        public = {*self.info.identity, *self.contract.public}
+        differing = {key for key, value in self.contract.other.items() if value != self.settings.get(key)}
+        for key in sorted((differing - public) or (differing - self.contract.public)):
+            value = self.settings[key]
+            for text in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(text, str) and text:
+                    yield key, text
+
+    def returned(self, sale: Sale) -> Callback:
+        """The contract's return; raises NotApplicable where there is none."""
+        if not self.contract.returns:
+            raise NotApplicable("no return")
+        return self._said(self.contract.returned, sale)
+
+    def _said(self, say: Callable[[Sale], Callback], sale: Sale) -> Callback:
+        try:
+            return say(sale)
+        except KeyError as error:
+            raise no_word(error, sale) or error from error
+
+    # Playing
+
+    def create(self, order: Order | None = None, sale: Sale | None = None, **how: Any) -> Outcome:
+        """Plays create_payment."""
+        return self.play(self.create_call(order, sale, **how))[0]
+
+    def create_call(self, order: Order | None = None, sale: Sale | None = None, **how: Any) -> Call:
+        """A create of ``order``."""
+        order = order or self.order()
+        return Call("create_payment", {"order": order}, sale or self.sale(order), **how)
+
+    def query(self, sale: Sale | None = None, order: Order | None = None, **how: Any) -> Outcome:
+        """Plays query."""
+        order = order or self.order()
+        return self.play(self.query_call(sale or self.paid(order), order, **how))[0]
+
+    def query_call(self, sale: Sale, order: Order, **how: Any) -> Call:
+        """A query for ``order``, with all that a shop may know of it."""
+        arguments = {
+            "reference": order.reference,
+            "gateway_id": "70010001",
+            "expect": order,
+            "created_at": self.contract.created_at,
+        }
+        return Call("query", arguments, sale, **how)
+
+    def hear(self, callback: Callback, sale: Sale | None = None, order: Order | None = None, **how: Any) -> Outcome:
+        """Plays parse_callback."""
+        return self.play(self.hear_call(callback, sale, order, **how))[0]
+
+    def hear_call(
+        self,
+        callback: Callback,
+        sale: Sale | None = None,
+        order: Order | None = None,
+        *,
+        expected: Order | None = _ORDER,
+        **how: Any,
+    ) -> Call:
+        """A callback, heard for ``order`` unless something else is ``expected``."""
+        order = order or self.order()
+        expected = order if expected is _ORDER else expected
+        return Call("parse_callback", {"callback": callback, "expect": expected}, sale or self.paid(order), **how)
+
+    def refund(self, sale: Sale | None = None, **how: Any) -> Outcome:
+        """Plays refund; raises NotApplicable where there is none."""
+        return self.play(self.refund_call(sale, **how))[0]
+
+    def refund_call(self, sale: Sale | None = None, **how: Any) -> Call:
+        """A refund of all of the contract's order."""
+        self.need("refund")
+        order = self.order()
+        sale = sale or self.paid(order, refund=order.amount)
+        arguments = {
+            "reference": order.reference,
+            "gateway_id": "70010001",
+            "amount": order.amount if sale.refund is None else sale.refund,
+            "refund_reference": "R1001",
+        }
+        return Call("refund", arguments, sale, **how)
+
+    def close(self, sale: Sale | None = None, **how: Any) -> Outcome:
+        """Plays close; raises NotApplicable where there is none."""
+        return self.play(self.close_call(sale, **how))[0]
+
+    def close_call(self, sale: Sale | None = None, **how: Any) -> Call:
+        """A close of the contract's order."""
+        self.need("close")
+        sale = sale or self.sale(status=PaymentStatus.CANCELED)
+        return Call("close", {"reference": sale.reference, "gateway_id": "70010001"}, sale, **how)
+
+    def need(self, hook: str) -> None:
+        """Raises NotApplicable where the provider lacks the hook."""
+        if hook not in self.hooks:
+            raise NotApplicable(f"no {hook}")
+
+    def play(self, *calls: Call, settings: dict[str, Any] | None = None) -> list[Outcome]:
+        """Plays ``calls`` one after another on one account, through both hubs; raises Mismatch where they differ."""
+        with stamina.set_testing(True, attempts=1):
+            sync, awaited = self._sync(calls, settings), asyncio.run(self._awaited(calls, settings))
+        for one, two in zip(sync, awaited, strict=True):
+            alike = type(one.error) is type(two.error) and meaning(one) == meaning(two)
+            expect(alike, "Hub and AsyncHub to end alike", f"{one}, and with AsyncHub {two}")
+        return sync
+
+    def account(self, settings: dict[str, Any] | None = None) -> Any:
+        """A new account of the provider."""
+        return load_account(ACCOUNT, {"provider": self.provider, **(self.settings if settings is None else settings)})
+
+    def _sync(self, calls: Sequence[Call], settings: dict[str, Any] | None) -> list[Outcome]:
+        wire, outcomes = _Wire(self.contract), []
+        with Hub({ACCOUNT: self.account(settings)}, client=wire) as hub:
+            for call in calls:
+                outcome = wire.outcome = Outcome()
+                wire.call = call
+                with _Listening() as heard:
+                    try:
+                        outcome.result = _method(hub[ACCOUNT], call.hook)(**call.arguments)
+                    except PayhubError as error:
+                        outcome.error = error
+                outcome.log = heard.text
+                wire.check()
+                outcomes.append(outcome)
+        return outcomes
+
+    async def _awaited(self, calls: Sequence[Call], settings: dict[str, Any] | None) -> list[Outcome]:
+        wire, outcomes = _AsyncWire(self.contract), []
+        async with AsyncHub({ACCOUNT: self.account(settings)}, client=wire) as hub:
+            for call in calls:
+                outcome = wire.outcome = Outcome()
+                wire.call = call
+                with _Listening() as heard:
+                    try:
+                        outcome.result = await _method(hub[ACCOUNT], call.hook)(**call.arguments)
+                    except PayhubError as error:
+                        outcome.error = error
+                outcome.log = heard.text
+                wire.check()
+                outcomes.append(outcome)
+        return outcomes
+
+    # Reading
+
+    def asked(self, outcome: Outcome) -> list[tuple[str, Money]]:
+        """The payments, or refunds, that the gateway was asked for: by requests, or by the payer's own browser."""
+        found = [self._asked(request) for request in outcome.requests]
+        if not any(found) and (page := self.page(outcome)) is not None:
+            found = [self._asked(page)]
+        return [asked for asked in found if asked is not None]
+
+    def _asked(self, request: Request) -> tuple[str, Money] | None:
+        try:
+            return self.contract.asked(request)
+        except Exception as error:
+            about = f"{request.method} {request.url.path}"
+            raise Mismatch(f"a request that asked() can read ({about})", f"{type(error).__name__}: {error}") from error
+
+    def sent(self, outcome: Outcome) -> list[Request]:
+        """What reached the gateway, the payer's browser included."""
+        page = self.page(outcome)
+        return outcome.requests + ([page] if page is not None and not outcome.requests else [])
+
+    def page(self, outcome: Outcome) -> Request | None:
+        """The request that the payer's browser makes of a next action."""
+        action = outcome.result.next_action if isinstance(outcome.result, Payment) else None
+        if isinstance(action, Redirect):
+            return Request("GET", action.url)
+        return Request("POST", action.url, data=action.fields) if isinstance(action, FormPost) else None
+
+
+def no_word(error: KeyError, sale: Sale) -> NotApplicable | None:
+    """What a look-up in a contract's own table says where it lacks a word of the sale's."""
+    words = {"status": sale.status, "answer": sale.no, "currency": sale.amount.currency, "refund": sale.refund_status}
+    for kind, word in words.items():
+        if word and error.args == (word,):
+            return NotApplicable(f"the gateway has no {kind} {str(word)!r}")
+    return None
+
+
+def _method(bound: Any, hook: str) -> Callable[..., Any]:
+    return getattr(bound, "close_payment" if hook == "close" else hook)  # type: ignore[no-any-return]
+
+
+class _Listening(logging.Handler):
+    """What every logger says, at DEBUG."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.lines: list[str] = []
+        self.level_before = logging.WARNING
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(f"{record.name}: {record.getMessage()} {record.exc_text or ''}")
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    def __enter__(self) -> Self:
+        root = logging.getLogger()
+        self.level_before = root.level
+        root.setLevel(logging.DEBUG)
+        root.addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        root = logging.getLogger()
+        root.removeHandler(self)
+        root.setLevel(self.level_before)
+
+
+class _Wire:
+    """A client whose other end is the contract."""
+
+    def __init__(self, contract: ProviderContract) -> None:
+        self.contract = contract
+        self.call: Call
+        self.outcome = Outcome()
+        self.broken: Exception | None = None
+
+    def send(self, request: Request, **_: object) -> Response:
+        return self.reply(request)
+
+    def reply(self, request: Request) -> Response:
+        call, tried = self.call, self.outcome.tried
+        tried.append(request)
+        faulty = call.fault is not None and call.at == len(tried) - 1
+        try:
+            response = call.fault(request, self.honest(request)) if faulty and call.fault else self.honest(request)()
+        except httpx.ConnectError:
+            raise
+        except httpx.TransportError:
+            self.outcome.requests.append(request)
+            raise
+        except Exception as error:
+            self.broken = error
+            raise
+        self.outcome.requests.append(request)
+        self.outcome.answers.append(b"" if response.extensions.get("raw") else response.content)
+        stream = response.stream if response.extensions.get("raw") else Chunks(response.content)
+        return Response(response.status_code, headers=response.headers, stream=stream)
+
+    def honest(self, request: Request) -> Callable[..., Response]:
+        return lambda **changes: self.contract.answer(request, self.call.sale.but(**changes))
+
+    def check(self) -> None:
+        """Raises what the contract's own answer raised; the hub would take it for a broken connection."""
+        if (error := self.broken) is not None:
+            self.broken = None
+            if isinstance(error, AssertionError):
+                raise Mismatch(
+                    "a request that the gateway takes", str(error).partition("\n")[0] or "another"
+                ) from error
+            raise (isinstance(error, KeyError) and no_word(error, self.call.sale)) or error
+
+
+class _AsyncWire(_Wire):
+    async def send(self, request: Request, **_: object) -> Response:  # type: ignore[override]
+        return self.reply(request)
+
+
+class Chunks(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body as it comes off a socket."""
+
+    def __init__(self, body: bytes) -> None:
+        self.chunks = [body[start : start + 65536] for start in range(0, len(body), 65536)]
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self.chunks
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self.chunks:
+            yield chunk

@@ -1,0 +1,599 @@
+"""Cases about callbacks: which are believed, and what they then say."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+
+from payhub_core.errors import CallbackError, InvalidOrder, PayhubError, WrongOrder
+from payhub_core.models import Callback, CallbackKind, PaymentStatus
+from payhub_core.money import Money
+from payhub_core.testing.bench import Bench, Outcome, expect, meaning, storable
+from payhub_core.testing.case import Mismatch, NotApplicable, case
+from payhub_core.testing.messages import differing, parts
+
+PAGE = "hooks.md#parse_callbackself-account-callback-expect"
+FORM = "application/x-www-form-urlencoded"
+SECONDS = 2.0
+TEXTS = ("A & B = 1 + 1%", "茶，一杯 %2525", '<b>"quoted"</b>\'', "👍")
+#: Statuses that a message may state beside paid.
+STATED = (
+    PaymentStatus.PENDING,
+    PaymentStatus.AUTHORIZED,
+    PaymentStatus.FAILED,
+    PaymentStatus.EXPIRED,
+    PaymentStatus.CANCELED,
+    PaymentStatus.REFUNDED,
+)
+
+
+def refused(outcome: Outcome, message: str) -> None:
+    """Raises Mismatch unless the message was refused as no callback of the account's."""
+    expect(isinstance(outcome.error, CallbackError), f"a CallbackError for {message}", outcome)
+
+
+def refused_or_same(bench: Bench, callback: Callback, said: object, message: str) -> None:
+    """Raises Mismatch where an altered message is taken for something else than the genuine one."""
+    outcome = bench.hear(callback)
+    same = outcome.error is None and meaning(outcome) == said
+    # What is not signed is asked for, and an answer about something else is no answer.
+    believed_by_asking = outcome.requests and isinstance(outcome.error, PayhubError)
+    expect(
+        same or believed_by_asking or isinstance(outcome.error, CallbackError),
+        f"a CallbackError for {message}, or the meaning of the genuine message",
+        outcome,
+    )
+
+
+def genuine(bench: Bench) -> tuple[Callback, Outcome]:
+    """A genuine notify of an order paid in full, and what was made of it."""
+    callback = bench.notify(bench.paid())
+    return callback, bench.hear(callback)
+
+
+def signed(bench: Bench) -> bool:
+    """Whether the callback depends on the account's keys."""
+    return bool(differing(bench.notify(bench.paid()), bench.notify(bench.foreign(bench.paid()))))
+
+
+def merged(callback: Callback, headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers of ``callback``, those of another message in place of its own of the same name."""
+    theirs = {name.lower() for name in headers}
+    return {**{name: value for name, value in callback.headers.items() if name.lower() not in theirs}, **headers}
+
+
+@case(
+    "notify.genuine",
+    "a genuine message is accepted, and says that the order is paid",
+    "An order whose message is refused is paid and never delivered.",
+    PAGE,
+)
+def _genuine(bench: Bench) -> None:
+    _, outcome = genuine(bench)
+    payment = outcome.payment
+    order = bench.order()
+    expect(payment.status is PaymentStatus.PAID, f"a payment of {order.reference!r} that is paid", outcome)
+    expect(payment.reference == order.reference, f"a payment of {order.reference!r}", outcome)
+
+
+@case(
+    "notify.acknowledged",
+    "the reply is the acknowledgement that the gateway wants, byte for byte",
+    "A gateway that is not answered in its own words sends the message again and again, or closes the account.",
+    PAGE,
+)
+def _acknowledged(bench: Bench) -> None:
+    _, outcome = genuine(bench)
+    _ = outcome.payment
+    reply = outcome.result.reply
+    expected = bench.contract.acknowledged
+    expect(reply.body == expected, f"a reply of {expected!r}", repr(reply.body))
+    expect(200 <= reply.status_code < 300, "a reply of HTTP 2xx", reply.status_code)  # noqa: PLR2004
+
+
+@case(
+    "notify.foreign_key",
+    "a message that another key signed is refused; one that nothing signs is believed by asking the gateway",
+    "Or whoever knows an order's number marks it paid.",
+    PAGE,
+)
+def _foreign_key(bench: Bench) -> None:
+    _, outcome = genuine(bench)
+    if not signed(bench):
+        _ = outcome.payment
+        expect(
+            outcome.requests,
+            "a request to the gateway, since notify() writes the same bytes with any key",
+            f"{outcome} without any request",
+        )
+        raise NotApplicable("the callback is not signed, it is believed by asking the gateway")
+    refused(bench.hear(bench.notify(bench.foreign(bench.paid()))), "a message that another key signed")
+
+
+@case(
+    "notify.unsigned",
+    "a message without its signature, or with a piece of it, is refused",
+    "A check that is skipped where there is nothing to check is no check (CVE-2026-41432).",
+    PAGE,
+)
+def _unsigned(bench: Bench) -> None:
+    callback = bench.notify(bench.paid())
+    carriers = differing(callback, bench.notify(bench.foreign(bench.paid())))
+    if not carriers:
+        raise NotApplicable("the callback is not signed")
+    for part in carriers:
+        pieces = {
+            "missing": None,
+            "empty": b"",
+            "cut": part.value[: len(part.value) // 2],
+            "cut to one": part.value[:1],
+        }
+        for what, value in pieces.items():
+            refused(bench.hear(part.written(value)), f"a message whose {part.name} is {what}")
+
+
+@case(
+    "notify.altered",
+    "a message with any of its parts altered is refused, or means what it meant",
+    "A field that the signature does not cover is the payer's to choose: the sum, the order, the status.",
+    PAGE,
+)
+def _altered(bench: Bench) -> None:
+    callback, accepted = genuine(bench)
+    said = meaning(accepted)
+    for part in parts(callback):
+        refused_or_same(bench, part.written(part.other), said, f"a message whose {part.name} is {part.other!r}")
+        refused_or_same(bench, part.written(None), said, f"a message without its {part.name}")
+        refused_or_same(bench, part.written(b""), said, f"a message whose {part.name} is empty")
+
+
+@case(
+    "notify.doubled",
+    "a message with a part that comes twice is refused, or means what it meant",
+    "Where the check reads the first and the shop the second, the second is the payer's to choose.",
+    PAGE,
+)
+def _doubled(bench: Bench) -> None:
+    callback, accepted = genuine(bench)
+    said = meaning(accepted)
+    doubles = [part for part in parts(callback) if part.twice is not None]
+    if not doubles:
+        raise NotApplicable("the message has no names")
+    for part in doubles:
+        for before in (True, False):
+            if part.twice is not None:
+                second = part.twice(part.other, before)
+                refused_or_same(bench, second, said, f"a message whose {part.name} comes twice")
+
+
+@case(
+    "notify.other_account",
+    "a genuine message of another merchant is refused",
+    "Anyone can be a merchant of the gateway: he would pay himself and have your goods.",
+    PAGE,
+)
+def _other_account(bench: Bench) -> None:
+    mine = bench.notify(bench.paid())
+    theirs = bench.notify(bench.paid(settings=bench.other))
+    if mine == theirs:
+        raise NotApplicable("the callback names no merchant and is not signed")
+    refused(bench.hear(theirs), "a genuine message of another merchant")
+    misnamed = bench.notify(bench.misnamed(bench.paid()))
+    if misnamed != mine:
+        refused(bench.hear(misnamed), "a message that names another merchant, made with a key of this account")
+
+
+@case(
+    "notify.own_words",
+    "the account's own requests, and the gateway's replies to them, are no messages about a payment",
+    "One key signs several kinds of messages: whoever sees one must not be able to use it as another (SYSS-2015-022).",
+    PAGE,
+)
+def _own_words(bench: Bench) -> None:
+    callback = bench.notify(bench.paid())
+    if not signed(bench):
+        raise NotApplicable("the callback is not signed")
+    heard = False
+    for outcome in (bench.create(), bench.query(bench.sale())):
+        for request in bench.sent(outcome):
+            texts = {request.content, request.url.query} - {b""}
+            for body, headers in itertools.product(texts, (merged(callback, request.headers), callback.headers)):
+                heard = True
+                refused(bench.hear(replace(callback, headers=headers, body=body)), "a request of the shop's own")
+                refused(bench.hear(replace(callback, headers=headers, query=body, body=b"")), "a request of its own")
+        for request in outcome.requests:
+            reply = bench.contract.answer(request, bench.sale())
+            outcome = bench.hear(replace(callback, headers=merged(callback, reply.headers), body=reply.content))
+            harmless = outcome.error is not None or outcome.payment.status is not PaymentStatus.PAID
+            expect(harmless, "nothing that is paid out of a reply about an open order", outcome)
+    if not heard:
+        raise NotApplicable("the provider sends nothing")
+
+
+@case(
+    "notify.return",
+    "what the payer's browser brings back is no notify, unless it says the same",
+    "A return is in the payer's hands, and often says less: no sum, or none that is signed.",
+    PAGE,
+)
+def _return(bench: Bench) -> None:
+    said = meaning(genuine(bench)[1])
+    returned = bench.returned(bench.paid())
+    data = returned.query or returned.body
+    headers = {**returned.headers, "Content-Type": FORM}
+    for callback in (
+        replace(returned, kind=CallbackKind.NOTIFY),
+        replace(returned, kind=CallbackKind.NOTIFY, method="POST", headers=headers, query=b"", body=data),
+    ):
+        refused_or_same(bench, callback, said, "a return at the address of notifies")
+
+
+@case(
+    "notify.wrong_order",
+    "a message about another order is WrongOrder",
+    "A payer who paid a small order must not have a large one delivered for it.",
+    PAGE,
+)
+def _wrong_order(bench: Bench) -> None:
+    outcome = bench.hear(bench.notify(bench.paid()), order=bench.another())
+    expect(isinstance(outcome.error, WrongOrder), "WrongOrder", outcome)
+
+
+@case(
+    "notify.wrong_amount",
+    "a message about a smaller sum never pays the order, and one that says paid says how much",
+    "The gateway's signature says that the message is genuine, not that it is about the sum you asked for.",
+    PAGE,
+)
+def _wrong_amount(bench: Bench) -> None:
+    order = bench.order()
+    heard = bench.play(bench.hear_call(bench.notify(bench.paid()), expected=None))[0].payment
+    expect(heard.amount or heard.paid, "a sum due or a sum received in a payment that is paid", "neither")
+    less = Money(max(1, order.amount.minor // 100), order.amount.currency)
+    outcome = bench.hear(bench.notify(bench.paid(amount=less, paid=less)), bench.paid(amount=less, paid=less))
+    harmless = outcome.error is not None or outcome.payment.status is not PaymentStatus.PAID
+    expect(harmless, f"WrongAmount, or a payment of {less} that is not paid in full", outcome)
+
+
+@case(
+    "notify.wrong_currency",
+    "a message in another currency never pays the order",
+    "10,000 yen are not 10,000 yuan.",
+    PAGE,
+)
+def _wrong_currency(bench: Bench) -> None:
+    amount = bench.order().amount
+    written = False
+    for currency in sorted({*bench.info.currencies, "USD", "EUR"} - {amount.currency}):
+        for foreign in _looks_like(amount, currency):
+            with suppress(NotApplicable):
+                sale = bench.paid(amount=foreign, paid=foreign)
+                callback = bench.notify(sale)
+                if callback != bench.notify(bench.paid()):
+                    written = True
+                    outcome = bench.hear(callback, sale)
+                    expect(outcome.error is not None, f"an error for a message about {foreign}", outcome)
+    if not written:
+        raise NotApplicable("the message names no currency")
+
+
+def _looks_like(amount: Money, currency: str) -> Iterator[Money]:
+    """Sums of another currency that are the same number, in minor or in major units."""
+    yield Money(amount.minor, currency)
+    with suppress(InvalidOrder):
+        yield Money.of(amount.amount, currency)
+
+
+@case(
+    "notify.paid_sum",
+    "the sum received is reported as the message states it, less or more than the sum due",
+    "Underpaid is not paid, and overpaid is for the shop to see.",
+    PAGE,
+)
+def _paid_sum(bench: Bench) -> None:
+    amount = bench.order().amount
+    for paid, status in (
+        (Money(amount.minor // 2, amount.currency), PaymentStatus.PARTIALLY_PAID),
+        (Money(amount.minor + 100, amount.currency), PaymentStatus.PAID),
+    ):
+        sale = bench.paid(paid=paid)
+        callback = bench.notify(sale)
+        if callback == bench.notify(bench.paid()) and not bench.hear(callback, sale).requests:
+            raise NotApplicable("the message does not state the sum received")
+        payment = (outcome := bench.hear(callback, sale)).payment
+        if payment.paid is None:
+            raise NotApplicable("neither message nor answer states the sum received")
+        expect(payment.paid == paid and payment.status is status, f"{paid} received and {status.value}", outcome)
+
+
+@case(
+    "notify.status",
+    "a message says of an order that is not paid what the gateway says of it",
+    "Failed is for the payer to try again, pending to wait: mixed up, he pays twice or not at all.",
+    PAGE,
+)
+def _status(bench: Bench) -> None:
+    for status in STATED:
+        sale = bench.sale(status=status)
+        with suppress(NotApplicable):
+            outcome = bench.hear(bench.notify(sale), sale)
+            expect(outcome.payment.status is status, f"a payment that is {status.value}", outcome)
+
+
+@case(
+    "notify.unknown_status",
+    "a status that nobody knows yet says nothing: it is pending, or the message is refused",
+    "A gateway adds words without asking. Read as paid they give goods away, read as failed they turn money away.",
+    PAGE,
+)
+def _unknown_status(bench: Bench) -> None:
+    sale = bench.paid(word="a-word-of-tomorrow")
+    outcome = bench.hear(bench.notify(sale), sale)
+    plain = bench.hear(bench.notify(bench.paid()))
+    if bench.notify(sale) == bench.notify(bench.paid()) and outcome.answers == plain.answers:
+        raise NotApplicable("the contract writes no word of tomorrow")
+    pending = outcome.error is not None or outcome.payment.status is PaymentStatus.PENDING
+    expect(pending, "an error, or a payment that is pending", outcome)
+
+
+@case(
+    "notify.two_payments",
+    "each message carries the gateway's own number of its payment",
+    "A payer who pays one order twice is owed one payment; only the two numbers show it.",
+    PAGE,
+)
+def _two_payments(bench: Bench) -> None:
+    one, two = bench.paid(), bench.paid(gateway_id="70010002")
+    if bench.notify(one) == bench.notify(two):
+        raise NotApplicable("the message does not carry the gateway's number")
+    for sale in (one, two):
+        outcome = bench.hear(bench.notify(sale), sale)
+        found = outcome.payment.gateway_id
+        expect(found == sale.gateway_id, f"the gateway's number {sale.gateway_id}", f"{outcome}, with {found}")
+
+
+@case(
+    "notify.headers",
+    "the names of headers are read in any case of letters",
+    "HTTP/2 and many proxies send them in lower case: then every message is refused.",
+    PAGE,
+)
+def _headers(bench: Bench) -> None:
+    callback, accepted = genuine(bench)
+    said = meaning(accepted)
+    for change in (str.lower, str.upper, str.title):
+        headers = {change(name): value for name, value in callback.headers.items()}
+        outcome = bench.hear(replace(callback, headers=headers))
+        same = outcome.error is None and meaning(outcome) == said
+        expect(same, f"the genuine message with headers named as in {change('x-header')!r} to be accepted", outcome)
+
+
+@case(
+    "notify.encodings",
+    "a message in another encoding is refused, or means what it meant",
+    "A message that is read otherwise than it was signed is another message.",
+    PAGE,
+)
+def _encodings(bench: Bench) -> None:
+    callback, accepted = genuine(bench)
+    said = meaning(accepted)
+    body = callback.body or callback.query
+    typed = {name: value for name, value in callback.headers.items() if name.lower() != "content-type"}
+    changed = {
+        "in UTF-16": replace(callback, body=body.decode("latin-1").encode("utf-16")),
+        "behind a byte order mark": replace(callback, body=b"\xef\xbb\xbf" + body),
+        "with a byte that is no UTF-8": replace(callback, body=body.replace(b"&", b"\xff&", 1) + b"\xff"),
+        "compressed": replace(
+            callback, headers={**callback.headers, "Content-Encoding": "gzip"}, body=gzip.compress(body)
+        ),
+        "as multipart": replace(callback, headers={**typed, "Content-Type": "multipart/form-data; boundary=b"}),
+        "as an image": replace(callback, headers={**typed, "Content-Type": "image/png"}),
+    }
+    for how, altered in changed.items():
+        refused_or_same(bench, altered, said, f"a message {how}")
+
+
+@case(
+    "notify.garbage",
+    "bytes that are no message are refused, and never acknowledged",
+    "An acknowledgement ends the gateway's resending: acknowledge only what was read.",
+    PAGE,
+)
+def _garbage(bench: Bench) -> None:
+    callback, accepted = genuine(bench)
+    said = meaning(accepted)
+    bodies = [b"", b"\x00" * 9, b"\xff\xfe", b"[]", b"null", b"{}", b"<a/>", b"=&=&", b"%", b"[" * 9999, b"1" * 9999]
+    for body in bodies:
+        for headers in (callback.headers, {}):
+            altered = replace(callback, headers=headers, query=b"", body=body)
+            refused_or_same(bench, altered, said, f"a body of {body[:10]!r}")
+
+
+@case(
+    "notify.large",
+    "a megabyte of anything is refused at once",
+    "Whoever knows the address could stop the shop with a few messages.",
+    PAGE,
+)
+def _large(bench: Bench) -> None:
+    callback = bench.notify(bench.paid())
+    size = 1_000_000
+    bodies = [
+        b"a" * size,
+        b"a=1&" * (size // 4),
+        b"{" * size,
+        b'{"a":' * (size // 5),
+        b"<a>" * (size // 3),
+        b"%" * size,
+    ]
+    for body in bodies:
+        began = time.monotonic()
+        outcome = bench.hear(replace(callback, query=b"", body=body))
+        took = time.monotonic() - began
+        expect(outcome.error is not None or outcome.requests, "a CallbackError for a megabyte", outcome)
+        expect(took < SECONDS, f"an answer within {SECONDS:.0f} seconds", f"{took:.1f} seconds")
+
+
+@case(
+    "notify.text",
+    "what the shop attached comes back as it was, whatever it holds",
+    "Shops attach what they deliver by: a code that comes back changed is another's goods, or none.",
+    PAGE,
+)
+def _text(bench: Bench) -> None:
+    if bench.notify(bench.paid(attach="a")) == bench.notify(bench.paid()):
+        raise NotApplicable("the message does not carry what the shop attached")
+    for text in TEXTS:
+        order = bench.order(attach=text)
+        outcome = bench.hear(bench.notify(bench.paid(order)), bench.paid(order), order)
+        expect(outcome.payment.attach == text, f"attach {text!r}", f"{outcome}, with {outcome.payment.attach!r}")
+
+
+@case(
+    "notify.control",
+    "text that no database stores is refused, or kept out",
+    "A message that cannot be stored is never acknowledged: its order is paid and never delivered.",
+    PAGE,
+)
+def _control(bench: Bench) -> None:
+    written = 0
+    for text in ("\x00", "\ud800"):
+        sale = bench.paid(attach=text)
+        try:
+            callback = bench.notify(sale)
+        except UnicodeEncodeError:
+            continue
+        if callback == bench.notify(bench.paid()):
+            continue
+        written += 1
+        outcome = bench.hear(callback, sale)
+        fine = outcome.error is not None or storable(outcome.result)
+        expect(fine, f"an error, or a payment that can be stored, where attach is {text!r}", outcome)
+    if not written:
+        raise NotApplicable("the message carries no such text")
+
+
+@case(
+    "notify.repeated",
+    "a message that comes again means the same again",
+    "Gateways send until they are acknowledged. Whether it is new is for the ledger to say, not for the provider.",
+    PAGE,
+)
+def _repeated(bench: Bench) -> None:
+    callback = bench.notify(bench.paid())
+    heard = bench.play(*[bench.hear_call(callback) for _ in range(3)])
+    for outcome in heard:
+        same = outcome.error is None and meaning(outcome) == meaning(heard[0])
+        expect(same, "the same notification for the same message", outcome)
+
+
+@case(
+    "notify.sequence",
+    "each message means what it says, in whatever order messages come",
+    "They do come late and out of order. A provider that remembers contradicts the ledger, which knows better.",
+    PAGE,
+)
+def _sequence(bench: Bench) -> None:
+    calls = [bench.hear_call(bench.notify(bench.paid()))]
+    for status in (PaymentStatus.PENDING, PaymentStatus.FAILED):
+        with suppress(NotApplicable):
+            sale = bench.sale(status=status)
+            calls.append(bench.hear_call(bench.notify(sale), sale))
+    alone = [meaning(bench.play(call)[0]) for call in calls]
+    for turn in itertools.permutations(range(len(calls))):
+        heard = bench.play(*[calls[n] for n in turn])
+        for n, outcome in zip(turn, heard, strict=True):
+            expect(meaning(outcome) == alone[n], "the message to mean what it means alone", outcome)
+
+
+@case(
+    "notify.late",
+    "a message older than the tolerance is refused; without one, a late message is accepted",
+    "A signed time bounds for how long a stolen message can be sent again. Where there is none, resends are late.",
+    PAGE,
+)
+def _late(bench: Bench) -> None:
+    tolerance = bench.contract.tolerance
+    sale = bench.paid()
+    if tolerance is None:
+        late = sale.but(at=sale.at - timedelta(days=3))
+        expect(bench.hear(bench.notify(late), late).error is None, "a message of three days ago to be accepted", "")
+        return
+    for away in (-1.5 * tolerance, 1.5 * tolerance):
+        refused(bench.hear(bench.notify(sale.but(at=sale.at + away))), f"a message {away} from now")
+    outcome = bench.hear(bench.notify(sale.but(at=sale.at - tolerance / 2)))
+    expect(outcome.error is None, f"a message of {tolerance / 2} ago to be accepted", outcome)
+
+
+@case(
+    "return.hint",
+    "a return says what the browser claims, as a claim",
+    "The payer's page shows it; nothing is delivered for it.",
+    PAGE,
+)
+def _hint(bench: Bench) -> None:
+    outcome = bench.hear(bench.returned(bench.paid()))
+    payment = outcome.payment
+    claim = f"{outcome}, claiming {payment.claimed_status}"
+    expect(payment.reference == bench.order().reference, "a payment of the order", claim)
+    expect(payment.claimed_status is PaymentStatus.PAID, "a claim that it is paid", claim)
+
+
+@case(
+    "return.forged",
+    "a return that another key signed is refused",
+    "A payer who reads 'paid' on your page will insist on it.",
+    PAGE,
+)
+def _forged(bench: Bench) -> None:
+    mine, forged = bench.returned(bench.paid()), bench.returned(bench.foreign(bench.paid()))
+    if mine == forged:
+        raise NotApplicable("the return is not signed")
+    refused(bench.hear(forged), "a return that another key signed")
+
+
+@case(
+    "return.own_words",
+    "the account's own requests are no return that claims a payment",
+    "The address of a create is in the payer's browser where a page is posted; sent back, it must not read as paid.",
+    PAGE,
+)
+def _return_own_words(bench: Bench) -> None:
+    returned = bench.returned(bench.paid())
+    heard = False
+    for request in [*bench.sent(bench.create()), *bench.sent(bench.query(bench.sale()))]:
+        for data in {request.content, request.url.query} - {b""}:
+            heard = True
+            outcome = bench.hear(replace(returned, query=data, body=b""))
+            harmless = outcome.error is not None or outcome.payment.claimed_status is not PaymentStatus.PAID
+            expect(harmless, "an error, or no claim that it is paid", outcome)
+    if not heard:
+        raise NotApplicable("the provider sends nothing")
+
+
+@case(
+    "return.claimed",
+    "a provider reads returns where the contract writes them, and only there",
+    "What is not described here is not tested here.",
+    PAGE,
+)
+def _return_claimed(bench: Bench) -> None:
+    if bench.contract.returns:
+        outcome = bench.hear(bench.returned(bench.paid()))
+        expect(outcome.error is None, "the return that the contract writes to be read", outcome)
+        return
+    callback = bench.notify(bench.paid())
+    if not signed(bench):
+        raise NotApplicable("no return")
+    for returned in (
+        replace(callback, kind=CallbackKind.RETURN),
+        Callback("GET", {}, callback.query or callback.body, b"", CallbackKind.RETURN),
+    ):
+        outcome = bench.hear(returned)
+        if outcome.error is None and outcome.payment:
+            raise Mismatch("a returned() in the contract, or an error for a return", outcome)

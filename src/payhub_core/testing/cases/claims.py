@@ -1,0 +1,206 @@
+"""Cases about what a provider claims and what it does: the one is the other."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Iterator
+
+from payhub_core.errors import ConfigError, InvalidOrder
+from payhub_core.hub import Hub
+from payhub_core.models import PaymentMethod, PaymentStatus
+from payhub_core.testing.bench import Bench, Outcome, expect
+from payhub_core.testing.case import Mismatch, NotApplicable, case
+from payhub_core.testing.cases.creates import asks
+from payhub_core.testing.messages import request_names
+
+PAGE = "hooks.md#providerinfo"
+LONGEST = 64
+
+
+def written(bench: Bench, outcome: Outcome) -> list[bytes]:
+    """What was sent, to be compared."""
+    return [str(request.url).encode() + request.content for request in bench.sent(outcome)]
+
+
+@case(
+    "claims.methods",
+    "every method that is declared is taken and makes a difference, and no other is taken",
+    "The shop offers the payer what is declared; the core refuses the rest before anything is sent.",
+    PAGE,
+)
+def _methods(bench: Bench) -> None:
+    methods = sorted(bench.info.methods)
+    sent = []
+    for method in methods:
+        outcome = bench.create(order := bench.order(method=method))
+        expect(outcome.error is None, f"the method {method.value!r}, which is declared, to be taken", outcome)
+        _ = outcome.payment
+        sent.append(written(bench, outcome))
+        asks(bench, outcome, str(order.amount))
+    if len(methods) > 1:
+        differs = any(one != sent[0] for one in sent)
+        expect(differs, "other requests for other methods", f"the same one for all {len(methods)}")
+    for method in sorted(set(PaymentMethod) - bench.info.methods)[:1]:
+        outcome = bench.create(bench.order(method=method, payer="openid-1001"))
+        refused = isinstance(outcome.error, InvalidOrder) and not outcome.tried
+        expect(refused, f"InvalidOrder for {method.value!r}, which is not declared, and nothing sent", outcome)
+
+
+@case(
+    "claims.method_needed",
+    "an order without a method is taken, unless the provider declares that one is needed",
+    "A shop that leaves the choice to the gateway's page would be refused with every order.",
+    PAGE,
+)
+def _method_needed(bench: Bench) -> None:
+    outcome = bench.create(bench.order(method=None))
+    if bench.info.method_needed:
+        refused = isinstance(outcome.error, InvalidOrder) and not outcome.tried
+        expect(refused, "InvalidOrder for an order without a method, and nothing sent", outcome)
+        return
+    expect(outcome.error is None, "an order without a method to be taken", outcome)
+
+
+@case(
+    "claims.payer",
+    "where a payer is needed, an order without one is refused, and the payer's id reaches the gateway",
+    "The gateway would bind the payment to nobody, or to whoever comes first.",
+    PAGE,
+)
+def _payer(bench: Bench) -> None:
+    if not bench.info.payer_needed:
+        raise NotApplicable("no method needs a payer")
+    for method in sorted(bench.info.payer_needed):
+        outcome = bench.create(bench.order(method=method, payer=None))
+        refused = isinstance(outcome.error, InvalidOrder) and not outcome.tried
+        expect(refused, f"InvalidOrder for {method.value!r} without a payer, and nothing sent", outcome)
+        sent = [
+            written(bench, bench.create(bench.order(method=method, payer=payer))) for payer in ("openid-1", "openid-2")
+        ]
+        expect(sent[0] != sent[1], "other requests for other payers", "the same one for both")
+
+
+@case(
+    "claims.reference",
+    "every order number that is declared goes to the gateway and comes back whole",
+    "A number that is cut to what fits is another order's number.",
+    PAGE,
+)
+def _reference(bench: Bench) -> None:
+    keys = set()
+    numbers = list(_numbers(bench))
+    if not numbers:
+        raise NotApplicable("the pattern of order numbers is too particular")
+    for number in numbers:
+        order = bench.order(reference=number)
+        keys.add(asks(bench, bench.create(order), str(order.amount)))
+        for outcome in (
+            bench.hear(bench.notify(bench.paid(order)), bench.paid(order), order),
+            bench.query(None, order),
+        ):
+            found = outcome.payment.reference
+            expect(found == number, f"the order number {number!r}", repr(found))
+    expect(len(keys) == len(numbers), f"{len(numbers)} keys for {len(numbers)} orders", f"{len(keys)}")
+
+
+def _numbers(bench: Bench) -> Iterator[str]:
+    """Order numbers as long as can be, with every character that is allowed, and two that differ at the end."""
+    info = bench.info
+    longest = info.reference_length
+    longest = min(LONGEST, getattr(bench.account(), longest) if isinstance(longest, str) else longest)
+    allowed = [
+        char for char in string.digits + string.ascii_letters + string.punctuation if _fits(info.reference, char)
+    ]
+    texts = [
+        "".join(allowed[start:])[:longest].ljust(longest, allowed[-1]) for start in range(0, len(allowed), longest)
+    ]
+    if texts:
+        texts.append(texts[0][:-1] + next(char for char in allowed if char != texts[0][-1]))
+    for text in texts:
+        if _fits(info.reference, text):
+            yield text
+
+
+def _fits(pattern: str, text: str) -> bool:
+    return re.fullmatch(pattern, text) is not None
+
+
+@case(
+    "claims.extra",
+    "what an order's extra sets reaches the gateway, and never replaces a field of the provider's own",
+    "Extra may come from a form of the shop's: it must not set the sum.",
+    PAGE,
+)
+def _extra(bench: Bench) -> None:
+    info = bench.info
+    if not info.extra_fields:
+        raise NotApplicable("no extra fields")
+    plain = bench.create()
+    own = {name for request in bench.sent(plain) for name in request_names(request)}
+    fresh = next(
+        (name for name in ("remark_1", "remark", "x-remark", "remark1") if _fits(info.extra_fields, name)), None
+    )
+    for name in sorted(own):
+        if _fits(info.extra_fields, name) and name.lower() not in info.reserved_fields:
+            order = bench.order(extra={name: "1"})
+            outcome = bench.create(order)
+            if not isinstance(outcome.error, InvalidOrder):
+                raise Mismatch(f"InvalidOrder for {name!r} in extra, a field of the provider's own", outcome)
+    if fresh is not None:
+        sent = bench.create(bench.order(extra={fresh: "1"}))
+        expect(
+            written(bench, sent) != written(bench, plain),
+            f"{fresh!r} of extra in the request",
+            "the request without it",
+        )
+
+
+@case(
+    "claims.hooks",
+    "what the provider can do, it declares by @hookimpl",
+    "A refund that is written and not declared is a refund that the shop cannot make.",
+    "hooks.md",
+)
+def _hooks(bench: Bench) -> None:
+    for hook in ("refund", "close"):
+        if hook not in bench.hooks and callable(getattr(bench.provider, hook, None)):
+            raise Mismatch(f"@hookimpl on {hook}", f"a method {hook} that no hub calls")
+
+
+@case(
+    "claims.identity",
+    "the declared identity tells merchants apart: one merchant under two names is refused, two merchants are not",
+    "Two accounts of one merchant take each other's messages: an order of the one is settled as the other's.",
+    PAGE,
+)
+def _identity(bench: Bench) -> None:
+    one, again, other = bench.account(), bench.account(), bench.account(bench.other)
+    try:
+        Hub({"one": one, "again": again}, client=_Unused())
+    except ConfigError:
+        pass
+    else:
+        raise Mismatch(
+            "ConfigError for one merchant under two names", f"two accounts, with identity {bench.info.identity}"
+        )
+    try:
+        Hub({"one": one, "other": other}, client=_Unused())
+    except ConfigError as error:
+        raise Mismatch("two merchants in one hub", error) from None
+
+
+class _Unused:
+    def send(self, *_: object, **__: object) -> object:
+        raise AssertionError
+
+
+@case(
+    "create.pending",
+    "a fresh order is not paid because an address was made for it",
+    "Create says what the payer does next; only the gateway says that he did it.",
+    "hooks.md#create_paymentself-account-order",
+)
+def _unsettled(bench: Bench) -> None:
+    outcome = bench.create(sale=bench.sale())
+    expect(outcome.payment.status is PaymentStatus.PENDING, "a payment that is pending", outcome)

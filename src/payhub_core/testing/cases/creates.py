@@ -1,0 +1,153 @@
+"""Cases about create_payment: what the gateway is asked for, and what is made of its answer."""
+
+from __future__ import annotations
+
+from payhub_core.errors import AccountRefused, Refused
+from payhub_core.models import Payment, PaymentStatus
+from payhub_core.testing.bench import Bench, Outcome, expect, meaning
+from payhub_core.testing.case import NotApplicable, case
+from payhub_core.testing.cases.callbacks import TEXTS
+
+PAGE = "hooks.md#create_paymentself-account-order"
+HOSTILE = (
+    "javascript:alert(document.cookie)",
+    "JavaScript:alert(1)//https://pay.example",
+    " javascript:alert(1)",
+    "data:text/html,<script>alert(1)</script>",
+    "vbscript:msgbox(1)",
+    "https://pay.example/\r\nSet-Cookie: paid=1",
+    "https://pay.example/\x00",
+    "https://pay.example/\x1b[2J",
+)
+
+
+@case(
+    "create.accepted",
+    "an order that the gateway takes becomes a payment of that order, with what the payer does next",
+    "Without a next action nobody can pay; under another reference nobody can deliver.",
+    PAGE,
+)
+def _accepted(bench: Bench) -> None:
+    outcome = bench.create()
+    payment = outcome.payment
+    order = bench.order()
+    expect(payment.reference == order.reference, f"a payment of {order.reference!r}", outcome)
+    at_once = payment.status is not PaymentStatus.PENDING
+    expect(payment.next_action is not None or at_once, "a next action for the payer", f"{outcome}, without one")
+
+
+@case(
+    "create.asks",
+    "the gateway is asked once, for the order's own sum",
+    "A sum in the wrong unit is a hundred times too much or too little; two requests are two payments.",
+    PAGE,
+)
+def _asks(bench: Bench) -> None:
+    asks(bench, bench.create(), str(bench.order().amount))
+
+
+def asks(bench: Bench, outcome: Outcome, amount: str) -> str:
+    """The key of the one payment that was asked for; raises Mismatch unless it is one, of ``amount``."""
+    _ = outcome.payment
+    asked = bench.asked(outcome)
+    expect(len(asked) == 1, "one request for a payment", f"{len(asked)} of them")
+    expect(str(asked[0][1]) == amount, f"a request for {amount}", asked[0][1])
+    return asked[0][0]
+
+
+@case(
+    "create.key",
+    "the same order is the same payment at the gateway, another order another",
+    "An order that is sent again after a lost answer must not become a second payment.",
+    PAGE,
+)
+def _key(bench: Bench) -> None:
+    order, another = bench.order(), bench.another()
+    same = [asks(bench, bench.create(order), str(order.amount)) for _ in range(2)]
+    expect(same[0] == same[1], "one key for one order", f"{same[0]!r} and {same[1]!r}")
+    other = asks(bench, bench.create(another), str(another.amount))
+    expect(other != same[0], "another key for another order", repr(other))
+
+
+@case(
+    "create.repeated",
+    "an order that is sent again, and gets the same answer, is the same payment",
+    "After a restart the shop asks again for what it has; it must get it.",
+    PAGE,
+)
+def _repeated(bench: Bench) -> None:
+    order = bench.order()
+    calls = [bench.create_call(order) for _ in range(3)]
+    outcomes = bench.play(*calls)
+    for outcome in outcomes:
+        _ = outcome.payment
+        same = meaning(outcome) == meaning(outcomes[0]) and len(outcome.tried) == len(outcomes[0].tried)
+        expect(same, "the same payment, asked for in the same way", outcome)
+
+
+@case(
+    "create.refused",
+    "an order that the gateway refuses ends as Refused, after one request",
+    "The shop may offer the payer another way only when it is certain that nothing came of this one.",
+    PAGE,
+)
+def _refused(bench: Bench) -> None:
+    if not bench.create().requests:
+        raise NotApplicable("create sends nothing")
+    outcome = bench.create(sale=bench.sale(no="refused"))
+    expect(isinstance(outcome.error, Refused), "Refused", outcome)
+    expect(len(bench.asked(outcome)) == 1, "one request for a payment", f"{len(bench.asked(outcome))} of them")
+
+
+@case(
+    "create.account_refused",
+    "an account that the gateway refuses ends as AccountRefused, an order that it refuses does not",
+    "Another account takes the same order; a refused order is refused by all of them.",
+    PAGE,
+)
+def _account_refused(bench: Bench) -> None:
+    if not bench.create().requests:
+        raise NotApplicable("create sends nothing")
+    outcome = bench.create(sale=bench.sale(no="account"))
+    expect(isinstance(outcome.error, AccountRefused), "AccountRefused", outcome)
+    outcome = bench.create(sale=bench.sale(no="refused"))
+    expect(not isinstance(outcome.error, AccountRefused), "Refused, and not AccountRefused", outcome)
+
+
+@case(
+    "create.text",
+    "an order's texts reach the gateway as texts, and change nothing beside them",
+    "A description that is pasted into a form can bring a sum of its own.",
+    PAGE,
+)
+def _text(bench: Bench) -> None:
+    for text in (*TEXTS, "Tea&amount=1&total_fee=1", '","amount":1,"a":"'):
+        order = bench.order(description=text, attach=text, notify_url="https://shop.example/notify?a=1&amount=1&b=茶")
+        asks(bench, bench.create(order), str(order.amount))
+
+
+@case(
+    "create.hostile",
+    "a next action that would run a script, or that breaks a header, is refused",
+    "Whoever can alter the gateway's answer must not run his script in the payer's session.",
+    PAGE,
+)
+def _hostile(bench: Bench) -> None:
+    if not _followed(bench, "https://pay.example/c1277"):
+        raise NotApplicable("the answer brings no address")
+    for url in HOSTILE:
+        found = _followed(bench, url)
+        expect(found is None, f"an error, or no next action, for {url!r}", f"the next action {found}")
+
+
+def _followed(bench: Bench, url: str) -> str | None:
+    """The next action, where it is made of ``url``."""
+    outcome = bench.create(sale=bench.sale(url=url))
+    if not isinstance(outcome.result, Payment) or outcome.result.next_action is None:
+        return None
+    action = outcome.result.next_action.model_dump()
+    return str(action) if url.strip() in map(str.strip, map(str, action.values())) or _inside(url, action) else None
+
+
+def _inside(url: str, action: dict[str, object]) -> bool:
+    return any(url in str(value) for value in action.values())

@@ -1,0 +1,363 @@
+"""Cases about what goes wrong on the way: a fault at every request of every flow."""
+
+from __future__ import annotations
+
+import gzip
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+
+import httpx
+
+from payhub_core.errors import GatewayError, NotFound, NotSent, OutcomeUnknown, Refused
+from payhub_core.flow import Request, Response
+from payhub_core.testing.bench import Answer, Bench, Call, Chunks, Outcome, expect, meaning, storable
+from payhub_core.testing.case import NotApplicable, case
+from payhub_core.testing.messages import altered_reply, broken_text, reply_parts, with_surrogates
+from payhub_core.transport import REPLY_LIMIT
+
+PAGE = "hooks.md#failures-inside-a-flow"
+ELSEWHERE = "elsewhere.example"
+WEB_PAGE = "<!doctype html><title>Maintenance</title><h1>Please come back later</h1>"
+
+
+def calls(bench: Bench) -> Iterator[tuple[Call, Outcome]]:
+    """Every flow of the provider that sends requests, with how it ends where nothing goes wrong."""
+    order = bench.order()
+    found = [bench.create_call(order), bench.query_call(bench.paid(order), order)]
+    found += [bench.refund_call()] if "refund" in bench.hooks else []
+    found += [bench.close_call()] if "close" in bench.hooks else []
+    found += [bench.hear_call(bench.notify(bench.paid(order)))]
+    for call in found:
+        outcome = bench.play(call)[0]
+        if outcome.tried:
+            expect(outcome.error is None, f"{call.hook} to succeed where nothing goes wrong", outcome)
+            yield call, outcome
+
+
+def at_every_request(bench: Bench, fault: Answer, named: str, *, strict: bool = False) -> None:
+    """Plays every flow with ``fault`` at each of its requests in turn; a ``strict`` one must not be survived."""
+    played = False
+    for call, fine in calls(bench):
+        for at in range(len(fine.tried)):
+            with suppress(NotApplicable):
+                faulty = Call(call.hook, call.arguments, call.sale, fault, at)
+                outcome = bench.play(faulty)[0]
+                played = True
+                judge(bench, call.hook, outcome, fine, f"{named} at request {at + 1} of {call.hook}", strict=strict)
+    if not played:
+        raise NotApplicable("there is no such answer")
+
+
+def judge(bench: Bench, hook: str, outcome: Outcome, fine: Outcome, fault: str, *, strict: bool = False) -> None:
+    """Raises Mismatch unless the call ended as one may whose answer was lost."""
+    error = outcome.error
+    asked = bench.asked(Outcome(requests=outcome.requests)) if hook in {"create_payment", "refund"} else []
+    expect(len(asked) <= 1, f"{fault}: at most one request for money", f"{len(asked)} of them")
+    if hook in {"create_payment", "refund"} and not outcome.requests:
+        expect(isinstance(error, NotSent), f"{fault}: NotSent, since nothing has left", outcome)
+    elif error is None:
+        anew = len(outcome.tried) > len(fine.tried) or (meaning(outcome) == meaning(fine) and not strict)
+        expect(anew, f"{fault}: an error, or a result that was asked for anew", outcome)
+        expect(storable(outcome.result), f"{fault}: an error, or a result that can be stored", outcome)
+    elif hook == "parse_callback":
+        expect(isinstance(error, GatewayError), f"{fault}: a GatewayError, so that the message is sent again", outcome)
+    elif hook == "query":
+        silent = isinstance(error, GatewayError) and not isinstance(error, NotFound | Refused)
+        expect(silent, f"{fault}: a GatewayError that says nothing about the payment", outcome)
+    else:
+        left = asked or (hook == "close" and outcome.requests)
+        unknown = isinstance(error, OutcomeUnknown) or (isinstance(error, NotSent) and not left)
+        expect(unknown, f"{fault}: OutcomeUnknown, since it may have happened", outcome)
+
+
+def _raising(error: Callable[[str], Exception]) -> Answer:
+    def fault(_: Request, __: Callable[..., Response]) -> Response:
+        raise error("a fault of the conformance kit")
+
+    return fault
+
+
+@case(
+    "fault.connect",
+    "a request that never left is NotSent",
+    "Nothing happened, so the shop may try again at once; called unknown, the payer waits for nothing.",
+    PAGE,
+)
+def _connect(bench: Bench) -> None:
+    at_every_request(bench, _raising(httpx.ConnectError), "no connection")
+
+
+@case(
+    "fault.read",
+    "an answer that does not come in time leaves the outcome unknown, and nothing is sent twice",
+    "The payment may exist: called a failure, the payer pays twice.",
+    PAGE,
+)
+def _read(bench: Bench) -> None:
+    at_every_request(bench, _raising(httpx.ReadTimeout), "no answer in time")
+
+
+@case(
+    "fault.reset",
+    "a connection that breaks leaves the outcome unknown, and nothing is sent twice",
+    "The gateway has the request, and only its answer is lost.",
+    PAGE,
+)
+def _reset(bench: Bench) -> None:
+    at_every_request(bench, _raising(httpx.ReadError), "a broken connection")
+    at_every_request(bench, _raising(httpx.RemoteProtocolError), "a connection closed in the middle")
+
+
+@case(
+    "fault.redirect",
+    "a redirect is no answer, and is not followed",
+    "It leads what was signed, and whoever is paid, to wherever the answer says.",
+    PAGE,
+)
+def _redirect(bench: Bench) -> None:
+    def fault(_: Request, __: Callable[..., Response]) -> Response:
+        return Response(302, headers={"Location": f"https://{ELSEWHERE}/"}, content=b"")
+
+    for call, fine in calls(bench):
+        for at in range(len(fine.tried)):
+            outcome = bench.play(Call(call.hook, call.arguments, call.sale, fault, at))[0]
+            followed = [request for request in outcome.tried if request.url.host == ELSEWHERE]
+            expect(not followed, f"no request to where a redirect leads, in {call.hook}", f"{len(followed)} of them")
+    at_every_request(bench, fault, "a redirect")
+
+
+@case(
+    "fault.client_error",
+    "a page with HTTP 400, 404 or 409 is neither a refusal nor proof that an order does not exist",
+    "It may be a proxy's: the gateway itself refuses in its own words.",
+    PAGE,
+)
+def _client_error(bench: Bench) -> None:
+    for status in (400, 404, 409):
+        page = Response(status, html=WEB_PAGE)
+        at_every_request(bench, lambda _, __, page=page: page, f"a page with HTTP {status}")  # type: ignore[misc]
+
+
+@case(
+    "fault.server_error",
+    "HTTP 500, 502 and 504 leave the outcome unknown",
+    "A gateway that fails after it has booked the payment answers like this.",
+    PAGE,
+)
+def _server_error(bench: Bench) -> None:
+    for status in (500, 502, 504):
+        page = Response(status, html=WEB_PAGE)
+        at_every_request(bench, lambda _, __, page=page: page, f"HTTP {status}")  # type: ignore[misc]
+
+
+@case(
+    "fault.html",
+    "a page instead of an answer leaves the outcome unknown",
+    "A proxy's page says nothing about the payment, neither that it is made nor that it is not.",
+    PAGE,
+)
+def _html(bench: Bench) -> None:
+    at_every_request(bench, lambda *_: Response(200, html=WEB_PAGE), "a page with HTTP 200")
+
+
+@case("fault.empty", "an empty answer leaves the outcome unknown", "Nothing was said, not even yes.", PAGE)
+def _empty(bench: Bench) -> None:
+    at_every_request(bench, lambda *_: Response(200, content=b""), "an empty answer")
+
+
+@case(
+    "fault.truncated",
+    "an answer that is cut short leaves the outcome unknown",
+    "What is missing may be the status, or half of the sum.",
+    PAGE,
+)
+def _truncated(bench: Bench) -> None:
+    def fault(_: Request, honest: Callable[..., Response]) -> Response:
+        answer = honest()
+        headers = {name: value for name, value in answer.headers.items() if name != "content-length"}
+        return Response(answer.status_code, headers=headers, content=answer.content[: len(answer.content) * 2 // 3])
+
+    at_every_request(bench, fault, "an answer cut short", strict=True)
+
+
+@case(
+    "fault.oversized",
+    "an answer of more than a megabyte leaves the outcome unknown",
+    "Whoever answers without end would fill the shop's memory.",
+    PAGE,
+)
+def _oversized(bench: Bench) -> None:
+    def fault(_: Request, honest: Callable[..., Response]) -> Response:
+        answer = honest()
+        headers = {name: value for name, value in answer.headers.items() if name != "content-length"}
+        return Response(answer.status_code, headers=headers, content=answer.content + b" " * REPLY_LIMIT)
+
+    at_every_request(bench, fault, "a megabyte", strict=True)
+
+
+@case(
+    "fault.compressed",
+    "a compressed answer leaves the outcome unknown",
+    "A kilobyte unpacks to a gigabyte, and no limit on bytes sees it.",
+    PAGE,
+)
+def _compressed(bench: Bench) -> None:
+    bomb = gzip.compress(b" " * 10 * REPLY_LIMIT)
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+
+    def fault(_: Request, __: Callable[..., Response]) -> Response:
+        return Response(200, headers=headers, stream=Chunks(bomb), extensions={"raw": True})
+
+    at_every_request(bench, fault, "a compressed answer", strict=True)
+
+
+@case(
+    "fault.charset",
+    "an answer in another encoding leaves the outcome unknown, or means what it means in UTF-8",
+    "Bytes that are replaced to be readable are other bytes: another order's number, another address.",
+    PAGE,
+)
+def _charset(bench: Bench) -> None:
+    def broken(_: Request, honest: Callable[..., Response]) -> Response:
+        return broken_text(honest())
+
+    def utf16(_: Request, honest: Callable[..., Response]) -> Response:
+        answer = honest()
+        headers = {**answer.headers, "content-type": "application/json; charset=utf-16"}
+        headers.pop("content-length", None)
+        return Response(answer.status_code, headers=headers, content=answer.text.encode("utf-16"))
+
+    at_every_request(bench, utf16, "an answer in UTF-16")
+    at_every_request(bench, broken, "an answer with a byte that is no UTF-8")
+
+
+@case(
+    "fault.surrogates",
+    "an answer with half a character leaves the outcome unknown, or is kept without it",
+    "It is read without complaint, and then nothing can store it: the payment is lost between two tables.",
+    PAGE,
+)
+def _surrogates(bench: Bench) -> None:
+    at_every_request(bench, lambda _, honest: with_surrogates(honest()), "an answer with lone surrogates")
+
+
+@case(
+    "fault.deep",
+    "an answer that is nested without end leaves the outcome unknown",
+    "A reader that runs out of stack says nothing about the payment.",
+    PAGE,
+)
+def _deep(bench: Bench) -> None:
+    deep = b'{"data":' * 50_000
+    at_every_request(bench, lambda *_: Response(200, content=deep), "an answer nested 50,000 deep")
+
+
+@case(
+    "fault.other_order",
+    "an answer about another order leaves the outcome unknown",
+    "Answers are swapped by proxies and by races: another order's page takes another order's money.",
+    PAGE,
+)
+def _other_order(bench: Bench) -> None:
+    another = bench.another().reference
+
+    def fault(_: Request, honest: Callable[..., Response]) -> Response:
+        mine, theirs = honest(), honest(reference=another, gateway_id="70010002")
+        if mine.content == theirs.content:
+            raise NotApplicable("the answer names no order")
+        return theirs
+
+    played = False
+    for call, fine in calls(bench):
+        for at in range(len(fine.tried)):
+            with suppress(NotApplicable):
+                outcome = bench.play(Call(call.hook, call.arguments, call.sale, fault, at))[0]
+                played = True
+                open_still = outcome.error is not None and not isinstance(outcome.error, NotFound | Refused)
+                anew = len(outcome.tried) > len(fine.tried)
+                named = f"another order's answer at request {at + 1} of {call.hook}"
+                expect(open_still or anew, f"{named}: an error that leaves everything open", outcome)
+    if not played:
+        raise NotApplicable("the answers name no order")
+
+
+@case(
+    "fault.slow",
+    "an answer that trickles ends within twice the time-out of the account's settings",
+    "Each open call holds a worker; a gateway that is slow on a busy day would stop the shop.",
+    PAGE,
+)
+def _slow(bench: Bench) -> None:
+    settings = {**bench.settings, "timeout": 0.05}
+    try:
+        bench.account(settings)
+    except Exception:
+        timeout = bench.account().timeout
+        expect(timeout <= 120, "a time-out of at most 120 seconds", f"{timeout} seconds")  # noqa: PLR2004
+        return
+
+    def fault(_: Request, honest: Callable[..., Response]) -> Response:
+        answer = honest()
+        stream = _Trickle(answer.content)
+        return Response(answer.status_code, headers=answer.headers, stream=stream, extensions={"raw": True})
+
+    for call, fine in calls(bench):
+        for at in range(len(fine.tried)):
+            outcome = bench.play(Call(call.hook, call.arguments, call.sale, fault, at), settings=settings)[0]
+            judge(bench, call.hook, outcome, fine, f"a slow answer at request {at + 1} of {call.hook}", strict=True)
+
+
+class _Trickle(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body that comes in ten pieces, a third of a second in all."""
+
+    def __init__(self, body: bytes) -> None:
+        size = len(body) // 10 + 1
+        self.chunks = [body[start : start + size] for start in range(0, len(body), size)] or [b""] * 10
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self.chunks:
+            time.sleep(0.03)
+            yield chunk
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        import anyio  # noqa: PLC0415
+
+        for chunk in self.chunks:
+            await anyio.sleep(0.03)
+            yield chunk
+
+
+@case(
+    "replies.signed",
+    "an answer that another key signed, or that was altered, is no answer, where answers are signed",
+    "A signature that nobody checks protects nobody.",
+    "writing-a-provider.md#kinds-of-gateways",
+)
+def _signed(bench: Bench) -> None:
+    found = False
+    for call, fine in calls(bench):
+        for at in range(len(fine.tried)):
+
+            def forged(_: Request, honest: Callable[..., Response], call: Call = call) -> Response:
+                return honest(settings=bench.foreign(call.sale).settings)
+
+            request = fine.tried[at]
+            mine = bench.contract.answer(request, call.sale)
+            theirs = bench.contract.answer(request, bench.foreign(call.sale))
+            if (mine.content, dict(mine.headers)) == (theirs.content, dict(theirs.headers)):
+                continue
+            found = True
+            where = f"request {at + 1} of {call.hook}"
+            outcome = bench.play(Call(call.hook, call.arguments, call.sale, forged, at))[0]
+            expect(outcome.error is not None, f"an error for an answer of another key at {where}", outcome)
+            for name in reply_parts(mine):
+
+                def altered(_: Request, honest: Callable[..., Response], name: str = name) -> Response:
+                    return altered_reply(honest(), name)
+
+                outcome = bench.play(Call(call.hook, call.arguments, call.sale, altered, at))[0]
+                same = outcome.error is not None or meaning(outcome) == meaning(fine)
+                expect(same, f"an error for an answer whose {name} was altered at {where}", outcome)
+    if not found:
+        raise NotApplicable("the gateway does not sign its answers")

@@ -1,0 +1,114 @@
+"""Cases about sums: exact, in every currency that is declared, on every way that a sum takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from payhub_core.errors import InvalidOrder
+from payhub_core.models import Order, PaymentStatus
+from payhub_core.money import Money
+from payhub_core.testing.bench import Bench, expect
+from payhub_core.testing.case import Mismatch, NotApplicable, case
+from payhub_core.testing.cases.creates import asks
+
+PAGE = "hooks.md#create_paymentself-account-order"
+#: Sums that floats get wrong in one way or another, in minor units, and round ones for gateways that take no cents.
+SUMS = (1, 29, 1001, 1999, 111111, 10000, 1_000_000)
+
+
+def orders(bench: Bench) -> Iterator[Order]:
+    """An order of every sum in every currency that the provider declares; it may refuse sums, but no currency."""
+    for currency in sorted(bench.info.currencies):
+        taken = False
+        for minor in SUMS:
+            if minor <= bench.info.largest_amount:
+                order = bench.order(amount=Money(minor, currency))
+                if isinstance(bench.create(order).error, InvalidOrder):
+                    continue
+                taken = True
+                yield order
+        expect(taken, f"sums in {currency}, which is declared, to be taken", "InvalidOrder for each of them")
+
+
+@case(
+    "money.asked",
+    "the gateway is asked for the exact sum, in every currency that is declared, and in no other",
+    "A cent that is lost in a float is lost on every order; a yen is not a hundredth of anything.",
+    PAGE,
+)
+def _asked(bench: Bench) -> None:
+    for order in orders(bench):
+        asks(bench, bench.create(order), str(order.amount))
+    undeclared = next(code for code in ("XAF", "CLF", "BHD", "USD", "EUR") if code not in bench.info.currencies)
+    outcome = bench.create(bench.order(amount=Money(10000, undeclared)))
+    refused = isinstance(outcome.error, InvalidOrder) and not outcome.tried
+    expect(refused, f"InvalidOrder for {undeclared}, which is not declared, and nothing sent", outcome)
+
+
+@case(
+    "money.notified",
+    "a notify's sums are read exactly, in every currency that is declared",
+    "One cent less is underpaid, and one yen read as a hundredth is paid for nothing.",
+    PAGE,
+)
+def _notified(bench: Bench) -> None:
+    for order in orders(bench):
+        sale = bench.paid(order)
+        try:
+            callback = bench.notify(sale)
+        except NotApplicable:
+            raise Mismatch(
+                f"a notify in {order.amount.currency}, which the provider declares", "no word for it"
+            ) from None
+        outcome = bench.hear(callback, sale, order)
+        payment = outcome.payment
+        exact = payment.amount == order.amount and payment.paid in {None, order.amount}
+        expect(exact and payment.status is PaymentStatus.PAID, f"a payment of {order.amount} that is paid", outcome)
+
+
+@case(
+    "money.queried",
+    "a query's sums are read exactly, in every currency that is declared",
+    "One cent less is underpaid, and one yen read as a hundredth is paid for nothing.",
+    PAGE,
+)
+def _queried(bench: Bench) -> None:
+    for order in orders(bench):
+        outcome = bench.query(bench.paid(order), order)
+        payment = outcome.payment
+        exact = payment.amount == order.amount and payment.paid in {None, order.amount}
+        expect(exact and payment.status is PaymentStatus.PAID, f"a payment of {order.amount} that is paid", outcome)
+
+
+@case(
+    "money.largest",
+    "the largest sum that is declared is asked for and read exactly",
+    "A number that is too long for a field is cut, not refused.",
+    "hooks.md#providerinfo",
+)
+def _largest(bench: Bench) -> None:
+    order = bench.order(amount=Money(bench.info.largest_amount, min(bench.info.currencies)))
+    outcome = bench.create(order)
+    expect(outcome.error is None, f"{order.amount}, which is declared, to be taken", outcome)
+    asks(bench, outcome, str(order.amount))
+    heard = bench.hear(bench.notify(bench.paid(order)), bench.paid(order), order)
+    expect(heard.payment.status is PaymentStatus.PAID, f"a payment of {order.amount} that is paid", heard)
+
+
+@case(
+    "values.json",
+    "every result survives being written as JSON and read again",
+    "Task queues, tables and other processes get it as JSON; what does not come back equal is another payment.",
+    "reference.md",
+)
+def _json(bench: Bench) -> None:
+    outcomes = [bench.create(), bench.query(), bench.hear(bench.notify(bench.paid()))]
+    outcomes += [bench.refund()] if "refund" in bench.hooks else []
+    outcomes += [bench.close()] if "close" in bench.hooks else []
+    for outcome in outcomes:
+        value = outcome.result if "refund" in bench.hooks and outcome is outcomes[3] else outcome.payment
+        try:
+            again = type(value).model_validate_json(value.model_dump_json())
+        except Exception as error:
+            raise Mismatch("a result that is written as JSON and read again", f"{outcome}: {error}") from None
+        expect(again == value, "a result that is equal after JSON", f"{outcome}, raw {value.raw!r} and {again.raw!r}")

@@ -1,0 +1,139 @@
+"""Cases about query: what the gateway knows of an order."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from payhub_core.errors import GatewayError, NotFound, WrongOrder
+from payhub_core.models import PaymentStatus
+from payhub_core.money import Money
+from payhub_core.testing.bench import Bench, expect
+from payhub_core.testing.case import NotApplicable, case
+from payhub_core.testing.cases.callbacks import STATED
+
+PAGE = "hooks.md#queryself-account-reference-gateway_id-expect-created_at"
+
+
+@case(
+    "query.paid",
+    "an order that the gateway reports as paid is paid",
+    "A query is how an order whose message was lost is found.",
+    PAGE,
+)
+def _paid(bench: Bench) -> None:
+    outcome = bench.query()
+    expect(outcome.payment.status is PaymentStatus.PAID, "a payment that is paid", outcome)
+
+
+@case(
+    "query.asks_for_nothing",
+    "a query moves no money",
+    "Queries are sent by timers, again and again.",
+    PAGE,
+)
+def _asks_for_nothing(bench: Bench) -> None:
+    outcome = bench.query()
+    asked = [asked for request in outcome.tried if (asked := bench.contract.asked(request)) is not None]
+    expect(not asked, "no request for a payment", f"a request for {asked[0][1] if asked else ''}")
+
+
+@case(
+    "query.status",
+    "an order that is not paid is what the gateway says of it",
+    "Failed is for the payer to try again, pending to wait: mixed up, he pays twice or not at all.",
+    PAGE,
+)
+def _status(bench: Bench) -> None:
+    for status in STATED:
+        with suppress(NotApplicable):
+            outcome = bench.query(bench.sale(status=status))
+            expect(outcome.payment.status is status, f"a payment that is {status.value}", outcome)
+
+
+@case(
+    "query.unknown_status",
+    "a status that nobody knows yet says nothing",
+    "A gateway adds words without asking. Read as paid they give goods away, read as failed they turn money away.",
+    PAGE,
+)
+def _unknown_status(bench: Bench) -> None:
+    outcome = bench.query(bench.paid(word="a-word-of-tomorrow"))
+    if outcome.answers == bench.query().answers:
+        raise NotApplicable("the contract writes no word of tomorrow")
+    pending = outcome.error is not None or outcome.payment.status is PaymentStatus.PENDING
+    expect(pending, "an error, or a payment that is pending", outcome)
+
+
+@case(
+    "query.missing",
+    "an order that the gateway does not know is NotFound",
+    "Not found is what lets the shop send the order anew; it is no failed payment.",
+    PAGE,
+)
+def _missing(bench: Bench) -> None:
+    outcome = bench.query(bench.paid(no="missing"))
+    expect(isinstance(outcome.error, NotFound), "NotFound", outcome)
+
+
+@case(
+    "query.refused",
+    "a query that the gateway refuses for another reason is not NotFound",
+    "A wrong key would make every paid order one that does not exist.",
+    PAGE,
+)
+def _refused(bench: Bench) -> None:
+    played = False
+    for no in ("refused", "account"):
+        with suppress(NotApplicable):
+            outcome = bench.query(bench.paid(no=no))
+            played = True
+            fine = isinstance(outcome.error, GatewayError) and not isinstance(outcome.error, NotFound)
+            expect(fine, f"a GatewayError other than NotFound, where the gateway says {no!r}", outcome)
+    if not played:
+        raise NotApplicable("the gateway refuses no query")
+
+
+@case(
+    "query.wrong_amount",
+    "an answer about a smaller sum never pays the order",
+    "An order number that was used twice, or an answer that was swapped, must not deliver goods.",
+    PAGE,
+)
+def _wrong_amount(bench: Bench) -> None:
+    amount = bench.order().amount
+    less = Money(max(1, amount.minor // 100), amount.currency)
+    outcome = bench.query(bench.paid(amount=less, paid=less))
+    harmless = outcome.error is not None or outcome.payment.status is not PaymentStatus.PAID
+    expect(harmless, f"WrongAmount, or a payment of {less} that is not paid in full", outcome)
+
+
+@case(
+    "query.number",
+    "an answer about another payment than the one that was asked for is WrongOrder",
+    "An order may have several payments; one of them that is paid says nothing about another.",
+    PAGE,
+)
+def _number(bench: Bench) -> None:
+    if "gateway_id" not in bench.hooks["query"]:
+        raise NotApplicable("the provider looks up by the order's number")
+    outcome = bench.query(bench.paid(gateway_id="70010002"))
+    expect(isinstance(outcome.error, WrongOrder), "WrongOrder", outcome)
+
+
+@case(
+    "query.agrees",
+    "query and notify call a payment by the same number",
+    "Two numbers look like two payments, and one of them like money to be returned.",
+    PAGE,
+)
+def _agrees(bench: Bench) -> None:
+    outcomes = {
+        "create": bench.create(),
+        "notify": bench.hear(bench.notify(bench.paid())),
+        "query": bench.query(),
+    }
+    numbers = {hook: outcome.payment.gateway_id for hook, outcome in outcomes.items()}
+    stated = {number for number in numbers.values() if number is not None}
+    if not stated:
+        raise NotApplicable("the gateway has no number of its own")
+    expect(len(stated) == 1, "one number for one payment", numbers)

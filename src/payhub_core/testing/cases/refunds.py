@@ -1,0 +1,141 @@
+"""Cases about refund and close: money that goes back, once, and orders that nobody can pay any more."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from payhub_core.errors import OutcomeUnknown, PayhubError, Refused
+from payhub_core.models import PaymentStatus, Refund, RefundStatus
+from payhub_core.money import Money
+from payhub_core.testing.bench import Bench, Outcome, expect
+from payhub_core.testing.case import Mismatch, NotApplicable, case
+
+REFUND = "hooks.md#refundself-account-reference-gateway_id-amount-refund_reference"
+CLOSE = "hooks.md#closeself-account-reference-gateway_id"
+
+
+def refunded(outcome: Outcome) -> Refund:
+    """The refund that it ended in; raises Mismatch where there is none."""
+    if not isinstance(outcome.result, Refund):
+        raise Mismatch("a Refund", outcome)
+    return outcome.result
+
+
+@case(
+    "refund.accepted",
+    "a refund that the gateway takes is that refund, of that sum",
+    "A refund that is not recognised is asked for again.",
+    REFUND,
+)
+def _accepted(bench: Bench) -> None:
+    refund = refunded(outcome := bench.refund())
+    expect(refund.status is RefundStatus.REFUNDED, "a refund that is done", outcome)
+    expect(refund.reference == bench.order().reference, "a refund of the order", outcome)
+
+
+@case(
+    "refund.asks",
+    "the gateway is asked once, for the sum of the refund",
+    "A part that goes back as the whole is money given away.",
+    REFUND,
+)
+def _asks(bench: Bench) -> None:
+    amount = bench.order().amount
+    for part in (amount, Money(amount.minor // 4, amount.currency)):
+        outcome = bench.refund(bench.paid(refund=part))
+        _ = refunded(outcome)
+        asked = [money for _, money in bench.asked(outcome)]
+        expect(asked == [part], f"one request for {part}", ", ".join(map(str, asked)) or "none")
+
+
+@case(
+    "refund.key",
+    "a refund carries its own number as its key: the same again for the same, another for another",
+    "Sent again after a lost answer, it must not pay back twice; a second part must not be taken for the first.",
+    REFUND,
+)
+def _key(bench: Bench) -> None:
+    bench.need("refund")
+    keys = []
+    for number in ("R1001", "R1001", "R1002"):
+        call = bench.refund_call(bench.paid(refund=bench.order().amount, refund_reference=number))
+        call.arguments["refund_reference"] = number
+        outcome = bench.play(call)[0]
+        _ = refunded(outcome)
+        keys += [key for key, _ in bench.asked(outcome)]
+    expect(keys == ["R1001", "R1001", "R1002"], "the keys R1001, R1001 and R1002", keys)
+
+
+@case(
+    "refund.refused",
+    "a refund that the gateway refuses ends as Refused",
+    "The money is still with the shop, and it must be able to say so.",
+    REFUND,
+)
+def _refused(bench: Bench) -> None:
+    outcome = bench.refund(bench.paid(refund=bench.order().amount, no="refused"))
+    expect(isinstance(outcome.error, Refused), "Refused", outcome)
+
+
+@case(
+    "refund.other",
+    "an answer about another refund leaves the outcome unknown",
+    "The refund that was asked for may have been made or not; the answer does not say.",
+    REFUND,
+)
+def _other(bench: Bench) -> None:
+    amount = bench.order().amount
+    bench.need("refund")
+    plain = bench.refund()
+    _ = refunded(plain)
+    for change in ({"refund_reference": "R1002"}, {"refund": Money(amount.minor - 1, amount.currency)}):
+        call = bench.refund_call(bench.paid(refund=amount))
+        call.sale = call.sale.but(**change)
+        if _same_answer(bench, call.sale, plain):
+            continue
+        outcome = bench.play(call)[0]
+        expect(isinstance(outcome.error, OutcomeUnknown), f"OutcomeUnknown for an answer with {change}", outcome)
+
+
+def _same_answer(bench: Bench, sale: object, plain: Outcome) -> bool:
+    request = plain.requests[-1]
+    honest = bench.contract.answer(request, bench.paid(refund=bench.order().amount))
+    return honest.content == bench.contract.answer(request, sale).content  # type: ignore[arg-type]
+
+
+@case(
+    "refund.status",
+    "a refund is under way, done or failed as the gateway says",
+    "Money that is said to be back and is not makes a customer angry; the reverse makes the shop pay twice.",
+    REFUND,
+)
+def _status(bench: Bench) -> None:
+    for status in RefundStatus:
+        with suppress(NotApplicable):
+            call = bench.refund_call(bench.paid(refund=bench.order().amount, refund_status=status))
+            outcome = bench.play(call)[0]
+            if status is RefundStatus.FAILED and isinstance(outcome.error, PayhubError):
+                continue
+            expect(refunded(outcome).status is status, f"a refund that is {status.value}", outcome)
+
+
+@case(
+    "close.accepted",
+    "an order that the gateway closes is canceled",
+    "The shop sells the goods to another only when nobody can pay the first order any more.",
+    CLOSE,
+)
+def _closed(bench: Bench) -> None:
+    outcome = bench.close()
+    expect(outcome.payment.status is PaymentStatus.CANCELED, "a payment that is canceled", outcome)
+
+
+@case(
+    "close.refused",
+    "an order that the gateway does not close ends as Refused",
+    "It may be paid already; called closed, it is paid and never delivered.",
+    CLOSE,
+)
+def _not_closed(bench: Bench) -> None:
+    outcome = bench.close(bench.paid(no="refused"))
+    expect(isinstance(outcome.error, Refused), "Refused", outcome)

@@ -1,0 +1,177 @@
+"""Cases about secrets: shown nowhere."""
+
+from __future__ import annotations
+
+import pickle
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote_plus
+
+from payhub_core.flow import Response
+from payhub_core.models import Notification
+from payhub_core.testing.bench import Bench, Call, Outcome, expect
+from payhub_core.testing.case import Mismatch, NotApplicable, case
+from payhub_core.testing.cases.faults import WEB_PAGE, calls
+from payhub_core.testing.messages import differing
+
+PAGE = "writing-a-provider.md#before-you-publish"
+KIT = str(Path(__file__).parents[1])
+SHORTEST = 8
+
+
+def found(bench: Bench, text: str) -> str:
+    """The setting whose secret ``text`` shows, or ""."""
+    for name, secret in bench.secrets():
+        if secret in text:
+            return name
+    return ""
+
+
+def hidden(bench: Bench, text: str, where: str) -> None:
+    """Raises Mismatch where ``text`` shows a secret, without showing it again."""
+    name = found(bench, text)
+    expect(not name, f"no secret in {where}", f"the setting {name!r} in it")
+
+
+def everything(bench: Bench) -> Iterator[Outcome]:
+    """Every flow as it should be and as it goes wrong."""
+    for call, fine in calls(bench):
+        yield fine
+        page = Call(call.hook, call.arguments, call.sale, lambda *_: Response(200, html=WEB_PAGE))
+        yield bench.play(page)[0]
+    genuine, forged = bench.notify(bench.paid()), bench.notify(bench.foreign(bench.paid()))
+    yield bench.hear(genuine)
+    yield bench.hear(forged)
+    for part in differing(genuine, forged):
+        yield bench.hear(part.written(None))
+
+
+@case(
+    "secret.repr",
+    "an account shows no secret, however it is printed",
+    "Accounts end up in logs, in error reports and on screens.",
+    PAGE,
+)
+def _repr(bench: Bench) -> None:
+    account = bench.account()
+    for how in (repr, str, format):
+        hidden(bench, how(account), f"{how.__name__}() of an account")
+    dump = getattr(account, "model_dump_json", None)
+    if dump is not None:
+        hidden(bench, dump(), "an account as JSON")
+
+
+@case(
+    "secret.pickle",
+    "an account is not pickled with its secrets",
+    "Task queues keep what they are given, often for weeks and in the clear.",
+    PAGE,
+)
+def _pickle(bench: Bench) -> None:
+    try:
+        data = pickle.dumps(bench.account())
+    except Exception:
+        return
+    hidden(bench, data.decode("latin-1"), "a pickled account")
+
+
+@case(
+    "secret.settings",
+    "an error about a setting does not quote it",
+    "A secret with a slip of the editor is still the secret, and the error is in the log of the deployment.",
+    PAGE,
+)
+def _settings(bench: Bench) -> None:
+    names = {name for name, _ in bench.secrets()}
+    if not names:
+        raise NotApplicable("no secret setting")
+    for name in sorted(names):
+        whole = bench.settings[name]
+        for value in (str(whole)[: SHORTEST + 2], f"{whole}\x00", {"a": whole}, "", 7):
+            try:
+                bench.account({**bench.settings, name: value})
+            except Exception as error:
+                text = _trace(error)
+                piece = str(whole)[: SHORTEST + 2]
+                expect(piece not in text, f"no value in the error about the setting {name!r}", "the value in it")
+
+
+@case(
+    "secret.logs",
+    "no log line shows a secret, at any level",
+    "Logs are kept longer than keys and read by more people.",
+    PAGE,
+)
+def _logs(bench: Bench) -> None:
+    for outcome in everything(bench):
+        hidden(bench, outcome.log, "the log")
+
+
+@case(
+    "secret.errors",
+    "no error, and no variable in its traceback, shows a secret",
+    "Error reports carry the local variables of every frame to another company's server.",
+    PAGE,
+)
+def _errors(bench: Bench) -> None:
+    for outcome in everything(bench):
+        if outcome.error is not None:
+            hidden(bench, str(outcome.error), "an error")
+            hidden(bench, _trace(outcome.error), "the variables of a traceback")
+
+
+@case(
+    "secret.raw",
+    "no result shows a secret or a signature, in raw or elsewhere",
+    "Raw is stored and shown to support; a signature in it is a message that can be sent again.",
+    "hooks.md#parse_callbackself-account-callback-expect",
+)
+def _raw(bench: Bench) -> None:
+    genuine = bench.notify(bench.paid())
+    carriers = differing(genuine, bench.notify(bench.foreign(bench.paid())))
+    for outcome in everything(bench):
+        result = outcome.result.payment if isinstance(outcome.result, Notification) else outcome.result
+        if result is None:
+            continue
+        try:
+            text = result.model_dump_json() + repr(result) + repr(result.raw)
+        except Exception as error:
+            raise Mismatch("a result that can be written", f"{type(error).__name__} in {outcome}") from None
+        hidden(bench, text, "a result")
+        for part in carriers:
+            value = unquote_plus(part.value.decode("latin-1"))
+            shown = len(value) > SHORTEST and value in text
+            expect(not shown, f"no {part.name} in raw, since it is part of the signature", outcome)
+
+
+@case(
+    "secret.address",
+    "no secret is in the address of a request",
+    "Addresses are in the access logs of every proxy on the way.",
+    PAGE,
+)
+def _address(bench: Bench) -> None:
+    for outcome in everything(bench):
+        for request in outcome.tried:
+            hidden(bench, unquote_plus(str(request.url)), "the address of a request")
+
+
+def _trace(error: BaseException) -> str:
+    """The error with its causes and every local variable, but for the kit's own frames."""
+    lines: list[str] = []
+    seen: BaseException | None = error
+    while seen is not None:
+        lines.append(f"{seen!r} {seen}")
+        for frame, _ in traceback.walk_tb(seen.__traceback__):
+            if not frame.f_code.co_filename.startswith(KIT):
+                lines += [_shown(name, value) for name, value in frame.f_locals.items()]
+        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+    return "\n".join(lines)
+
+
+def _shown(name: str, value: object) -> str:
+    try:
+        return f"{name} = {value!r}"
+    except Exception:
+        return name

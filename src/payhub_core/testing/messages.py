@@ -1,0 +1,222 @@
+"""The parts of a message as it is written: found in place, so that one can be altered and not a byte beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from payhub_core.flow import Request, Response
+from payhub_core.models import Callback
+from payhub_core.testing.case import NotApplicable
+
+__all__ = [
+    "Part",
+    "altered_reply",
+    "broken_text",
+    "differing",
+    "parts",
+    "reply_parts",
+    "request_names",
+    "with_surrogates",
+]
+
+T = TypeVar("T")
+
+_JSON = re.compile(rb'"(?:[^"\\]|\\.)*"(?P<key>\s*:)?|-?\d[\d.eE+-]*|true|false|null')
+_XML = re.compile(rb"<(\w+)>(?:<!\[CDATA\[(.*?)\]\]>|([^<]*))</\1>", re.DOTALL)
+_FORM = re.compile(rb"(?:^|(?<=&))([^=&]+)=([^&]*)")
+_STANDARD_HEADERS = {"content-type", "content-length", "host", "user-agent", "accept", "content-encoding"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One field, header or element: its ``name``, its ``value`` as written, and how to write the message anew.
+
+    ``written`` makes the whole message with another value, without the part for None; ``twice`` makes it with a second
+    part of that name and another value, before or behind.
+    """
+
+    name: str
+    value: bytes
+    written: Callable[[bytes | None], Callback]
+    twice: Callable[[bytes, bool], Callback] | None = None
+
+    @property
+    def other(self) -> bytes:
+        """The value with one character changed, still of the same kind."""
+        return _other(self.value)
+
+
+def parts(callback: Callback) -> list[Part]:
+    """Every part of a callback: the fields of its query and body, its headers."""
+    return [
+        *_of(callback.query, "query", lambda data: replace(callback, query=data)),
+        *_of(callback.body, "body", lambda data: replace(callback, body=data)),
+        *_headers(callback),
+    ]
+
+
+def differing(genuine: Callback, forged: Callback) -> list[Part]:
+    """The parts of ``genuine`` that another key made otherwise: those that carry the signature."""
+    theirs = {part.name: part.value for part in parts(forged)}
+    return [part for part in parts(genuine) if theirs.get(part.name) != part.value]
+
+
+def reply_parts(response: Response) -> list[str]:
+    """The names of what can be altered in a reply."""
+    return [name for name, *_ in _spans(response.content)] + [
+        f"header {name}" for name in response.headers if name.lower() not in _STANDARD_HEADERS
+    ]
+
+
+def altered_reply(response: Response, name: str) -> Response:
+    """The reply with one part altered."""
+    headers, body = dict(response.headers), response.content
+    if name.startswith("header "):
+        key = name.removeprefix("header ")
+        headers[key] = _other(headers[key].encode()).decode()
+    else:
+        start, end = next((start, end) for found, start, end, _ in _spans(body) if found == name)
+        body = body[:start] + _other(body[start:end]) + body[end:]
+    return _rewritten(Response(response.status_code, headers=headers), body)
+
+
+def broken_text(response: Response) -> Response:
+    """The reply with a byte that is no UTF-8 behind each of its texts; raises NotApplicable where it has none."""
+    body = response.content
+    texts = [(start, end) for _, start, end, _ in _spans(body) if body[end : end + 1] in {b'"', b"<", b"&", b"]"}]
+    if not texts:
+        raise NotApplicable("the answer has no texts")
+    for _, end in reversed(texts):
+        body = body[:end] + b"\xff" + body[end:]
+    return _rewritten(response, body)
+
+
+def with_surrogates(response: Response) -> Response:
+    """The reply with one more field in each object, half a character; raises NotApplicable where it is no JSON."""
+    if _shape(response.content) != "json" or b"{" not in response.content:
+        raise NotApplicable("the answer is no JSON")
+    return _rewritten(response, re.sub(rb'\{(?=\s*")', rb'{"remark": "\\ud800", ', response.content))
+
+
+def _rewritten(response: Response, body: bytes) -> Response:
+    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+    return Response(response.status_code, headers=headers, content=body)
+
+
+def request_names(request: Request) -> set[str]:
+    """The names of a request's fields, in its address and in its body."""
+    found = {span[0] for data in (request.url.query, request.content) for span in _spans(data)}
+    return {name.rpartition(".")[2].partition("[")[0] for name in found}
+
+
+def _of(data: bytes, where: str, made: Callable[[bytes], Callback]) -> Iterator[Part]:
+    spans = _spans(data)
+    for name, start, end, whole in spans:
+
+        def written(
+            value: bytes | None, start: int = start, end: int = end, whole: tuple[int, int] = whole
+        ) -> Callback:
+            if value is not None:
+                return made(data[:start] + value + data[end:])
+            return made(_joined(data[: whole[0]], data[whole[1] :]))
+
+        def twice(
+            value: bytes, before: bool, start: int = start, end: int = end, whole: tuple[int, int] = whole
+        ) -> Callback:
+            part = data[whole[0] : whole[1]]
+            copy = part[: start - whole[0]] + value + part[end - whole[0] :]
+            joint = b"&" if _shape(data) == "form" else b"," if _shape(data) == "json" else b""
+            both = [copy, part] if before else [part, copy]
+            return made(data[: whole[0]] + joint.join(both) + data[whole[1] :])
+
+        named = start != whole[0]  # an element of a list has no name to come twice
+        yield Part(f"{where} {name}", data[start:end], written, twice if named else None)
+
+
+def _headers(callback: Callback) -> Iterator[Part]:
+    for name, value in callback.headers.items():
+        if name.lower() in _STANDARD_HEADERS:
+            continue
+
+        def written(value: bytes | None, name: str = name) -> Callback:
+            headers: Mapping[str, str] = {
+                key: value.decode("latin-1") if key == name and value is not None else text
+                for key, text in callback.headers.items()
+                if key != name or value is not None
+            }
+            return replace(callback, headers=headers)
+
+        yield Part(f"header {name}", value.encode("latin-1"), written)
+
+
+def _shape(data: bytes) -> str:
+    start = data.lstrip()[:1]
+    if start in {b"{", b"["}:
+        return "json"
+    if start == b"<":
+        return "xml"
+    return "form" if _FORM.search(data) else "bytes"
+
+
+def _spans(data: bytes) -> list[tuple[str, int, int, tuple[int, int]]]:
+    """Name, value's start and end, and the whole part's start and end, of each field of ``data``."""
+    shape = _shape(data)
+    if shape == "json":
+        return _json_spans(data)
+    if shape == "xml":
+        return [
+            (match[1].decode("latin-1"), *(match.span(2) if match[2] is not None else match.span(3)), match.span())
+            for match in _XML.finditer(data)
+        ]
+    if shape == "form":
+        return [(match[1].decode("latin-1"), *match.span(2), match.span()) for match in _FORM.finditer(data)]
+    return [("whole", 0, len(data), (0, len(data)))] if data else []
+
+
+def _json_spans(data: bytes) -> list[tuple[str, int, int, tuple[int, int]]]:
+    found: list[tuple[str, int, int, tuple[int, int]]] = []
+    key: tuple[str, int] | None = None
+    for match in _JSON.finditer(data):
+        if match["key"] is not None:
+            key = match[0].partition(b'"')[2].rpartition(b'"')[0].decode("latin-1"), match.start()
+            continue
+        start, end = match.span()
+        quoted = data[start : start + 1] == b'"'
+        whole = (key[1] if key else start, end)
+        name = key[0] if key else f"element {len(found)}"
+        found.append((name, start + quoted, end - quoted, whole))
+        key = None
+    names = [name for name, *_ in found]
+    return [
+        (name if names.count(name) == 1 else f"{name}[{names[:n].count(name)}]", start, end, whole)
+        for n, (name, start, end, whole) in enumerate(found)
+    ]
+
+
+def _joined(before: bytes, behind: bytes) -> bytes:
+    """What is left around a part that was taken out, without the joint that belonged to it."""
+    left, right = before.rstrip(), behind.lstrip()
+    if left[-1:] in {b"&", b","}:
+        return left[:-1] + behind
+    if right[:1] in {b"&", b","}:
+        return before + right[1:]
+    return before + behind
+
+
+def _other(value: bytes) -> bytes:
+    if value in {b"true", b"false"}:
+        return b"false" if value == b"true" else b"true"
+    if value == b"null":
+        return b"1"
+    for at in range(len(value) // 2, len(value)):
+        char = value[at : at + 1]
+        if char.isdigit():
+            # Never a zero in front: "07" is no JSON number, and would be refused for that.
+            return value[:at] + (b"%d" % (int(char) % 9 + 1)) + value[at + 1 :]
+        if char.isalpha():
+            changed = b"b" if char.lower() != b"b" else b"c"
+            return value[:at] + (changed.upper() if char.isupper() else changed) + value[at + 1 :]
+    return value + b"1"

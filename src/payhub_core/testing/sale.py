@@ -1,0 +1,56 @@
+"""A sale: one order as a gateway has it, in payhub's words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from payhub_core.models import PaymentMethod, PaymentStatus, RefundStatus
+from payhub_core.money import Money
+
+__all__ = ["Sale"]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sale:
+    """What the gateway is to say of one order; a contract puts it into the gateway's own words.
+
+    ``status`` is where the payment stands; ``word``, where it is not empty, is written in place of the status's own
+    word: one that nobody knows yet. ``amount`` is the sum due, ``paid`` the sum received, None until it is paid.
+    ``gateway_id`` is the gateway's number, digits alone. ``url`` is where the payer goes. ``at`` is when the message is
+    written, aware.
+
+    ``no`` is "" unless the gateway says no: "missing" (there is no such order), "refused" (the order is not accepted)
+    or "account" (the account is not).
+
+    ``refund`` is the sum of one refund, with ``refund_reference`` (the shop's number), ``refund_id`` (the gateway's)
+    and ``refund_status``.
+
+    ``settings`` are those of the account that it belongs to: sign and name the merchant with these and no others.
+    """
+
+    reference: str
+    amount: Money
+    status: PaymentStatus = PaymentStatus.PENDING
+    word: str = ""
+    paid: Money | None = None
+    gateway_id: str = "70010001"
+    method: PaymentMethod | str | None = None
+    attach: str = ""
+    url: str = "https://pay.example/70010001"
+    at: datetime = field(default_factory=_now)
+    no: str = ""
+    refund: Money | None = None
+    refund_reference: str = "R1001"
+    refund_id: str = "80010001"
+    refund_status: RefundStatus = RefundStatus.REFUNDED
+    settings: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def but(self, **changes: Any) -> Sale:
+        """The same sale with some fields changed."""
+        return replace(self, **changes)

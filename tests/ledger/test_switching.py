@@ -1,0 +1,92 @@
+"""An account that was renamed, re-pointed or dropped while orders are under way: an error with a way out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from payhub_core import ConfigError, PaymentStatus
+from payhub_core.cli.commands import payhub
+from payhub_core.ledger import Ledger
+
+DUMMY = {"provider": "dummy", "development": True}
+
+
+@pytest.fixture
+def under_way(
+    open_checkout: Callable[..., Any], platform: Any, gateway: Any, order: Any, make_due: Callable[[], None]
+) -> None:
+    """An order that was started at ``shop``, and is due to be asked about."""
+    open_checkout(gateway(platform.create_reply())).start("shop", order)
+    make_due()
+
+
+@pytest.mark.usefixtures("under_way")
+def test_a_renamed_account_says_how_many_orders_it_left_behind_and_what_to_do(
+    open_checkout: Callable[..., Any], settings: Any
+) -> None:
+    """Put back under its old name, it settles them."""
+    renamed = open_checkout(accounts={"tea": settings})
+    for _ in range(2):
+        summary = renamed.reconcile()
+        assert summary.asked == 0
+        assert "the account 'shop' is not configured, and has unsettled orders: 1" in summary.errors["shop"]
+        assert "back under this name" in summary.errors["shop"]
+        assert "payhub ledger retire shop" in summary.errors["shop"]
+
+
+@pytest.mark.usefixtures("under_way")
+def test_a_re_pointed_account_says_so_and_what_to_do(open_checkout: Callable[..., Any], order: Any) -> None:
+    """Nothing is asked of a gateway that never had the order."""
+    pointed = open_checkout(accounts={"shop": DUMMY})
+    with pytest.raises(ConfigError, match=r"started at provider 'gpu'.*'dummy'.*name of its own") as caught:
+        pointed.refresh("shop", order.reference)
+    assert "payhub ledger retire shop" in str(caught.value)
+    stored = pointed.ledger.payment("shop", order.reference)
+    assert stored.payment.status is PaymentStatus.PENDING
+
+
+@pytest.mark.usefixtures("under_way")
+def test_a_retired_account_is_not_asked_about_and_still_heard(
+    open_checkout: Callable[..., Any], settings: Any, paid: Any, order: Any, ledger: Ledger
+) -> None:
+    """Its orders stay, and a notify that comes after all settles one."""
+    assert [stored.payment.reference for stored in ledger.payments(unsettled=True)] == [order.reference]
+    assert ledger.retire("other") == 0
+    assert ledger.retire("shop") == 1
+    assert ledger.retire("shop") == 0
+    assert ledger.payments(unsettled=True) == []
+    assert open_checkout(accounts={"tea": settings}).reconcile().errors == {}
+    checkout = open_checkout()
+    assert checkout.receive("shop", paid.notify()).body == b"SUCCESS"
+    stored = ledger.payment("shop", order.reference)
+    assert stored is not None
+    assert stored.payment.status is PaymentStatus.PAID
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.usefixtures("under_way")
+async def test_the_same_from_asyncio(url: str) -> None:
+    """Awaited."""
+    async with Ledger(url) as ledger:
+        assert len(await ledger.apayments(account="shop", unsettled=True)) == 1
+        assert await ledger.aretire("shop") == 1
+        assert await ledger.apayments(unsettled=True) == []
+
+
+@pytest.mark.usefixtures("under_way")
+def test_the_commands_drain_and_retire(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As docs/switching.md has them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PAYHUB_LEDGER", url)
+    listed = ["payments", "list", "--account", "shop", "--unsettled"]
+    assert "A1001" in CliRunner().invoke(payhub, listed).output
+    result = CliRunner().invoke(payhub, ["ledger", "retire", "shop"])
+    assert result.output == "unsettled orders of shop that are not asked about any more: 1\n"
+    assert "A1001" not in CliRunner().invoke(payhub, listed).output
+    assert "A1001" in CliRunner().invoke(payhub, listed[:-1]).output

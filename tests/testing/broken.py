@@ -1,0 +1,1179 @@
+"""Broken providers: each TeaPay with one mistake, and the case that has to catch it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, ClassVar
+from urllib.parse import parse_qsl, unquote_plus, urlencode
+
+from pydantic import PrivateAttr, field_validator
+from tests.testing.tea import METHODS, OWN, STATES, Tea, TeaContract, digest, joined, refusal
+
+from payhub_core import (
+    AccountRefused,
+    BadSignature,
+    Callback,
+    CallbackKind,
+    Flow,
+    GatewayError,
+    HtmlPage,
+    MalformedCallback,
+    Money,
+    NotFound,
+    Notification,
+    NotSent,
+    Order,
+    OutcomeUnknown,
+    Payment,
+    PaymentMethod,
+    PaymentStatus,
+    ProviderInfo,
+    Redirect,
+    Refund,
+    RefundStatus,
+    Refused,
+    Reply,
+    Request,
+    Response,
+    WrongAccount,
+    hookimpl,
+)
+from payhub_core.kit import FORM, CallbackFields, Fields, made_by_any, read_reply, write_form
+from payhub_core.testing import ProviderContract, Sale
+
+__all__ = ["BROKEN", "Broken"]
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A provider with a mistake, the case that catches it, and what the gateway of such a provider does otherwise."""
+
+    case: str
+    provider: type[Any]
+    gateway: dict[str, Any]
+
+    @property
+    def contract(self) -> ProviderContract:
+        cls = type(f"Of{self.provider.__name__}", (TeaContract,), {"provider": self.provider, **self.gateway})
+        return cls()  # type: ignore[no-any-return]
+
+
+BROKEN: list[Broken] = []
+
+
+def broken(case: str, **gateway: Any) -> Callable[[type[Any]], type[Any]]:
+    def enter(provider: type[Any]) -> type[Any]:
+        BROKEN.append(Broken(case, provider, gateway))
+        return provider
+
+    return enter
+
+
+def changed(payment: Payment, **changes: Any) -> Payment:
+    return payment.model_copy(update=changes)
+
+
+# Callbacks
+
+
+@broken("notify.genuine")
+class UpperCase(Tea):
+    """Compares hex digits as text, in the wrong case."""
+
+    def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+        if given != digest(self.key[0], purpose.encode(), joined(fields)).hex().upper():
+            raise BadSignature("no key of this account signed the message")
+
+
+@broken("notify.acknowledged")
+class Polite(Tea):
+    """Answers what other gateways want to hear."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        return replace(Tea.parse_callback(self, callback), reply=Reply(b"success"))
+
+
+@broken("notify.foreign_key")
+class AnySignature(Tea):
+    """Looks whether there is a signature."""
+
+    def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+        if len(given or "") != 64:
+            raise BadSignature("no signature")
+
+
+@broken("notify.foreign_key", notify=lambda self, sale: Callback("POST", {"X-Tea-Signature": "0" * 64}, b"", b""))
+class SignedByNobody(Tea):
+    """Believes whatever comes, and asks nobody."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback, expect: Order | None) -> Notification:
+        order = expect or Order.model_construct(reference="A1001")
+        return Notification(callback.kind, Payment(reference=order.reference, status=PaymentStatus.PAID), Reply(b"OK"))
+
+
+@broken("notify.unsigned")
+class CheckedWhereSigned(Tea):
+    """Checks the signature where there is one."""
+
+    def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+        if given:
+            super().check(purpose, fields, given)
+
+
+@broken("notify.unsigned")
+class ComparedByPrefix(Tea):
+    """Compares as far as the signature goes."""
+
+    def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+        if not digest(self.key[0], purpose.encode(), joined(fields)).hex().startswith(given or "-"):
+            raise BadSignature("no key of this account signed the message")
+        if fields.text("merchant") != self.merchant:
+            raise WrongAccount("the message is for another merchant")
+
+
+def _partly_signed(self: TeaContract, sale: Sale) -> Callback:
+    fields = {**self.message(sale), "at": str(int(sale.at.timestamp()))}
+    part = {name: fields[name] for name in ("merchant", "order", "id", "at")}
+    headers = {"Content-Type": FORM, "X-Tea-Signature": digest(self.key(sale), b"notify", joined(part)).hex()}
+    return Callback("POST", headers, b"", write_form(fields))
+
+
+@broken("notify.altered", notify=_partly_signed)
+class PartlySigned(Tea):
+    """Believes fields that the signature does not cover."""
+
+    def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+        part = Fields({name: fields.text(name) for name in ("merchant", "order", "id", "at")})
+        super().check(purpose, part, given)
+
+
+@broken("notify.doubled")
+class FirstAndLast(Tea):
+    """Checks the first field of a name and reads the last."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        pairs = parse_qsl(callback.body.decode(), keep_blank_values=True)
+        self.check("notify", CallbackFields(reversed(pairs)), callback.header("X-Tea-Signature"))
+        return Notification(callback.kind, self.payment(CallbackFields(pairs)), Reply(b"OK"))
+
+
+@broken("notify.other_account")
+class AnyMerchant(Tea):
+    """Does not look whose payment it is."""
+
+    def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+        if not made_by_any(self.key, lambda key: digest(key, purpose.encode(), joined(fields)), given):
+            raise BadSignature("no key of this account signed the message")
+
+
+@broken("notify.own_words")
+class OnePurpose(Tea):
+    """Takes anything that its own key signed for a message of the gateway's."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        if not callback.body.startswith(b"{"):
+            return Tea.parse_callback(self, callback)
+        given = callback.header("X-Tea-Signature")
+        if not made_by_any(self.key, lambda key: digest(key, b"request", callback.body), given):
+            raise BadSignature("no key of this account signed the message")
+        fields = json.loads(callback.body)
+        amount = Money.of(fields["amount"], fields["currency"])
+        payment = Payment(reference=fields["order"], status=PaymentStatus.PAID, amount=amount)
+        return Notification(callback.kind, payment, Reply(b"OK"))
+
+
+def _bare_return(self: TeaContract, sale: Sale) -> Callback:
+    fields = {name: text for name, text in self.message(sale).items() if name not in {"amount", "received"}}
+    query = urlencode({**fields, "sign": digest(self.key(sale), b"return", joined(fields)).hex()})
+    return Callback("GET", {}, query.encode(), b"", CallbackKind.RETURN)
+
+
+@broken("notify.return", returned=_bare_return)
+class ReturnIsNotify(Tea):
+    """Takes what the browser brings for a notify, wherever it comes in."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        if callback.method == "POST":
+            return Tea.parse_callback(self, callback)
+        fields = self.form(callback, "GET")
+        self.check("return", fields, fields.pop("sign", None))
+        return Notification(callback.kind, self.payment(fields), Reply(b"OK"))
+
+    def payment(self, fields: Fields) -> Payment:
+        if "amount" in fields:
+            return super().payment(fields)
+        return Payment(
+            reference=fields.text("order"), gateway_id=fields.text("id"), status=fields.choice("state", STATES)
+        )
+
+
+@broken("notify.wrong_order")
+class ExpectedReference(Tea):
+    """Takes the order's number from what the shop expects."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback, expect: Order | None) -> Notification:
+        heard = Tea.parse_callback(self, callback)
+        if expect is not None and heard.payment is not None:
+            heard = replace(heard, payment=changed(heard.payment, reference=expect.reference))
+        return heard
+
+
+@broken("notify.wrong_amount")
+class NoSums(Tea):
+    """Reads the word and not the sum."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        heard = Tea.parse_callback(self, callback)
+        return replace(heard, payment=changed(heard.payment, amount=None, paid=None)) if heard.payment else heard
+
+
+@broken("notify.wrong_amount")
+class ExpectedSum(Tea):
+    """Takes the sum from what the shop expects."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback, expect: Order | None) -> Notification:
+        heard = Tea.parse_callback(self, callback)
+        if expect is not None and heard.payment is not None:
+            heard = replace(heard, payment=changed(heard.payment, amount=expect.amount, paid=expect.amount))
+        return heard
+
+
+@broken("notify.wrong_currency")
+class OnlyYuan(Tea):
+    """Reads every sum as yuan."""
+
+    def payment(self, fields: Fields) -> Payment:
+        number = fields.text("amount").rstrip("0").rstrip(".")
+        return super().payment(Fields(fields, currency="CNY", amount=number, received=number))
+
+
+@broken("notify.paid_sum")
+class AlwaysInFull(Tea):
+    """Takes the sum due for the sum received."""
+
+    def payment(self, fields: Fields) -> Payment:
+        payment = super().payment(fields)
+        return changed(payment, paid=payment.amount)
+
+
+@broken("notify.status")
+class FailedIsOpen(Tea):
+    """Knows two words."""
+
+    def payment(self, fields: Fields) -> Payment:
+        payment = super().payment(fields)
+        done = payment.status is PaymentStatus.PAID
+        return payment if done else changed(payment, status=PaymentStatus.PENDING)
+
+
+@broken("notify.unknown_status")
+class ElsePaid(Tea):
+    """Takes a word that it does not know for the last one of its list."""
+
+    def payment(self, fields: Fields) -> Payment:
+        payment = super().payment(fields)
+        return payment if fields["state"] in STATES else changed(payment, status=PaymentStatus.PAID)
+
+
+@broken("notify.two_payments")
+class NoNumber(Tea):
+    """Calls a payment by the order's number."""
+
+    def payment(self, fields: Fields) -> Payment:
+        return changed(super().payment(fields), gateway_id=fields.text("order"))
+
+
+@broken("notify.headers")
+class ExactHeaders(Tea):
+    """Looks headers up as its manual spells them."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        if callback.kind is CallbackKind.NOTIFY and "X-Tea-Signature" not in callback.headers:
+            raise BadSignature("no signature")
+        return Tea.parse_callback(self, callback)
+
+
+@broken("notify.encodings")
+class UnreadableIsNotOurs(Tea):
+    """Acknowledges what it cannot read, so that it does not come again."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        try:
+            return Tea.parse_callback(self, callback)
+        except MalformedCallback:
+            return Notification(CallbackKind.OTHER, None, Reply(b"OK"))
+
+
+@broken("notify.garbage")
+class EmptyIsPing(Tea):
+    """Takes an empty message for a ping."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        if not callback.body and not callback.query:
+            return Notification(CallbackKind.OTHER, None, Reply(b"OK"))
+        return Tea.parse_callback(self, callback)
+
+
+@broken("notify.large")
+class Slow(Tea):
+    """Takes its time for what is long."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        time.sleep(len(callback.body) / 900_000)
+        return Tea.parse_callback(self, callback)
+
+
+@broken("notify.text")
+class DecodedTwice(Tea):
+    """Decodes what was decoded."""
+
+    def payment(self, fields: Fields) -> Payment:
+        return super().payment(Fields(fields, note=unquote_plus(fields.get("note", ""))))
+
+
+@broken("notify.control")
+class AnyCharacter(Tea):
+    """Reads a form with the standard library alone."""
+
+    def form(self, callback: Callback, method: str) -> Fields:
+        data = callback.body if method == "POST" else callback.query
+        return CallbackFields(parse_qsl(data.decode(), keep_blank_values=True, strict_parsing=True))
+
+
+class Remembering(Tea):
+    _seen: set[Any] = PrivateAttr(default_factory=set)
+
+
+@broken("notify.repeated")
+class OnlyOnce(Remembering):
+    """Refuses a message that it has heard."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        if callback.body in self._seen:
+            raise MalformedCallback("this message was heard before")
+        self._seen.add(callback.body)
+        return Tea.parse_callback(self, callback)
+
+
+@broken("notify.sequence")
+class PaidAbsorbs(Remembering):
+    """Remembers what was paid."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        heard = Tea.parse_callback(self, callback)
+        payment = heard.payment
+        if payment is not None and payment.status is PaymentStatus.PAID:
+            self._seen.add(payment.reference)
+        if payment is not None and payment.reference in self._seen:
+            heard = replace(heard, payment=changed(payment, status=PaymentStatus.PAID))
+        return heard
+
+
+@broken("notify.late")
+class AnyAge(Tea):
+    """Does not look at the time."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        fields = self.form(callback, "POST")
+        self.check("notify", fields, callback.header("X-Tea-Signature"))
+        return Notification(callback.kind, self.payment(fields), Reply(b"OK"))
+
+
+@broken("notify.late", tolerance=None)
+class Impatient(Tea):
+    """Refuses what is late, of a gateway that sends again for days."""
+
+
+# Returns
+
+
+@broken("return.hint")
+class ReturnSaysNothing(Tea):
+    """Reads a return and not what it says."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        heard = Tea.parse_callback(self, callback)
+        if callback.kind is CallbackKind.RETURN and heard.payment is not None:
+            heard = replace(heard, payment=changed(heard.payment, status=PaymentStatus.PENDING))
+        return heard
+
+
+@broken("return.forged")
+class ReturnUnchecked(Tea):
+    """Believes the payer's browser."""
+
+    def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+        if purpose != "return":
+            super().check(purpose, fields, given)
+
+
+@broken("return.own_words")
+class SignedPage(Tea):
+    """Signs its page as the gateway signs returns, and takes a return without a status for success."""
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Payment:
+        fields = {name: str(value) for name, value in self.body(order).items()}
+        sign = digest(self.key[0], b"return", joined(fields)).hex()
+        url = f"{self.base_url}/pay?{urlencode({**fields, 'sign': sign})}"
+        return Payment(reference=order.reference, status=PaymentStatus.PENDING, next_action=Redirect(url=url))
+
+    def payment(self, fields: Fields) -> Payment:
+        return super().payment(Fields({"id": "1", "state": "done", **fields}))
+
+
+@broken("return.claimed", returned=ProviderContract.returned)
+class ReturnNotDescribed(Tea):
+    """Reads returns, of which its contract does not speak."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        return Tea.parse_callback(self, replace(callback, kind=CallbackKind.NOTIFY))
+
+
+# Create
+
+
+class Creating(Tea):
+    """One whose mistake is what it makes of an accepted create."""
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Flow[Payment]:
+        return self.made(order, (yield self.post("/payments", self.body(order))))
+
+    def made(self, order: Order, response: Response) -> Payment:
+        return self.payment(self.reply(response))
+
+    def assumed(self, order: Order) -> Payment:
+        """What it makes of an answer that says nothing."""
+        url = f"{self.base_url}/pay/{order.reference}"
+        return Payment(reference=order.reference, status=PaymentStatus.PENDING, next_action=Redirect(url=url))
+
+
+@broken("create.accepted")
+class NowhereToGo(Creating):
+    """Forgets where the payer goes."""
+
+    def made(self, order: Order, response: Response) -> Payment:
+        return changed(super().made(order, response), next_action=None)
+
+
+@broken("create.asks")
+class InCents(Tea):
+    """Writes minor units where the gateway reads major ones."""
+
+    def written(self, amount: Money) -> str:
+        return str(amount.minor)
+
+
+@broken("create.asks")
+class AskedTwice(Tea):
+    """Asks for a payment to see whether it may, and then for another."""
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Flow[Payment]:
+        yield self.post("/payments", self.body(order))
+        return self.payment(self.reply((yield self.post("/payments", self.body(order)))))
+
+
+_numbers = itertools.count(1)
+
+
+@broken("create.key")
+class NumbersOfItsOwn(Tea):
+    """Gives every try a number of its own."""
+
+    def body(self, order: Order) -> dict[str, Any]:
+        return {**super().body(order), "order": f"{order.reference}-{next(_numbers)}"}
+
+
+@broken("create.key")
+class OneNumberForAll(Tea):
+    """Names the day's orders alike."""
+
+    def body(self, order: Order) -> dict[str, Any]:
+        return {**super().body(order), "order": order.reference[:3]}
+
+
+@broken("create.repeated")
+class Keeping(Tea):
+    """Keeps the payments that it made."""
+
+    _made: dict[str, Payment] = PrivateAttr(default_factory=dict)
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Flow[Payment]:
+        if order.reference not in self._made:
+            response = yield self.post("/payments", self.body(order))
+            self._made[order.reference] = self.payment(self.reply(response))
+        return self._made[order.reference]
+
+
+@broken("create.pending")
+class AcceptedIsPaid(Creating):
+    """Takes an accepted order for a paid one."""
+
+    def made(self, order: Order, response: Response) -> Payment:
+        return changed(super().made(order, response), status=PaymentStatus.PAID)
+
+
+@broken("create.refused")
+class NeverRefused(Tea):
+    """Does not read why."""
+
+    def fields(self, response: Response, *, missing: bool = False) -> Fields:
+        return read_reply(response, refusal=lambda _: None, missing=missing)
+
+
+@broken("create.account_refused")
+class OrderRefused(Tea):
+    """Calls every refusal one of the order."""
+
+    def fields(self, response: Response, *, missing: bool = False) -> Fields:
+        try:
+            return super().fields(response, missing=missing)
+        except AccountRefused as refused:
+            raise Refused("the gateway refused", code=refused.code) from None
+
+
+@broken("create.text")
+class PastedJson(Tea):
+    """Writes JSON by hand."""
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Request:
+        content = ("{" + ",".join(f'"{name}":"{value}"' for name, value in body.items()) + "}").encode()
+        return Request("POST", f"{self.base_url}{path}", content=content, headers=self.headers(content))
+
+
+@broken("create.hostile")
+class PastedPage(Tea):
+    """Pastes an address into a page."""
+
+    def action(self, url: str) -> Any:
+        return HtmlPage(html=f'<a href="{url}">Pay</a>') if url else None
+
+
+# Query
+
+
+class Querying(Tea):
+    """One whose mistake is what it makes of a query's answer."""
+
+    @hookimpl
+    def query(self, reference: str, gateway_id: str | None, expect: Order | None) -> Flow[Payment]:
+        response = yield Request("GET", f"{self.base_url}/payments/{gateway_id}", headers=self.headers(b""))
+        return self.found(self.reply(response, missing=True), gateway_id, expect)
+
+    def found(self, fields: Fields, gateway_id: str | None, expect: Order | None) -> Payment:
+        return self.payment(fields)
+
+
+@broken("query.paid")
+class NeverPaid(Querying):
+    """Leaves it to the notify to say what is paid."""
+
+    def found(self, fields: Fields, gateway_id: str | None, expect: Order | None) -> Payment:
+        return changed(super().found(fields, gateway_id, expect), status=PaymentStatus.PENDING)
+
+
+@broken("query.asks_for_nothing")
+class AsksAgain(Tea):
+    """Asks for the order once more, to see what is there."""
+
+    @hookimpl
+    def query(self, reference: str, expect: Order | None) -> Flow[Payment]:
+        body = self.body(expect) if expect else {}
+        return self.payment(self.reply((yield self.post("/payments", body)), missing=True))
+
+
+@broken("query.status")
+class FailedIsClosed(Querying):
+    """Mixes two words up."""
+
+    def found(self, fields: Fields, gateway_id: str | None, expect: Order | None) -> Payment:
+        payment = super().found(fields, gateway_id, expect)
+        failed = payment.status is PaymentStatus.FAILED
+        return changed(payment, status=PaymentStatus.CANCELED) if failed else payment
+
+
+@broken("query.unknown_status")
+class UnknownIsPaid(Querying):
+    """Takes whatever is not open for paid."""
+
+    def found(self, fields: Fields, gateway_id: str | None, expect: Order | None) -> Payment:
+        payment = super().found(fields, gateway_id, expect)
+        return payment if fields["state"] in STATES else changed(payment, status=PaymentStatus.PAID)
+
+
+@broken("query.missing")
+class MissingIsAnError(Tea):
+    """Does not read what HTTP 404 says."""
+
+    def fields(self, response: Response, *, missing: bool = False) -> Fields:
+        return super().fields(response)
+
+
+@broken("query.refused")
+class RefusedIsMissing(Tea):
+    """Takes every refusal for an order that does not exist."""
+
+    def fields(self, response: Response, *, missing: bool = False) -> Fields:
+        try:
+            return super().fields(response, missing=missing)
+        except Refused:
+            if missing:
+                raise NotFound("the gateway does not know the order") from None
+            raise
+
+
+@broken("query.wrong_amount")
+class AnySumIsRight(Querying):
+    """Takes the sum from what the shop expects."""
+
+    def found(self, fields: Fields, gateway_id: str | None, expect: Order | None) -> Payment:
+        amount = expect.amount if expect else None
+        return changed(super().found(fields, gateway_id, expect), amount=amount, paid=amount)
+
+
+@broken("query.number")
+class AnyNumberIsRight(Querying):
+    """Takes the payment's number from what was asked for."""
+
+    def found(self, fields: Fields, gateway_id: str | None, expect: Order | None) -> Payment:
+        return changed(super().found(fields, gateway_id, expect), gateway_id=gateway_id)
+
+
+@broken("query.agrees")
+class TwoNumbers(Tea):
+    """Calls a payment otherwise in a notify."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        heard = Tea.parse_callback(self, callback)
+        payment = heard.payment
+        return replace(heard, payment=changed(payment, gateway_id=f"N{payment.gateway_id}")) if payment else heard
+
+
+# Refund and close
+
+
+class Refunding(Tea):
+    """One whose mistake is in its refunds."""
+
+    @hookimpl
+    def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
+        body = self.refund_body(reference, amount, refund_reference)
+        fields = self.reply((yield self.post("/refunds", {**body, "currency": amount.currency})))
+        return self.refunded(fields, reference, amount, refund_reference)
+
+    def refund_body(self, reference: str, amount: Money, refund_reference: str) -> dict[str, Any]:
+        return {"order": reference, "refund": refund_reference, "amount": self.written(amount)}
+
+    def refunded(self, fields: Fields, reference: str, amount: Money, refund_reference: str) -> Refund:
+        return Refund(
+            reference=fields.text("order"),
+            refund_reference=fields.text("refund"),
+            status=RefundStatus.REFUNDED,
+            amount=fields.money("refund_amount", fields.text("currency"), "major"),
+        )
+
+
+@broken("refund.accepted")
+class NeverDone(Refunding):
+    """Leaves every refund under way."""
+
+    def refunded(self, fields: Fields, reference: str, amount: Money, refund_reference: str) -> Refund:
+        refund = super().refunded(fields, reference, amount, refund_reference)
+        return refund.model_copy(update={"status": RefundStatus.PENDING})
+
+
+@broken("refund.asks")
+class RefundInCents(Refunding):
+    """Writes minor units where the gateway reads major ones."""
+
+    def refund_body(self, reference: str, amount: Money, refund_reference: str) -> dict[str, Any]:
+        return {**super().refund_body(reference, amount, refund_reference), "amount": str(amount.minor)}
+
+
+@broken("refund.key")
+class OneRefundForAll(Refunding):
+    """Names a refund by its order, so that there is one."""
+
+    def refund_body(self, reference: str, amount: Money, refund_reference: str) -> dict[str, Any]:
+        return {**super().refund_body(reference, amount, refund_reference), "refund": reference}
+
+
+@broken("refund.refused")
+class RefundNeverRefused(Tea):
+    """Does not tell a refusal from a lost answer."""
+
+    @hookimpl
+    def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
+        try:
+            return (yield from Tea.refund(self, reference, amount, refund_reference))
+        except Refused:
+            raise GatewayError("no refund came back") from None
+
+
+@broken("refund.other")
+class AnyRefundIsRight(Refunding):
+    """Takes number and sum from what was asked for."""
+
+    def refunded(self, fields: Fields, reference: str, amount: Money, refund_reference: str) -> Refund:
+        return Refund(
+            reference=reference, refund_reference=refund_reference, status=RefundStatus.REFUNDED, amount=amount
+        )
+
+
+@broken("refund.status")
+class AcceptedIsRefunded(Refunding):
+    """Takes a refund that is under way for one that is done."""
+
+
+@broken("close.accepted")
+class CloseSaysOpen(Tea):
+    """Does not say what came of it."""
+
+    @hookimpl
+    def close(self, reference: str) -> Flow[Payment]:
+        return changed((yield from Tea.close(self, reference)), status=PaymentStatus.PENDING)
+
+
+@broken("close.refused")
+class AlwaysClosed(Tea):
+    """Takes a refusal for a yes."""
+
+    @hookimpl
+    def close(self, reference: str) -> Flow[Payment]:
+        try:
+            return (yield from Tea.close(self, reference))
+        except Refused:
+            return Payment(reference=reference, status=PaymentStatus.CANCELED)
+
+
+# Sums and values
+
+
+@broken("money.asked")
+class TwoDecimals(Tea):
+    """Writes two decimals in every currency."""
+
+    def written(self, amount: Money) -> str:
+        return f"{float(amount.amount):.2f}"
+
+
+def _float(fields: Fields, name: str) -> Money:
+    digits = {"JPY": 1, "KWD": 1000}.get(fields["currency"], 100)
+    return Money(int(float(fields[name] or 0) * digits), fields["currency"])
+
+
+@broken("money.notified")
+class FloatNotified(Tea):
+    """Counts in floats."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        heard = Tea.parse_callback(self, callback)
+        sums = self.form(callback, "POST")
+        if heard.payment is None:
+            return heard
+        return replace(heard, payment=changed(heard.payment, amount=None, paid=_float(sums, "received")))
+
+
+@broken("money.queried")
+class FloatQueried(Querying):
+    """Counts in floats."""
+
+    def found(self, fields: Fields, gateway_id: str | None, expect: Order | None) -> Payment:
+        return changed(super().found(fields, gateway_id, expect), amount=None, paid=_float(fields, "received"))
+
+
+@broken("money.largest")
+class ShortSums(Tea):
+    """Cuts a sum to the width of its field."""
+
+    def written(self, amount: Money) -> str:
+        return super().written(amount)[:12]
+
+
+@broken("values.json")
+class RawDecimals(Tea):
+    """Keeps values of Python's in raw."""
+
+    def payment(self, fields: Fields) -> Payment:
+        return changed(super().payment(fields), raw={**fields, "amount": Decimal(fields["amount"]), "at": datetime.min})
+
+
+# Claims
+
+
+@broken("claims.methods")
+class EveryMethod(Tea):
+    """Declares methods that its gateway does not have."""
+
+    info: ClassVar[ProviderInfo] = replace(Tea.info, methods=frozenset(PaymentMethod))
+
+
+@broken("claims.methods")
+class OneMethod(Tea):
+    """Declares methods and asks for none of them."""
+
+    def body(self, order: Order) -> dict[str, Any]:
+        return {**super().body(order), "method": "any", "payer": ""}
+
+
+@broken("claims.method_needed")
+class MethodNeeded(Tea):
+    """Needs a method and does not declare it."""
+
+    def body(self, order: Order) -> dict[str, Any]:
+        return {**super().body(order), "method": METHODS[order.method]}  # type: ignore[index]
+
+
+@broken("claims.payer")
+class NoPayer(Tea):
+    """Forgets the payer."""
+
+    def body(self, order: Order) -> dict[str, Any]:
+        return {**super().body(order), "payer": ""}
+
+
+@broken("claims.reference")
+class ShortNumbers(Tea):
+    """Cuts an order's number to the width of its field."""
+
+    def body(self, order: Order) -> dict[str, Any]:
+        return {**super().body(order), "order": order.reference[:20]}
+
+
+@broken("claims.extra")
+class ExtraWins(Tea):
+    """Lets extra replace its own fields."""
+
+    info: ClassVar[ProviderInfo] = replace(Tea.info, reserved_fields=frozenset())
+
+    def body(self, order: Order) -> dict[str, Any]:
+        return {**super().body(order), **order.extra}
+
+
+@broken("claims.extra")
+class ExtraLost(Tea):
+    """Takes extra and sends none of it."""
+
+    def body(self, order: Order) -> dict[str, Any]:
+        return {name: value for name, value in super().body(order).items() if name in OWN}
+
+
+@broken("claims.hooks")
+class RefundUndeclared(Tea):
+    """Has a refund that no hub knows of."""
+
+    def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
+        return (yield from Tea.refund(self, reference, amount, refund_reference))
+
+
+@broken("claims.identity")
+class NoIdentity(Tea):
+    """Does not say what a merchant is."""
+
+    info: ClassVar[ProviderInfo] = replace(Tea.info, identity=())
+
+
+@broken("claims.identity")
+class SameIdentity(Tea):
+    """Takes the gateway's address for the merchant."""
+
+    info: ClassVar[ProviderInfo] = replace(Tea.info, identity=("base_url",))
+
+
+# Faults
+
+
+class Catching(Creating):
+    """One whose mistake is what it makes of a failed exchange."""
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Flow[Payment]:
+        try:
+            return self.made(order, (yield self.post("/payments", self.body(order))))
+        except GatewayError as error:
+            return (yield from self.caught(order, error))
+
+    def caught(self, order: Order, error: GatewayError) -> Flow[Payment]:
+        raise error
+        yield
+
+
+@broken("fault.connect")
+class AlwaysUnknown(Catching):
+    """Calls whatever fails unknown."""
+
+    def caught(self, order: Order, error: GatewayError) -> Flow[Payment]:
+        if isinstance(error, NotSent):
+            raise OutcomeUnknown("something went wrong")
+        raise error
+        yield
+
+
+@broken("fault.read")
+class SentAgain(Catching):
+    """Sends a payment again where no answer came."""
+
+    def caught(self, order: Order, error: GatewayError) -> Flow[Payment]:
+        return self.made(order, (yield self.post("/payments", self.body(order))))
+
+
+@broken("fault.reset")
+class BrokenIsRefused(Catching):
+    """Takes a broken connection for a refusal."""
+
+    def caught(self, order: Order, error: GatewayError) -> Flow[Payment]:
+        if "ReadError" in error.message:
+            raise Refused("the gateway hung up")
+        raise error
+        yield
+
+
+@broken("fault.redirect")
+class Following(Creating):
+    """Follows redirects."""
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Flow[Payment]:
+        response = yield self.post("/payments", self.body(order))
+        if response.is_redirect:
+            response = yield Request("GET", response.headers["Location"], headers=self.headers(b""))
+        return self.made(order, response)
+
+
+@broken("fault.client_error")
+class StatusIsEnough(Tea):
+    """Takes the status of a page for the gateway's word."""
+
+    def reply(self, response: Response, *, missing: bool = False) -> Fields:
+        if response.status_code == 404 and missing:
+            raise NotFound("the gateway does not know the order")
+        return super().reply(response, missing=missing)
+
+
+@broken("fault.client_error")
+class FourHundredIsRefused(Tea):
+    """Takes any page with HTTP 400 for a refusal."""
+
+    def reply(self, response: Response, *, missing: bool = False) -> Fields:
+        if response.status_code == 400:
+            raise Refused("the gateway refused")
+        return super().reply(response, missing=missing)
+
+
+@broken("fault.server_error")
+class FiveHundredIsRefused(Catching):
+    """Takes HTTP 500 for a refusal."""
+
+    def caught(self, order: Order, error: GatewayError) -> Flow[Payment]:
+        if "HTTP 5" in error.message:
+            raise Refused("the gateway failed")
+        raise error
+        yield
+
+
+@broken("fault.html")
+class PageIsNext(Creating):
+    """Takes a page for the page to show the payer."""
+
+    def made(self, order: Order, response: Response) -> Payment:
+        if response.text.startswith("<"):
+            return changed(self.assumed(order), next_action=HtmlPage(html=response.text))
+        return super().made(order, response)
+
+
+@broken("fault.empty")
+class EmptyIsAccepted(Creating):
+    """Takes no answer for a yes."""
+
+    def made(self, order: Order, response: Response) -> Payment:
+        return super().made(order, response) if response.content else self.assumed(order)
+
+
+@broken("fault.truncated")
+class HalfIsEnough(Creating):
+    """Makes do with what came."""
+
+    def made(self, order: Order, response: Response) -> Payment:
+        half = response.content.startswith(b"{") and not response.content.endswith(b"}")
+        return self.assumed(order) if half else super().made(order, response)
+
+
+@broken("fault.oversized")
+class LongIsAccepted(Catching):
+    """Takes an endless answer for a yes."""
+
+    def caught(self, order: Order, error: GatewayError) -> Flow[Payment]:
+        if "longer" in error.message:
+            return self.assumed(order)
+        raise error
+        yield
+
+
+@broken("fault.compressed")
+class CompressedIsRefused(Catching):
+    """Takes an answer that it cannot read for a refusal."""
+
+    def caught(self, order: Order, error: GatewayError) -> Flow[Payment]:
+        if "compressed" in error.message:
+            raise Refused("the gateway answered in riddles")
+        raise error
+        yield
+
+
+@broken("fault.charset")
+class Replacing(Creating):
+    """Replaces what it cannot read."""
+
+    def made(self, order: Order, response: Response) -> Payment:
+        fields = json.loads(response.content.decode("utf-8", "replace"))
+        return changed(self.assumed(order), next_action=Redirect(url=fields["url"]))
+
+
+@broken("fault.surrogates")
+class KeptAsItCame(Creating):
+    """Keeps whatever JSON holds."""
+
+    def made(self, order: Order, response: Response) -> Payment:
+        fields = json.loads(response.content)
+        return changed(self.payment(Fields(fields)), raw=fields)
+
+
+@broken("fault.deep")
+class DeepIsRefused(Creating):
+    """Takes what it cannot read for a refusal."""
+
+    def made(self, order: Order, response: Response) -> Payment:
+        try:
+            json.loads(response.content)
+        except RecursionError:
+            raise Refused("the gateway's answer makes no sense") from None
+        except ValueError:
+            raise GatewayError("no JSON") from None
+        return super().made(order, response)
+
+
+@broken("fault.other_order")
+class AnyAnswerIsRight(Creating):
+    """Takes whatever is answered for an answer to its question."""
+
+    def made(self, order: Order, response: Response) -> Payment:
+        return changed(super().made(order, response), reference=order.reference)
+
+
+@broken("fault.slow")
+class Patient(Tea):
+    """Waits for a minute, whatever the settings say."""
+
+    @field_validator("timeout")
+    @classmethod
+    def _patient(cls, timeout: float) -> float:
+        return max(timeout, 60.0)
+
+
+@broken("replies.signed")
+class AnswersUnchecked(Tea):
+    """Does not check who answered."""
+
+    def reply(self, response: Response, *, missing: bool = False) -> Fields:
+        return read_reply(response, refusal=refusal, missing=missing)
+
+
+# Secrets
+
+
+@broken("secret.repr")
+class Talkative(Tea):
+    """Shows its key when it is printed."""
+
+    def __repr__(self) -> str:
+        return f"Talkative({self.merchant!r}, {self.key[0].text!r})"
+
+
+@broken("secret.pickle")
+class Pickled(Tea):
+    """Can be pickled, key and all."""
+
+    def __reduce_ex__(self, protocol: object) -> Any:
+        return Pickled.model_construct, (), {"key": self.key[0].text}
+
+
+@broken("secret.settings")
+class Quoting(Tea):
+    """Quotes what is wrong with a key."""
+
+    @field_validator("key", mode="before")
+    @classmethod
+    def _quoted(cls, key: object) -> object:
+        if not isinstance(key, str) or len(key) < 16:
+            raise ValueError(f"expected a key of 16 characters, not {key!r}")
+        return key
+
+
+@broken("secret.logs")
+class Logging(Tea):
+    """Logs what it signs with."""
+
+    def headers(self, content: bytes) -> dict[str, str]:
+        logging.getLogger("tea").debug("signing %r with %s", content, self.key[0].text)
+        return super().headers(content)
+
+
+@broken("secret.errors")
+class KeyInHand(Tea):
+    """Has its key in a variable while it fails."""
+
+    def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+        key = self.key[0].text
+        if given != digest(key.encode(), purpose.encode(), joined(fields)).hex():
+            raise BadSignature("no key of this account signed the message")
+
+
+@broken("secret.raw")
+class SignatureKept(Tea):
+    """Keeps the signature in raw."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        heard = Tea.parse_callback(self, callback)
+        payment = heard.payment
+        kept = {"signature": callback.header("X-Tea-Signature")}
+        return replace(heard, payment=changed(payment, raw={**payment.raw, **kept})) if payment else heard
+
+
+@broken("secret.address")
+class KeyInAddress(Tea):
+    """Sends its key in the address."""
+
+    @hookimpl
+    def query(self, reference: str) -> Flow[Payment]:
+        url = f"{self.base_url}/payments/{reference}?key={self.key[0].text}"
+        return self.payment(self.reply((yield Request("GET", url, headers=self.headers(b""))), missing=True))
