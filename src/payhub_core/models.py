@@ -10,7 +10,6 @@ from html import escape
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import (
-    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -155,29 +154,44 @@ class Redirect(_Value):
     """Send the payer's browser (or app) to ``url``, of any scheme that runs nothing in the shop's page."""
 
     type: Literal["redirect"] = "redirect"
-    url: Annotated[str, AfterValidator(_address)]
+    url: str
+
+    _fit = field_validator("url")(_address)
 
 
 class QrCode(_Value):
     """Draw ``content`` as a QR code for the payer to scan; it is text, usually a URL, never an image."""
 
     type: Literal["qr_code"] = "qr_code"
-    content: Annotated[str, AfterValidator(_address)]
+    content: str
+
+    _fit = field_validator("content")(_address)
 
 
 class HtmlPage(_Value):
     """Show ``html``, written by the gateway, as a page of its own: never inside a page of yours."""
 
     type: Literal["html_page"] = "html_page"
-    html: Annotated[str, AfterValidator(_page)] = Field(repr=False)
+    html: str = Field(repr=False)
+
+    _fit = field_validator("html")(_page)
 
 
 class FormPost(_Value):
     """Let the payer's browser POST ``fields`` to ``url``."""
 
     type: Literal["form_post"] = "form_post"
-    url: Annotated[str, AfterValidator(_address)]
-    fields: dict[Annotated[str, AfterValidator(_line)], Annotated[str, AfterValidator(_page)]]
+    url: str
+    fields: dict[str, str]
+
+    _fit = field_validator("url")(_address)
+
+    @field_validator("fields")
+    @classmethod
+    def _writable(cls, fields: dict[str, str]) -> dict[str, str]:
+        for text in (*fields, *fields.values()):
+            _page(text)
+        return fields
 
     def html(self, nonce: str) -> str:
         """A page that posts the form by itself; ``nonce`` is that of your Content-Security-Policy's script-src."""
@@ -196,7 +210,9 @@ class AppParameters(_Value):
     """Hand ``parameters`` to the wallet's SDK inside your own app, unchanged."""
 
     type: Literal["app_parameters"] = "app_parameters"
-    parameters: Annotated[str, AfterValidator(_page)] = Field(repr=False)
+    parameters: str = Field(repr=False)
+
+    _fit = field_validator("parameters")(_page)
 
 
 NextAction: TypeAlias = Annotated[Redirect | QrCode | HtmlPage | FormPost | AppParameters, Field(discriminator="type")]

@@ -17,7 +17,7 @@ from payhub_core.ledger import history, outbox
 from payhub_core.ledger.database import check_open
 from payhub_core.ledger.facts import Anomaly, AnomalyKind, Facts, observed
 from payhub_core.ledger.models import Creation, Transition
-from payhub_core.ledger.orders import order_text
+from payhub_core.ledger.orders import order_text, same_order
 from payhub_core.ledger.rows import Row
 from payhub_core.ledger.schedule import FIRST_CHECK, SETTLED, next_check
 from payhub_core.ledger.sql import CHANGE, FIND, INSERT
@@ -134,8 +134,23 @@ def insert(
     return row._replace(id=rows[0][0]) if rows else None
 
 
-def restart(connection: Connection, row: Row, *, lease: str, until: datetime, now: datetime) -> Row | None:
-    """As `insert`, for an order that is created once more; None where someone else changed the row."""
+def restart(
+    connection: Connection, row: Row, order: Order, *, lease: str, until: datetime, now: datetime
+) -> Row | None:
+    """As `insert`, for an order that is created once more; None where someone else changed the row.
+
+    A try that left nothing at the gateway binds nobody: the ``order`` may say something else by now.
+    """
+    if not same_order(row.order_as_given(), order):
+        content: dict[str, Any] = {
+            "amount_minor": order.amount.minor,
+            "currency": order.amount.currency,
+            "order_json": order_text(order),
+        }
+        connection.execute(
+            payments.update().where(payments.c.id == row.id, payments.c.version == row.version).values(content)
+        )
+        row = row._replace(**content)
     starting = Creation.STARTING.value
     first = now + FIRST_CHECK
     return change(
