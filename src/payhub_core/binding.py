@@ -8,16 +8,38 @@ makes a new one for every call, and one that comes a second time is refused.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from payhub_core.errors import GatewayError, MalformedCallback, WrongAccount, WrongAmount, WrongOrder, plain
-from payhub_core.models import Callback, CallbackKind, Notification, Order, Payment, PaymentStatus, Refund, RefundStatus
+from payhub_core.errors import (
+    CallbackError,
+    GatewayError,
+    MalformedCallback,
+    WrongAccount,
+    WrongAmount,
+    WrongOrder,
+    plain,
+)
+from payhub_core.models import (
+    Callback,
+    CallbackKind,
+    Notification,
+    Order,
+    Payment,
+    PaymentStatus,
+    Refund,
+    RefundStatus,
+    unprintable,
+)
 
-__all__ = ["bind_notification", "bind_payment", "bind_refund", "check_new"]
+__all__ = ["bind_notification", "bind_payment", "bind_refund", "check_ids", "check_new"]
 
 # Named once: looking up a member of an enum takes as long as a whole check here.
 _NOTIFY = CallbackKind.NOTIFY
 _PENDING, _PAID, _PARTIALLY_PAID = PaymentStatus.PENDING, PaymentStatus.PAID, PaymentStatus.PARTIALLY_PAID
+_LONGEST_ID = 128
+_LONGEST_ATTACH = 16 * 1024
+_YEARS = range(1000, 3000)  # in which no conversion to another zone overflows
 _FILLED_IN = frozenset({"account", "provider", "amount", "claimed_status", "status"})
 
 
@@ -37,6 +59,7 @@ def bind_payment(
     with what was expected and what came.
     """
     _check_about(payment, account, provider, reference, gateway_id)
+    _keep_fit(payment)
     amount, paid, status = payment.amount, payment.paid, payment.status
     if expect is not None:
         if expect.reference != reference:  # a query for one order with another at hand
@@ -59,6 +82,11 @@ def bind_payment(
     facts["status"] = _PENDING if hint else status
     payment.__pydantic_fields_set__.update(_FILLED_IN)
     return payment
+
+
+def check_ids(found: Payment | Refund) -> None:
+    """Raises GatewayError for numbers in a reply that nobody could store, show or send again."""
+    _check_ids(found, GatewayError)
 
 
 def check_new(result: Payment | Refund | Notification) -> None:
@@ -84,6 +112,8 @@ def bind_refund(refund: Refund, account: str, provider: str, asked: Mapping[str,
     if refund.amount is not None and refund.amount != asked["amount"]:
         raise WrongAmount(f"the refund is about {asked['amount']}, the message about {refund.amount}")
     facts = refund.__dict__
+    if refund.refunded_at is not None and refund.refunded_at.year not in _YEARS:
+        facts["refunded_at"] = None
     facts["account"], facts["provider"], facts["amount"] = account, provider, asked["amount"]
     facts["status"] = RefundStatus.PENDING if hint else refund.status
     refund.__pydantic_fields_set__.update(_FILLED_IN & facts.keys())
@@ -99,16 +129,40 @@ def bind_notification(
     WrongOrder or WrongAmount.
     """
     payment, kind = notification.payment, callback.kind
-    if payment is None:
-        if notification.kind is not CallbackKind.OTHER:
-            raise MalformedCallback("the message names no payment")
+    if payment is not None:
+        _check_ids(payment, MalformedCallback)
+    elif notification.kind is CallbackKind.OTHER:
         return notification
+    else:
+        raise MalformedCallback("the message names no payment")
     reference = payment.reference if expect is None else expect.reference
     hint = insecure or kind is not _NOTIFY
     bind_payment(payment, account, provider, reference, expect, hint)
     object.__setattr__(notification, "kind", kind)
     object.__setattr__(notification, "bound", expect is not None)
     return notification
+
+
+def _check_ids(found: Payment | Refund, error: type[CallbackError | GatewayError]) -> None:
+    ids = {"reference": found.reference, "gateway_id": found.gateway_id}
+    if isinstance(found, Refund):
+        ids |= {"refund_reference": found.refund_reference, "refund_id": found.refund_id}
+    for name, text in ids.items():
+        if text and not (text.isprintable() and len(text) <= _LONGEST_ID):
+            raise error(f"{name}: expected at most {_LONGEST_ID} printable characters")
+
+
+def _keep_fit(found: Payment) -> None:
+    """Leaves out what decides nothing, where it is not fit to be stored and shown; ``raw`` still has it."""
+    facts = found.__dict__
+    for name in ("created_at", "paid_at", "expires_at"):
+        time: datetime | None = facts[name]
+        if time is not None and time.year not in _YEARS:
+            facts[name] = None
+    if (not found.attach.isprintable() and unprintable(found.attach)) or len(found.attach) > _LONGEST_ATTACH:
+        facts["attach"] = ""
+    if isinstance(found.method, str) and not (found.method.isprintable() and len(found.method) <= _LONGEST_ID):
+        facts["method"] = None
 
 
 def _check_about(found: Payment | Refund, account: str, provider: str, reference: str, gateway_id: str | None) -> None:

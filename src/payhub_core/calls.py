@@ -12,12 +12,12 @@ from typing import Any, Final, TypeAlias, TypeVar
 import pluggy
 from pydantic import ValidationError
 
-from payhub_core.binding import bind_notification, bind_payment, bind_refund, check_new
+from payhub_core.binding import bind_notification, bind_payment, bind_refund, check_ids, check_new
 from payhub_core.declaration import check_amount, check_order, check_reference
 from payhub_core.errors import ConfigError, GatewayError, InvalidOrder, NotSent, PayhubError, Unsupported, plain
 from payhub_core.flow import Flow, Request
 from payhub_core.hookspecs import HOOKS, Provider, Specification, hookimpl
-from payhub_core.models import Callback, Notification, Order
+from payhub_core.models import Callback, Notification, Order, faults
 from payhub_core.registry import check_hooks, check_provider
 
 __all__ = ["Calls"]
@@ -119,6 +119,7 @@ class Calls:
         provider = self._provider_name
         if hook == "parse_callback":
             return bind_notification(result, self.name, provider, arguments["callback"], arguments["expect"], insecure)
+        check_ids(result)
         if hook == "refund":
             return bind_refund(result, self.name, provider, arguments, insecure)
         if hook == "create_payment":
@@ -240,7 +241,10 @@ def _reference(arguments: Arguments) -> str:
 
 def _reason(error: Exception) -> str:
     """An error's words where they are payhub's own; else only its type, since its text may quote the message."""
-    return error.message if isinstance(error, PayhubError) else f"the provider failed: {type(error).__name__}"
+    if isinstance(error, PayhubError):
+        return error.message
+    what = faults(error) if isinstance(error, ValidationError) else ""
+    return f"the provider failed: {type(error).__name__}{': ' if what else ''}{what}"
 
 
 def _cause(error: Exception) -> Exception | None:

@@ -110,9 +110,11 @@ class GatewayError(PayhubError):
     """The exchange with the gateway failed; nothing new is known, so what was known stands.
 
     ``unanswered``: no usable answer came (a time-out, a broken connection, HTTP 5xx), so asking again may bring one.
+    ``unreadable``: what came was no message of the gateway's, such as a page, whichever order it was asked about.
     """
 
     unanswered: bool = False
+    unreadable: bool = False
 
 
 class NotSent(GatewayError):

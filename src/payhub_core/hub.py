@@ -15,11 +15,12 @@ import httpx
 
 from payhub_core.accounts import Merchant, check_merchants, merchant, same_merchant, unknown_account
 from payhub_core.bound import AsyncBoundAccount, Bound, BoundAccount
+from payhub_core.client import own_client
 from payhub_core.errors import ConfigError, PayhubError, plain
 from payhub_core.hookspecs import Provider
 from payhub_core.models import Callback, Notification, Order, Payment, Refund
 from payhub_core.money import Money
-from payhub_core.transport import AsyncClient, AsyncExchange, Client, Exchange, tls
+from payhub_core.transport import AsyncClient, AsyncExchange, Client, Exchange
 
 __all__ = ["AsyncHub", "Hub"]
 
@@ -220,7 +221,7 @@ class Hub(_BaseHub[BoundAccount]):
 def _own_client() -> httpx.Client:
     from payhub_core.deadline import bound  # noqa: PLC0415  httpcore is loaded when it is needed
 
-    return bound(httpx.Client(verify=tls()))
+    return bound(own_client(httpx.Client))
 
 
 _hubs: WeakSet[Hub] = WeakSet()
@@ -245,7 +246,7 @@ class AsyncHub(_BaseHub[AsyncBoundAccount]):
         super().__init__(accounts, extensions)
         self._own: httpx.AsyncClient | None = None
         if client is None:
-            client = self._own = httpx.AsyncClient(verify=tls())
+            client = self._own = own_client(httpx.AsyncClient)
         self._client: AsyncClient = client
 
     def _bind(self, account: str, provider: Provider) -> AsyncBoundAccount:

@@ -43,8 +43,15 @@ __all__ = [
     "Reply",
 ]
 
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_RUNS = re.compile(r"(?:javascript|vbscript|data|blob|file|filesystem|about|view-source):", re.IGNORECASE)
+#: Whether a text holds control characters or lone surrogates, which nothing should store, show or send.
+unprintable = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]").search
+#: As `unprintable`, for text of several lines.
+_unwritable = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]").search
+
+_LONGEST_URL = 8 * 1024
+_LONGEST_PAGE = 512 * 1024
+#: What a browser would run, or read off the payer's own machine.
+_DANGEROUS = re.compile(r"\s*(javascript|vbscript|data|file|filesystem|blob|about|view-source):", re.IGNORECASE)
 
 
 class PaymentMethod(StrEnum):
@@ -125,25 +132,31 @@ class _Value(BaseModel):
     )
 
 
-def _to_open(url: str) -> str:
-    """``url``, unless opening it would run what it holds: the gateway chose it, or whoever altered its answer.
+def _address(url: str) -> str:
+    if _DANGEROUS.match(url):
+        raise ValueError("expected an address of the web or of an app, not one that runs or reads something")
+    return _line(url)
 
-    Wallets have schemes of their own, so any other passes.
-    """
-    if _UNPRINTABLE.search(url) or url != url.strip():
-        raise ValueError("an address without control characters, and without spaces around it, was expected")
-    if _RUNS.match(url):
-        raise ValueError("an address that leads somewhere was expected, not one that runs what it holds")
-    return url
+
+def _line(text: str) -> str:
+    if len(text) > _LONGEST_URL or unprintable(text):
+        raise ValueError(f"expected at most {_LONGEST_URL} printable characters")
+    return text
+
+
+def _page(text: str) -> str:
+    if len(text) > _LONGEST_PAGE or _unwritable(text):
+        raise ValueError(f"expected at most {_LONGEST_PAGE} characters, no control characters among them")
+    return text
 
 
 class Redirect(_Value):
-    """Send the payer's browser (or app) to ``url``, which is never a script or data."""
+    """Send the payer's browser (or app) to ``url``, of any scheme that runs nothing in the shop's page."""
 
     type: Literal["redirect"] = "redirect"
     url: str
 
-    _opens = field_validator("url")(_to_open)
+    _fit = field_validator("url")(_address)
 
 
 class QrCode(_Value):
@@ -152,7 +165,7 @@ class QrCode(_Value):
     type: Literal["qr_code"] = "qr_code"
     content: str
 
-    _opens = field_validator("content")(_to_open)
+    _fit = field_validator("content")(_address)
 
 
 class HtmlPage(_Value):
@@ -160,6 +173,8 @@ class HtmlPage(_Value):
 
     type: Literal["html_page"] = "html_page"
     html: str = Field(repr=False)
+
+    _fit = field_validator("html")(_page)
 
 
 class FormPost(_Value):
@@ -169,7 +184,14 @@ class FormPost(_Value):
     url: str
     fields: dict[str, str]
 
-    _opens = field_validator("url")(_to_open)
+    _fit = field_validator("url")(_address)
+
+    @field_validator("fields")
+    @classmethod
+    def _writable(cls, fields: dict[str, str]) -> dict[str, str]:
+        for text in (*fields, *fields.values()):
+            _page(text)
+        return fields
 
     def html(self, nonce: str) -> str:
         """A page that posts the form by itself; ``nonce`` is that of your Content-Security-Policy's script-src."""
@@ -189,6 +211,8 @@ class AppParameters(_Value):
 
     type: Literal["app_parameters"] = "app_parameters"
     parameters: str = Field(repr=False)
+
+    _fit = field_validator("parameters")(_page)
 
 
 NextAction: TypeAlias = Annotated[Redirect | QrCode | HtmlPage | FormPost | AppParameters, Field(discriminator="type")]
@@ -232,8 +256,7 @@ class Order(_Value):
             return handler(data)
         except ValidationError as error:
             # pydantic's own text and its notes about the input stay behind.
-            faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'order'}: {e['msg']}" for e in error.errors())
-            raise InvalidOrder(faults) from None
+            raise InvalidOrder(faults(error)) from None
 
     @field_validator("amount")
     @classmethod
@@ -253,9 +276,15 @@ class Order(_Value):
     @classmethod
     def _printable(cls, value: object) -> object:
         texts = (*value, *value.values()) if isinstance(value, dict) else (value,)
-        if any(isinstance(text, str) and _UNPRINTABLE.search(text) for text in texts):
+        if any(isinstance(text, str) and unprintable(text) for text in texts):
             raise ValueError("control characters and lone surrogates cannot be sent")
         return value
+
+
+def faults(error: ValidationError) -> str:
+    """What is wrong with which field; pydantic's words are kept, the values that they are about are not."""
+    found = error.errors(include_input=False, include_url=False)
+    return "; ".join(f"{'.'.join(map(str, e['loc'])) or error.title.lower()}: {e['msg']}" for e in found)
 
 
 class Payment(_Value):

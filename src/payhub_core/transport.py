@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import ContextVar
@@ -13,6 +11,7 @@ from typing import Any, Protocol
 
 import httpx
 
+from payhub_core.client import USER_AGENT, tls
 from payhub_core.errors import GatewayError, NotSent, OutcomeUnknown, plain
 from payhub_core.flow import Request, Response
 from payhub_core.logs import redact
@@ -28,6 +27,8 @@ REPLY_LIMIT = 1024 * 1024
 # By name, along the class's ancestry: a client of the user's choice has exceptions of its own under the names of httpx.
 _NEVER_LEFT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "InvalidURL"}
 
+
+_OF_THE_CONNECTION = {"accept-encoding", "connection"}
 
 #: By class of client, whether its requests are of a kind of its own.
 _FOREIGN: dict[type, bool] = {}
@@ -68,12 +69,6 @@ class AsyncClient(Protocol):
         ...
 
 
-@functools.cache
-def tls() -> ssl.SSLContext:
-    """The process's one TLS context: making one takes 20 ms."""
-    return httpx.create_ssl_context()
-
-
 class _Terms:
     """What an exchange of one hook's calls is subject to: seconds, and what a lost answer means.
 
@@ -92,6 +87,7 @@ class _Terms:
     ) -> None:
         self.client: Any = client
         self.build: Callable[..., Any] | None = _foreign_build(client)
+        self.defaults: list[tuple[str, str]] = _default_headers(client)
         self.seconds: float = 2 * timeout
         self.limit: float | None = limit
         self.lost: type[GatewayError] = lost
@@ -114,6 +110,8 @@ class _Terms:
             timeouts = {key: min(seconds, left) for key, seconds in timeouts.items()}
         if self.build is None:
             request.extensions["timeout"] = timeouts
+            for name, value in self.defaults:  # which httpx adds to the requests that it builds, and to no others
+                request.headers.setdefault(name, value)
             return request
         # A compressed reply is not read, so none is asked for.
         headers = [*request.headers.multi_items(), ("Accept-Encoding", "identity")]
@@ -227,6 +225,14 @@ def _foreign_build(client: Any) -> Callable[..., Any] | None:
     if kind not in _FOREIGN:
         _FOREIGN[kind] = not isinstance(build("GET", "https://gateway.example"), Request)
     return build if _FOREIGN[kind] else None
+
+
+def _default_headers(client: Any) -> list[tuple[str, str]]:
+    """The headers that a client sends with everything; not what says how the reply is to be packed."""
+    headers = getattr(client, "headers", None)
+    if not isinstance(headers, httpx.Headers):
+        return [("user-agent", USER_AGENT)]
+    return [(name, value) for name, value in headers.multi_items() if name not in _OF_THE_CONNECTION]
 
 
 class _Foreign(httpx.SyncByteStream, httpx.AsyncByteStream):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -59,7 +60,6 @@ _STATUSES = {"-1": _PENDING, "0": _FAILED, "1": _PAID}
 
 #: The gateway's clock is that of Shanghai.
 _CLOCK = "+08:00"
-_NO_TIME = {"", "0000-00-00 00:00:00"}
 
 _amount = re.compile(r"[0-9]{1,12}(?:\.0{1,2})?").fullmatch
 _NUMBER = grammar(r"[A-Za-z0-9_-]{1,64}", "1 to 64 letters, digits, '_' or '-'")
@@ -68,8 +68,15 @@ _ADDRESS = grammar(
     r"(?i:https?|weixin|wxp|alipays?|alipayqr)://[^\x00-\x20\x7f-\x9f]+", "an address of the web or of a wallet"
 )
 
-#: What a platform says of an order that it does not know; status 0 also means a bad sign, or anything else.
-_UNKNOWN_ORDER = re.compile(r"订单号?(不存在|未找到)|查无此?订单|order (does not exist|not found)", re.IGNORECASE)
+#: What platforms say of an order that they do not know; status 0 also means a bad sign, or anything else.
+_UNKNOWN_ORDER = re.compile(
+    r"(订单|交易|支付单)(号|信息|记录|数据)?(并?不存在|未找到|没有找到)"
+    r"|(查无|查不到|查询不到|未查询到|未查到|找不到|未找到|没有找到|没有|无)[此该]?笔?(订单|交易)(号|信息|记录|数据)?[!。.！]*$"
+    r"|(order|trade|transaction) ?((does not|doesn'?t) exist|not exists?|(is )?not found)"
+    r"|no such (order|trade)|no (order|trade) found",
+    re.IGNORECASE,
+)
+_HINT = "where this means that the gateway does not know the order, add its words to unknown_order of the account"
 #: A channel that is closed for now, in the words of PHP platforms; the order itself is acceptable.
 _CLOSED = re.compile(r"维护|暂停|通道(已?关闭|不可用|繁忙)|unavailable|maintenance", re.IGNORECASE)
 
@@ -90,8 +97,7 @@ def notified(fields: Fields) -> Payment:
     status = fields.choice("pay_status", _STATUSES)
     fields.text("appid")
     amount, paid = fields.read("amount", _fen), fields.read("actual_amount", _fen)
-    # A failed payment may have no time.
-    no_time = status is _FAILED and fields.text("pay_time") in _NO_TIME
+    fields.text("pay_time")
     return Payment(
         reference=fields.read("order_no", _NUMBER),
         gateway_id=fields.read("platform_order_no", _NUMBER, default=None),
@@ -99,7 +105,8 @@ def notified(fields: Fields) -> Payment:
         amount=amount,
         paid=paid if status is _PAID else None,
         attach=_attached(fields.text("attach")),
-        paid_at=None if no_time else fields.time("pay_time", _CLOCK),
+        # Of money that came in the time decides whether it is this order's; else it decides nothing.
+        paid_at=fields.time("pay_time", _CLOCK) if status is _PAID else fields.time("pay_time", _CLOCK, default=None),
         raw=fields.copy(),
     )
 
@@ -132,13 +139,18 @@ def created(response: Response, order: Order) -> Payment:
     return Payment(**told, claimed_status=claimed, next_action=_next_action(data, method))
 
 
-def queried(response: Response) -> Payment:
-    """The payment a query's reply speaks of (section 5.4), which never says what was paid; raises GatewayError."""
+def queried(response: Response, unknown_order: Iterable[str] = ()) -> Payment:
+    """The payment a query's reply speaks of (section 5.4), which never says what was paid; raises GatewayError.
+
+    ``unknown_order`` are words by which this gateway says that it does not know an order, beside those of others.
+    """
     try:
         told = _told(_answered(response))
     except Refused as refused:
-        if _UNKNOWN_ORDER.search(refused.reason):
-            raise NotFound("the gateway does not know the order") from None
+        reason = refused.reason
+        if _UNKNOWN_ORDER.search(reason) or any(words.lower() in reason.lower() for words in unknown_order):
+            raise NotFound(f"the gateway does not know the order: {reason}") from None
+        refused.hint = refused.hint or _HINT
         raise
     if told["status"] is _PAID and told["amount"] is None:
         raise GatewayError("amount: expected whole fen where pay_status is 1: paid without a sum proves nothing")

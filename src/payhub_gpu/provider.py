@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, TypeAlias
 from urllib.parse import quote
 
 from httpx import URL
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from payhub_core import (
     BadSignature,
@@ -30,6 +30,11 @@ from payhub_gpu.signing import Placement, drop_empty, sign, verify
 
 __all__ = ["Gpu"]
 
+Words: TypeAlias = Annotated[
+    tuple[Annotated[str, Field(min_length=2, max_length=80)], ...],
+    BeforeValidator(lambda words: (words,) if isinstance(words, str) else words),
+]
+
 _ACKNOWLEDGED = Reply(b"SUCCESS")
 
 
@@ -37,7 +42,8 @@ class Gpu(AccountSettings):
     """An account at the gateway: an aggregator of Alipay, WeChat and net banking.
 
     ``secret`` is one MD5 key, or several while they rotate: the first signs, any verifies. ``timeout`` is in seconds.
-    The last three settings are the dialect of the gateway's brand; nothing turns verification off.
+    The others are the dialect of the gateway's brand; nothing turns verification off. ``unknown_order`` are the words
+    in which it says that it does not know an order, beside those that are common: a part of its message is enough.
     """
 
     info: ClassVar[ProviderInfo] = ProviderInfo(
@@ -60,6 +66,7 @@ class Gpu(AccountSettings):
     secret_placement: Placement = "sorted"
     callback_empties: Literal["keep", "drop"] = "keep"
     order_no_max_length: int = Field(default=20, ge=1, le=64)
+    unknown_order: Words = ()
 
     @hookimpl
     def create_payment(self, order: Order) -> Flow[Payment]:
@@ -88,7 +95,7 @@ class Gpu(AccountSettings):
         """Section 5.4: a signed GET of ``/api/order/check_order``."""
         query = write_form(self._signed({"appid": self.appid, "order_no": reference}))
         response = yield Request("GET", self._check_order.copy_with(query=query))
-        return messages.queried(response)
+        return messages.queried(response, self.unknown_order)
 
     def _fields(self, order: Order) -> dict[str, str]:
         return {

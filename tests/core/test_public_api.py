@@ -155,8 +155,8 @@ OFFERED = {
     "Money": "amount currency minor of",
     "PayhubError": "account hint message reference",
     "ConfigError": "account hint message reference",
-    "GatewayError": "account hint message reference unanswered",
-    "Refused": "account code hint message reason reference unanswered",
+    "GatewayError": "account hint message reference unanswered unreadable",
+    "Refused": "account code hint message reason reference unanswered unreadable",
 }
 
 

@@ -78,7 +78,8 @@ def dataclass(cls: type[Any]) -> Callable[[], str]:
 def annotation(cls: type[Any], name: str) -> str:
     """A field's type as its author wrote it."""
     written_as = [inspect.get_annotations(base).get(name) for base in cls.__mro__]
-    return str(next(filter(None, written_as))).replace("|", "\\|")
+    plain = re.sub(r"Annotated\[(\w+), AfterValidator\(\w+\)\]", r"\1", str(next(filter(None, written_as))))
+    return plain.replace("|", "\\|")
 
 
 def sentence(thing: object) -> str:

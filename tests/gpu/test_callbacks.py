@@ -88,11 +88,19 @@ def test_a_failed_payment_may_have_no_time(parse: Any, platform: Any, time: str)
 
 
 @pytest.mark.parametrize("time", ["", "0000-00-00 00:00:00"])
-@pytest.mark.parametrize("word", ["1", "-1"])
-def test_a_payment_that_did_not_fail_has_a_time(parse: Any, platform: Any, word: str, time: str) -> None:
-    """None in pay_time beside any other status is malformed."""
+def test_a_payment_that_is_made_has_a_time(parse: Any, platform: Any, time: str) -> None:
+    """It decides whether the money is this order's."""
     with pytest.raises(MalformedCallback):
-        parse(platform.notify(pay_status=word, pay_time=time))
+        parse(platform.notify(pay_status="1", pay_time=time))
+
+
+@pytest.mark.parametrize("word", ["0", "-1"])
+@pytest.mark.parametrize("time", ["", "0000-00-00 00:00:00", "0", "2019-08-18T00:13:41", "2019-02-30 00:00:00"])
+def test_a_time_that_decides_nothing_is_left_out_where_it_cannot_be_read(
+    parse: Any, platform: Any, word: str, time: str
+) -> None:
+    """Nothing was paid: such a notify is acknowledged."""
+    assert parse(platform.notify(pay_status=word, pay_time=time)).payment.paid_at is None
 
 
 def test_the_gateways_number_may_be_missing_or_empty(parse: Any, platform: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
@@ -164,17 +166,62 @@ def test_a_time_that_cannot_be_read_does_not_make_the_order_unreadable(
 
 
 @pytest.mark.parametrize(
-    "message", ["订单不存在", "订单号不存在", "查无此订单", "Order not found", "order does not exist"]
+    "message",
+    [
+        *("订单不存在", "订单号不存在", "查无此订单", "Order not found", "order does not exist", "未查询到订单"),
+        *(
+            "找不到该订单！",
+            "没有找到订单",
+            "无此订单",
+            "该订单不存在或已删除",
+            "订单信息不存在",
+            "交易不存在",
+            "查询不到订单信息",
+        ),
+        *(
+            "order not exist",
+            "Order doesn't exist",
+            "No such order",
+            "trade not exist",
+            "TRADE_NOT_EXIST: trade not exist",
+        ),
+    ],
 )
 def test_an_order_that_the_gateway_does_not_know_is_not_found(gpu: Gpu, platform: Any, message: str) -> None:
     """Which is not a failed payment."""
     flow = gpu.query(reference="A1001")
     next(flow)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match=re.escape(message)):
         flow.send(platform.reply([], 0, message))
 
 
-@pytest.mark.parametrize("message", ["签名错误", "商户不存在", "appid not found", "", "系统繁忙"])
+@pytest.mark.parametrize("words", ["无效的商户单号", ["无效的商户单号", "NO_RECORD"]])
+def test_the_words_for_an_unknown_order_are_a_setting(make_gpu: Callable[..., Gpu], platform: Any, words: Any) -> None:
+    """A part of the message is enough, in any case."""
+    flow = make_gpu(unknown_order=words).query(reference="A1001")
+    next(flow)
+    with pytest.raises(NotFound, match="the gateway does not know the order: E17 无效的商户单号"):
+        flow.send(platform.reply([], 0, "E17 无效的商户单号"))
+
+
+def test_a_refused_query_says_where_its_words_belong(gpu: Gpu, platform: Any) -> None:
+    """The gateway's own words are in the error."""
+    flow = gpu.query(reference="A1001")
+    next(flow)
+    with pytest.raises(Refused, match=r"refused: E17 无效的商户单号\. Hint: .*unknown_order"):
+        flow.send(platform.reply([], 0, "E17 无效的商户单号"))
+
+
+@pytest.mark.parametrize("words", ["", "x", [""], 7])
+def test_empty_words_mean_no_order(make_gpu: Callable[..., Gpu], words: Any) -> None:
+    """They would be in every message."""
+    with pytest.raises(ValueError, match="unknown_order"):
+        make_gpu(unknown_order=words)
+
+
+@pytest.mark.parametrize(
+    "message", ["签名错误", "商户不存在", "appid not found", "", "系统繁忙", "找不到订单对应的通道", "no order channel"]
+)
 def test_any_other_refusal_is_not_not_found(gpu: Gpu, platform: Any, message: str) -> None:
     """Status 0 may mean a bad signature as well: it says nothing of the order."""
     flow = gpu.query(reference="A1001")

@@ -19,6 +19,7 @@ import httpx
 import pytest
 import trustme
 from sqlalchemy import Connection, text, update
+from tests.gateway import PlatformOfToday
 from tests.ledger.checkouts import EitherCheckout, nothing, opening
 from tests.ledger.postgres import Postgres
 from tests.ledger.processes import Service, Worker
@@ -172,6 +173,11 @@ class Paid(NamedTuple):
 
     notify: Callable[..., Callback]
     back: Callable[..., Callback]
+
+
+@pytest.fixture(scope="session")
+def platform() -> PlatformOfToday:
+    return PlatformOfToday()
 
 
 @pytest.fixture

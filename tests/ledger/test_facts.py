@@ -198,6 +198,31 @@ def test_a_message_without_the_gateways_id_is_no_second_payment() -> None:
     assert facts.anomalies(DUE) == ()
 
 
+@pytest.mark.parametrize("exact", [0, 1, 10_000])
+def test_beside_an_exact_sum_the_bare_word_paid_of_another_id_adds_no_money(exact: int) -> None:
+    """One fen by a notify, then "paid" by a query under another id: a person looks, and nothing is made up."""
+    notify, query = heard(PaymentStatus.PAID, "P1", exact), heard(PaymentStatus.PAID, "P2")
+    for facts in (known(notify, query), known(query, notify)):
+        assert facts.received(DUE) == Money(exact, "CNY")
+        assert facts.status(DUE) is (PaymentStatus.PAID if exact == DUE.minor else PaymentStatus.PARTIALLY_PAID)
+        assert "paid_again:2" in {anomaly.name for anomaly in facts.anomalies(DUE)}
+
+
+def test_two_bare_words_are_the_sum_due_once() -> None:
+    """That it was received twice nobody has said."""
+    facts = known(heard(PaymentStatus.PAID, "P1"), heard(PaymentStatus.PAID, "P2"))
+    assert facts.received(DUE) == DUE
+    assert [anomaly.name for anomaly in facts.anomalies(DUE)] == ["paid_again:2"]
+
+
+def test_paid_long_before_the_order_was_created_is_odd() -> None:
+    """An old message about a number that was used before; clocks may differ by a day."""
+    facts = known(heard(PaymentStatus.PAID, paid=10_000, paid_at=NOON))
+    assert facts.anomalies(DUE, NOON + timedelta(hours=23)) == ()
+    (anomaly,) = facts.anomalies(DUE, NOON + timedelta(hours=25))
+    assert anomaly.kind is AnomalyKind.PAID_BEFORE_CREATED
+
+
 @pytest.mark.parametrize(
     ("heard_of", "names"),
     [

@@ -26,7 +26,14 @@ CHECKOUT = ["close_payment", "deliver", "receive", "reconcile", "refresh", "refu
 PUBLIC = {
     payhub_core.ledger: {
         "Anomaly": ["due", "gateway_ids", "kind", "name", "received"],
-        "AnomalyKind": ["OVERPAID", "PAID_AFTER_EXPIRED", "PAID_AFTER_FAILED", "PAID_AGAIN", "UNDERPAID"],
+        "AnomalyKind": [
+            "OVERPAID",
+            "PAID_AFTER_EXPIRED",
+            "PAID_AFTER_FAILED",
+            "PAID_AGAIN",
+            "PAID_BEFORE_CREATED",
+            "UNDERPAID",
+        ],
         "Creation": ["CREATED", "NOT_SENT", "REFUSED", "STARTING", "UNKNOWN"],
         "Ledger": [
             *("aanomalies", "aclose", "ahistory", "anomalies", "aoutbox", "apayment", "apayments", "aread"),
@@ -35,7 +42,7 @@ PUBLIC = {
         ],
         "Observation": ["at", "gateway_id", "paid_minor", "raw", "said", "source"],
         "StoredPayment": ["anomalies", "attempts", "creation", "next_check_at", "payment", "updated_at"],
-        "Transition": ["account", "anomaly", "at", "id", "payment", "reference", "status"],
+        "Transition": ["account", "anomalies", "anomaly", "at", "id", "payment", "reference", "status"],
     },
     payhub_core.checkout: {
         "AsyncCheckout": CHECKOUT,

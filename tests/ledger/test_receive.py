@@ -382,6 +382,7 @@ def test_a_return_about_an_order_not_started_here_is_refused(till: Any, platform
         ([{"pay_status": "0"}, {}], ["failed", "paid", "paid_after_failed"]),
         ([{}, {"pay_status": "0"}], ["paid", "paid_after_failed"]),
         ([{"actual_amount": "4000"}, {"actual_amount": "10000"}], ["paid", "partially_paid", "underpaid"]),
+        ([{"pay_time": "2019-08-18 00:13:41"}], ["paid", "paid_before_created"]),
     ],
 )
 def test_anomalies_reach_the_application_as_data(
@@ -405,6 +406,15 @@ def test_each_further_id_that_is_paid_is_told(till: Any, shop: Any, paid: Any) -
     assert [t.status for t in seen if t.status is PaymentStatus.PAID] == [PaymentStatus.PAID]
     again = [t.anomaly for t in seen if t.anomaly is not None and t.anomaly.kind is AnomalyKind.PAID_AGAIN]
     assert [anomaly.received.minor for anomaly in again] == [10_000, 20_000]
+
+
+def test_an_old_message_about_a_reused_number_is_told_before_the_status(till: Any, shop: Any, paid: Any) -> None:
+    """So a handler that ships on "paid" can hold the parcel back."""
+    seen: list[Transition] = []
+    shop.fails = lambda transition, _connection: seen.append(transition)
+    till.receive("shop", paid.notify(pay_time="2019-08-18 00:13:41"))
+    assert [t.anomaly and t.anomaly.kind for t in seen] == [AnomalyKind.PAID_BEFORE_CREATED, None]
+    assert [[anomaly.kind for anomaly in t.anomalies] for t in seen] == [[AnomalyKind.PAID_BEFORE_CREATED]] * 2
 
 
 def test_a_return_says_nothing_of_an_order_whose_outcome_is_unknown(

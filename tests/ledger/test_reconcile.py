@@ -47,6 +47,7 @@ class Platforms:
         self.platform = platform
         self.status: dict[str, int] = {}
         self.broken: set[str] = set()
+        self.unreadable: set[str] = set()
         self.lost_creates = False
         self.queries: list[tuple[str, str]] = []
 
@@ -62,7 +63,7 @@ class Platforms:
         self.queries.append((fields["appid"], reference))
         if fields["appid"] in self.broken:
             raise httpx.ConnectError("down")
-        status = self.status.get(reference, -1)
+        status: Any = [] if reference in self.unreadable else self.status.get(reference, -1)
         reply = self.platform.query_reply(order_no=reference, platform_order_no=f"P{reference}", pay_status=status)
         return reply
 
@@ -126,6 +127,21 @@ def test_an_order_is_settled_once_where_the_gateway_has_given_up_resending(
         make_due()
         assert checkout.reconcile().asked == 0
     assert shop.delivered == ["shop/A1001/paid"]
+
+
+def test_orders_whose_replies_cannot_be_read_hold_up_no_other(
+    till: Any, ledger: Ledger, platforms: Platforms, platform: Any, make_order: Callable[..., Order], make_due: Any
+) -> None:
+    """A field that makes no sense is about its order; a page instead of a reply would be about the account."""
+    for number in range(6):
+        till.start("shop", make_order(reference=f"A{number}"))
+        platforms.unreadable.add(f"A{number}")
+    make_due()
+    till.start("shop", make_order(reference="B1"))
+    platforms.status["B1"] = 1
+    ledger.write(lambda c: c.execute(text("UPDATE payhub_payments SET next_check_at = created_at")))
+    summary = till.reconcile(rate=1000)
+    assert (summary.asked, summary.paid, summary.unanswered) == (7, 1, 6)
 
 
 def test_an_unknown_outcome_is_resolved_by_asking(

@@ -26,6 +26,7 @@ from payhub_core import (
     GatewayError,
     Hub,
     InvalidOrder,
+    Money,
     NotFound,
     Notification,
     NotSent,
@@ -102,6 +103,38 @@ def test_another_order_under_the_same_reference_is_invalid(
         checkout.start("shop", make_order(description="Coffee"))
     assert ledger._find("shop", "A1001") == before
     assert asked(answers) == ["POST"]
+
+
+@pytest.mark.parametrize("failure", ["refused", "not sent"])
+def test_a_try_that_left_nothing_does_not_bind_the_next_one(
+    open_checkout: Callable[..., Any], ledger: Ledger, platform: Any, gateway: Any, make_order: Any, failure: str
+) -> None:
+    """The payer picks another way to pay, the shop mends the sum; what was created then binds."""
+    tries = [platform.reply(None, status=0, message="unsupported")] if failure == "refused" else [UNREACHABLE] * 3
+    answers = gateway(*tries, platform.create_reply(bank_code="903", amount=9900))
+    checkout = open_checkout(answers)
+    with pytest.raises((Refused, NotSent)):
+        checkout.start("shop", make_order())
+    other = make_order(method="wechat_h5", amount=Money.of("99.00", "CNY"))
+    assert checkout.start("shop", other).amount == other.amount
+    stored = ledger.payment("shop", "A1001")
+    assert stored is not None
+    assert (stored.payment.method, stored.payment.amount) == (other.method, other.amount)
+    assert [said.said for said in ledger.history("shop", "A1001")][-1] == "pending"
+    with pytest.raises(InvalidOrder, match="other content"):
+        checkout.start("shop", make_order())
+
+
+def test_a_route_takes_other_content_where_no_account_has_the_order(route: Any, routed: Order) -> None:
+    """And keeps to it where one has."""
+    checkout, asked = route([NotSent("unreachable"), NotSent("unreachable")], [UNAVAILABLE, "P2"])
+    with pytest.raises(Refused):
+        checkout.start("any", routed)
+    other = routed.model_copy(update={"description": "Coffee"})
+    assert checkout.start("any", other).gateway_id == "P2"
+    assert asked == ["create first", "create second"] * 2
+    with pytest.raises(InvalidOrder, match="other content"):
+        checkout.start("any", routed)
 
 
 def test_an_order_that_was_not_sent_can_be_started_again(

@@ -62,8 +62,8 @@ class Checkout:
         Starting the same order again returns what is known, after asking the gateway where that is not clear. The order
         is written down before it is sent. ``{account}`` in its addresses becomes the account's name, which a route
         needs. Raises InvalidOrder (also for another order of the same reference), NotSent and Refused (nothing is at
-        the gateway, start it again), OutcomeUnknown (start it again: that asks first), ConfigError, and LedgerError
-        (the database failed before anything was sent).
+        the gateway: start it again, with another method or sum if need be), OutcomeUnknown (start it again: that asks
+        first), ConfigError, and LedgerError (the database failed before anything was sent).
         """
         return play(start(self.hub, self._routes, account, order, self.handler), self._do)
 

@@ -21,6 +21,7 @@ from payhub_core.models import Order
 __all__ = ["Lease", "Taken", "Usable", "lease_time"]
 
 _MAY_BE_AT_GATEWAY = {Creation.STARTING, Creation.UNKNOWN}
+_NOTHING_AT_GATEWAY = {Creation.NOT_SENT, Creation.REFUSED}
 
 
 def lease_time(*timeouts: float) -> timedelta:
@@ -62,7 +63,7 @@ class Lease:
         """The payment where it is known, None while someone else has the order; else the order is ours."""
         rows = self._rows(connection)
         for row in rows.values():
-            if not same_order(row.order_as_given(), self.order):
+            if row.creation not in _NOTHING_AT_GATEWAY and not same_order(row.order_as_given(), self.order):
                 raise InvalidOrder(
                     "this reference was started with other content",
                     hint="use a new reference for a new order",
@@ -140,6 +141,6 @@ class Lease:
             return None
         until = now + self.time
         if account in rows:
-            return changes.restart(connection, rows[account], lease=self.token, until=until, now=now)
+            return changes.restart(connection, rows[account], self.order, lease=self.token, until=until, now=now)
         provider = self.usable[account].provider
         return changes.insert(connection, account, provider, self.order, lease=self.token, until=until, now=now)

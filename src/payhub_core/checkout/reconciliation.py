@@ -16,7 +16,16 @@ import anyio
 from payhub_core.checkout.checks import check
 from payhub_core.checkout.lease import lease_time
 from payhub_core.checkout.steps import AnyHub, Pause, Step, Steps, Store, play, play_async
-from payhub_core.errors import AccountRefused, ConfigError, GatewayError, NotFound, PayhubError, plain
+from payhub_core.errors import (
+    AccountRefused,
+    ConfigError,
+    GatewayError,
+    NotFound,
+    NotSent,
+    PayhubError,
+    Refused,
+    plain,
+)
 from payhub_core.ledger import schedule
 from payhub_core.ledger.rows import Row
 from payhub_core.models import PaymentStatus
@@ -146,7 +155,7 @@ class Pass:
         if not isinstance(failure, ConfigError) or failure.account:  # one that is broken is named by its error
             return failure
         return ConfigError(
-            f"the account {account!r} is not configured, and has unsettled orders: {due}",
+            f"there is no account {account!r}, which has unsettled orders: {due}",
             hint="put it back under this name until they are settled; "
             f"where it is gone for good: payhub ledger retire {account}",
         )
@@ -212,10 +221,15 @@ def _summary(row: Row, status: str, failure: Exception | None, error: str) -> Su
 
 
 def _failures(failure: Exception) -> int:
-    """How many failures of its account it counts as: one that refuses the account refuses every payment of it."""
+    """How many failures of its account it counts as: one that refuses the account refuses every payment of it.
+
+    A reply about one order that cannot be read is no failure of the account: it holds up no other order.
+    """
     if isinstance(failure, AccountRefused):
         return _FAILURES_IN_A_ROW
-    return int(isinstance(failure, GatewayError) and not isinstance(failure, NotFound))
+    if isinstance(failure, NotSent | Refused):
+        return 1
+    return int(isinstance(failure, GatewayError) and (failure.unanswered or failure.unreadable))
 
 
 def _error_text(failure: Exception, row: Row) -> str:

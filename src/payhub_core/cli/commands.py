@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from payhub_core.errors import ConfigError, PayhubError
+from payhub_core.version import VERSION
 
 __all__ = ["payhub"]
 
@@ -51,6 +52,6 @@ def _unusable(name: str, error: PayhubError) -> click.Command:
 
 
 @click.group(cls=_Installed, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="payhub-core")
+@click.version_option(VERSION, prog_name="payhub")
 def payhub() -> None:
     """Payments through any gateway."""

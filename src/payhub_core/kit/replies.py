@@ -34,7 +34,11 @@ def read_reply(
     """
     status = response.status_code
     if status in ok:
-        return Fields() if status == _NO_CONTENT else read_object(response.content, Fields)
+        try:
+            return Fields() if status == _NO_CONTENT else read_object(response.content, Fields)
+        except GatewayError as error:
+            error.unreadable = True
+            raise
     if refusal is not None and status in _ACCOUNT | _ORDER | ({_NOT_FOUND} if missing else set()):
         try:
             told = refusal(read_object(response.content, Fields))
@@ -50,4 +54,6 @@ def read_reply(
         if told is not None:
             raise Refused("the gateway refused", code=code, reason=reason)
     expected = " or ".join(map(str, ok))
-    raise GatewayError(f"expected HTTP {expected}, the gateway answered {status}")
+    failed = GatewayError(f"expected HTTP {expected}, the gateway answered {status}")
+    failed.unreadable = True
+    raise failed

@@ -15,9 +15,9 @@ from sqlalchemy import Connection
 from payhub_core.errors import ConfigError, LedgerError, PayhubError, WrongAccount
 from payhub_core.ledger import history, outbox
 from payhub_core.ledger.database import check_open
-from payhub_core.ledger.facts import Anomaly, Facts, observed
+from payhub_core.ledger.facts import Anomaly, AnomalyKind, Facts, observed
 from payhub_core.ledger.models import Creation, Transition
-from payhub_core.ledger.orders import order_text
+from payhub_core.ledger.orders import order_text, same_order
 from payhub_core.ledger.rows import Row
 from payhub_core.ledger.schedule import FIRST_CHECK, SETTLED, next_check
 from payhub_core.ledger.sql import CHANGE, FIND, INSERT
@@ -134,8 +134,23 @@ def insert(
     return row._replace(id=rows[0][0]) if rows else None
 
 
-def restart(connection: Connection, row: Row, *, lease: str, until: datetime, now: datetime) -> Row | None:
-    """As `insert`, for an order that is created once more; None where someone else changed the row."""
+def restart(
+    connection: Connection, row: Row, order: Order, *, lease: str, until: datetime, now: datetime
+) -> Row | None:
+    """As `insert`, for an order that is created once more; None where someone else changed the row.
+
+    A try that left nothing at the gateway binds nobody: the ``order`` may say something else by now.
+    """
+    if not same_order(row.order_as_given(), order):
+        content: dict[str, Any] = {
+            "amount_minor": order.amount.minor,
+            "currency": order.amount.currency,
+            "order_json": order_text(order),
+        }
+        connection.execute(
+            payments.update().where(payments.c.id == row.id, payments.c.version == row.version).values(content)
+        )
+        row = row._replace(**content)
     starting = Creation.STARTING.value
     first = now + FIRST_CHECK
     return change(
@@ -187,6 +202,27 @@ def says_nothing_new(row: Row, news: News) -> bool:
 
 
 def record(
+    connection: Connection,
+    row: Row,
+    news: News | RefundNews,
+    handle: Handle | None,
+    *,
+    lease: str = "",
+    checked: bool = False,
+) -> Row:
+    """As `_record`; whatever goes wrong that is no error of payhub's or the database's is a LedgerError, too."""
+    try:
+        return _record(connection, row, news, handle, lease=lease, checked=checked)
+    except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise LedgerError(
+            f"what the gateway said cannot be recorded: {type(error).__name__}",
+            hint="see what the provider put into its result",
+            account=row.account,
+            reference=row.reference,
+        ) from error
+
+
+def _record(
     connection: Connection,
     row: Row,
     news: News | RefundNews,
@@ -259,13 +295,17 @@ def _merged(row: Row, news: News | RefundNews, facts: Facts, now: datetime, *, c
 
 
 def _became_true(row: Row, known: Facts, new: Row, facts: Facts) -> Iterator[tuple[str, Anomaly | None]]:
-    """The transitions from ``row`` to ``new``: the status, where it is another one, then each new anomaly."""
+    """The transitions from ``row`` to ``new``: the status, where it is another one, then each new anomaly.
+
+    That of an old message comes first: it says that the status may be another order's.
+    """
+    before = {anomaly.name for anomaly in row.anomalies(known)}
+    odd = [(anomaly.name, anomaly) for anomaly in new.anomalies(facts) if anomaly.name not in before]
+    early = [it for it in odd if it[1].kind is AnomalyKind.PAID_BEFORE_CREATED]
+    yield from early
     if new.status != row.status:
         yield new.status, None
-    before = {anomaly.name for anomaly in known.anomalies(row.due)}
-    for anomaly in facts.anomalies(row.due):
-        if anomaly.name not in before:
-            yield anomaly.name, anomaly
+    yield from odd[len(early) :]
 
 
 def _handled(connection: Connection, transition: Transition, handle: Handle) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeVar
 
@@ -28,6 +28,8 @@ _GONE_BACK = (PaymentStatus.REFUNDED, PaymentStatus.PARTIALLY_REFUNDED, PaymentS
 _NOT_PAID = (PaymentStatus.CANCELED, PaymentStatus.EXPIRED, PaymentStatus.AUTHORIZED, PaymentStatus.FAILED)
 _NOTHING_RECEIVED = {PaymentStatus.PENDING, PaymentStatus.AUTHORIZED}
 _RECEIVED = {PaymentStatus.PAID, PaymentStatus.PARTIALLY_PAID}
+#: How far the clocks of gateway and shop may differ: a whole time zone, and more.
+_TOLERANCE = timedelta(days=1)
 
 
 class AnomalyKind(StrEnum):
@@ -38,6 +40,7 @@ class AnomalyKind(StrEnum):
     PAID_AGAIN = "paid_again"
     PAID_AFTER_FAILED = "paid_after_failed"
     PAID_AFTER_EXPIRED = "paid_after_expired"
+    PAID_BEFORE_CREATED = "paid_before_created"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,9 @@ class Anomaly:
     """Something a person should look at: ``received`` of ``due``, under the gateway's ids ``gateway_ids``.
 
     PAID_AGAIN tells of a further gateway id that was paid for one order. PAID_AFTER_FAILED and PAID_AFTER_EXPIRED say
-    that the gateway has stated both, in whichever order the two arrived. ``name`` tells it from the payment's others.
+    that the gateway has stated both, in whichever order the two arrived. PAID_BEFORE_CREATED says that the gateway's
+    time of payment is more than a day before the order was created here, as in an old message about a number that was
+    used before. ``name`` tells an anomaly from the payment's others.
     """
 
     kind: AnomalyKind
@@ -107,17 +112,15 @@ class Facts:
         )
 
     def received(self, due: Money) -> Money:
-        """The sum received; a receipt without a sum counts as what is due, unless an unnamed one tells the sum."""
+        """The sum received. Bare words "paid" count as what is due, once, and as nothing beside an exact sum."""
         return Money(self._received(due.minor), due.currency)
 
     def _received(self, due: int) -> int:
-        unnamed = self.receipts.get("")
-        exact = 0 if unnamed is None or unnamed.minor is None else unnamed.minor
-        assumed = 0 if exact else due
-        named = [r.minor if r.minor is not None else assumed for key, r in self.receipts.items() if key]
-        if unnamed is not None and unnamed.minor is None:
-            exact = 0 if named else due
-        return max(sum(named), exact)
+        exact = {key: receipt.minor for key, receipt in self.receipts.items() if receipt.minor is not None}
+        if not exact:
+            return due if self.receipts else 0
+        unnamed = exact.pop("", 0)  # a message without an id is about what the others name
+        return max(sum(exact.values()), unnamed)
 
     def gone_back(self, due: Money) -> Money | None:
         """The sum that has gone back in all; None where nothing has, or nobody says how much."""
@@ -154,12 +157,14 @@ class Facts:
             return PaymentStatus.PAID if received >= due.minor else PaymentStatus.PARTIALLY_PAID
         return next((word for word in _NOT_PAID if word in self.said), PaymentStatus.PENDING)
 
-    def anomalies(self, due: Money) -> tuple[Anomaly, ...]:
-        """What is odd, always in the same sequence."""
+    def anomalies(self, due: Money, created_at: datetime | None = None) -> tuple[Anomaly, ...]:
+        """What is odd about a payment of ``due`` that was created then, always in the same sequence."""
         if not self.receipts:
             return ()
         received, named = self._received(due.minor), tuple(sorted(key for key in self.receipts if key))
         names: list[tuple[AnomalyKind, str]] = []
+        if created_at and self.paid_at and self.paid_at < created_at - _TOLERANCE:
+            names.append((AnomalyKind.PAID_BEFORE_CREATED, ""))
         if any(receipt.minor is not None and receipt.minor > due.minor for receipt in self.receipts.values()):
             names.append((AnomalyKind.OVERPAID, ""))
         if received < due.minor:

@@ -65,7 +65,7 @@ class Transition:
     """One thing that became true of a payment: its ``status``, or else an ``anomaly``. Each comes once in its life.
 
     So ``if transition.status is PaymentStatus.PAID`` holds once for each payment, whatever else arrives. ``id`` is the
-    same for every delivery: use it as an idempotency key.
+    same for every delivery: use it as an idempotency key. ``anomalies`` is all that is odd about the payment by now.
     """
 
     id: str
@@ -75,3 +75,4 @@ class Transition:
     anomaly: Anomaly | None
     payment: Payment
     at: datetime
+    anomalies: tuple[Anomaly, ...] = ()

@@ -44,7 +44,14 @@ def transition(row: Row, name: str, anomaly: Anomaly | None, at: datetime) -> Tr
     """The transition ``name`` of the payment in ``row``."""
     status = PaymentStatus(name) if anomaly is None else None
     return Transition(
-        f"{row.account}/{row.reference}/{name}", row.account, row.reference, status, anomaly, row.payment(), at
+        f"{row.account}/{row.reference}/{name}",
+        row.account,
+        row.reference,
+        status,
+        anomaly,
+        row.payment(),
+        at,
+        row.anomalies(),
     )
 
 

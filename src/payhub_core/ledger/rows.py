@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import BigInteger, Integer, String, Text
 
 from payhub_core.errors import InvalidOrder, LedgerError
-from payhub_core.ledger.facts import Facts
+from payhub_core.ledger.facts import Anomaly, Facts
 from payhub_core.ledger.models import Creation, StoredPayment
 from payhub_core.ledger.orders import addressed
 from payhub_core.ledger.times import UtcTime, utc
@@ -77,6 +77,10 @@ class Row(NamedTuple):
         except (ValueError, TypeError, KeyError, AttributeError):
             raise self.foreign("facts") from None
 
+    def anomalies(self, facts: Facts | None = None) -> tuple[Anomaly, ...]:
+        """What is odd about the payment by ``facts``, or else by those that are stored."""
+        return (self.known() if facts is None else facts).anomalies(self.due, self.time("created_at"))
+
     def order(self) -> Order:
         """The order as the account was sent it; raises LedgerError where it is none."""
         return addressed(self.order_as_given(), self.account)
@@ -136,7 +140,7 @@ class Row(NamedTuple):
         return StoredPayment(
             self.payment(),
             creation,
-            self.known().anomalies(self.due),
+            self.anomalies(),
             self.attempts,
             self.time("next_check_at"),
             self.time("updated_at"),

@@ -11,6 +11,7 @@ from typing import Any, Self
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.util import shift_path_info
 
+import httpx
 from sqlalchemy import Column, Connection, MetaData, String, Table
 
 from payhub_core import Hub, Money, Order, Payment, PaymentMethod, PaymentStatus, Redirect, load_accounts
@@ -42,7 +43,9 @@ class Shop:
     """
 
     def __init__(self, account: Mapping[str, Any], folder: Path) -> None:
-        self.hub: Hub = Hub(load_accounts({"accounts": {ACCOUNT: account}}))
+        # All of it is on this machine, so no proxy of the environment has a part in it.
+        self._client = httpx.Client(trust_env=False)
+        self.hub: Hub = Hub(load_accounts({"accounts": {ACCOUNT: account}}), client=self._client)
         self.ledger: Ledger = Ledger(f"sqlite:///{folder}/shop.db")
         self.ledger.upgrade()
         self.ledger.write(_tables.create_all)
@@ -103,6 +106,7 @@ class Shop:
         self._thread.join()
         self._server.server_close()
         self.hub.close()
+        self._client.close()
         self.ledger.close()
 
 
