@@ -60,15 +60,14 @@ class FakeGateway:
     @contextmanager
     def hub(self, accounts: Mapping[str, Provider]) -> Iterator[Hub]:
         """A `Hub` whose requests all arrive here, over TLS, verified."""
-        with bound(httpx.Client(transport=_Rerouted(self._port, verify=_trusting()), trust_env=False)) as client:
-            yield Hub(accounts, client=client)
+        with httpx.Client(verify=_trusting(), trust_env=False) as client:
+            yield Hub(accounts, client=_rerouted(bound(client), self._port))
 
     @asynccontextmanager
     async def async_hub(self, accounts: Mapping[str, Provider]) -> AsyncIterator[AsyncHub]:
         """`hub`, for asyncio and trio."""
-        transport = _AsyncRerouted(self._port, verify=_trusting())
-        async with httpx.AsyncClient(transport=transport, trust_env=False) as client:
-            yield AsyncHub(accounts, client=client)
+        async with httpx.AsyncClient(verify=_trusting(), trust_env=False) as client:
+            yield AsyncHub(accounts, client=_rerouted(client, self._port))
 
     @property
     def _port(self) -> int:
@@ -154,36 +153,23 @@ class _Exchange(BaseHTTPRequestHandler):
             self.wfile.flush()
 
 
-class _Rerouted(httpx.HTTPTransport):
-    def __init__(self, port: int, *, verify: ssl.SSLContext) -> None:
-        super().__init__(verify=verify)
-        self.port = port
+def _rerouted(client: Any, port: int) -> Any:
+    """``client``, whose connections all lead to loopback, whatever host they are for; TLS and all above is as ever.
 
-    def handle_request(self, request: Request) -> Response:
-        return super().handle_request(_to(request, self.port))
-
-
-class _AsyncRerouted(httpx.AsyncHTTPTransport):
-    def __init__(self, port: int, *, verify: ssl.SSLContext) -> None:
-        super().__init__(verify=verify)
-        self.port = port
-
-    async def handle_async_request(self, request: Request) -> Response:
-        return await super().handle_async_request(_to(request, self.port))
-
-
-def _to(request: Request, port: int) -> Request:
-    """The request as it leaves for loopback; its Host header is still the gateway's."""
-    url = request.url.copy_with(scheme="https", host=HOST, port=port)
-    return Request(
-        request.method, url, headers=request.headers, stream=request.stream, extensions=dict(request.extensions)
-    )
+    httpx hands no network backend through to its pools, so this reaches into them, as `payhub_core.deadline` does.
+    """
+    backend = client._transport._pool._network_backend  # noqa: SLF001
+    connect = backend.connect_tcp
+    backend.connect_tcp = lambda **options: connect(**{**options, "host": HOST, "port": port})
+    return client
 
 
 @cache
 def _trusting() -> ssl.SSLContext:
-    """What trusts this process's gateways, and nobody else."""
-    return ssl.create_default_context(cadata=_made()[0].decode())
+    """What trusts this process's gateways, under any name, and nobody else."""
+    context = ssl.create_default_context(cadata=_made()[0].decode())
+    context.check_hostname = False
+    return context
 
 
 @cache
