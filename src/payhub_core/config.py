@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,10 @@ from typing import Any
 from payhub_core.errors import ConfigError, did_you_mean
 
 __all__ = ["Config", "load_config"]
+
+
+#: What Kubernetes and Docker put into the environment of every container beside a service named payhub or payhub-*.
+_OF_A_SERVICE = re.compile(r"PAYHUB_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_\w+)?)?)")
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ def load_config(path: str | os.PathLike[str] | None = None, *, secrets_dir: str 
         raise ConfigError(f"there is no folder of secret files {secrets_dir}")
     known = {*Settings.model_fields, "secrets_dir"}
     for variable in os.environ:
-        if variable.startswith(PREFIX):
+        if variable.startswith(PREFIX) and not _OF_A_SERVICE.fullmatch(variable):
             key = variable.removeprefix(PREFIX).lower().partition("__")[0]
             if key not in known:
                 raise ConfigError(

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from sqlite3 import OperationalError
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import URL, Column, Connection, Engine, String, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from payhub_core.errors import ConfigError, LedgerError
-from payhub_core.ledger.tables import VERSION_TABLE
+from payhub_core.ledger.tables import VERSION_TABLE, metadata
 
 __all__ = [
     "LEAVE",
@@ -154,27 +154,33 @@ def check_schema(connection: Connection) -> None:
         )
 
 
-def upgrade(connection: Connection) -> None:
-    """Brings the tables to this version, in several processes at once if need be.
+def upgrade(connection: Connection, to: str = SCHEMA) -> None:
+    """Brings the tables to the version ``to``, in several processes at once if need be.
 
-    Raises LedgerError for a schema from the future.
+    Alembic's operations without its environment, which is one for the process and would be the application's too, and
+    which reads folders. Raises LedgerError for a schema from the future.
     """
-    from alembic import command  # noqa: PLC0415  no other use of the ledger needs it
-    from alembic.config import Config  # noqa: PLC0415
-    from alembic.script import ScriptDirectory  # noqa: PLC0415
+    from alembic.migration import MigrationContext  # noqa: PLC0415  no other use of the ledger needs it
+    from alembic.operations import Operations  # noqa: PLC0415
+
+    from payhub_core.ledger.migrations.versions import MIGRATIONS  # noqa: PLC0415
 
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _UPGRADE_LOCK})
-    config = Config()
-    config.set_main_option("script_location", "payhub_core.ledger:migrations")
-    config.attributes["connection"] = connection
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if unknown := versions(connection) - known:
+    found = versions(connection)
+    if unknown := found - {migration.revision for migration in MIGRATIONS}:
         raise LedgerError(
             f"the database has ledger schema {', '.join(sorted(unknown))}, which this version of payhub does not know",
             hint="install the version of payhub that made it, or a later one",
         )
-    command.upgrade(config, "head")
+    op = Operations(MigrationContext.configure(connection, opts={"target_metadata": metadata}))
+    for migration in MIGRATIONS:
+        if max(found, default="") < migration.revision <= to:
+            migration.upgrade(op)
+    if not found:
+        op.create_table(VERSION_TABLE, Column("version_num", String(32), primary_key=True))
+        op.execute(f"INSERT INTO {VERSION_TABLE} VALUES ('{to}')")  # noqa: S608
+    op.execute(f"UPDATE {VERSION_TABLE} SET version_num = '{to}' WHERE version_num < '{to}'")  # noqa: S608
 
 
 def versions(connection: Connection) -> set[str]:
