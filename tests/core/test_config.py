@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+import pickle
+import pprint
 from codecs import BOM_UTF16_LE
 from pathlib import Path
 from typing import Any
@@ -377,6 +381,28 @@ def test_no_view_of_a_configuration_shows_a_secret(toml: Path) -> None:
     shown = f"{config!r} {config} {load_accounts(config)!r}"
     assert "secret-of-the-toml" not in shown
     assert "canary" not in shown
+
+
+def test_no_copy_of_a_configuration_shows_a_secret(toml: Path) -> None:
+    """As error trackers and failed assertions make them: fields one by one, and what differs."""
+    toml.write_text('ledger = "postgresql://user:canary@db/x"\n' + TOML)
+    config = load_config(toml)
+    copies = (dataclasses.asdict(config), copy.deepcopy(config), vars(config), dict(config.accounts["shop"]))
+    shown = " ".join(map(repr, copies)) + pprint.pformat(copies)
+    assert "secret-of-the-toml" not in shown
+    assert "canary" not in shown
+    assert config.accounts["shop"]["secret"] == "secret-of-the-toml-file-000001"
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps(config)
+
+
+def test_a_failed_assertion_about_a_configuration_shows_no_secret(toml: Path) -> None:
+    """Pytest prints every field that differs."""
+    config = load_config(toml)
+    with pytest.raises(AssertionError) as caught:
+        assert config == Config(accounts={"shop": {}}, default="shop", source=str(toml))
+    assert "accounts" in str(caught.value)
+    assert "secret-of-the-toml" not in str(caught.value)
 
 
 CANARIES = {

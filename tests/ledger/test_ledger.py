@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -390,3 +392,29 @@ def test_a_ledger_lives_through_a_lost_connection(ledger: Ledger, order: Order) 
     resting.connection.dbapi_connection.close()
     assert ledger._find("shop", order.reference) is None
     assert resting not in {connection for connection, _since in ledger._resting}
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_a_file_that_is_made_is_its_owners_alone(tmp_path: Path, colour: str) -> None:
+    """It holds what people buy; one that is there keeps its mode."""
+    before = os.umask(0)
+    try:
+        for name in ("new.db", "old.db"):
+            path = tmp_path / name
+            if name == "old.db":
+                path.touch(0o640)
+            with Ledger(f"sqlite:///{path}") as ledger:
+                if colour == "sync":
+                    ledger.upgrade()
+                    modes = {stat.S_IMODE(it.stat().st_mode) for it in tmp_path.glob(f"{name}*")}
+                else:
+                    asyncio.run(_upgraded(ledger))
+                    modes = {stat.S_IMODE(path.stat().st_mode)}
+            assert modes == {0o640 if name == "old.db" else 0o600}
+    finally:
+        os.umask(before)
+
+
+async def _upgraded(ledger: Ledger) -> None:
+    await ledger.aupgrade()
+    await ledger.aclose()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from sqlite3 import OperationalError
 from typing import Any, TypeVar
@@ -205,8 +207,18 @@ def _prepared(create: Callable[..., EngineT], url: URL) -> EngineT:
     except (ArgumentError, TypeError, ValueError):
         raise ConfigError("ledger: the database URL has an option that does not fit") from None
     if lite:
-        event.listen(engine.sync_engine if isinstance(engine, AsyncEngine) else engine, "connect", _durable)
+        plain = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
+        event.listen(plain, "do_connect", _private)
+        event.listen(plain, "connect", _durable)
     return engine
+
+
+def _private(_dialect: object, _record: object, arguments: list[Any], _options: object) -> None:
+    """A file that is made here is its owner's alone; SQLite gives those beside it the same mode."""
+    path = str(arguments[0])
+    if not path.startswith("file:"):
+        with suppress(OSError):  # it is there, or SQLite says what is wrong
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _durable(connection: Any, _record: object) -> None:
