@@ -249,7 +249,7 @@ class Ledger:
             try:
                 yield connection
             except BaseException:
-                connection.close()
+                database.discard(connection)
                 self._drain()  # those at rest may be as stale as this one
                 raise
             if self._url is not None and not self._closed and len(self._resting) < _RESTING:
@@ -266,7 +266,7 @@ class Ledger:
             return None
         if time.monotonic() - since < _TRUSTED_SECONDS or database.alive(connection):
             return connection
-        connection.close()
+        database.discard(connection)
         self._drain()
         return None
 
