@@ -143,16 +143,7 @@ class Bench:
 
     def sale(self, order: Order | None = None, **changes: Any) -> Sale:
         """What the gateway has of ``order``, open unless it is ``changed``; of this account."""
-        order = order or self.order()
-        values = {
-            "reference": order.reference,
-            "amount": order.amount,
-            "method": order.method,
-            "attach": order.attach,
-            "settings": self.settings,
-            **changes,
-        }
-        return Sale(**values)
+        return self.contract.sale(order, **{"settings": self.settings, **changes})
 
     def paid(self, order: Order | None = None, **changes: Any) -> Sale:
         """`sale`, paid in full unless ``changes`` say otherwise."""

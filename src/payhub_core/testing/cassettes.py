@@ -12,6 +12,8 @@ from payhub_core.errors import ConfigError
 
 __all__ = ["Format", "cassette"]
 
+#: What is no part of a protocol: the versions of a client, and what opens the gateway's door.
+UNSAID = ("user-agent", "accept", "authorization")
 #: All that a request is, so that one with a wrong signature is another request. vcrpy itself leaves the body out.
 MATCH_ON = ("method", "scheme", "host", "port", "path", "query", "raw_body")
 
@@ -23,8 +25,8 @@ def cassette(
     """Replays the cassette at ``path``, or records it anew where ``record`` is true.
 
     Replaying, a request that was not recorded fails, a missing or empty cassette fails, and so does one of which
-    something was not asked for. Recording, a cassette that would hold one of ``secrets`` is not written. Signatures are
-    kept, so that a replay proves them: record with throw-away keys. Errors are never recorded; for those there is
+    something was not asked for. Recording, a cassette that would hold one of ``secrets`` is not written, and the header
+    Authorization never is. Signatures are kept, so that a replay proves them: record with throw-away keys. Errors are never recorded; for those there is
     `FakeGateway`. Needs vcrpy 9.4 or later, of the extra ``payhub-core[testing]``.
     """
     try:
@@ -37,15 +39,19 @@ def cassette(
     recorder = vcr.VCR(
         record_mode="once" if record else "none",
         match_on=MATCH_ON,
+        filter_headers=UNSAID,
         serializer="readable",
         ignore_hosts=tuple(ignore_hosts),
     )
     recorder.register_serializer("readable", Format)
-    recorder.register_persister(_keeper(tuple(secrets)))
+    refused: list[str] = []
+    recorder.register_persister(_keeper(tuple(secrets), refused))
     with recorder.use_cassette(file) as played:
         if not record and not len(played):
             raise AssertionError(f"there is nothing in {file.name}: record it with record=True")
         yield played
+    if refused:
+        raise AssertionError(f"{file.name} would hold a secret, and was not written")
     if not record and not played.all_played:
         raise AssertionError(f"{file.name}: not everything recorded was asked for, byte for byte")
 
@@ -77,8 +83,8 @@ class Format:
         return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  both are safe
 
 
-def _keeper(secrets: tuple[str, ...]) -> type[Any]:
-    """Where cassettes are kept; one that holds a secret is not."""
+def _keeper(secrets: tuple[str, ...], refused: list[str]) -> type[Any]:
+    """Where cassettes are kept; one that would hold a secret is ``refused``: raised here, vcrpy would stay in place."""
     from vcr.persisters.filesystem import CassetteNotFoundError  # noqa: PLC0415
     from vcr.serialize import deserialize, serialize  # noqa: PLC0415
 
@@ -87,7 +93,8 @@ def _keeper(secrets: tuple[str, ...]) -> type[Any]:
         def save_cassette(path: str, content: dict[str, Any], serializer: Any) -> None:
             text = serialize(content, serializer)
             if any(secret in text for secret in secrets):
-                raise AssertionError(f"{Path(path).name} would hold a secret, and was not written")
+                refused.append(path)
+                return
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             Path(path).write_text(text, "utf-8", newline="\n")
 
