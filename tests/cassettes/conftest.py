@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
-from payhub_core import load_accounts, testing as kit
+from payhub_core import load_accounts
+from payhub_core import testing as kit
 from payhub_sandbox import Merchant, SandboxProcess, Settings
 
 CASSETTES = Path(__file__).parents[2] / "cassettes" / "gpu"
@@ -89,9 +90,7 @@ def sandbox(recording: SandboxProcess | None) -> SandboxProcess | Mock:
 
 
 @pytest.fixture
-def cassette(
-    request: pytest.FixtureRequest, recorded: Path, recording: SandboxProcess | None
-) -> Iterator[Any]:
+def cassette(request: pytest.FixtureRequest, recorded: Path, recording: SandboxProcess | None) -> Iterator[Any]:
     """The test's own cassette. A request that it does not hold fails, and so does one that is never made."""
     parameters = getattr(request.node, "callspec").params  # noqa: B009  the hub's colour is always one
     varied = [str(value) for name, value in parameters.items() if name != "open_hub"]

@@ -20,7 +20,11 @@ MATCH_ON = ("method", "scheme", "host", "port", "path", "query", "raw_body")
 
 @contextmanager
 def cassette(
-    path: str | os.PathLike[str], *, record: bool = False, secrets: Iterable[str] = (), ignore_hosts: Iterable[str] = ()
+    path: str | os.PathLike[str],
+    *,
+    record: bool = False,
+    secrets: Iterable[str] = (),
+    ignore_hosts: Iterable[str] = (),
 ) -> Iterator[Any]:
     """Replays the cassette at ``path``, or records it anew where ``record`` is true.
 
@@ -84,7 +88,7 @@ class Format:
 
 
 def _keeper(secrets: tuple[str, ...], refused: list[str]) -> type[Any]:
-    """Where cassettes are kept; one that would hold a secret is ``refused``: raised here, vcrpy would stay in place."""
+    """Where cassettes are kept; one with a secret is ``refused``: an error raised here would leave vcrpy in place."""
     from vcr.persisters.filesystem import CassetteNotFoundError  # noqa: PLC0415
     from vcr.serialize import deserialize, serialize  # noqa: PLC0415
 

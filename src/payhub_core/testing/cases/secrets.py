@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote_plus
 
-from payhub_core.flow import Response
 from payhub_core.models import Notification
 from payhub_core.testing.bench import Bench, Outcome, expect
 from payhub_core.testing.case import Mismatch, NotApplicable, case
