@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, Self
 
 from payhub_core.errors import ConfigError, did_you_mean
 
 __all__ = ["Config", "load_config"]
 
 
+#: What Kubernetes and Docker put into the environment of every container beside a service named payhub or payhub-*.
+_OF_A_SERVICE = re.compile(r"PAYHUB_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_\w+)?)?)")
+
+
 @dataclass(frozen=True)
 class Config:
     """The loaded configuration: settings by account name, and the name of the default account.
 
-    ``accounts`` still holds the settings as text, secrets among them, so no repr shows it. ``ledger`` is the database's
-    URL; a route names accounts in the order in which they are tried. ``source`` is the file's name, for error messages.
+    ``accounts`` still holds the settings as text, secrets among them: that text shows as stars wherever it is repeated,
+    by `dataclasses.asdict` and a failed assert too, and pickling raises TypeError. ``ledger`` is the database's URL; a
+    route names accounts in the order in which they are tried. ``source`` is the file's name, for error messages.
     """
 
     accounts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
@@ -26,6 +32,37 @@ class Config:
     ledger: str | None = field(default=None, repr=False)
     routes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     source: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "accounts", _hidden(self.accounts))
+        object.__setattr__(self, "ledger", _hidden(self.ledger))
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("a configuration holds secrets and is not pickled: load it where it is needed")
+
+
+class _Hidden(str):
+    """Text whose repr shows nothing of it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'**********'"
+
+
+def _hidden(value: Any) -> Any:
+    """``value``, every text in it hidden."""
+    if isinstance(value, Mapping):
+        return {name: _hidden(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_hidden, value))
+    return _Hidden(value) if type(value) is str else value
 
 
 def load_config(path: str | os.PathLike[str] | None = None, *, secrets_dir: str | None = None) -> Config:
@@ -46,7 +83,7 @@ def load_config(path: str | os.PathLike[str] | None = None, *, secrets_dir: str 
         raise ConfigError(f"there is no folder of secret files {secrets_dir}")
     known = {*Settings.model_fields, "secrets_dir"}
     for variable in os.environ:
-        if variable.startswith(PREFIX):
+        if variable.startswith(PREFIX) and not _OF_A_SERVICE.fullmatch(variable):
             key = variable.removeprefix(PREFIX).lower().partition("__")[0]
             if key not in known:
                 raise ConfigError(

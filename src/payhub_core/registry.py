@@ -64,8 +64,11 @@ def _entry_point(account: str, name: object) -> EntryPoint:
     found = [point for point in _installed() if point.name == name]
     if not found:
         known = {point.name for point in _installed()}
+        hint = did_you_mean(str(name), known)
+        if not known:
+            hint = 'no installed package says that it has providers; name the class, as in provider = "module:Class"'
         reason = "provider: missing" if name is None else f"provider: none is installed under {plain(name)!r}"
-        raise ConfigError(reason, hint=did_you_mean(str(name), known), account=account)
+        raise ConfigError(reason, hint=hint, account=account)
     if len(found) > 1:
         claims = ", ".join(sorted(point.dist.name if point.dist else "?" for point in found))
         raise ConfigError(f"provider: {name!r} is claimed by several packages: {claims}", account=account)

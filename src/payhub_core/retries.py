@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import cache
 from math import inf
 from typing import Any, TypeVar
 
@@ -56,8 +58,15 @@ def unanswered(error: Exception) -> bool:
     return isinstance(error, NotSent) or (isinstance(error, GatewayError) and error.unanswered)
 
 
-def _attempts(again: Callable[[Exception], bool], until: float) -> Any:
+@cache
+def _stamina() -> Any:
     import stamina  # noqa: PLC0415  30 ms of import for the few calls that need it
 
+    # Its bare lines are no output of a program that has not configured logging; one that has still sees them.
+    logging.getLogger("stamina").addHandler(logging.NullHandler())
+    return stamina
+
+
+def _attempts(again: Callable[[Exception], bool], until: float) -> Any:
     timeout = min(LONGEST_RETRYING, max(until - time.monotonic(), 0.001))
-    return stamina.retry_context(on=again, attempts=ATTEMPTS, timeout=timeout, wait_max=2.0)
+    return _stamina().retry_context(on=again, attempts=ATTEMPTS, timeout=timeout, wait_max=2.0)

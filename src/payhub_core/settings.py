@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -48,8 +49,32 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment, then secret files, then the TOML file, which comes in as the initial values."""
-        secrets = NestedSecretsSettingsSource(file_secret_settings, secrets_prefix=PREFIX)
+        secrets = _Secrets(file_secret_settings, secrets_prefix=PREFIX, secrets_dir_max_size=2**40)
         return env_settings, secrets, init_settings
+
+
+class _Secrets(NestedSecretsSettingsSource):
+    """The secret files whose names are payhub's; other programs' may lie beside them, of any size and content."""
+
+    @classmethod
+    def load_secrets(cls, path: Path) -> dict[str, str]:
+        """The content of each file by its path inside the folder."""
+        files = {str(file.relative_to(path)): file for file in path.rglob("*") if file.is_file()}
+        own = {name: file for name, file in files.items() if name.lower().startswith(PREFIX.lower())}
+        return {name: text_of(file, "a secret file").strip() for name, file in own.items()}
+
+
+def text_of(file: Path, what: str) -> str:
+    """What ``file`` says in UTF-8, or by its byte order mark in UTF-16; raises ConfigError, which quotes none of it."""
+    try:
+        data = file.read_bytes()
+        marked = len(data) > len(BOM_UTF16_LE) and data.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
+        return data.decode("utf-16" if marked else "utf-8-sig")
+    except UnicodeDecodeError:
+        # Not chained: the error carries the bytes.
+        raise ConfigError(f"{file} is not in UTF-8", hint=f"save {what} as UTF-8 in your editor") from None
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {type(error).__name__}", hint="see who may read it") from None
 
 
 def read(file: Path | None, secrets_dir: str | None) -> Settings:
@@ -66,11 +91,9 @@ def read(file: Path | None, secrets_dir: str | None) -> Settings:
 
 def _content(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        # A TOML error quotes no line, but a decoding error carries the bytes.
-        reason = error if isinstance(error, tomllib.TOMLDecodeError) else type(error).__name__
-        raise ConfigError(f"{file} cannot be read as TOML: {reason}") from None
+        return tomllib.loads(text_of(file, "the configuration"))
+    except tomllib.TOMLDecodeError as error:  # which quotes no line
+        raise ConfigError(f"{file} cannot be read as TOML: {error}") from None
 
 
 def _faults(error: ValidationError) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from importlib.metadata import EntryPoint
 from types import ModuleType
@@ -86,3 +88,18 @@ def test_without_the_extra_the_command_says_what_to_install(monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "payhub_core.cli.commands", None)
     with pytest.raises(SystemExit, match=r"pip install 'payhub-core\[cli\]'"):
         main()
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp936", "ascii"])
+def test_a_terminal_that_cannot_show_a_word_shows_its_escape(encoding: str) -> None:
+    """What gateways and payers write is in any script; Windows has its code pages."""
+    program = (
+        "import sys; sys.argv[1:] = ['reconcile', '--config', '商户⏳.toml']; from payhub_core.cli import main; main()"
+    )
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert b"there is no configuration file" in done.stderr
+    assert b"\\u23f3.toml" in done.stderr

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+import pickle
+import pprint
+from codecs import BOM_UTF16_LE
 from pathlib import Path
 from typing import Any
 
@@ -280,6 +285,55 @@ def test_a_misspelt_key_of_the_file_has_a_hint(toml: Path) -> None:
     assert "did you mean 'accounts'?" in load_fails(toml)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le-bom"])
+def test_a_file_is_read_as_windows_editors_save_it(toml: Path, secrets: Path, encoding: str) -> None:
+    """With a byte order mark and CRLF; a secret file, too."""
+
+    def saved(text: str) -> bytes:
+        text = text.replace("\n", "\r\n")
+        return BOM_UTF16_LE + text.encode("utf-16-le") if "le-bom" in encoding else text.encode(encoding)
+
+    toml.write_bytes(saved("# 商户\n" + TOML))
+    (secrets / "payhub_accounts__shop__secret").write_bytes(saved("secret-of-the-secret-file-001\n"))
+    assert secrets_of(load_config(toml, secrets_dir=str(secrets))) == ["secret-of-the-secret-file-001"]
+
+
+def test_a_file_in_another_encoding_is_told_by_name(toml: Path, secrets: Path) -> None:
+    """And what to do, since nobody sees an encoding."""
+    toml.write_bytes("# 商户\n".encode("gbk") + TOML.encode())
+    assert "payhub.toml is not in UTF-8. Hint: save the configuration as UTF-8" in load_fails(toml)
+    (secrets / "payhub_accounts__shop__secret").write_bytes(b"\xc9\xccsecret")
+    assert "payhub_accounts__shop__secret is not in UTF-8" in load_fails(secrets_dir=str(secrets))
+
+
+def test_files_of_other_programs_beside_the_secrets_are_not_read(toml: Path, secrets: Path) -> None:
+    """Whatever is in them, and behind the links that Kubernetes mounts."""
+    (secrets / "..2026_03_01").mkdir()
+    (secrets / "..2026_03_01" / "payhub_accounts__shop__secret").write_text("secret-of-the-secret-file-001\n")
+    (secrets / "..data").symlink_to("..2026_03_01")
+    (secrets / "payhub_accounts__shop__secret").symlink_to("..data/payhub_accounts__shop__secret")
+    (secrets / "keystore.p12").write_bytes(b"\x30\x82\xff" * 10)
+    with (secrets / "huge").open("wb") as huge:
+        huge.truncate(100 * 1024 * 1024)
+    assert secrets_of(load_config(toml, secrets_dir=str(secrets))) == ["secret-of-the-secret-file-001"]
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        *("PAYHUB_SERVICE_HOST", "PAYHUB_SERVICE_PORT", "PAYHUB_SERVICE_PORT_HTTP", "PAYHUB_PORT"),
+        *("PAYHUB_PORT_80_TCP", "PAYHUB_PORT_80_TCP_ADDR", "PAYHUB_SANDBOX_PORT_8000_TCP_PROTO"),
+        *("PAYHUB_SANDBOX_SERVICE_HOST", "PAYHUB_LEDGER_PORT_5432_UDP_PORT"),
+    ],
+)
+def test_the_variables_of_a_service_named_payhub_are_no_settings(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """Kubernetes puts them into every container of the namespace."""
+    monkeypatch.setenv(variable, "tcp://10.0.0.1:80")
+    assert load_config().accounts == {}
+
+
 @pytest.mark.parametrize("variable", ["PAYHUB_ACOUNTS__SHOP__SECRET", "PAYHUB_SECRET", "PAYHUB_DEFUALT", "PAYHUB_"])
 def test_an_unknown_variable_is_reported(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     """By its name, not its value."""
@@ -327,6 +381,28 @@ def test_no_view_of_a_configuration_shows_a_secret(toml: Path) -> None:
     shown = f"{config!r} {config} {load_accounts(config)!r}"
     assert "secret-of-the-toml" not in shown
     assert "canary" not in shown
+
+
+def test_no_copy_of_a_configuration_shows_a_secret(toml: Path) -> None:
+    """As error trackers and failed assertions make them: fields one by one, and what differs."""
+    toml.write_text('ledger = "postgresql://user:canary@db/x"\n' + TOML)
+    config = load_config(toml)
+    copies = (dataclasses.asdict(config), copy.deepcopy(config), vars(config), dict(config.accounts["shop"]))
+    shown = " ".join(map(repr, copies)) + pprint.pformat(copies)
+    assert "secret-of-the-toml" not in shown
+    assert "canary" not in shown
+    assert config.accounts["shop"]["secret"] == "secret-of-the-toml-file-000001"
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps(config)
+
+
+def test_a_failed_assertion_about_a_configuration_shows_no_secret(toml: Path) -> None:
+    """Pytest prints every field that differs."""
+    config = load_config(toml)
+    with pytest.raises(AssertionError) as caught:
+        assert config == Config(accounts={"shop": {}}, default="shop", source=str(toml))
+    assert "accounts" in str(caught.value)
+    assert "secret-of-the-toml" not in str(caught.value)
 
 
 CANARIES = {

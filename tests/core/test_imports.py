@@ -59,3 +59,16 @@ def test_opening_a_hub_from_a_dict_loads_no_settings_machinery() -> None:
         "hub['shop']"
     )
     assert not loaded_by(code) & HEAVY
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"), [("sqlalchemy", "sqlalchemy is not installed"), ("greenlet", "greenlet")]
+)
+def test_the_ledger_says_what_it_lacks(missing: str, words: str) -> None:
+    """SQLAlchemy's own error of a missing greenlet names no module."""
+    code = f"import sys\nsys.modules[{missing!r}] = None\nimport payhub_core.ledger"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    last = result.stderr.splitlines()[-1]
+    assert "ConfigError: the ledger cannot be used" in last
+    assert words in last
+    assert "pip install 'payhub-core[ledger]'" in last

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -76,3 +78,18 @@ def test_events_have_fields_for_machines(
     assert [line.status for line in records[:3]] == ["pending", "paid", "paid"]
     assert records[3].levelname == "WARNING"
     assert "BadSignature" in records[3].getMessage()
+
+
+def test_a_retry_prints_nothing_where_logging_is_not_configured() -> None:
+    """Bare lines on the error output are no use to the program that retries."""
+    program = (
+        "import httpx; from payhub_core import *\n"
+        "def down(_): raise httpx.ConnectError('down')\n"
+        "settings = {'base_url': 'https://gateway.example', 'appid': 'gpu10000000', 'secret': 'c1277-throw-away-key'}\n"
+        "accounts = load_accounts({'accounts': {'shop': {'provider': 'gpu', **settings}}})\n"
+        "hub = Hub(accounts, client=httpx.Client(transport=httpx.MockTransport(down)))\n"
+        "try: hub.query('shop', 'A1')\n"
+        "except NotSent: print('not sent')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("not sent\n", "")

@@ -193,3 +193,18 @@ def test_a_copy_is_an_account_still(gpu: Gpu, platform: Any) -> None:
     """Copying in memory is no leak, and the copy verifies."""
     account = copy.deepcopy(gpu)
     assert account.parse_callback(callback=platform.callback(platform.notify()), expect=None).payment
+
+
+@pytest.mark.parametrize("url", ["https://gateway.example", "https://127.0.0.1.gateway.example"])
+def test_the_sandboxs_own_key_is_none_for_a_real_gateway(settings: dict[str, Any], url: str) -> None:
+    """Everyone knows it, so anyone could sign a notify."""
+    for secret in ("sandbox-secret-0-not-for-money", ["c1277-throw-away-key", "sandbox-secret-1-not-for-money"]):
+        with pytest.raises(ConfigError, match=r"secret: .*published"):
+            load_accounts({"accounts": {"shop": {**settings, "base_url": url, "secret": secret}}})
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "https://localhost:8000", "http://[::1]:8000"])
+def test_the_sandboxs_own_key_is_fine_on_this_machine(settings: dict[str, Any], url: str) -> None:
+    """Where the sandbox is."""
+    secret = "sandbox-secret-0-not-for-money"
+    assert load_accounts({"accounts": {"shop": {**settings, "base_url": url, "secret": secret}}})["shop"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -11,9 +13,7 @@ from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -22,6 +22,8 @@ from payhub_core.checkout import Checkout
 from payhub_core.errors import LedgerError
 from payhub_core.ledger import Ledger, changes
 from payhub_core.ledger.database import SCHEMA
+from payhub_core.ledger.migrations import versions as migrations
+from payhub_core.ledger.migrations.versions import MIGRATIONS
 from payhub_core.ledger.tables import VERSION_TABLE, metadata
 
 
@@ -35,10 +37,10 @@ def test_the_migrations_make_the_tables_of_the_metadata(ledger: Ledger) -> None:
 
 
 def test_the_expected_schema_is_the_newest_migration() -> None:
-    """Whoever adds a migration says so."""
-    config = Config()
-    config.set_main_option("script_location", "payhub_core.ledger:migrations")
-    assert ScriptDirectory.from_config(config).get_heads() == [SCHEMA]
+    """Whoever adds a migration lists it, and says so."""
+    folder = Path(migrations.__file__).parent
+    assert [it.__name__.rpartition(".")[2] for it in MIGRATIONS] == sorted(it.stem for it in folder.glob("ledger_*.py"))
+    assert [it.revision for it in MIGRATIONS][-1] == SCHEMA
 
 
 def test_every_table_is_named_payhub(ledger: Ledger) -> None:
@@ -390,3 +392,29 @@ def test_a_ledger_lives_through_a_lost_connection(ledger: Ledger, order: Order) 
     resting.connection.dbapi_connection.close()
     assert ledger._find("shop", order.reference) is None
     assert resting not in {connection for connection, _since in ledger._resting}
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_a_file_that_is_made_is_its_owners_alone(tmp_path: Path, colour: str) -> None:
+    """It holds what people buy; one that is there keeps its mode."""
+    before = os.umask(0)
+    try:
+        for name in ("new.db", "old.db"):
+            path = tmp_path / name
+            if name == "old.db":
+                path.touch(0o640)
+            with Ledger(f"sqlite:///{path}") as ledger:
+                if colour == "sync":
+                    ledger.upgrade()
+                    modes = {stat.S_IMODE(it.stat().st_mode) for it in tmp_path.glob(f"{name}*")}
+                else:
+                    asyncio.run(_upgraded(ledger))
+                    modes = {stat.S_IMODE(path.stat().st_mode)}
+            assert modes == {0o640 if name == "old.db" else 0o600}
+    finally:
+        os.umask(before)
+
+
+async def _upgraded(ledger: Ledger) -> None:
+    await ledger.aupgrade()
+    await ledger.aclose()

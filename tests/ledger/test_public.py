@@ -36,9 +36,9 @@ PUBLIC = {
         ],
         "Creation": ["CREATED", "NOT_SENT", "REFUSED", "STARTING", "UNKNOWN"],
         "Ledger": [
-            *("aanomalies", "aclose", "ahistory", "anomalies", "aoutbox", "apayment", "apayments", "aread"),
+            *("aanomalies", "aclose", "ahistory", "anomalies", "aoutbox", "apayment", "apayments", "aread", "aretire"),
             *("async_engine", "aupgrade", "awrite", "close", "engine", "history", "outbox", "payment", "payments"),
-            *("read", "upgrade", "write"),
+            *("read", "retire", "upgrade", "write"),
         ],
         "Observation": ["at", "gateway_id", "paid_minor", "raw", "said", "source"],
         "StoredPayment": ["anomalies", "attempts", "creation", "next_check_at", "payment", "updated_at"],

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, text
 
 from payhub_core import InvalidOrder, Money, Order, PaymentMethod
 from payhub_core.ledger import Ledger
+from payhub_core.ledger.database import upgrade
 
 #: Two payments as the code of commit 59588a4 has stored them: a plain order, and one with every field set.
 ROWS = json.loads(Path(__file__).with_name("rows_59588a4.json").read_text("utf-8"))
@@ -45,10 +44,7 @@ class GrownOrder(Order):
 
 
 def first_schema(connection: Connection) -> None:
-    config = Config()
-    config.set_main_option("script_location", "payhub_core.ledger:migrations")
-    config.attributes["connection"] = connection
-    command.upgrade(config, "0001")
+    upgrade(connection, "0001")
     columns = list(ROWS[0])
     insert = f"INSERT INTO payhub_payments ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)})"
     connection.execute(text(insert), ROWS)

@@ -23,6 +23,7 @@ from payhub_core.checkout.steps import Ask, Deliver, Find, Pause, Record, Step, 
 from payhub_core.errors import ConfigError
 from payhub_core.hub import AsyncHub, Hub
 from payhub_core.ledger.ledger import Ledger
+from payhub_core.ledger.lent import lent
 from payhub_core.ledger.models import Transition
 from payhub_core.models import Callback, Order, Payment, Refund, Reply
 from payhub_core.money import Money
@@ -239,7 +240,14 @@ class AsyncCheckout:
 
 def _handle(handler: Handler | None, connection: Connection) -> Callable[[Transition], object] | None:
     """Calls a plain ``handler`` in the transaction on ``connection``."""
-    return handler and (lambda transition: _done(handler(transition, connection)))
+    if handler is None:
+        return None
+
+    def handle(transition: Transition) -> object:
+        with lent(connection.engine):
+            return _done(handler(transition, connection))
+
+    return handle
 
 
 def _awaitable(result: object) -> Awaitable[object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 
 __all__ = ["main"]
 
@@ -13,4 +14,8 @@ def main() -> None:
         from payhub_core.cli.commands import payhub  # noqa: PLC0415  click is an extra
     except ImportError as error:
         sys.exit(f"payhub: {error.name} is not installed. Hint: pip install 'payhub-core[cli]'")
+    for stream in (sys.stdout, sys.stderr):
+        # What a terminal's encoding cannot show is escaped: the words of gateways and payers are in any script.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     payhub()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import quote_plus, unquote_to_bytes, urlsplit
 
-from payhub_core.errors import MalformedCallback
+from payhub_core.errors import MalformedCallback, plain
 from payhub_core.kit.fields import CallbackFields
 from payhub_core.models import Callback
 
@@ -46,21 +46,21 @@ def read_form(
     try:
         text = data.decode().replace("+", " ")
         parts = text.split("&")
-        plain = text.isprintable()  # of what is written out at once, of what is escaped one by one
+        printable = text.isprintable()  # of what is written out at once, of what is escaped one by one
         for part in parts:
             name, equals, value = part.partition("=")
             if not equals:
                 raise MalformedCallback("expected every field as NAME=VALUE")
             if "%" in value:
                 value = unquote_to_bytes(value).decode()
-                plain = plain and value.isprintable() and "&" not in value
+                printable = printable and value.isprintable() and "&" not in value
             fields[name] = value
     except UnicodeDecodeError:
         raise MalformedCallback("expected UTF-8") from None
     if len(fields) != len(parts):
         raise MalformedCallback("a field came twice")
     _check_names(tuple(fields), reserved)
-    if not plain:
+    if not printable:
         _check_values(fields, free_text)
     return fields
 
@@ -94,12 +94,12 @@ def _check_names(names: tuple[str, ...], reserved: tuple[str, ...]) -> None:
         if not (name.isascii() and name.isidentifier()):
             raise MalformedCallback("expected names of letters, digits and '_'")
         if name.lower() in reserved:
-            raise MalformedCallback(f"a field is named {name}, which no message carries")
+            raise MalformedCallback(f"a field is named {plain(name, 40)}, which no message carries")
 
 
 def _check_values(fields: Mapping[str, str], free_text: tuple[str, ...]) -> None:
     for name, value in fields.items():
         if _control(value):
-            raise MalformedCallback(f"the field {name} holds control characters")
+            raise MalformedCallback(f"the field {plain(name, 40)} holds control characters")
         if "&" in value and name not in free_text:
-            raise MalformedCallback(f"the field {name} holds an '&'")
+            raise MalformedCallback(f"the field {plain(name, 40)} holds an '&'")

@@ -12,6 +12,8 @@ __all__ = ["AccountSettings", "Address", "Secret", "Secrets"]
 
 _SHORTEST = 16
 _LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
+#: The sandbox's keys, which everyone knows.
+_PUBLISHED = re.compile(r"sandbox-secret-[0-9]+-not-for-money")
 _WRAPPED = re.compile(r"""(["']).*\1|\[.*\]|\(.*\)""", re.DOTALL)
 
 
@@ -54,13 +56,20 @@ def listed(value: object) -> object:
     return tuple(Secret(one.get_secret_value()) if isinstance(one, SecretStr) else one for one in several)
 
 
-def _fit(secret: Secret) -> Secret:
+def _fit(secret: Secret, info: ValidationInfo) -> Secret:
     stripped = Secret(secret.text.strip())
     if len(stripped) < _SHORTEST or not stripped.text.isprintable():
         raise ValueError(f"expected a secret of at least {_SHORTEST} printable characters, or several")
+    addresses = [value for value in info.data.values() if isinstance(value, str) and value.startswith("http")]
+    if _PUBLISHED.fullmatch(stripped.text) and any(not _loopback(address) for address in addresses):
+        raise ValueError("the sandbox's own key is published: a gateway that is not on this machine has another")
     if _WRAPPED.fullmatch(stripped.text):
         raise ValueError("expected the secret itself, not one in quotes or brackets; several are a list of their own")
     return stripped
+
+
+def _loopback(url: str) -> bool:
+    return _LOOPBACK.fullmatch(urlsplit(url).hostname or "") is not None
 
 
 def _address(url: str, info: ValidationInfo) -> str:
@@ -72,7 +81,7 @@ def _address(url: str, info: ValidationInfo) -> str:
     if not fine or not re.fullmatch(r"[!-~]+", url) or any(mark in url for mark in "?#\\"):
         raise ValueError("expected an address such as https://gateway.example")
     # allow_http is in `AccountSettings`, so it was read before any field of a provider.
-    if parts.scheme == "http" and not info.data.get("allow_http") and not _LOOPBACK.fullmatch(parts.hostname or ""):
+    if parts.scheme == "http" and not info.data.get("allow_http") and not _loopback(url):
         raise ValueError("expected https; allow_http = true permits http, whose queries prove nothing")
     return url.rstrip("/")
 

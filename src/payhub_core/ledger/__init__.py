@@ -1,14 +1,13 @@
 """The ledger: payments kept durably. Needs the extra: ``pip install 'payhub-core[ledger]'``."""
 
-from payhub_core.errors import ConfigError
+from payhub_core.errors import ConfigError, plain
 
 try:
     from payhub_core.ledger.facts import Anomaly, AnomalyKind
     from payhub_core.ledger.ledger import Ledger
     from payhub_core.ledger.models import Creation, Observation, StoredPayment, Transition
 except ImportError as _missing:
-    raise ConfigError(
-        f"the ledger needs {_missing.name}, which is not installed", hint="pip install 'payhub-core[ledger]'"
-    ) from _missing
+    _reason = f"{_missing.name} is not installed" if _missing.name else plain(_missing, 160)  # as of greenlet
+    raise ConfigError(f"the ledger cannot be used: {_reason}", hint="pip install 'payhub-core[ledger]'") from _missing
 
 __all__ = ["Anomaly", "AnomalyKind", "Creation", "Ledger", "Observation", "StoredPayment", "Transition"]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from sqlite3 import OperationalError
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import URL, Column, Connection, Engine, String, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from payhub_core.errors import ConfigError, LedgerError
-from payhub_core.ledger.tables import VERSION_TABLE
+from payhub_core.ledger.tables import VERSION_TABLE, metadata
 
 __all__ = [
     "LEAVE",
@@ -24,6 +27,7 @@ __all__ = [
     "check_open",
     "check_schema",
     "clock",
+    "discard",
     "parse_url",
     "release_on_cancel",
     "sync_engine",
@@ -49,7 +53,7 @@ _ASYNC = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
 def parse_url(text: str) -> URL:
     """The database's URL; raises ConfigError, which never quotes it, for it may hold a password."""
     try:
-        url = make_url(text)
+        url = _parsed(text)
     except (ArgumentError, ValueError):
         raise ConfigError("ledger: expected a database URL such as sqlite:///payhub.db", hint=_ENCODED) from None
     if "@" in (url.host or ""):
@@ -62,6 +66,14 @@ def parse_url(text: str) -> URL:
     if url.get_backend_name() == "sqlite" and (url.database or ":memory:") == ":memory:":
         raise ConfigError("ledger: payments are not kept in memory", hint="sqlite:///payhub.db names a file")
     return url
+
+
+def _parsed(text: str) -> URL:
+    if not re.match(r"postgres", text):
+        return make_url(text)
+    from payhub_core.ledger.postgresql import postgresql_url  # noqa: PLC0415  only where psycopg is needed
+
+    return postgresql_url(text)
 
 
 def sync_engine(url: URL) -> Engine:
@@ -79,8 +91,11 @@ def atomically(connection: Connection, body: Callable[[Connection], T], *, write
     with connection.begin() as transaction:
         driver: Any = connection.connection.driver_connection
         if connection.dialect.name == "postgresql":
+            from payhub_core.ledger.postgresql import limited  # noqa: PLC0415
+
             if driver.autocommit:
                 raise LedgerError("the engine commits each statement by itself", hint="leave its isolation_level alone")
+            limited(connection)
         elif write and not driver.in_transaction:
             # From the start: a reader that becomes a writer half-way is refused at once, whatever the busy time-out.
             cursor = connection.connection.cursor()
@@ -101,6 +116,15 @@ def alive(connection: Connection) -> bool:
         return connection.dialect.do_ping(driver)
     except connection.dialect.loaded_dbapi.Error:
         return False
+
+
+def discard(connection: Connection) -> None:
+    """Gives a connection back; one that is broken is thrown away, and nothing is said to the server over it."""
+    if not connection.closed and not connection.invalidated and connection.dialect.name == "postgresql":
+        driver: Any = connection.connection.driver_connection
+        if driver.closed:
+            connection.invalidate()
+    connection.close()
 
 
 def alone(connection: Connection, body: Callable[[Connection], T]) -> T:
@@ -154,27 +178,41 @@ def check_schema(connection: Connection) -> None:
         )
 
 
-def upgrade(connection: Connection) -> None:
-    """Brings the tables to this version, in several processes at once if need be.
+def upgrade(connection: Connection, to: str = SCHEMA) -> None:
+    """Brings the tables to the version ``to``, in several processes at once if need be.
 
-    Raises LedgerError for a schema from the future.
+    Alembic's operations without its environment, which is one for the process and would be the application's too, and
+    which reads folders. Raises LedgerError for a schema from the future.
     """
-    from alembic import command  # noqa: PLC0415  no other use of the ledger needs it
-    from alembic.config import Config  # noqa: PLC0415
-    from alembic.script import ScriptDirectory  # noqa: PLC0415
+    with ExitStack() as stack:
+        if connection.dialect.name == "postgresql":
+            from payhub_core.ledger.postgresql import patiently  # noqa: PLC0415
 
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _UPGRADE_LOCK})
-    config = Config()
-    config.set_main_option("script_location", "payhub_core.ledger:migrations")
-    config.attributes["connection"] = connection
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if unknown := versions(connection) - known:
+            stack.enter_context(patiently(connection))
+            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _UPGRADE_LOCK})
+        _migrate(connection, to)
+
+
+def _migrate(connection: Connection, to: str) -> None:
+    from alembic.migration import MigrationContext  # noqa: PLC0415  no other use of the ledger needs it
+    from alembic.operations import Operations  # noqa: PLC0415
+
+    from payhub_core.ledger.migrations.versions import MIGRATIONS  # noqa: PLC0415
+
+    found = versions(connection)
+    if unknown := found - {migration.revision for migration in MIGRATIONS}:
         raise LedgerError(
             f"the database has ledger schema {', '.join(sorted(unknown))}, which this version of payhub does not know",
             hint="install the version of payhub that made it, or a later one",
         )
-    command.upgrade(config, "head")
+    op = Operations(MigrationContext.configure(connection, opts={"target_metadata": metadata}))
+    for migration in MIGRATIONS:
+        if max(found, default="") < migration.revision <= to:
+            migration.upgrade(op)
+    if not found:
+        op.create_table(VERSION_TABLE, Column("version_num", String(32), primary_key=True))
+        op.execute(f"INSERT INTO {VERSION_TABLE} VALUES ('{to}')")  # noqa: S608
+    op.execute(f"UPDATE {VERSION_TABLE} SET version_num = '{to}' WHERE version_num < '{to}'")  # noqa: S608
 
 
 def versions(connection: Connection) -> set[str]:
@@ -192,15 +230,31 @@ def release_on_cancel(engine: Engine) -> None:
 
 def _prepared(create: Callable[..., EngineT], url: URL) -> EngineT:
     lite = url.get_backend_name() == "sqlite"
-    connect = {"timeout": _BUSY_SECONDS} if lite else {"connect_timeout": 5}
+    connect: dict[str, Any] = {"timeout": _BUSY_SECONDS}
     try:
+        if not lite:
+            from payhub_core.ledger import postgresql  # noqa: PLC0415
+
+            url, connect = postgresql.arguments(url)
         # Parameters hold what payers typed: they stay out of error messages.
         engine = create(url, hide_parameters=True, connect_args=connect, pool_pre_ping=not lite)
     except (ArgumentError, TypeError, ValueError):
         raise ConfigError("ledger: the database URL has an option that does not fit") from None
     if lite:
-        event.listen(engine.sync_engine if isinstance(engine, AsyncEngine) else engine, "connect", _durable)
+        plain = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
+        event.listen(plain, "do_connect", _private)
+        event.listen(plain, "connect", _durable)
+    else:
+        postgresql.prepare(engine)
     return engine
+
+
+def _private(_dialect: object, _record: object, arguments: list[Any], _options: object) -> None:
+    """A file that is made here is its owner's alone; SQLite gives those beside it the same mode."""
+    path = str(arguments[0])
+    if not path.startswith("file:"):
+        with suppress(OSError):  # it is there, or SQLite says what is wrong
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _durable(connection: Any, _record: object) -> None:

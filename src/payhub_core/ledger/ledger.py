@@ -18,6 +18,7 @@ from sqlalchemy.util import await_only
 
 from payhub_core.errors import ConfigError, LedgerError
 from payhub_core.ledger import changes, database, history, outbox, queries, schedule
+from payhub_core.ledger.lent import check_not_lent, lent
 from payhub_core.ledger.models import Observation, StoredPayment, Transition
 from payhub_core.ledger.rows import Row
 from payhub_core.models import PaymentStatus
@@ -229,8 +230,12 @@ class Ledger:
         """`awrite`, for a body that calls an async ``handler`` with transitions, in its transaction."""
         async with self._aconnected() as outer:
 
+            async def handled(transition: Transition) -> object:
+                with lent(outer.engine.sync_engine):
+                    return handler and await handler(transition, outer)
+
             def handle(transition: Transition) -> object:
-                return handler and await_only(handler(transition, outer))
+                return await_only(handled(transition))
 
             called = None if handler is None else handle
             checked = self._checked_first(lambda connection: body(connection, called), "async")
@@ -244,12 +249,13 @@ class Ledger:
     def _connected(self) -> Iterator[Connection]:
         """A connection, kept for the next use unless something fails; an engine of the application's keeps its own."""
         engine = self.engine
+        check_not_lent(engine)
         try:
             connection = self._rested() or engine.connect()
             try:
                 yield connection
             except BaseException:
-                connection.close()
+                database.discard(connection)
                 self._drain()  # those at rest may be as stale as this one
                 raise
             if self._url is not None and not self._closed and len(self._resting) < _RESTING:
@@ -266,7 +272,7 @@ class Ledger:
             return None
         if time.monotonic() - since < _TRUSTED_SECONDS or database.alive(connection):
             return connection
-        connection.close()
+        database.discard(connection)
         self._drain()
         return None
 
@@ -283,6 +289,7 @@ class Ledger:
     @asynccontextmanager
     async def _aconnected(self) -> AsyncIterator[AsyncConnection]:
         engine = self.async_engine
+        check_not_lent(engine.sync_engine)
         try:
             async with engine.connect() as connection:
                 yield connection

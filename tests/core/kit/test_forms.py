@@ -267,3 +267,12 @@ def test_a_return_is_no_different() -> None:
     """The kind of a callback is not the form's affair."""
     callback = Callback("POST", {"Content-Type": FORM}, b"", b"a=1", CallbackKind.RETURN)
     assert read_form(callback) == {"a": "1"}
+
+
+@pytest.mark.parametrize("message", ["%s=1&secret=1", "%s=a%%00", "%s=a%%26b"])
+def test_a_name_of_sixteen_kilobytes_fills_no_log(message: str) -> None:
+    """Anyone can send one: nothing is signed yet."""
+    body = (message % ("x" * 16_000)).encode()
+    with pytest.raises(MalformedCallback) as caught:
+        read_form(Callback("POST", {"Content-Type": FORM}, b"", body), reserved=("x" * 16_000, "secret"))
+    assert len(str(caught.value)) < 200

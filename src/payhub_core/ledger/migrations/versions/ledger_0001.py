@@ -1,19 +1,16 @@
 """The first schema: payments, observations, transitions."""
 
 import sqlalchemy as sa
-from alembic import op
+from alembic.operations import Operations
 
 from payhub_core.ledger.times import UtcTime
 
 revision = "0001"
-down_revision = None
-branch_labels = None
-depends_on = None
 
 _ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
-def upgrade() -> None:
+def upgrade(op: Operations) -> None:
     """Creates the tables."""
     op.create_table(
         "payhub_payments",
@@ -42,7 +39,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="payhub_payments_pk"),
         sa.UniqueConstraint("account", "reference", name="payhub_payments_account_reference_uq"),
     )
-    _partial("payhub_payments_due_ix", "payhub_payments", ["account", "next_check_at"], "next_check_at IS NOT NULL")
+    _partial(op, "payhub_payments_due_ix", "payhub_payments", ["account", "next_check_at"], "next_check_at IS NOT NULL")
     op.create_table(
         "payhub_observations",
         sa.Column("id", _ID, nullable=False),
@@ -71,8 +68,8 @@ def upgrade() -> None:
         sa.UniqueConstraint("payment_id", "name", name="payhub_transitions_payment_id_name_uq"),
         _of_payment("payhub_transitions"),
     )
-    _partial("payhub_transitions_waiting_ix", "payhub_transitions", ["due_at"], "delivered_at IS NULL")
-    _partial("payhub_transitions_odd_ix", "payhub_transitions", ["id"], "anomaly IS NOT NULL")
+    _partial(op, "payhub_transitions_waiting_ix", "payhub_transitions", ["due_at"], "delivered_at IS NULL")
+    _partial(op, "payhub_transitions_odd_ix", "payhub_transitions", ["id"], "anomaly IS NOT NULL")
 
 
 def _of_payment(table: str) -> sa.ForeignKeyConstraint:
@@ -80,5 +77,5 @@ def _of_payment(table: str) -> sa.ForeignKeyConstraint:
     return sa.ForeignKeyConstraint(["payment_id"], ["payhub_payments.id"], name=name, ondelete="CASCADE")
 
 
-def _partial(name: str, table: str, columns: list[str], where: str) -> None:
+def _partial(op: Operations, name: str, table: str, columns: list[str], where: str) -> None:
     op.create_index(name, table, columns, postgresql_where=sa.text(where), sqlite_where=sa.text(where))

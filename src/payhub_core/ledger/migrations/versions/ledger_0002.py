@@ -1,17 +1,14 @@
 """Refunds, and until when a payment can be made; orders are compared by what they say; a plainer name."""
 
 import sqlalchemy as sa
-from alembic import op
+from alembic.operations import Operations
 
 from payhub_core.ledger.times import UtcTime
 
 revision = "0002"
-down_revision = "0001"
-branch_labels = None
-depends_on = None
 
 
-def upgrade() -> None:
+def upgrade(op: Operations) -> None:
     """Changes the table of payments."""
     op.execute("ALTER TABLE payhub_payments RENAME COLUMN state TO creation")
     op.drop_column("payhub_payments", "order_hash")

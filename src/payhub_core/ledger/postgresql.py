@@ -1,0 +1,151 @@
+"""PostgreSQL's connections: none waits for ever, whatever stands between payhub and the server."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from math import inf
+from typing import Any, TypeVar
+
+import psycopg
+from sqlalchemy import URL, Connection, Engine, event, make_url, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+__all__ = ["PING_SECONDS", "arguments", "limited", "patiently", "postgresql_url", "prepare"]
+
+T = TypeVar("T")
+
+#: For one answer of the server; longer than it takes itself for a statement.
+ANSWER_SECONDS = 15.0
+#: For the answer of a connection that has rested: silence means that a firewall has forgotten it.
+PING_SECONDS = 2.0
+#: What the server holds a transaction to. Set in each one: a pooler hands every transaction to another session.
+LIMITS = (
+    "SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '10s'; "
+    "SET LOCAL idle_in_transaction_session_timeout = '60s'"
+)
+_PATIENT = "SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = 0"
+
+#: libpq's own settings, where the URL has none. The last one is psycopg's: a statement that was prepared is not there
+#: in the next session that a pooler hands out.
+_DEFAULTS: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+    "prepare_threshold": None,
+}
+_SEVERAL_HOSTS = re.compile(r"(?P<scheme>[a-z+]+://)(?P<user>[^@/?]*@)?(?P<hosts>[^/?@]*,[^/?@]*)(?P<rest>[/?].*)?")
+
+
+def postgresql_url(written: str) -> URL:
+    """The URL as SQLAlchemy has it, of one that is written as libpq takes it: any scheme's name, several hosts."""
+    written = re.sub(r"^postgres(?=(\+\w+)?://)", "postgresql", written)
+    several = _SEVERAL_HOSTS.fullmatch(written)
+    if several is None:
+        return make_url(written)
+    url = make_url(f"{several['scheme']}{several['user'] or ''}{several['rest'] or ''}")
+    return url.update_query_pairs([("host", host) for host in several["hosts"].split(",")], append=True)
+
+
+def arguments(url: URL) -> tuple[URL, dict[str, Any]]:
+    """``url`` without what psycopg takes as an integer, and the arguments to connect with; raises ValueError."""
+    connect = {name: value for name, value in _DEFAULTS.items() if name not in url.query}
+    threshold = url.query.get("prepare_threshold")
+    if threshold is not None:
+        connect["prepare_threshold"] = int(str(threshold)) if str(threshold).lower() not in {"", "none"} else None
+    return url.difference_update_query(["prepare_threshold"]), connect
+
+
+def prepare(engine: Engine | AsyncEngine) -> None:
+    """Lets ``engine`` open connections that are `limited`."""
+    plain = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
+
+    def connect(_dialect: object, _record: object, args: list[Any], options: dict[str, Any]) -> Any:
+        if isinstance(engine, AsyncEngine):
+            options["async_creator_fn"] = _Asynchronous.connect
+            return None
+        return _Synchronous.connect(*args, **options)
+
+    event.listen(plain, "do_connect", connect)
+    ping = plain.dialect.do_ping
+
+    def bounded_ping(connection: Any) -> bool:
+        with _within(getattr(connection, "driver_connection", connection), PING_SECONDS):
+            return ping(connection)
+
+    plain.dialect.do_ping = bounded_ping  # type: ignore[assignment, method-assign]
+
+
+def limited(connection: Connection) -> None:
+    """Holds the transaction on a connection of the application's own engine to `LIMITS`, too."""
+    driver: Any = connection.connection.driver_connection
+    if not isinstance(driver, _Limited):
+        cursor = connection.connection.cursor()
+        cursor.execute(LIMITS)
+        cursor.close()
+
+
+@contextmanager
+def patiently(connection: Connection) -> Iterator[None]:
+    """For migrations, which rewrite whole tables."""
+    connection.execute(text(_PATIENT))
+    with _within(connection.connection.driver_connection, inf):
+        yield
+
+
+class _Limited:
+    """A connection of psycopg that gives up on a server which does not answer."""
+
+    seconds: float = ANSWER_SECONDS
+
+    def _start_query(self) -> Generator[Any, Any, None]:
+        """The limits go with the BEGIN, in one round trip; a test shows that psycopg still begins here."""
+        own: Any = self
+        if own.autocommit or own.pgconn.transaction_status != psycopg.pq.TransactionStatus.IDLE or own._pipeline:  # noqa: SLF001
+            yield from super()._start_query()  # type: ignore[misc]
+            return
+        own.pgconn.send_query(own._get_tx_start_command() + b"; " + LIMITS.encode())  # noqa: SLF001
+        for result in (yield from psycopg.generators.execute(own.pgconn)):
+            if result.status == psycopg.pq.ExecStatus.FATAL_ERROR:
+                raise psycopg.errors.error_from_result(result)
+
+    def within(self, answering: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
+        """What ``answering`` comes to; raises OperationalError once it has taken too long, and ends the connection."""
+        deadline = time.monotonic() + self.seconds
+        try:
+            waited_for = next(answering)
+            while True:
+                ready = yield waited_for
+                if not ready and time.monotonic() > deadline:
+                    self.pgconn.finish()  # type: ignore[attr-defined]
+                    raise psycopg.OperationalError(f"no answer from the server within {self.seconds:g} seconds")
+                waited_for = answering.send(ready)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+
+class _Synchronous(_Limited, psycopg.Connection[Any]):
+    def wait(self, gen: Any, *args: Any, **options: Any) -> Any:
+        return super().wait(self.within(gen), *args, **options)
+
+
+class _Asynchronous(_Limited, psycopg.AsyncConnection[Any]):
+    async def wait(self, gen: Any, *args: Any, **options: Any) -> Any:
+        return await super().wait(self.within(gen), *args, **options)
+
+
+@contextmanager
+def _within(driver: Any, seconds: float) -> Iterator[None]:
+    before = getattr(driver, "seconds", ANSWER_SECONDS)
+    if isinstance(driver, _Limited):
+        driver.seconds = seconds
+    try:
+        yield
+    finally:
+        if isinstance(driver, _Limited):
+            driver.seconds = before

@@ -1,0 +1,130 @@
+"""A handler that waits for what its own caller holds, or writes past its transaction, is told so at once."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from payhub_core import AsyncHub, LedgerError, Order, load_accounts
+from payhub_core.checkout import AsyncCheckout, Checkout
+from payhub_core.ledger import Ledger, Transition
+
+RETRY = 503
+
+
+@pytest.mark.parametrize("call", ["payment", "refresh", "write"])
+def test_a_handler_that_calls_payhub_is_told_so_at_once(
+    open_checkout: Callable[..., Any],
+    gateway: Any,
+    platform: Any,
+    order: Order,
+    ledger: Ledger,
+    paid: Any,
+    blocking: Checkout,
+    url: str,
+    call: str,
+) -> None:
+    """It would wait for its own transaction: the notify is not settled, and nothing hangs."""
+    told: list[str] = []
+
+    def handle(_transition: Transition, _connection: object) -> None:
+        with Ledger(url) as own:
+            calls: dict[str, Callable[[], object]] = {
+                "payment": lambda: own.payment("shop", "A1001"),
+                "refresh": lambda: blocking.refresh("shop", "A1001"),
+                "write": lambda: own.write(lambda _: None),
+            }
+            try:
+                calls[call]()
+            except LedgerError as error:
+                told.append(str(error))
+                raise
+
+    checkout = open_checkout(gateway(platform.create_reply()), handler=handle)
+    checkout.start("shop", order)
+    began = time.monotonic()
+    assert checkout.receive("shop", paid.notify()).status_code == RETRY
+    assert time.monotonic() - began < 3
+    assert len(told) == 1
+    assert "waiting for that handler to return" in told[0]
+    assert ledger.outbox() == []
+
+
+def test_a_task_that_a_handler_has_started_may_call_payhub_once_it_is_over(
+    sqlite_template: Path, tmp_path: Path, settings: Any, platform: Any, make_order: Any, paid: Any, gateway: Any
+) -> None:
+    """It has the handler's context, and the loan is over."""
+    shutil.copy(sqlite_template, tmp_path / "ledger.db")
+
+    async def main() -> object:
+        over, refused = asyncio.Event(), asyncio.Event()
+        tasks: list[asyncio.Task[object]] = []
+
+        async def later() -> object:
+            with pytest.raises(LedgerError, match="waiting for that handler"):
+                await checkout.refresh("shop", "A1001")
+            refused.set()
+            await over.wait()
+            return await checkout.ledger.apayment("shop", "A1001")
+
+        async def handle(_transition: Transition, _connection: AsyncConnection) -> None:
+            tasks.append(asyncio.create_task(later()))
+            await refused.wait()
+
+        transport = httpx.MockTransport(gateway(platform.create_reply()))
+        hub = AsyncHub(load_accounts({"accounts": {"shop": settings}}), client=httpx.AsyncClient(transport=transport))
+        async with Ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger:
+            checkout = AsyncCheckout(hub, ledger, handler=handle)
+            await checkout.start("shop", make_order())
+            assert (await checkout.receive("shop", paid.notify())).body == b"SUCCESS"
+            over.set()
+            return await tasks[0]
+
+    assert asyncio.run(main()) is not None
+
+
+DJANGO = """
+import sys
+import django
+from django.conf import settings
+folder = sys.argv[1]
+settings.configure(DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": folder + "/shop.db"}})
+django.setup()
+from django.db import connection as orm
+with orm.cursor() as cursor:
+    cursor.execute("CREATE TABLE parcels (reference text)")
+from payhub_core.ledger import Ledger
+from payhub_core.ledger.lent import lent
+with Ledger("sqlite:///" + folder + "/payhub.db") as ledger:
+    def body(connection):
+        with lent(connection.engine), orm.cursor() as cursor:
+            print(cursor.execute("SELECT count(*) FROM parcels").fetchone())
+            try:
+                cursor.execute("INSERT INTO parcels VALUES ('A1001')")
+            except Exception as error:
+                print(type(error).__name__, error)
+    ledger.upgrade()
+    ledger.write(body)
+with orm.cursor() as cursor:
+    cursor.execute("INSERT INTO parcels VALUES ('A1001')")
+"""
+
+
+def test_a_handler_that_writes_through_djangos_orm_is_told_so(tmp_path: Path) -> None:
+    """Its rows would commit apart from the payment. Reading is fine, and so is writing afterwards."""
+    command = [sys.executable, "-c", DJANGO, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    read, refused = done.stdout.splitlines()
+    assert read == "(0,)"
+    assert refused.startswith("ConfigError this handler wrote through Django's ORM")
+    assert "deliver" in refused

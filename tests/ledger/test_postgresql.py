@@ -1,0 +1,273 @@
+"""What stands between payhub and PostgreSQL: firewalls that forget, poolers, locks, the URLs of hosters."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import select
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import psycopg
+import pytest
+from sqlalchemy import create_engine, text
+
+from payhub_core import LedgerError
+from payhub_core.ledger import Ledger
+from payhub_core.ledger.database import parse_url
+from payhub_core.ledger.postgresql import ANSWER_SECONDS, PING_SECONDS, arguments
+
+pytestmark = pytest.mark.postgresql
+
+
+class Between:
+    """Something between payhub and the server, listening on loopback."""
+
+    def __init__(self, to: str) -> None:
+        self.to = to
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    def connected(self) -> socket.socket:
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(self.to)
+        return server
+
+    def serve(self, client: socket.socket) -> None:
+        raise NotImplementedError
+
+
+class Firewall(Between):
+    """Forgets connections: nothing arrives any more, nothing is refused."""
+
+    def __init__(self, to: str) -> None:
+        self.known: list[socket.socket] = []
+        self.silent: set[socket.socket] = set()
+        super().__init__(to)
+
+    def forget(self) -> None:
+        self.silent.update(self.known)
+
+    def serve(self, client: socket.socket) -> None:
+        server = self.connected()
+        self.known.append(client)
+        with client, server, suppress(OSError):
+            while True:
+                for end in select.select([client, server], [], [], 0.05)[0]:
+                    data = end.recv(65536)
+                    if not data:
+                        return
+                    if client not in self.silent:
+                        (server if end is client else client).sendall(data)
+
+
+class Pooler(Between):
+    """Hands every transaction to any of three sessions, as PgBouncer in transaction mode does."""
+
+    def serve(self, client: socket.socket) -> None:
+        rng = random.Random(7)
+        with client, ExitStack() as stack, suppress(OSError, EOFError):
+            servers = [stack.enter_context(self.connected()) for _ in range(3)]
+            self.greet(client, servers)
+            current = servers[0]
+            while True:
+                batch, kind = b"", b""
+                while kind not in {b"S", b"Q"}:
+                    kind, data = _message(client)
+                    if kind == b"X":
+                        return
+                    batch += data
+                current.sendall(batch)
+                answer = _answer(current)
+                client.sendall(answer)
+                if answer[-1:] == b"I":  # between transactions
+                    current = rng.choice(servers)
+
+    def greet(self, client: socket.socket, servers: list[socket.socket]) -> None:
+        number = 0
+        while not number or number in {80877103, 80877104}:
+            if number:
+                client.sendall(b"N")  # neither TLS nor GSS
+            size = _exactly(client, 4)
+            rest = _exactly(client, struct.unpack("!I", size)[0] - 4)
+            number = struct.unpack("!I", rest[:4])[0]
+        for server in servers:
+            server.sendall(size + rest)
+            answer = _answer(server)
+        client.sendall(answer)
+
+
+def _answer(server: socket.socket) -> bytes:
+    answer, kind = b"", b""
+    while kind != b"Z":
+        kind, data = _message(server)
+        answer += data
+    return answer
+
+
+def _exactly(end: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        chunk = end.recv(size - len(data))
+        if not chunk:
+            raise EOFError
+        data += chunk
+    return data
+
+
+def _message(end: socket.socket) -> tuple[bytes, bytes]:
+    kind, size = _exactly(end, 1), _exactly(end, 4)
+    return kind, kind + size + _exactly(end, struct.unpack("!I", size)[0] - 4)
+
+
+@pytest.fixture
+def database(postgres: Any) -> Iterator[str]:
+    """A database of the test's own."""
+    yield postgres.create("between", "payhub_template")
+    postgres.drop("between")
+
+
+@pytest.fixture
+def between(database: str) -> Iterator[Callable[..., Any]]:
+    """Puts something in front of it; returns that and the URL."""
+    opened: list[Between] = []
+
+    def put(kind: type[Between]) -> tuple[Between, str]:
+        folder = dict(parse_qsl(urlsplit(database).query))["host"]
+        with psycopg.connect(database) as connection:
+            opened.append(kind(f"{folder}/.s.PGSQL.{connection.info.port}"))
+        return opened[-1], f"postgresql://postgres:x@127.0.0.1:{opened[-1].port}/between"
+
+    yield put
+    for it in opened:
+        it.listener.close()
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_a_connection_that_a_firewall_has_forgotten_is_replaced(
+    between: Any, colour: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Within seconds, and nothing is printed about it."""
+    firewall, url = between(Firewall)
+
+    async def twice(ledger: Ledger) -> list[Any]:
+        await ledger.apayments()
+        firewall.forget()
+        found = await ledger.apayments()
+        await ledger.aclose()
+        return found
+
+    with Ledger(url) as ledger:
+        began = time.monotonic()
+        if colour == "async":
+            assert asyncio.run(twice(ledger)) == []
+        else:
+            ledger.payments()
+            time.sleep(0.15)
+            firewall.forget()
+            assert ledger.payments() == []
+        assert time.monotonic() - began < PING_SECONDS + 3
+    assert [record.name for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+def test_an_answer_that_never_comes_is_a_ledger_error(between: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the middle of a transaction, too."""
+    assert ANSWER_SECONDS > 10  # as long as the server gives a statement
+    monkeypatch.setattr("payhub_core.ledger.postgresql._Limited.seconds", 0.5)
+    firewall, url = between(Firewall)
+
+    def body(connection: Any) -> None:
+        firewall.forget()
+        connection.execute(text("SELECT 1"))
+
+    with Ledger(url) as ledger:
+        with pytest.raises(LedgerError, match="no answer from the server"):
+            ledger.write(body)
+        assert ledger.payments() == []
+
+
+def test_a_transaction_pooler_serves(between: Any) -> None:
+    """A statement that one session has prepared is not there in the next."""
+    _, url = between(Pooler)
+    with Ledger(url) as ledger:
+        for _ in range(40):
+            assert ledger.payments() == []
+            ledger.write(lambda connection: connection.execute(text("UPDATE payhub_payments SET attempts = 1")))
+            assert ledger._find("shop", "A1001") is None
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_nobody_waits_for_ever_for_a_lock(database: str, own: bool) -> None:
+    """Of whichever engine: the server ends the wait, and every transaction says so by itself."""
+    engine = create_engine(database.replace("postgresql:", "postgresql+psycopg:"))
+    with Ledger(engine if own else database) as ledger:
+        settings = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
+        show = [text(f"SHOW {name}") for name in settings]
+        limits = ledger.write(lambda connection: [connection.execute(it).scalar() for it in show])
+        assert limits == ["5s", "10s", "1min"]
+        assert ledger.read(lambda connection: [connection.execute(it).scalar() for it in show]) == limits
+    engine.dispose()
+
+
+def test_a_lock_that_another_holds_is_a_ledger_error(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a migration of the application's, or of a session that somebody left open."""
+    monkeypatch.setattr("payhub_core.ledger.postgresql.LIMITS", "SET LOCAL lock_timeout = '100ms'")
+    with psycopg.connect(database) as other, Ledger(database) as ledger:
+        ledger.payments()
+        other.execute("LOCK TABLE payhub_payments")
+        with pytest.raises(LedgerError, match="lock"):
+            ledger.payments()
+        other.rollback()
+        assert ledger.payments() == []
+
+
+@pytest.mark.parametrize(
+    ("written", "host", "query"),
+    [
+        ("postgres://u:p@db/shop", "db", {}),
+        ("postgresql://u:p@db/shop?connect_timeout=9", "db", {"connect_timeout": "9"}),
+        (
+            "postgresql://u:p@db1:5432,db2:5433/shop?target_session_attrs=read-write",
+            None,
+            {"host": ("db1:5432", "db2:5433"), "target_session_attrs": "read-write"},
+        ),
+        ("postgres://db1,db2/shop", None, {"host": ("db1", "db2")}),
+    ],
+)
+def test_a_url_is_read_as_libpq_reads_it(written: str, host: str | None, query: dict[str, Any]) -> None:
+    """As hosting platforms hand it out."""
+    url = parse_url(written)
+    assert url.get_backend_name() == "postgresql"
+    assert (url.host, url.database, dict(url.query)) == (host, "shop", query)
+
+
+def test_the_urls_own_options_win() -> None:
+    """Those that are numbers are numbers."""
+    plain, connect = arguments(
+        parse_url("postgresql://db/shop?connect_timeout=9&prepare_threshold=0&keepalives_idle=1")
+    )
+    assert "prepare_threshold" not in plain.query
+    assert connect["prepare_threshold"] == 0
+    assert not {"connect_timeout", "keepalives_idle"} & connect.keys()
+    assert arguments(parse_url("postgresql://db/shop"))[1]["prepare_threshold"] is None
+
+
+def test_options_of_the_url_reach_the_server(database: str) -> None:
+    """Also those that hold numbers."""
+    joint = "&" if "?" in database else "?"
+    with Ledger(f"{database}{joint}prepare_threshold=0&connect_timeout=9&application_name=tea") as ledger:
+        name = ledger.read(lambda connection: connection.execute(text("SHOW application_name")).scalar())
+        assert name == "tea"
