@@ -1135,7 +1135,7 @@ class Quoting(Tea):
     @classmethod
     def _quoted(cls, key: object) -> object:
         if not isinstance(key, str) or len(key) < 16:
-            raise ValueError(f"expected a key of 16 characters, not {key!r}")
+            raise ValueError(f"expected a key of 16 characters, not {key}")
         return key
 
 

@@ -30,8 +30,8 @@ def cassette(
 
     Replaying, a request that was not recorded fails, a missing or empty cassette fails, and so does one of which
     something was not asked for. Recording, a cassette that would hold one of ``secrets`` is not written, and the header
-    Authorization never is. Signatures are kept, so that a replay proves them: record with throw-away keys. Errors are never recorded; for those there is
-    `FakeGateway`. Needs vcrpy 9.4 or later, of the extra ``payhub-core[testing]``.
+    Authorization never is. Signatures are kept, so that a replay proves them: record with throw-away keys. Errors are
+    never recorded; for those there is `FakeGateway`. Needs vcrpy 9.4 or later, of the extra ``payhub-core[testing]``.
     """
     try:
         import vcr  # noqa: PLC0415  an extra
@@ -61,14 +61,14 @@ def cassette(
 
 
 class Format:
-    """How a cassette is written: UTF-8 with LF whatever the locale, text as text; its reader makes plain values only."""
+    """How a cassette is written: UTF-8 and LF whatever the locale, text as text; its reader makes plain values only."""
 
     @staticmethod
     def serialize(content: dict[str, Any]) -> str:
         """The cassette as YAML."""
         import yaml  # noqa: PLC0415  of vcrpy
 
-        class Readable(yaml.SafeDumper):
+        class Readable(yaml.SafeDumper):  # type: ignore[misc]
             pass
 
         def text(dumper: Any, value: str) -> Any:
