@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
-from payhub_core import load_accounts, testing as kit
+from payhub_core import load_accounts
+from payhub_core import testing as kit
 from payhub_sandbox import Merchant, SandboxProcess, Settings
 
 CASSETTES = Path(__file__).parents[2] / "cassettes" / "gpu"

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.testing.broken import PastedPage, Polite
+from tests.testing.tea import Tea, TeaContract
 
 from payhub_core.testing import ProviderContract
 from payhub_core.testing.cases import CASES
 from payhub_core.testing.contract import summary
-from tests.testing.broken import NoNumber, PastedPage, Polite
-from tests.testing.tea import Tea, TeaContract
 
 ROOT = Path(__file__).parents[2]
 NAMED = {case.id: case for case in CASES}

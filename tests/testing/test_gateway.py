@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.testing.tea import Tea, TeaContract
 
 from payhub_core import Hub, Money, NotSent, Payment, PaymentStatus, load_account
 from payhub_core.testing import FAULTS, FakeGateway
 from payhub_core.testing.bench import Bench
-from tests.testing.tea import Tea, TeaContract
 
 CONTRACT = TeaContract()
 BENCH = Bench(CONTRACT)

@@ -46,9 +46,8 @@ def read_object(data: bytes, kind: type[F]) -> F:
         value = _JSON.decode(data.decode("utf-8-sig"))
         if data.count(b"{") + data.count(b"[") > _DEEPEST:
             _check_depth(value)
-        # Only an escape can be a lone surrogate, which cannot be encoded, or a NUL.
-        if b"\\u" in data and _NUL.search(json.dumps(value, ensure_ascii=False).encode()):
-            raise ValueError("it holds U+0000, which not every database stores")
+        if b"\\u" in data:
+            _check_characters(value)
     except UnicodeEncodeError:
         raise kind.error("expected a JSON object without lone surrogates") from None
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
@@ -58,6 +57,12 @@ def read_object(data: bytes, kind: type[F]) -> F:
     if not isinstance(value, dict):
         raise kind.error("expected a JSON object, what came is JSON of another kind")
     return kind(value)
+
+
+def _check_characters(value: Any) -> None:
+    """Only an escape can be a lone surrogate, which cannot be encoded, or a NUL."""
+    if _NUL.search(json.dumps(value, ensure_ascii=False).encode()):
+        raise ValueError("it holds U+0000, which not every database stores")
 
 
 def _check_depth(value: Any, left: int = _DEEPEST) -> None:

@@ -13,6 +13,7 @@ import httpx
 import stamina
 
 from payhub_core.accounts import load_account
+from payhub_core.declaration import ProviderInfo
 from payhub_core.errors import PayhubError
 from payhub_core.flow import Request, Response
 from payhub_core.hub import AsyncHub, Hub
@@ -126,7 +127,7 @@ class Bench:
         self.contract = contract
         self.provider: Any = contract.provider
         self.hooks: Mapping[str, tuple[str, ...]] = check_provider(self.provider)  # type: ignore[arg-type]
-        self.info = self.provider.info
+        self.info: ProviderInfo = self.provider.info
         self.settings: dict[str, Any] = {**contract.settings}
         self.other: dict[str, Any] = {**contract.settings, **contract.other}
 
@@ -172,7 +173,7 @@ class Bench:
         public = {*self.info.identity, *self.contract.public}
         differing = {key for key, value in self.contract.other.items() if value != self.settings.get(key)}
         for key in sorted((differing - public) or (differing - self.contract.public)):
-            value = self.settings[key]
+            value = self.settings.get(key)
             for text in value if isinstance(value, list | tuple) else [value]:
                 if isinstance(text, str) and text:
                     yield key, text
@@ -201,9 +202,12 @@ class Bench:
         return Call("create_payment", {"order": order}, sale or self.sale(order), **how)
 
     def query(self, sale: Sale | None = None, order: Order | None = None, **how: Any) -> Outcome:
-        """Plays query."""
+        """Plays query; raises NotApplicable where it asks nobody."""
         order = order or self.order()
-        return self.play(self.query_call(sale or self.paid(order), order, **how))[0]
+        outcome = self.play(self.query_call(sale or self.paid(order), order, **how))[0]
+        if not outcome.tried:
+            raise NotApplicable("query asks nobody")
+        return outcome
 
     def query_call(self, sale: Sale, order: Order, **how: Any) -> Call:
         """A query for ``order``, with all that a shop may know of it."""

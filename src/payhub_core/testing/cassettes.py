@@ -20,14 +20,18 @@ MATCH_ON = ("method", "scheme", "host", "port", "path", "query", "raw_body")
 
 @contextmanager
 def cassette(
-    path: str | os.PathLike[str], *, record: bool = False, secrets: Iterable[str] = (), ignore_hosts: Iterable[str] = ()
+    path: str | os.PathLike[str],
+    *,
+    record: bool = False,
+    secrets: Iterable[str] = (),
+    ignore_hosts: Iterable[str] = (),
 ) -> Iterator[Any]:
     """Replays the cassette at ``path``, or records it anew where ``record`` is true.
 
     Replaying, a request that was not recorded fails, a missing or empty cassette fails, and so does one of which
     something was not asked for. Recording, a cassette that would hold one of ``secrets`` is not written, and the header
-    Authorization never is. Signatures are kept, so that a replay proves them: record with throw-away keys. Errors are never recorded; for those there is
-    `FakeGateway`. Needs vcrpy 9.4 or later, of the extra ``payhub-core[testing]``.
+    Authorization never is. Signatures are kept, so that a replay proves them: record with throw-away keys. Errors are
+    never recorded; for those there is `FakeGateway`. Needs vcrpy 9.4 or later, of the extra ``payhub-core[testing]``.
     """
     try:
         import vcr  # noqa: PLC0415  an extra
@@ -57,14 +61,14 @@ def cassette(
 
 
 class Format:
-    """How a cassette is written: UTF-8 with LF whatever the locale, text as text; its reader makes plain values only."""
+    """How a cassette is written: UTF-8 and LF whatever the locale, text as text; its reader makes plain values only."""
 
     @staticmethod
     def serialize(content: dict[str, Any]) -> str:
         """The cassette as YAML."""
         import yaml  # noqa: PLC0415  of vcrpy
 
-        class Readable(yaml.SafeDumper):
+        class Readable(yaml.SafeDumper):  # type: ignore[misc]
             pass
 
         def text(dumper: Any, value: str) -> Any:
@@ -84,7 +88,7 @@ class Format:
 
 
 def _keeper(secrets: tuple[str, ...], refused: list[str]) -> type[Any]:
-    """Where cassettes are kept; one that would hold a secret is ``refused``: raised here, vcrpy would stay in place."""
+    """Where cassettes are kept; one with a secret is ``refused``: an error raised here would leave vcrpy in place."""
     from vcr.persisters.filesystem import CassetteNotFoundError  # noqa: PLC0415
     from vcr.serialize import deserialize, serialize  # noqa: PLC0415
 

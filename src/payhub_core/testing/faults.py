@@ -27,7 +27,7 @@ class Raw(httpx.SyncByteStream, httpx.AsyncByteStream):
     """A body as it comes off a socket, in pieces, with a pause before each."""
 
     def __init__(self, body: bytes, size: int = 65536, pause: float = 0.0) -> None:
-        self.chunks = [body[start : start + size] for start in range(0, len(body), size)]
+        self.chunks: list[bytes] = [body[start : start + size] for start in range(0, len(body), size)]
         self.pause = pause
 
     def __iter__(self) -> Iterator[bytes]:

@@ -29,18 +29,23 @@ def play(flow: T | Flow[T], *responses: Response | PayhubError) -> Played[T]:
     """
     requests: list[Request] = []
     if not isinstance(flow, Generator):
-        assert not responses, f"the hook returned at once, and {len(responses)} responses were given"
+        _match(not responses, f"the hook returned at once, and {len(responses)} responses were given")
         return Played(flow, requests)
     left = list(responses)
     try:
         request = next(flow)
         while True:
             requests.append(request)
-            assert left, f"the flow yields request {len(requests)}, {request.method} {request.url}, without a response"
+            _match(left, f"the flow yields request {len(requests)}, {request.method} {request.url}, without a response")
             answer = left.pop(0)
             request = flow.throw(answer) if isinstance(answer, PayhubError) else flow.send(answer)
     except StopIteration as end:
-        assert not left, f"the flow ended after {len(requests)} requests, {len(left)} responses are left"
+        _match(not left, f"the flow ended after {len(requests)} requests, {len(left)} responses are left")
         return Played(end.value, requests)
     finally:
         flow.close()
+
+
+def _match(matches: object, otherwise: str) -> None:
+    if not matches:
+        raise AssertionError(otherwise)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from tests.testing.flows.test_rsa_page import GATEWAY, OTHER_GATEWAY, PRIVATE
 
 from payhub_core import (
     BadSignature,
@@ -42,7 +43,6 @@ from payhub_core.kit import (
     verified_by_any,
 )
 from payhub_core.testing import ProviderContract, Sale
-from tests.testing.flows.test_rsa_page import GATEWAY, OTHER_GATEWAY, PRIVATE
 
 WORDS = {"NOTPAY": PaymentStatus.PENDING, "SUCCESS": PaymentStatus.PAID, "REFUND": PaymentStatus.REFUND_SUM_UNKNOWN}
 URL = "https://sealed.example"

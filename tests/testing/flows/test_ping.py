@@ -1,4 +1,4 @@
-"""A callback that carries only an id, and is believed by asking; a token before every call, renewed when it is refused."""
+"""A callback that carries only an id, and is believed by asking; a token before every call, renewed when refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RSA over sorted parameters, and a page that is never requested: the payer's browser goes there, create sends nothing."""
+"""RSA over sorted parameters, and a page that is never requested: the payer's browser goes there."""
 
 from __future__ import annotations
 

@@ -208,9 +208,9 @@ def _own_words(bench: Bench) -> None:
                 refused(bench.hear(replace(callback, headers=headers, query=body, body=b"")), "a request of its own")
         for request in outcome.requests:
             reply = bench.contract.answer(request, bench.sale())
-            outcome = bench.hear(replace(callback, headers=merged(callback, reply.headers), body=reply.content))
-            harmless = outcome.error is not None or outcome.payment.status is not PaymentStatus.PAID
-            expect(harmless, "nothing that is paid out of a reply about an open order", outcome)
+            told = bench.hear(replace(callback, headers=merged(callback, reply.headers), body=reply.content))
+            harmless = told.error is not None or told.payment.status is not PaymentStatus.PAID
+            expect(harmless, "nothing that is paid out of a reply about an open order", told)
     if not heard:
         raise NotApplicable("the provider sends nothing")
 

@@ -21,8 +21,9 @@ PAGE = "hooks.md#queryself-account-reference-gateway_id-expect-created_at"
     PAGE,
 )
 def _paid(bench: Bench) -> None:
-    outcome = bench.query()
+    outcome = bench.play(bench.query_call(bench.paid(), bench.order()))[0]
     expect(outcome.payment.status is PaymentStatus.PAID, "a payment that is paid", outcome)
+    expect(outcome.tried, "a request to the gateway", f"{outcome} without any request")
 
 
 @case(

@@ -29,6 +29,12 @@ def found(bench: Bench, text: str) -> str:
     return ""
 
 
+def secretive(bench: Bench) -> None:
+    """Raises NotApplicable where no setting is a secret."""
+    if not any(bench.secrets()):
+        raise NotApplicable("no secret setting")
+
+
 def hidden(bench: Bench, text: str, where: str) -> None:
     """Raises Mismatch where ``text`` shows a secret, without showing it again."""
     name = found(bench, text)
@@ -54,6 +60,7 @@ def everything(bench: Bench) -> Iterator[Outcome]:
     PAGE,
 )
 def _repr(bench: Bench) -> None:
+    secretive(bench)
     account = bench.account()
     for how in (repr, str, format):
         hidden(bench, how(account), f"{how.__name__}() of an account")
@@ -69,6 +76,7 @@ def _repr(bench: Bench) -> None:
     PAGE,
 )
 def _pickle(bench: Bench) -> None:
+    secretive(bench)
     try:
         data = pickle.dumps(bench.account())
     except Exception:
@@ -83,10 +91,8 @@ def _pickle(bench: Bench) -> None:
     PAGE,
 )
 def _settings(bench: Bench) -> None:
-    names = {name for name, _ in bench.secrets()}
-    if not names:
-        raise NotApplicable("no secret setting")
-    for name in sorted(names):
+    secretive(bench)
+    for name in sorted({name for name, _ in bench.secrets()}):
         whole = bench.settings[name]
         for value in (str(whole)[: SHORTEST + 2], f"{whole}\x00", {"a": whole}, "", 7):
             try:
@@ -104,6 +110,7 @@ def _settings(bench: Bench) -> None:
     PAGE,
 )
 def _logs(bench: Bench) -> None:
+    secretive(bench)
     for outcome in everything(bench):
         hidden(bench, outcome.log, "the log")
 
@@ -115,6 +122,7 @@ def _logs(bench: Bench) -> None:
     PAGE,
 )
 def _errors(bench: Bench) -> None:
+    secretive(bench)
     for outcome in everything(bench):
         if outcome.error is not None:
             hidden(bench, str(outcome.error), "an error")
@@ -128,6 +136,7 @@ def _errors(bench: Bench) -> None:
     "hooks.md#parse_callbackself-account-callback-expect",
 )
 def _raw(bench: Bench) -> None:
+    secretive(bench)
     genuine = bench.notify(bench.paid())
     carriers = differing(genuine, bench.notify(bench.foreign(bench.paid())))
     for outcome in everything(bench):
@@ -152,6 +161,7 @@ def _raw(bench: Bench) -> None:
     PAGE,
 )
 def _address(bench: Bench) -> None:
+    secretive(bench)
     for outcome in everything(bench):
         for request in outcome.tried:
             hidden(bench, unquote_plus(str(request.url)), "the address of a request")
