@@ -506,7 +506,7 @@ def _sequence(bench: Bench) -> None:
         with suppress(NotApplicable):
             sale = bench.sale(status=status)
             calls.append(bench.hear_call(bench.notify(sale), sale))
-    alone = [meaning(bench.play(call)[0]) for call in calls]
+    alone = [meaning(bench.play(call, fresh=True)[0]) for call in calls]
     for turn in itertools.permutations(range(len(calls))):
         heard = bench.play(*[calls[n] for n in turn])
         for n, outcome in zip(turn, heard, strict=True):

@@ -15,7 +15,7 @@ from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.creates import asks
 from payhub_core.testing.messages import request_names
 
-PAGE = "hooks.md#providerinfo"
+PAGE = "hooks.md#the-declaration"
 LONGEST = 64
 
 

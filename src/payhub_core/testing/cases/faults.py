@@ -24,7 +24,7 @@ def calls(bench: Bench) -> Iterator[tuple[Call, Outcome]]:
     found += [bench.close_call()] if "close" in bench.hooks else []
     found += [bench.hear_call(bench.notify(bench.paid(order)))]
     for call in found:
-        outcome = bench.play(call)[0]
+        outcome = bench.play(call, fresh=True)[0]
         if outcome.tried:
             expect(outcome.error is None, f"{call.hook} to succeed where nothing goes wrong", outcome)
             yield call, outcome

@@ -85,7 +85,7 @@ def _queried(bench: Bench) -> None:
     "money.largest",
     "the largest sum that is declared is asked for and read exactly",
     "A number that is too long for a field is cut, not refused.",
-    "hooks.md#providerinfo",
+    "hooks.md#the-declaration",
 )
 def _largest(bench: Bench) -> None:
     order = bench.order(amount=Money(bench.info.largest_amount, min(bench.info.currencies)))
