@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hmac
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -25,14 +26,16 @@ __all__ = ["Message", "notifies", "notify", "number", "read", "said", "write"]
 
 #: Published, so worth nothing: which is why a Dummy starts in development only.
 _KEY = b"payhub-dummy-not-for-money"
+_unprintable = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]").search
 _RECEIVED = {PaymentStatus.PAID, PaymentStatus.REFUNDED}
 
 
 class Message(BaseModel):
-    """What a callback says, in minor units of ``currency``."""
+    """What a callback says, in minor units of ``currency``; ``kind`` is the address that it is for."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, strict=True)
 
+    kind: Literal["notify", "return"]
     account: str
     reference: str
     gateway_id: str
@@ -62,10 +65,18 @@ def number(reference: str, amount: Money) -> str:
     return f"D-{reference}-{amount.minor}-{amount.currency}"
 
 
-def said(account: str, reference: str, amount: Money, status: PaymentStatus, attach: str = "") -> Message:
+def said(
+    account: str,
+    reference: str,
+    amount: Money,
+    status: PaymentStatus,
+    attach: str = "",
+    kind: Literal["notify", "return"] = "notify",
+) -> Message:
     """What the gateway says of an order in ``status``, by the outcome that its sum stands for."""
     outcome = outcome_of(amount)
     return Message(
+        kind=kind,
         account=account,
         reference=reference,
         gateway_id=number(reference, amount),
@@ -127,9 +138,15 @@ def read(callback: Callback) -> Message:
     if not hmac.compare_digest(_signature(content), signature):
         raise BadSignature("the dummy's key did not make this signature")
     try:
-        return Message.model_validate_json(urlsafe_b64decode(content))
+        found = Message.model_validate_json(urlsafe_b64decode(content))
     except (ValidationError, ValueError):
         raise MalformedCallback("expected what payhub_dummy.notify writes") from None
+    if found.kind != callback.kind:
+        # The payer's browser holds a signed return, which must settle nothing.
+        raise MalformedCallback(f"expected a message for the {callback.kind} address, it is for another")
+    if _unprintable(found.attach):
+        raise MalformedCallback("attach: expected no control characters")
+    return found
 
 
 def _posted(message: Message) -> Callback:

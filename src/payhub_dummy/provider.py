@@ -75,14 +75,13 @@ class Dummy(BaseModel):
         outcome = outcome_of(order.amount)
         if outcome.error is not None:
             raise outcome.error(f"the sum ends in {order.amount.minor % 100:02}")
-        back = said(account, order.reference, order.amount, outcome.story[-1], order.attach)
+        back = said(account, order.reference, order.amount, outcome.story[-1], order.attach, "return")
         return Payment(
             reference=order.reference,
             gateway_id=number(order.reference, order.amount),
             status=PaymentStatus.PENDING,
             method=order.method,
             attach=order.attach,
-            created_at=datetime.now(UTC),
             next_action=Redirect(url=_with_query(order.return_url, write(back).decode())),
         )
 

@@ -15,12 +15,9 @@ from urllib.parse import urlsplit
 
 import pytest
 import trustme
-import vcr
-import yaml
-from vcr.persisters.filesystem import CassetteNotFoundError
-from vcr.serialize import deserialize, serialize
 
 from payhub_core import load_accounts
+from payhub_core import testing as kit
 from payhub_sandbox import Merchant, SandboxProcess, Settings
 
 CASSETTES = Path(__file__).parents[2] / "cassettes" / "gpu"
@@ -30,40 +27,6 @@ HOST = "gateway.example"
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--cassettes", type=Path, help="the folder of cassettes to replay, or to record into")
     parser.addoption("--record", action="store_true", help="record; the folder must be empty")
-
-
-class Readable(yaml.SafeDumper):
-    """YAML as a person would write it: Chinese as Chinese, long lines whole, text of several lines as a block."""
-
-
-Readable.add_representer(
-    str,
-    lambda dumper, text: dumper.represent_scalar(
-        "tag:yaml.org,2002:str", text, style="|" if "\n" in text.strip() else None
-    ),
-)
-
-
-class Format:
-    """How a cassette is kept: UTF-8 with LF, whatever the locale, read by a loader that makes plain values only."""
-
-    @staticmethod
-    def serialize(content: dict[str, Any]) -> str:
-        return yaml.dump(content, Dumper=Readable, allow_unicode=True, sort_keys=False, width=10**6)
-
-    @staticmethod
-    def deserialize(text: str) -> Any:
-        return yaml.load(text, Loader=yaml.CSafeLoader)
-
-    @staticmethod
-    def save_cassette(path: str, content: dict[str, Any], serializer: Any) -> None:
-        Path(path).write_text(serialize(content, serializer), "utf-8", newline="\n")
-
-    @staticmethod
-    def load_cassette(path: str, serializer: Any) -> Any:
-        if not Path(path).exists():
-            raise CassetteNotFoundError
-        return deserialize(Path(path).read_text("utf-8"), serializer)
 
 
 @pytest.fixture(scope="session")
@@ -127,26 +90,13 @@ def sandbox(recording: SandboxProcess | None) -> SandboxProcess | Mock:
 
 
 @pytest.fixture
-def cassette(
-    request: pytest.FixtureRequest, recorded: Path, recording: SandboxProcess | None
-) -> Iterator[vcr.cassette.Cassette]:
+def cassette(request: pytest.FixtureRequest, recorded: Path, recording: SandboxProcess | None) -> Iterator[Any]:
     """The test's own cassette. A request that it does not hold fails, and so does one that is never made."""
     parameters = getattr(request.node, "callspec").params  # noqa: B009  the hub's colour is always one
     varied = [str(value) for name, value in parameters.items() if name != "open_hub"]
     path = recorded / ("-".join([request.node.originalname.removeprefix("test_"), *varied]) + ".yaml")
-    recorder = vcr.VCR(
-        record_mode="none" if recording is None else "once",
-        match_on=["method", "scheme", "host", "port", "path", "query", "raw_body"],
-        ignore_hosts=["127.0.0.1"],
-        filter_headers=["user-agent", "accept"],  # the versions of payhub and of a client are no part of the protocol
-        serializer="readable",
-    )
-    recorder.register_serializer("readable", Format)
-    recorder.register_persister(Format)
-    with recorder.use_cassette(path) as cassette:
-        assert recording or len(cassette), f"there is nothing in {path.name}: make cassettes"
+    with kit.cassette(path, record=recording is not None, ignore_hosts=["127.0.0.1"]) as cassette:
         yield cassette
-    assert recording or cassette.all_played, f"{path.name}: not everything recorded was asked for, byte for byte"
 
 
 @pytest.fixture
@@ -160,7 +110,7 @@ def settings_by_account(settings: dict[str, Any], merchants: dict[str, Merchant]
 @pytest.fixture
 def hub(
     open_hub: Callable[..., Any],
-    cassette: vcr.cassette.Cassette,
+    cassette: Any,
     sandbox: SandboxProcess | Mock,
     settings_by_account: dict[str, dict[str, Any]],
 ) -> Any:

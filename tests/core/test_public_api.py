@@ -95,6 +95,7 @@ def test_the_kit_exports_these_names() -> None:
         "Refusal",
         "Secret",
         "Secrets",
+        "basic_auth",
         "check_age",
         "grammar",
         "made_by_any",
@@ -102,6 +103,7 @@ def test_the_kit_exports_these_names() -> None:
         "read_json",
         "read_object",
         "read_reply",
+        "read_xml",
         "verified_by_any",
         "write_form",
     ]

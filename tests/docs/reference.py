@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -27,8 +29,10 @@ from payhub_core import (
     Refund,
     Reply,
 )
+from payhub_core.testing.cases import CASES
 
-PAGE = Path(__file__).parents[2] / "docs" / "reference.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "reference.md"
 
 
 def errors() -> str:
@@ -88,8 +92,53 @@ def sentence(thing: object) -> str:
     return re.sub(r"``([^`]+)``", r"`\1`", text)
 
 
+#: The contracts of the gateways here, and for each ability the case that shows it.
+CONTRACTS = {
+    "tests/testing/test_gpu.py": "TestGpu",
+    "examples/payhub-epay/tests/test_contract.py": "TestEPay",
+    "tests/dummy/test_contract.py": "TestDummy",
+}
+ABILITIES = {
+    "create": "create.accepted",
+    "notify": "notify.genuine",
+    "return that says something": "return.hint",
+    "query": "query.paid",
+    "sums in a query": "money.queried",
+    "refund": "refund.accepted",
+    "close": "close.accepted",
+    "signed answers": "replies.signed",
+}
+SHOWN = {"passed": "yes", "excused": "not shown", "not applicable": "no", "failed": "**fails**"}
+
+
+def gateways() -> str:
+    """What each gateway was seen to do, by the conformance kit's run of its contract."""
+    columns = {}
+    for path, name in CONTRACTS.items():
+        spec = importlib.util.spec_from_file_location(name, ROOT / path)
+        module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+        spec.loader.exec_module(module)  # type: ignore[union-attr]
+        contract = getattr(module, name)
+        outcomes = {case.id: contract().run(case).outcome for case in CASES}
+        info = contract.provider.info
+        currencies = ", ".join(sorted(info.currencies)) if len(info.currencies) < 10 else f"{len(info.currencies)}"
+        counts = Counter(outcomes.values())
+        ran = counts["passed"] + counts["failed"]
+        columns[info.name] = {
+            "currencies": currencies,
+            "neutral methods": str(len(info.methods)),
+            **{ability: SHOWN[outcomes[case]] for ability, case in ABILITIES.items()},
+            "cases passed, excused, not applicable": f"{ran}, {counts['excused']}, {counts['not applicable']}",
+        }
+    rows = next(iter(columns.values()))
+    lines = [f"| | {' | '.join(f'`{name}`' for name in columns)} |", "|---" * (len(columns) + 1) + "|"]
+    lines += [f"| {row} | {' | '.join(column[row] for column in columns.values())} |" for row in rows]
+    return "\n".join(lines)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "errors": errors,
+    "gateways": gateways,
     **{cls.__name__: model(cls) for cls in (Order, Payment, Refund)},
     **{cls.__name__: model(cls) for cls in (Redirect, QrCode, HtmlPage, FormPost, AppParameters)},
     **{cls.__name__: dataclass(cls) for cls in (Callback, Notification, Reply, ProviderInfo)},

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ import httpx
 import pytest
 import trustme
 from sqlalchemy import Connection, text, update
+from tests.gateway import PlatformOfToday
 from tests.ledger.checkouts import EitherCheckout, nothing, opening
 from tests.ledger.postgres import Postgres
 from tests.ledger.processes import Service, Worker
@@ -175,21 +176,8 @@ class Paid(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def platform(platform: Any) -> Any:
-    """The platform as it is today: what is paid is paid now, by the clock of Shanghai."""
-
-    class Today(type(platform)):  # type: ignore[misc]
-        def notify(self, **changes: Any) -> Any:
-            return super().notify(**{"pay_time": shanghai(), **changes})
-
-        def query_reply(self, **changes: Any) -> Any:
-            return super().query_reply(**{"created_at": shanghai(), "pay_time": shanghai(), **changes})
-
-    return Today()
-
-
-def shanghai() -> str:
-    return f"{datetime.now(timezone(timedelta(hours=8))):%Y-%m-%d %H:%M:%S}"
+def platform() -> PlatformOfToday:
+    return PlatformOfToday()
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def test_a_renamed_account_says_how_many_orders_it_left_behind_and_what_to_do(
     for _ in range(2):
         summary = renamed.reconcile()
         assert summary.asked == 0
-        assert "the account 'shop' is not configured, and has unsettled orders: 1" in summary.errors["shop"]
+        assert "there is no account 'shop', which has unsettled orders: 1" in summary.errors["shop"]
         assert "back under this name" in summary.errors["shop"]
         assert "payhub ledger retire shop" in summary.errors["shop"]
 

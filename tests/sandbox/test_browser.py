@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
-from tests.sandbox.conftest import Customer, Shop
+from tests.sandbox.parties import Customer, Shop
 
 from payhub_sandbox import SandboxProcess
 

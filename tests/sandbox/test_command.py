@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 import trustme
-from tests.sandbox.conftest import Customer, Eventually, Shop
+from tests.sandbox.parties import Customer, Eventually, Shop
 
 from payhub_sandbox import Merchant, SandboxProcess, Settings
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.sandbox.conftest import Customer, Shop
+from tests.sandbox.parties import Customer, Shop
 
 from payhub_sandbox import SandboxProcess, Settings
 from payhub_sandbox.journal import Journal

@@ -6,7 +6,7 @@ import re
 from hashlib import md5
 
 import pytest
-from tests.sandbox.conftest import Customer
+from tests.sandbox.parties import Customer
 
 from payhub_sandbox import SandboxProcess
 

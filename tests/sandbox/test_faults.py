@@ -7,7 +7,7 @@ import time
 
 import httpx
 import pytest
-from tests.sandbox.conftest import Customer
+from tests.sandbox.parties import Customer
 
 from payhub_sandbox import SandboxProcess
 

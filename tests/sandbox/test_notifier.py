@@ -6,7 +6,7 @@ import time
 from itertools import pairwise
 
 import pytest
-from tests.sandbox.conftest import APPID, Customer, Eventually, Shop, digest
+from tests.sandbox.parties import APPID, Customer, Eventually, Shop, digest
 
 from payhub_sandbox import PUBLIC_MERCHANTS, Merchant, SandboxProcess, Settings
 from payhub_sandbox.signature import callback_signature

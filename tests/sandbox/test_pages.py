@@ -7,7 +7,7 @@ from html import unescape
 
 import httpx
 import pytest
-from tests.sandbox.conftest import Customer, Shop, digest
+from tests.sandbox.parties import Customer, Shop, digest
 
 from payhub_sandbox import Merchant, SandboxProcess, Settings
 

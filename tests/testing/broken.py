@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, unquote_plus, urlencode
@@ -451,6 +450,8 @@ class ReturnNotDescribed(Tea):
 
     @hookimpl
     def parse_callback(self, callback: Callback) -> Notification:
+        if callback.method == "GET":
+            callback = replace(callback, method="POST", query=b"", body=callback.query)
         return Tea.parse_callback(self, replace(callback, kind=CallbackKind.NOTIFY))
 
 
@@ -824,7 +825,7 @@ class RawDecimals(Tea):
     """Keeps values of Python's in raw."""
 
     def payment(self, fields: Fields) -> Payment:
-        return changed(super().payment(fields), raw={**fields, "amount": Decimal(fields["amount"]), "at": datetime.min})
+        return changed(super().payment(fields), raw={**fields, "amount": Decimal(fields["amount"]), "at": ("a",)})
 
 
 # Claims
@@ -1134,7 +1135,7 @@ class Quoting(Tea):
     @classmethod
     def _quoted(cls, key: object) -> object:
         if not isinstance(key, str) or len(key) < 16:
-            raise ValueError(f"expected a key of 16 characters, not {key!r}")
+            raise ValueError(f"expected a key of 16 characters, not {key}")
         return key
 
 

@@ -1,4 +1,4 @@
-"""TeaPay, a gateway with everything a gateway may have, done right; and its contract. What is broken derives from it."""
+"""TeaPay, a gateway with everything a gateway may have, done right, and its contract."""
 
 from __future__ import annotations
 

@@ -144,6 +144,7 @@ def recorded(request: pytest.FixtureRequest, simulator: Callable[..., Any] | Non
         record_mode="none" if simulator is None else "once",
         match_on=["method", "scheme", "host", "port", "path", "query", "raw_body"],
         ignore_hosts=["127.0.0.1"],
+        filter_headers=["accept", "accept-encoding", "connection", "user-agent"],  # the client's, not the provider's
         serializer="readable",
     )
     recorder.register_serializer("readable", Format)

@@ -42,7 +42,6 @@ class TestEPay(ProviderContract):
     acknowledged = b"success"
     excuses: ClassVar[dict[str, str]] = {
         "claims.extra": "clientip and device are guesses, which an order that knows better replaces",
-        "fault.other_order": "the reply of mapi.php names no order of the shop's",
         "refund.asks": "only whole sums are refunded, since a refund has no number of its own",
         "refund.key": "a refund has no number of its own: it asks first, and sends nothing where money has gone back",
         "secret.address": "the protocol has a query carry the key in its address",

@@ -179,6 +179,15 @@ def test_a_refund_whose_answer_is_lost_is_never_sent_again(open_hub: Any, order:
     assert hub.refund("shop", "A1001", None, order.amount, "R1").status == "refunded"
 
 
+def test_an_answer_about_another_order_lets_nothing_be_paid_back(open_hub: Any, order: Any, answer: Any) -> None:
+    """Answers are swapped by proxies; the other order may be paid where this one is not."""
+    other = {**PAID, "out_trade_no": "A1002"}
+    with pytest.raises(NotSent):
+        open_hub(answer(**other), answer(code=1)).refund("shop", "A1001", None, order.amount, "R1")
+    with pytest.raises(GatewayError):
+        open_hub(answer(**other)).query("shop", "A1001")
+
+
 def test_a_refund_whose_question_fails_was_not_sent(open_hub: Any, order: Any) -> None:
     """Asking is harmless."""
     with pytest.raises(NotSent):

@@ -155,7 +155,7 @@ class Pass:
         if not isinstance(failure, ConfigError) or failure.account:  # one that is broken is named by its error
             return failure
         return ConfigError(
-            f"the account {account!r} is not configured, and has unsettled orders: {due}",
+            f"there is no account {account!r}, which has unsettled orders: {due}",
             hint="put it back under this name until they are settled; "
             f"where it is gone for good: payhub ledger retire {account}",
         )

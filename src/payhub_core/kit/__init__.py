@@ -3,10 +3,11 @@
 from payhub_core.kit.fields import CallbackFields, Fields, Number, grammar
 from payhub_core.kit.forms import FORM, read_form, write_form
 from payhub_core.kit.keys import PrivateKey, PublicKey, PublicKeys
+from payhub_core.kit.markup import read_xml
 from payhub_core.kit.objects import read_json, read_object
 from payhub_core.kit.replies import Refusal, read_reply
 from payhub_core.kit.settings import AccountSettings, Address, Secret, Secrets
-from payhub_core.kit.signatures import check_age, made_by_any, verified_by_any
+from payhub_core.kit.signatures import basic_auth, check_age, made_by_any, verified_by_any
 
 __all__ = [
     "FORM",
@@ -21,6 +22,7 @@ __all__ = [
     "Refusal",
     "Secret",
     "Secrets",
+    "basic_auth",
     "check_age",
     "grammar",
     "made_by_any",
@@ -28,6 +30,7 @@ __all__ = [
     "read_json",
     "read_object",
     "read_reply",
+    "read_xml",
     "verified_by_any",
     "write_form",
 ]

@@ -147,16 +147,20 @@ class Fields(dict[str, Any]):
         like = f"{form} since 1970" if form in _SINCE else "a time such as 2019-08-18 00:13:41"
         raise self._fault(name, like if form else "a time such as 2019-08-18T00:13:41+08:00", quote=True)
 
-    def object(self, name: str) -> Self:
-        """The object inside."""
+    def object(self, name: str, *, default: T = _REQUIRED) -> Self | T:
+        """The object inside; with a ``default``, an empty list is none as well, since PHP writes one so."""
         value = self.get(name)
+        if not value and default is not _MISSING and (value is None or value in ("", [])):
+            return default
         if not isinstance(value, dict):
             raise self._fault(name, "an object")
         return type(self)(value)
 
-    def objects(self, name: str) -> list[Self]:
+    def objects(self, name: str, *, default: T = _REQUIRED) -> list[Self] | T:
         """The objects of the list inside."""
         value = self.get(name)
+        if (value is None or value == "") and default is not _MISSING:
+            return default
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             raise self._fault(name, "a list of objects")
         return [type(self)(item) for item in value]

@@ -28,11 +28,13 @@ def read_form(
     address: str = "",
     free_text: tuple[str, ...] = (),
     reserved: tuple[str, ...] = (),
+    joint: str = "&",
 ) -> CallbackFields:
     """The fields of a posted form, or with "GET" among ``methods`` of a query, each value decoded once.
 
-    ``free_text`` are the fields that may hold "&", which a scheme that joins unescaped values would take for the
-    joint: the fewer the better. ``reserved`` are names that no message carries, in any case, such as that under which
+    ``joint`` is what the gateway's signature joins unescaped values with, "" where it escapes them or signs the bytes:
+    a value that holds it could be cut into other fields, so it is refused in every field but those in ``free_text``,
+    the fewer the better. ``reserved`` are names that no message carries, in any case, such as that under which
     the secret is signed. ``address`` is the one the gateway was given: its own query stands before a GET's fields.
 
     The form is at most 16 KiB and 64 fields, in strict UTF-8, without control characters; "&" alone separates
@@ -60,8 +62,8 @@ def read_form(
     if len(fields) != len(parts):
         raise MalformedCallback("a field came twice")
     _check_names(tuple(fields), reserved)
-    if not printable:
-        _check_values(fields, free_text)
+    if not printable or joint != "&":
+        _check_values(fields, free_text, joint)
     return fields
 
 
@@ -97,9 +99,9 @@ def _check_names(names: tuple[str, ...], reserved: tuple[str, ...]) -> None:
             raise MalformedCallback(f"a field is named {plain(name, 40)}, which no message carries")
 
 
-def _check_values(fields: Mapping[str, str], free_text: tuple[str, ...]) -> None:
+def _check_values(fields: Mapping[str, str], free_text: tuple[str, ...], joint: str) -> None:
     for name, value in fields.items():
         if _control(value):
             raise MalformedCallback(f"the field {plain(name, 40)} holds control characters")
-        if "&" in value and name not in free_text:
-            raise MalformedCallback(f"the field {plain(name, 40)} holds an '&'")
+        if joint and joint in value and name not in free_text:
+            raise MalformedCallback(f"the field {plain(name, 40)} holds an {joint!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, NoReturn, TypeVar
 
 from payhub_core.errors import MalformedCallback
@@ -16,6 +17,8 @@ F = TypeVar("F", bound=Fields)
 
 _LONGEST = 64 * 1024
 _DEEPEST = 32
+#: U+0000 as JSON writes it, and not a backslash before "u0000".
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def read_json(callback: Callback) -> CallbackFields:
@@ -36,15 +39,15 @@ def read_object(data: bytes, kind: type[F]) -> F:
     """The JSON object that ``data`` is (RFC 8259): a reply's body, or what was decrypted; raises ``kind``'s error.
 
     Refused is what two readers would take differently: a name twice (section 4), bytes that are no UTF-8 and lone
-    surrogates (8.1, 8.2), NaN, nesting deeper than 32. Numbers with a point stay text, as `Number`. A byte order mark
-    is forgiven.
+    surrogates (8.1, 8.2), NaN, nesting deeper than 32; and U+0000, which PostgreSQL does not store. Numbers with a
+    point stay text, as `Number`. A byte order mark is forgiven.
     """
     try:
         value = _JSON.decode(data.decode("utf-8-sig"))
         if data.count(b"{") + data.count(b"[") > _DEEPEST:
             _check_depth(value)
-        if b"\\u" in data:  # only an escape can be a lone surrogate, and only such a text cannot be encoded
-            json.dumps(value, ensure_ascii=False).encode()
+        if b"\\u" in data:
+            _check_characters(value)
     except UnicodeEncodeError:
         raise kind.error("expected a JSON object without lone surrogates") from None
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
@@ -54,6 +57,12 @@ def read_object(data: bytes, kind: type[F]) -> F:
     if not isinstance(value, dict):
         raise kind.error("expected a JSON object, what came is JSON of another kind")
     return kind(value)
+
+
+def _check_characters(value: Any) -> None:
+    """Only an escape can be a lone surrogate, which cannot be encoded, or a NUL."""
+    if _NUL.search(json.dumps(value, ensure_ascii=False).encode()):
+        raise ValueError("it holds U+0000, which not every database stores")
 
 
 def _check_depth(value: Any, left: int = _DEEPEST) -> None:

@@ -23,9 +23,16 @@ _ORDER = {400, 402, 409, 422}
 
 
 def read_reply(
-    response: Response, *, ok: tuple[int, ...] = (200,), refusal: Refusal | None = None, missing: bool = False
+    response: Response,
+    *,
+    ok: tuple[int, ...] = (200,),
+    refusal: Refusal | None = None,
+    missing: bool = False,
+    body: Callable[[bytes, type[Fields]], Fields] = read_object,
 ) -> Fields:
-    """The JSON object of a reply whose HTTP status is one of ``ok``; a 204 has no fields (RFC 9110, 15.3.5).
+    """The fields of a reply whose HTTP status is one of ``ok``; a 204 has no fields (RFC 9110, 15.3.5).
+
+    ``body`` reads them: a JSON object, unless it is ``partial(read_xml, root="Reply")`` or the author's own.
 
     Other statuses are sorted where the gateway states refusals by them and ``refusal`` reads them: 401, 403 and 429
     raise AccountRefused, readable or not; 400, 402, 409 and 422 Refused; 404 NotFound where it means a ``missing``
@@ -35,13 +42,13 @@ def read_reply(
     status = response.status_code
     if status in ok:
         try:
-            return Fields() if status == _NO_CONTENT else read_object(response.content, Fields)
+            return Fields() if status == _NO_CONTENT else body(response.content, Fields)
         except GatewayError as error:
             error.unreadable = True
             raise
     if refusal is not None and status in _ACCOUNT | _ORDER | ({_NOT_FOUND} if missing else set()):
         try:
-            told = refusal(read_object(response.content, Fields))
+            told = refusal(body(response.content, Fields))
         except GatewayError as error:
             if type(error) is not GatewayError:
                 raise

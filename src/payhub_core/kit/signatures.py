@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from binascii import a2b_base64, unhexlify
+from binascii import a2b_base64, b2a_base64, unhexlify
 from collections.abc import Callable, Iterable
 from hmac import compare_digest
 from typing import Literal, TypeVar
@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 from payhub_core.errors import BadSignature, MalformedCallback
 from payhub_core.kit.keys import PublicKey
 
-__all__ = ["check_age", "made_by_any", "verified_by_any"]
+__all__ = ["basic_auth", "check_age", "made_by_any", "verified_by_any"]
 
 K = TypeVar("K")
 
@@ -56,6 +56,13 @@ def check_age(stated: str, tolerance: float = 300.0) -> None:
             f"expected a message signed within {tolerance:.0f} seconds, this one is {away:.0f} away",
             hint="where every message is, this machine's clock is wrong",
         )
+
+
+def basic_auth(user: str, password: str) -> str:
+    """The Authorization header of HTTP Basic (RFC 7617) in UTF-8; raises ValueError for a user with a colon."""
+    if ":" in user:
+        raise ValueError("expected a user without a colon")
+    return "Basic " + b2a_base64(f"{user}:{password}".encode(), newline=False).decode()
 
 
 def _decoded(text: str | None, encoding: str) -> bytes:

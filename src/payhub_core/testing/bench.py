@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 import stamina
 
 from payhub_core.accounts import load_account
+from payhub_core.declaration import ProviderInfo
 from payhub_core.errors import PayhubError
 from payhub_core.flow import Request, Response
 from payhub_core.hub import AsyncHub, Hub
@@ -28,18 +30,18 @@ from payhub_core.models import (
 from payhub_core.money import Money
 from payhub_core.registry import check_provider
 from payhub_core.testing.case import Mismatch, NotApplicable
+from payhub_core.testing.faults import Answer, Raw
 from payhub_core.testing.sale import Sale
 
 if TYPE_CHECKING:
     from payhub_core.testing.contract import ProviderContract
 
-__all__ = ["Answer", "Bench", "Call", "Chunks", "Outcome", "expect", "meaning", "storable"]
-
-#: What a fault makes of a request: ``honest()`` is the contract's own answer, of a sale changed as its arguments say.
-Answer: TypeAlias = Callable[[Request, Callable[..., Response]], Response]
+__all__ = ["Bench", "Call", "Outcome", "expect", "meaning", "storable"]
 
 ACCOUNT = "shop"
 _ORDER: Any = object()
+#: A NUL as JSON writes it, and not a backslash before "u0000".
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 @dataclass
@@ -74,7 +76,8 @@ class Outcome:
         if isinstance(about, Payment | Refund):
             sums = {"due": getattr(about, "amount", None), "paid": getattr(about, "paid", None)}
             told = [f"{name} {value}" for name, value in sums.items() if value is not None]
-            return ", ".join([f"a {type(about).__name__} {about.status.value} of {about.reference!r}", *told])
+            number = [f"the gateway's {about.gateway_id!r}"] if about.gateway_id else []
+            return ", ".join([f"a {type(about).__name__} {about.status.value} of {about.reference!r}", *told, *number])
         return repr(self.result)
 
 
@@ -114,7 +117,7 @@ def storable(result: Any) -> bool:
         text.encode()
     except ValueError:
         return False
-    return "\\u0000" not in text and "\\ud" not in text.lower()
+    return not _NUL.search(text)
 
 
 class Bench:
@@ -124,7 +127,7 @@ class Bench:
         self.contract = contract
         self.provider: Any = contract.provider
         self.hooks: Mapping[str, tuple[str, ...]] = check_provider(self.provider)  # type: ignore[arg-type]
-        self.info = self.provider.info
+        self.info: ProviderInfo = self.provider.info
         self.settings: dict[str, Any] = {**contract.settings}
         self.other: dict[str, Any] = {**contract.settings, **contract.other}
 
@@ -141,16 +144,7 @@ class Bench:
 
     def sale(self, order: Order | None = None, **changes: Any) -> Sale:
         """What the gateway has of ``order``, open unless it is ``changed``; of this account."""
-        order = order or self.order()
-        values = {
-            "reference": order.reference,
-            "amount": order.amount,
-            "method": order.method,
-            "attach": order.attach,
-            "settings": self.settings,
-            **changes,
-        }
-        return Sale(**values)
+        return self.contract.sale(order, **{"settings": self.settings, **changes})
 
     def paid(self, order: Order | None = None, **changes: Any) -> Sale:
         """`sale`, paid in full unless ``changes`` say otherwise."""
@@ -179,7 +173,7 @@ class Bench:
         public = {*self.info.identity, *self.contract.public}
         differing = {key for key, value in self.contract.other.items() if value != self.settings.get(key)}
         for key in sorted((differing - public) or (differing - self.contract.public)):
-            value = self.settings[key]
+            value = self.settings.get(key)
             for text in value if isinstance(value, list | tuple) else [value]:
                 if isinstance(text, str) and text:
                     yield key, text
@@ -208,9 +202,12 @@ class Bench:
         return Call("create_payment", {"order": order}, sale or self.sale(order), **how)
 
     def query(self, sale: Sale | None = None, order: Order | None = None, **how: Any) -> Outcome:
-        """Plays query."""
+        """Plays query; raises NotApplicable where it asks nobody."""
         order = order or self.order()
-        return self.play(self.query_call(sale or self.paid(order), order, **how))[0]
+        outcome = self.play(self.query_call(sale or self.paid(order), order, **how))[0]
+        if not outcome.tried:
+            raise NotApplicable("query asks nobody")
+        return outcome
 
     def query_call(self, sale: Sale, order: Order, **how: Any) -> Call:
         """A query for ``order``, with all that a shop may know of it."""
@@ -414,8 +411,10 @@ class _Wire:
             self.broken = error
             raise
         self.outcome.requests.append(request)
-        self.outcome.answers.append(b"" if response.extensions.get("raw") else response.content)
-        stream = response.stream if response.extensions.get("raw") else Chunks(response.content)
+        stream: Any = response.stream
+        if not isinstance(stream, Raw):  # one that was read already would pass by the hub's limits
+            self.outcome.answers.append(response.content)
+            stream = Raw(response.content)
         return Response(response.status_code, headers=response.headers, stream=stream)
 
     def honest(self, request: Request) -> Callable[..., Response]:
@@ -435,17 +434,3 @@ class _Wire:
 class _AsyncWire(_Wire):
     async def send(self, request: Request, **_: object) -> Response:  # type: ignore[override]
         return self.reply(request)
-
-
-class Chunks(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body as it comes off a socket."""
-
-    def __init__(self, body: bytes) -> None:
-        self.chunks = [body[start : start + 65536] for start in range(0, len(body), 65536)]
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self.chunks
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for chunk in self.chunks:
-            yield chunk

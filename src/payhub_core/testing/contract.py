@@ -133,6 +133,19 @@ class ProviderContract:
         }
         return Order(**values)
 
+    def sale(self, order: Order | None = None, **changes: Any) -> Sale:
+        """What the gateway has of ``order``, or of the contract's own: open, unless ``changes`` say otherwise."""
+        order = order or self.order()
+        values: dict[str, Any] = {
+            "reference": order.reference,
+            "amount": order.amount,
+            "method": order.method,
+            "attach": order.attach,
+            "settings": dict(self.settings),
+            **changes,
+        }
+        return Sale(**values)
+
     @property
     def returns(self) -> bool:
         """Whether the contract has a `returned`."""

@@ -19,6 +19,7 @@ __all__ = [
     "parts",
     "reply_parts",
     "request_names",
+    "rewritten",
     "with_surrogates",
 ]
 
@@ -80,7 +81,7 @@ def altered_reply(response: Response, name: str) -> Response:
     else:
         start, end = next((start, end) for found, start, end, _ in _spans(body) if found == name)
         body = body[:start] + _other(body[start:end]) + body[end:]
-    return _rewritten(Response(response.status_code, headers=headers), body)
+    return rewritten(Response(response.status_code, headers=headers), body)
 
 
 def broken_text(response: Response) -> Response:
@@ -91,17 +92,18 @@ def broken_text(response: Response) -> Response:
         raise NotApplicable("the answer has no texts")
     for _, end in reversed(texts):
         body = body[:end] + b"\xff" + body[end:]
-    return _rewritten(response, body)
+    return rewritten(response, body)
 
 
 def with_surrogates(response: Response) -> Response:
     """The reply with one more field in each object, half a character; raises NotApplicable where it is no JSON."""
     if _shape(response.content) != "json" or b"{" not in response.content:
         raise NotApplicable("the answer is no JSON")
-    return _rewritten(response, re.sub(rb'\{(?=\s*")', rb'{"remark": "\\ud800", ', response.content))
+    return rewritten(response, re.sub(rb'\{(?=\s*")', rb'{"remark": "\\ud800", ', response.content))
 
 
-def _rewritten(response: Response, body: bytes) -> Response:
+def rewritten(response: Response, body: bytes) -> Response:
+    """The reply with another body, its length left to whoever sends it."""
     headers = {name: value for name, value in response.headers.items() if name != "content-length"}
     return Response(response.status_code, headers=headers, content=body)
 

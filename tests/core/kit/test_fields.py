@@ -506,3 +506,21 @@ def test_anything_else_is_no_list_of_objects(value: Any) -> None:
     """All of them are."""
     with pytest.raises(GatewayError, match="x: expected a list of objects, not"):
         one(value).objects("x")
+
+
+@pytest.mark.parametrize("empty", [None, "", []])
+def test_an_object_that_is_empty_is_the_default(empty: Any) -> None:
+    """PHP writes an empty object as a list."""
+    fields = Fields({"notes": empty})
+    assert fields.object("notes", default=None) is None
+    assert fields.object("missing", default=None) is None
+    with pytest.raises(GatewayError):
+        fields.object("notes")
+
+
+def test_a_list_of_objects_has_a_default_too() -> None:
+    """Where it is missing or null."""
+    assert Fields({"items": None}).objects("items", default=None) is None
+    assert Fields({"items": []}).objects("items", default=None) == []
+    with pytest.raises(GatewayError):
+        Fields({"items": [1]}).objects("items", default=None)

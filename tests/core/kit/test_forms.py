@@ -276,3 +276,15 @@ def test_a_name_of_sixteen_kilobytes_fills_no_log(message: str) -> None:
     with pytest.raises(MalformedCallback) as caught:
         read_form(Callback("POST", {"Content-Type": FORM}, b"", body), reserved=("x" * 16_000, "secret"))
     assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(("joint", "refused"), [("&", "a%26b"), (":", "a:b")])
+def test_a_value_that_holds_the_joint_is_refused(joint: str, refused: str) -> None:
+    """It could be cut into other fields; a value that holds another scheme's joint means nothing here."""
+    other = {"&": "a:b", ":": "a%26b"}[joint]
+    post = lambda value: Callback("POST", {"Content-Type": FORM}, b"", f"EMail={value}".encode())  # noqa: E731
+    with pytest.raises(MalformedCallback, match="holds"):
+        read_form(post(refused), joint=joint)
+    assert read_form(post(refused), joint=joint, free_text=("EMail",))
+    assert read_form(post(other), joint=joint)
+    assert read_form(post(refused), joint="")

@@ -60,7 +60,7 @@ def test_an_order_is_refused_with_the_gateways_own_words(status: int) -> None:
         read_reply(answer(status), refusal=told)
     assert (type(caught.value), caught.value.code, caught.value.reason) == (Refused, "NO", "not today")
     with pytest.raises(Refused) as caught:
-        read_reply(answer(status, {"code": "x\n", "message": "y\x00" * 9999}), refusal=told)
+        read_reply(answer(status, {"code": "x\n", "message": "y\x01" * 9999}), refusal=told)
     assert caught.value.code.isprintable()
     assert len(str(caught.value)) < 400
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payhub_core import BadSignature, MalformedCallback
-from payhub_core.kit import Secret, check_age, made_by_any
+from payhub_core.kit import Secret, basic_auth, check_age, made_by_any
 
 KEY, OTHER = Secret("0123456789abcdef0123456789abcdef"), Secret("fedcba9876543210fedcba9876543210")
 BODY = b'{"id": "A1001"}'
@@ -142,3 +142,10 @@ def test_a_time_that_is_no_number_is_malformed(stated: str) -> None:
     """`int` and `isdigit` take some of these."""
     with pytest.raises(MalformedCallback, match="whole seconds"):
         check_age(stated)
+
+
+def test_basic_auth_is_that_of_the_rfc() -> None:
+    """Its own example; a user with a colon would be cut."""
+    assert basic_auth("Aladdin", "open sesame") == "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
+    with pytest.raises(ValueError, match="colon"):
+        basic_auth("a:b", "c")

@@ -121,9 +121,11 @@ def opened(order: Order, action: NextAction, **known: Any) -> Payment:
     return Payment(status=PaymentStatus.PENDING, next_action=action, **told)
 
 
-def queried(response: Response) -> Payment:
-    """The payment a query's reply speaks of."""
+def queried(response: Response, reference: str) -> Payment:
+    """The payment a query's reply speaks of; raises GatewayError for an answer about another order."""
     reply = accepted(response)
+    if reply.text("out_trade_no") != reference:
+        raise GatewayError("the answer is about another order")  # a refund would go by what that one is
     return _told(reply, reply.choice("status", _STATUSES, default=PaymentStatus.PENDING))
 
 

@@ -83,7 +83,7 @@ class EPay(AccountSettings):
     @hookimpl
     def query(self, reference: str) -> Flow[Payment]:
         """A GET of ``api.php?act=order``, which the protocol has carry the key itself."""
-        return messages.queried((yield self._order(reference)))
+        return messages.queried((yield self._order(reference)), reference)
 
     @hookimpl
     def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
@@ -92,7 +92,7 @@ class EPay(AccountSettings):
         The gateway has no idempotency key. Two refunds of a part could both be carried out; of the whole sum, a second
         one finds nothing left. So a call that is made again asks first, and sends nothing where money has gone back.
         """
-        order = messages.queried((yield self._order(reference, harmless=True)))
+        order = messages.queried((yield self._order(reference, harmless=True)), reference)
         if order.amount != amount:
             raise InvalidOrder(
                 f"expected the whole sum, {order.amount}, not {amount}",

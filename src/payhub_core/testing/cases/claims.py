@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterator
+from typing import Never
 
 from payhub_core.errors import ConfigError, InvalidOrder
 from payhub_core.hub import Hub
@@ -191,8 +192,8 @@ def _identity(bench: Bench) -> None:
 
 
 class _Unused:
-    def send(self, *_: object, **__: object) -> object:
-        raise AssertionError
+    def send(self, *_: object, **__: object) -> Never:
+        raise AssertionError("nothing is to be sent")
 
 
 @case(

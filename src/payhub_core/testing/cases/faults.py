@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-
-import httpx
+from dataclasses import replace
 
 from payhub_core.errors import GatewayError, NotFound, NotSent, OutcomeUnknown, Refused
 from payhub_core.flow import Request, Response
-from payhub_core.testing.bench import Answer, Bench, Call, Chunks, Outcome, expect, meaning, storable
+from payhub_core.testing.bench import Bench, Call, Outcome, expect, meaning, storable
 from payhub_core.testing.case import NotApplicable, case
-from payhub_core.testing.messages import altered_reply, broken_text, reply_parts, with_surrogates
-from payhub_core.transport import REPLY_LIMIT
+from payhub_core.testing.faults import ELSEWHERE, FAULTS, Answer
+from payhub_core.testing.messages import altered_reply, reply_parts
 
 PAGE = "hooks.md#failures-inside-a-flow"
-ELSEWHERE = "elsewhere.example"
-WEB_PAGE = "<!doctype html><title>Maintenance</title><h1>Please come back later</h1>"
 
 
 def calls(bench: Bench) -> Iterator[tuple[Call, Outcome]]:
@@ -41,7 +36,7 @@ def at_every_request(bench: Bench, fault: Answer, named: str, *, strict: bool = 
     for call, fine in calls(bench):
         for at in range(len(fine.tried)):
             with suppress(NotApplicable):
-                faulty = Call(call.hook, call.arguments, call.sale, fault, at)
+                faulty = replace(call, fault=fault, at=at)
                 outcome = bench.play(faulty)[0]
                 played = True
                 judge(bench, call.hook, outcome, fine, f"{named} at request {at + 1} of {call.hook}", strict=strict)
@@ -71,11 +66,16 @@ def judge(bench: Bench, hook: str, outcome: Outcome, fine: Outcome, fault: str, 
         expect(unknown, f"{fault}: OutcomeUnknown, since it may have happened", outcome)
 
 
-def _raising(error: Callable[[str], Exception]) -> Answer:
-    def fault(_: Request, __: Callable[..., Response]) -> Response:
-        raise error("a fault of the conformance kit")
-
-    return fault
+def each(bench: Bench, *names: str, strict: bool = False) -> None:
+    """Plays every flow with each of the faults of these names; raises NotApplicable where there is none of them."""
+    reasons: list[str] = []
+    for name in names:
+        try:
+            at_every_request(bench, FAULTS[name], f"the fault {name!r}", strict=strict)
+        except NotApplicable as reason:
+            reasons.append(str(reason))
+    if len(reasons) == len(names):
+        raise NotApplicable(reasons[0])
 
 
 @case(
@@ -85,7 +85,7 @@ def _raising(error: Callable[[str], Exception]) -> Answer:
     PAGE,
 )
 def _connect(bench: Bench) -> None:
-    at_every_request(bench, _raising(httpx.ConnectError), "no connection")
+    each(bench, "connect")
 
 
 @case(
@@ -95,7 +95,7 @@ def _connect(bench: Bench) -> None:
     PAGE,
 )
 def _read(bench: Bench) -> None:
-    at_every_request(bench, _raising(httpx.ReadTimeout), "no answer in time")
+    each(bench, "read")
 
 
 @case(
@@ -105,8 +105,7 @@ def _read(bench: Bench) -> None:
     PAGE,
 )
 def _reset(bench: Bench) -> None:
-    at_every_request(bench, _raising(httpx.ReadError), "a broken connection")
-    at_every_request(bench, _raising(httpx.RemoteProtocolError), "a connection closed in the middle")
+    each(bench, "reset", "cut")
 
 
 @case(
@@ -116,15 +115,12 @@ def _reset(bench: Bench) -> None:
     PAGE,
 )
 def _redirect(bench: Bench) -> None:
-    def fault(_: Request, __: Callable[..., Response]) -> Response:
-        return Response(302, headers={"Location": f"https://{ELSEWHERE}/"}, content=b"")
-
     for call, fine in calls(bench):
         for at in range(len(fine.tried)):
-            outcome = bench.play(Call(call.hook, call.arguments, call.sale, fault, at))[0]
+            outcome = bench.play(replace(call, fault=FAULTS["redirect"], at=at))[0]
             followed = [request for request in outcome.tried if request.url.host == ELSEWHERE]
             expect(not followed, f"no request to where a redirect leads, in {call.hook}", f"{len(followed)} of them")
-    at_every_request(bench, fault, "a redirect")
+    each(bench, "redirect")
 
 
 @case(
@@ -134,9 +130,7 @@ def _redirect(bench: Bench) -> None:
     PAGE,
 )
 def _client_error(bench: Bench) -> None:
-    for status in (400, 404, 409):
-        page = Response(status, html=WEB_PAGE)
-        at_every_request(bench, lambda _, __, page=page: page, f"a page with HTTP {status}")  # type: ignore[misc]
+    each(bench, "400", "404", "409")
 
 
 @case(
@@ -146,9 +140,7 @@ def _client_error(bench: Bench) -> None:
     PAGE,
 )
 def _server_error(bench: Bench) -> None:
-    for status in (500, 502, 504):
-        page = Response(status, html=WEB_PAGE)
-        at_every_request(bench, lambda _, __, page=page: page, f"HTTP {status}")  # type: ignore[misc]
+    each(bench, "500", "502", "504")
 
 
 @case(
@@ -158,12 +150,12 @@ def _server_error(bench: Bench) -> None:
     PAGE,
 )
 def _html(bench: Bench) -> None:
-    at_every_request(bench, lambda *_: Response(200, html=WEB_PAGE), "a page with HTTP 200")
+    each(bench, "html")
 
 
 @case("fault.empty", "an empty answer leaves the outcome unknown", "Nothing was said, not even yes.", PAGE)
 def _empty(bench: Bench) -> None:
-    at_every_request(bench, lambda *_: Response(200, content=b""), "an empty answer")
+    each(bench, "empty")
 
 
 @case(
@@ -173,12 +165,7 @@ def _empty(bench: Bench) -> None:
     PAGE,
 )
 def _truncated(bench: Bench) -> None:
-    def fault(_: Request, honest: Callable[..., Response]) -> Response:
-        answer = honest()
-        headers = {name: value for name, value in answer.headers.items() if name != "content-length"}
-        return Response(answer.status_code, headers=headers, content=answer.content[: len(answer.content) * 2 // 3])
-
-    at_every_request(bench, fault, "an answer cut short", strict=True)
+    each(bench, "truncated", strict=True)
 
 
 @case(
@@ -188,12 +175,7 @@ def _truncated(bench: Bench) -> None:
     PAGE,
 )
 def _oversized(bench: Bench) -> None:
-    def fault(_: Request, honest: Callable[..., Response]) -> Response:
-        answer = honest()
-        headers = {name: value for name, value in answer.headers.items() if name != "content-length"}
-        return Response(answer.status_code, headers=headers, content=answer.content + b" " * REPLY_LIMIT)
-
-    at_every_request(bench, fault, "a megabyte", strict=True)
+    each(bench, "oversized", strict=True)
 
 
 @case(
@@ -203,13 +185,7 @@ def _oversized(bench: Bench) -> None:
     PAGE,
 )
 def _compressed(bench: Bench) -> None:
-    bomb = gzip.compress(b" " * 10 * REPLY_LIMIT)
-    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
-
-    def fault(_: Request, __: Callable[..., Response]) -> Response:
-        return Response(200, headers=headers, stream=Chunks(bomb), extensions={"raw": True})
-
-    at_every_request(bench, fault, "a compressed answer", strict=True)
+    each(bench, "compressed", strict=True)
 
 
 @case(
@@ -219,17 +195,7 @@ def _compressed(bench: Bench) -> None:
     PAGE,
 )
 def _charset(bench: Bench) -> None:
-    def broken(_: Request, honest: Callable[..., Response]) -> Response:
-        return broken_text(honest())
-
-    def utf16(_: Request, honest: Callable[..., Response]) -> Response:
-        answer = honest()
-        headers = {**answer.headers, "content-type": "application/json; charset=utf-16"}
-        headers.pop("content-length", None)
-        return Response(answer.status_code, headers=headers, content=answer.text.encode("utf-16"))
-
-    at_every_request(bench, utf16, "an answer in UTF-16")
-    at_every_request(bench, broken, "an answer with a byte that is no UTF-8")
+    each(bench, "utf-16", "bytes")
 
 
 @case(
@@ -239,7 +205,7 @@ def _charset(bench: Bench) -> None:
     PAGE,
 )
 def _surrogates(bench: Bench) -> None:
-    at_every_request(bench, lambda _, honest: with_surrogates(honest()), "an answer with lone surrogates")
+    each(bench, "surrogates")
 
 
 @case(
@@ -249,8 +215,7 @@ def _surrogates(bench: Bench) -> None:
     PAGE,
 )
 def _deep(bench: Bench) -> None:
-    deep = b'{"data":' * 50_000
-    at_every_request(bench, lambda *_: Response(200, content=deep), "an answer nested 50,000 deep")
+    each(bench, "deep")
 
 
 @case(
@@ -263,23 +228,22 @@ def _other_order(bench: Bench) -> None:
     another = bench.another().reference
 
     def fault(_: Request, honest: Callable[..., Response]) -> Response:
-        mine, theirs = honest(), honest(reference=another, gateway_id="70010002")
-        if mine.content == theirs.content:
-            raise NotApplicable("the answer names no order")
-        return theirs
+        if honest().content == honest(reference=another).content:
+            raise NotApplicable("the answer does not name the order")
+        return honest(reference=another, gateway_id="70010002")
 
     played = False
     for call, fine in calls(bench):
         for at in range(len(fine.tried)):
             with suppress(NotApplicable):
-                outcome = bench.play(Call(call.hook, call.arguments, call.sale, fault, at))[0]
+                outcome = bench.play(replace(call, fault=fault, at=at))[0]
                 played = True
                 open_still = outcome.error is not None and not isinstance(outcome.error, NotFound | Refused)
                 anew = len(outcome.tried) > len(fine.tried)
                 named = f"another order's answer at request {at + 1} of {call.hook}"
                 expect(open_still or anew, f"{named}: an error that leaves everything open", outcome)
     if not played:
-        raise NotApplicable("the answers name no order")
+        raise NotApplicable("the answers do not name the order")
 
 
 @case(
@@ -297,35 +261,10 @@ def _slow(bench: Bench) -> None:
         expect(timeout <= 120, "a time-out of at most 120 seconds", f"{timeout} seconds")  # noqa: PLR2004
         return
 
-    def fault(_: Request, honest: Callable[..., Response]) -> Response:
-        answer = honest()
-        stream = _Trickle(answer.content)
-        return Response(answer.status_code, headers=answer.headers, stream=stream, extensions={"raw": True})
-
     for call, fine in calls(bench):
         for at in range(len(fine.tried)):
-            outcome = bench.play(Call(call.hook, call.arguments, call.sale, fault, at), settings=settings)[0]
+            outcome = bench.play(replace(call, fault=FAULTS["slow"], at=at), settings=settings)[0]
             judge(bench, call.hook, outcome, fine, f"a slow answer at request {at + 1} of {call.hook}", strict=True)
-
-
-class _Trickle(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body that comes in ten pieces, a third of a second in all."""
-
-    def __init__(self, body: bytes) -> None:
-        size = len(body) // 10 + 1
-        self.chunks = [body[start : start + size] for start in range(0, len(body), size)] or [b""] * 10
-
-    def __iter__(self) -> Iterator[bytes]:
-        for chunk in self.chunks:
-            time.sleep(0.03)
-            yield chunk
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        import anyio  # noqa: PLC0415
-
-        for chunk in self.chunks:
-            await anyio.sleep(0.03)
-            yield chunk
 
 
 @case(
@@ -349,14 +288,14 @@ def _signed(bench: Bench) -> None:
                 continue
             found = True
             where = f"request {at + 1} of {call.hook}"
-            outcome = bench.play(Call(call.hook, call.arguments, call.sale, forged, at))[0]
+            outcome = bench.play(replace(call, fault=forged, at=at))[0]
             expect(outcome.error is not None, f"an error for an answer of another key at {where}", outcome)
             for name in reply_parts(mine):
 
                 def altered(_: Request, honest: Callable[..., Response], name: str = name) -> Response:
                     return altered_reply(honest(), name)
 
-                outcome = bench.play(Call(call.hook, call.arguments, call.sale, altered, at))[0]
+                outcome = bench.play(replace(call, fault=altered, at=at))[0]
                 same = outcome.error is not None or meaning(outcome) == meaning(fine)
                 expect(same, f"an error for an answer whose {name} was altered at {where}", outcome)
     if not found:

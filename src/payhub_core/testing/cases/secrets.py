@@ -5,14 +5,15 @@ from __future__ import annotations
 import pickle
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote_plus
 
-from payhub_core.flow import Response
 from payhub_core.models import Notification
-from payhub_core.testing.bench import Bench, Call, Outcome, expect
+from payhub_core.testing.bench import Bench, Outcome, expect
 from payhub_core.testing.case import Mismatch, NotApplicable, case
-from payhub_core.testing.cases.faults import WEB_PAGE, calls
+from payhub_core.testing.cases.faults import calls
+from payhub_core.testing.faults import FAULTS
 from payhub_core.testing.messages import differing
 
 PAGE = "writing-a-provider.md#before-you-publish"
@@ -28,6 +29,12 @@ def found(bench: Bench, text: str) -> str:
     return ""
 
 
+def secretive(bench: Bench) -> None:
+    """Raises NotApplicable where no setting is a secret."""
+    if not any(bench.secrets()):
+        raise NotApplicable("no secret setting")
+
+
 def hidden(bench: Bench, text: str, where: str) -> None:
     """Raises Mismatch where ``text`` shows a secret, without showing it again."""
     name = found(bench, text)
@@ -38,8 +45,7 @@ def everything(bench: Bench) -> Iterator[Outcome]:
     """Every flow as it should be and as it goes wrong."""
     for call, fine in calls(bench):
         yield fine
-        page = Call(call.hook, call.arguments, call.sale, lambda *_: Response(200, html=WEB_PAGE))
-        yield bench.play(page)[0]
+        yield bench.play(replace(call, fault=FAULTS["html"]))[0]
     genuine, forged = bench.notify(bench.paid()), bench.notify(bench.foreign(bench.paid()))
     yield bench.hear(genuine)
     yield bench.hear(forged)
@@ -54,6 +60,7 @@ def everything(bench: Bench) -> Iterator[Outcome]:
     PAGE,
 )
 def _repr(bench: Bench) -> None:
+    secretive(bench)
     account = bench.account()
     for how in (repr, str, format):
         hidden(bench, how(account), f"{how.__name__}() of an account")
@@ -69,6 +76,7 @@ def _repr(bench: Bench) -> None:
     PAGE,
 )
 def _pickle(bench: Bench) -> None:
+    secretive(bench)
     try:
         data = pickle.dumps(bench.account())
     except Exception:
@@ -83,10 +91,8 @@ def _pickle(bench: Bench) -> None:
     PAGE,
 )
 def _settings(bench: Bench) -> None:
-    names = {name for name, _ in bench.secrets()}
-    if not names:
-        raise NotApplicable("no secret setting")
-    for name in sorted(names):
+    secretive(bench)
+    for name in sorted({name for name, _ in bench.secrets()}):
         whole = bench.settings[name]
         for value in (str(whole)[: SHORTEST + 2], f"{whole}\x00", {"a": whole}, "", 7):
             try:
@@ -104,6 +110,7 @@ def _settings(bench: Bench) -> None:
     PAGE,
 )
 def _logs(bench: Bench) -> None:
+    secretive(bench)
     for outcome in everything(bench):
         hidden(bench, outcome.log, "the log")
 
@@ -115,6 +122,7 @@ def _logs(bench: Bench) -> None:
     PAGE,
 )
 def _errors(bench: Bench) -> None:
+    secretive(bench)
     for outcome in everything(bench):
         if outcome.error is not None:
             hidden(bench, str(outcome.error), "an error")
@@ -128,6 +136,7 @@ def _errors(bench: Bench) -> None:
     "hooks.md#parse_callbackself-account-callback-expect",
 )
 def _raw(bench: Bench) -> None:
+    secretive(bench)
     genuine = bench.notify(bench.paid())
     carriers = differing(genuine, bench.notify(bench.foreign(bench.paid())))
     for outcome in everything(bench):
@@ -152,6 +161,7 @@ def _raw(bench: Bench) -> None:
     PAGE,
 )
 def _address(bench: Bench) -> None:
+    secretive(bench)
     for outcome in everything(bench):
         for request in outcome.tried:
             hidden(bench, unquote_plus(str(request.url)), "the address of a request")

@@ -1,0 +1,55 @@
+"""Strict XML: elements read as the fields of an object, without anything that a parser could be talked into."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeVar
+from xml.etree.ElementTree import Element, ParseError, fromstring
+
+from payhub_core.kit.fields import Fields
+
+__all__ = ["read_xml"]
+
+F = TypeVar("F", bound=Fields)
+
+_LONGEST = 64 * 1024
+_DEEPEST = 32
+_declares = re.compile(rb"<!(?!\[CDATA\[|--)").search
+
+
+def read_xml(data: bytes, kind: type[F], root: str) -> F:
+    """The elements inside ``root`` as fields: text, or an object where there are elements inside.
+
+    ``kind`` is `Fields` for a reply, `CallbackFields` for a callback, and raises its error. The document is at most
+    64 KiB of UTF-8 (XML 1.0, 2.2). Refused are a document type and entities of its own (CWE-776, CWE-611), an element
+    that comes twice, text beside elements, nesting deeper than 32. Namespaces and attributes are left out.
+    """
+    if len(data) > _LONGEST or _declares(data):
+        raise kind.error(f"expected XML of at most {_LONGEST} bytes, without a document type")
+    try:
+        found = fromstring(data.decode("utf-8-sig"))  # noqa: S314  nothing is declared, so nothing expands
+    except (UnicodeDecodeError, ParseError, ValueError):
+        raise kind.error("expected XML in UTF-8") from None
+    if _name(found) != root:
+        raise kind.error(f"expected an element {root}")
+    try:
+        value = _value(found, _DEEPEST)
+    except ValueError as fault:
+        raise kind.error(f"expected XML that means one thing: {fault}") from None
+    return kind(value if isinstance(value, dict) else {})
+
+
+def _value(element: Element, left: int) -> Any:
+    if not len(element):
+        return element.text or ""
+    if not left:
+        raise ValueError(f"it is nested deeper than {_DEEPEST}")
+    beside = [element.text, *[child.tail for child in element]]
+    fields = {_name(child): _value(child, left - 1) for child in element}
+    if len(fields) != len(element) or any(text and text.strip() for text in beside):
+        raise ValueError("an element came twice, or text stands beside elements")
+    return fields
+
+
+def _name(element: Element) -> str:
+    return element.tag.rpartition("}")[2]

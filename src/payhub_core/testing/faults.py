@@ -1,0 +1,109 @@
+"""What can go wrong with an exchange, each under a name: for the cases, and for a gateway on a real socket."""
+
+from __future__ import annotations
+
+import gzip
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import TypeAlias
+
+import httpx
+
+from payhub_core.flow import Request, Response
+from payhub_core.testing.messages import broken_text, rewritten, with_surrogates
+from payhub_core.transport import REPLY_LIMIT
+
+__all__ = ["ELSEWHERE", "FAULTS", "Answer", "Raw"]
+
+#: What a fault makes of a request: ``honest()`` is the right answer, of a sale changed as its arguments say. A fault
+#: returns another answer, or raises what httpx raises where none comes.
+Answer: TypeAlias = Callable[[Request, Callable[..., Response]], Response]
+
+ELSEWHERE = "elsewhere.example"
+WEB_PAGE = "<!doctype html><title>Maintenance</title><h1>Please come back later</h1>"
+
+
+class Raw(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body as it comes off a socket, in pieces, with a pause before each."""
+
+    def __init__(self, body: bytes, size: int = 65536, pause: float = 0.0) -> None:
+        self.chunks: list[bytes] = [body[start : start + size] for start in range(0, len(body), size)]
+        self.pause = pause
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self.chunks:
+            time.sleep(self.pause)
+            yield chunk
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        import anyio  # noqa: PLC0415
+
+        for chunk in self.chunks:
+            await anyio.sleep(self.pause)
+            yield chunk
+
+
+def _raising(error: Callable[[str], Exception]) -> Answer:
+    def fault(_: Request, __: Callable[..., Response]) -> Response:
+        raise error("a fault of the conformance kit")
+
+    return fault
+
+
+def _page(status: int) -> Answer:
+    return lambda *_: Response(status, html=WEB_PAGE)
+
+
+def _truncated(_: Request, honest: Callable[..., Response]) -> Response:
+    answer = honest()
+    return rewritten(answer, answer.content[: len(answer.content) * 2 // 3])
+
+
+def _oversized(_: Request, honest: Callable[..., Response]) -> Response:
+    answer = honest()
+    return rewritten(answer, answer.content + b" " * REPLY_LIMIT)
+
+
+def _compressed(_: Request, __: Callable[..., Response]) -> Response:
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    return Response(200, headers=headers, stream=Raw(gzip.compress(b" " * 10 * REPLY_LIMIT)))
+
+
+def _utf16(_: Request, honest: Callable[..., Response]) -> Response:
+    answer = honest()
+    headers = {**answer.headers, "content-type": "application/json; charset=utf-16"}
+    return rewritten(Response(answer.status_code, headers=headers), answer.text.encode("utf-16"))
+
+
+def _slow(_: Request, honest: Callable[..., Response]) -> Response:
+    answer = honest()
+    body = answer.content or b" " * 10
+    stream = Raw(body, len(body) // 10 + 1, 0.03)
+    return Response(answer.status_code, headers=rewritten(answer, b"").headers, stream=stream)
+
+
+#: By name. "connect": nothing leaves; "read": no answer; "reset" and "cut": the connection breaks before and within the
+#: answer; "slow": ten pieces in a third of a second, for an account whose time-out is shorter; the others say it.
+FAULTS: Mapping[str, Answer] = {
+    "connect": _raising(httpx.ConnectError),
+    "read": _raising(httpx.ReadTimeout),
+    "reset": _raising(httpx.ReadError),
+    "cut": _raising(httpx.RemoteProtocolError),
+    "redirect": lambda *_: Response(302, headers={"Location": f"https://{ELSEWHERE}/"}, content=b""),
+    "400": _page(400),
+    "404": _page(404),
+    "409": _page(409),
+    "500": _page(500),
+    "502": _page(502),
+    "504": _page(504),
+    "html": _page(200),
+    "empty": lambda *_: Response(200, content=b""),
+    "truncated": _truncated,
+    "oversized": _oversized,
+    "compressed": _compressed,
+    "utf-16": _utf16,
+    "bytes": lambda _, honest: broken_text(honest()),
+    "surrogates": lambda _, honest: with_surrogates(honest()),
+    "deep": lambda *_: Response(200, content=b'{"data":' * 50_000),
+    "slow": _slow,
+}

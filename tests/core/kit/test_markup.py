@@ -1,0 +1,55 @@
+"""Strict XML: one meaning, and nothing that a parser could be talked into."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import httpx
+import pytest
+
+from payhub_core import GatewayError, MalformedCallback
+from payhub_core.kit import CallbackFields, Fields, read_reply, read_xml
+
+REPLY = (
+    '<?xml version="1.0" encoding="utf-8"?>\n<Reply xmlns="https://bank.example/">\n  <Result><Code>0</Code></Result>\n'
+    "  <Note><![CDATA[茶 & 水]]></Note><Empty/>\n</Reply>"
+)
+
+
+def test_elements_are_fields() -> None:
+    """Namespaces and white space between elements left out, texts as they are."""
+    fields = read_xml(REPLY.encode(), Fields, "Reply")
+    assert fields == {"Result": {"Code": "0"}, "Note": "茶 & 水", "Empty": ""}
+    assert fields.object("Result").text("Code") == "0"
+    assert read_reply(httpx.Response(200, text=REPLY), body=partial(read_xml, root="Reply")) == fields
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        ('<!DOCTYPE a [<!ENTITY e "x">]><Reply><A>&e;</A></Reply>', "document type"),
+        ('<!DOCTYPE a SYSTEM "file:///etc/passwd"><Reply/>', "document type"),
+        ("<Reply><A>&undeclared;</A></Reply>", "XML in UTF-8"),
+        ("<Reply><A>1</A><A>2</A></Reply>", "twice"),
+        ("<Reply><A>1</A>beside</Reply>", "beside"),
+        ("<Other><A>1</A></Other>", "element Reply"),
+        ("<Reply><A>1</Reply>", "XML in UTF-8"),
+        ("<Reply>" + "<A>" * 40 + "</A>" * 40 + "</Reply>", "deeper"),
+        ("<Reply>" + "x" * 70_000 + "</Reply>", "at most"),
+        ("<Reply><A>\x00</A></Reply>", "XML in UTF-8"),
+        ("", "XML in UTF-8"),
+        ("{}", "XML in UTF-8"),
+    ],
+)
+def test_what_means_two_things_is_refused(document: str, reason: str) -> None:
+    """A GatewayError in a reply, MalformedCallback in a callback."""
+    with pytest.raises(GatewayError, match=reason):
+        read_xml(document.encode(), Fields, "Reply")
+    with pytest.raises(MalformedCallback, match=reason):
+        read_xml(document.encode(), CallbackFields, "Reply")
+
+
+def test_bytes_that_are_no_utf_8_are_refused() -> None:
+    """Whatever the document says of itself."""
+    with pytest.raises(GatewayError):
+        read_xml('<?xml version="1.0" encoding="gbk"?><Reply>茶</Reply>'.encode("gbk"), Fields, "Reply")

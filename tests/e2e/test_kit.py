@@ -1,0 +1,43 @@
+"""The conformance kit out of the wheel: an author's two files in a folder of his own, as the page has them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page's provider and its contract, in one file."""
+    provider, contract, *_ = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    folder = tmp_path_factory.mktemp("author")
+    (folder / "test_bank.py").write_text(provider + contract, "utf-8")
+    return folder
+
+
+def run(folder: Path, *command: str) -> Any:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COVERAGE"))}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_pytest_runs_the_contract(clean_python: Path, folder: Path) -> None:
+    """No source tree in sight."""
+    result = run(folder, str(clean_python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error")
+    assert result.returncode == 0, result.stdout
+    assert re.search(r"^TestBank: ran 71 of \d+, excused 0, failed 0; not applicable: ", result.stdout, re.MULTILINE)
+
+
+def test_the_command_runs_the_contract(clean_python: Path, folder: Path) -> None:
+    """By a file's name, and by a module's."""
+    payhub = str(clean_python.with_name("payhub"))
+    for named in ("test_bank.py:TestBank", "test_bank:TestBank"):
+        result = run(folder, payhub, "check", named)
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert "ran 71 of" in result.stdout

@@ -1,0 +1,163 @@
+"""A callback that carries only an id, and is believed by asking; a token before every call, renewed when refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+from urllib.parse import parse_qsl
+
+from pydantic import PrivateAttr
+
+from payhub_core import (
+    Callback,
+    Flow,
+    GatewayError,
+    Money,
+    Notification,
+    Order,
+    Payment,
+    PaymentStatus,
+    ProviderInfo,
+    Redirect,
+    Reply,
+    Request,
+    Response,
+    hookimpl,
+)
+from payhub_core.kit import AccountSettings, Fields, Secret, grammar, read_form, read_reply
+from payhub_core.testing import ProviderContract, Sale
+from payhub_core.testing.bench import Bench
+
+WORDS = {"CREATED": PaymentStatus.PENDING, "COMPLETED": PaymentStatus.PAID, "VOIDED": PaymentStatus.CANCELED}
+URL = "https://ping.example"
+NUMBER = grammar(r"[0-9]{1,20}", "the gateway's number")
+
+
+def refusal(fields: Fields) -> tuple[str, str]:
+    return fields.text("error"), ""
+
+
+class Ping(AccountSettings):
+    info: ClassVar[ProviderInfo] = ProviderInfo(
+        name="ping", currencies=frozenset({"EUR", "USD"}), identity=("client",), time_limits={"parse_callback": 5}
+    )
+
+    client: str
+    secret: Secret
+    _token: list[str] = PrivateAttr(default_factory=list)
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Flow[Payment]:
+        body = {
+            "order": order.reference,
+            "amount": {"value": str(order.amount.amount), "currency": order.amount.currency},
+            "description": order.description,
+            "webhook": order.notify_url,
+        }
+        return told((yield from self.call("POST", "/payments", body)))
+
+    @hookimpl
+    def query(self, reference: str, gateway_id: str | None) -> Flow[Payment]:
+        if gateway_id is None:
+            raise GatewayError("the gateway looks up by its own number alone, which is not known")
+        return told((yield from self.call("GET", f"/payments/{gateway_id}")))
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Flow[Notification]:
+        number = read_form(callback).read("id", NUMBER)
+        return Notification(callback.kind, told((yield from self.call("GET", f"/payments/{number}"))), Reply(b""))
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Flow[Fields]:
+        """One call with a token; one that is refused is fetched anew, once: a call that was refused did nothing."""
+        for known in (bool(self._token), False):
+            if not known:
+                self._token[:] = [(yield from self.fetched())]
+            headers = {"Authorization": f"Bearer {self._token[0]}"}
+            response = yield Request(method, f"{URL}{path}", json=body, headers=headers)
+            if response.status_code != 401 or not known:
+                break
+        return read_reply(response, refusal=refusal, missing=True)
+
+    def fetched(self) -> Flow[str]:
+        reply = yield Request(
+            "POST",
+            f"{URL}/token",
+            data={"client": self.client, "secret": self.secret.text},
+            extensions={"harmless": True},
+        )
+        return read_reply(reply, refusal=refusal).text("access_token")
+
+
+def told(fields: Fields) -> Payment:
+    amount = fields.object("amount")
+    return Payment(
+        reference=fields.text("order"),
+        gateway_id=fields.text("id"),
+        status=fields.choice("status", WORDS, default=PaymentStatus.PENDING),
+        amount=amount.money("value", amount.text("currency"), "major"),
+        next_action=Redirect(url=fields.text("url")),
+        raw=dict(fields),
+    )
+
+
+class TestPing(ProviderContract):
+    provider = Ping
+    settings = {"client": "c1", "secret": "c1277-throw-away-client-secret"}
+    other = {"client": "c2", "secret": "c1277-throw-away-other-secret"}
+    acknowledged = b""
+
+    def answer(self, request: Request, sale: Sale) -> Response:
+        if request.url.path == "/token":
+            sent = dict(parse_qsl(request.content.decode()))
+            assert sent == {"client": self.settings["client"], "secret": self.settings["secret"]}
+            return Response(200, json={"access_token": "fresh"})
+        if request.headers["Authorization"] != "Bearer fresh":
+            return Response(401, json={"error": "expired"})
+        if sale.no:
+            codes = {"missing": 404, "refused": 422, "account": 403}
+            return Response(codes[sale.no], json={"error": sale.no})
+        body = {
+            "order": sale.reference,
+            "id": sale.gateway_id,
+            "status": sale.word or {status: word for word, status in WORDS.items()}[sale.status],
+            "amount": {"value": str(sale.amount.amount), "currency": sale.amount.currency},
+            "url": sale.url,
+        }
+        return Response(200, content=json.dumps(body))
+
+    def notify(self, sale: Sale) -> Callback:
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return Callback("POST", headers, b"", f"id={sale.gateway_id}".encode())
+
+    def asked(self, request: Request) -> tuple[str, Money] | None:
+        if request.url.path == "/token" or not request.content:
+            return None
+        body = json.loads(request.content)
+        return body["order"], Money.of(body["amount"]["value"], body["amount"]["currency"])
+
+
+def test_a_token_that_has_run_out_is_renewed_and_the_payment_made_once() -> None:
+    """The call with the old token was refused, so it did nothing."""
+
+    class Old(Ping):
+        def __init__(self, **settings: Any) -> None:
+            super().__init__(**settings)
+            self._token.append("old")
+
+    class OfOld(TestPing):
+        provider = Old
+
+    bench = Bench(OfOld())
+    outcome = bench.create()
+    assert outcome.payment.status is PaymentStatus.PENDING
+    assert [request.url.path for request in outcome.requests] == ["/payments", "/token", "/payments"]
+
+
+def test_without_the_gateways_number_nothing_is_known() -> None:
+    """It cannot be asked for."""
+    bench = Bench(TestPing())
+    call = bench.query_call(bench.paid(), bench.order())
+    call.arguments["gateway_id"] = None
+    outcome = bench.play(call)[0]
+    assert type(outcome.error) is GatewayError
+    assert outcome.tried == []

@@ -1,0 +1,71 @@
+"""``payhub check``: the same run without a test."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from payhub_core.cli.commands import payhub
+from payhub_core.testing.cases import CASES
+
+TEA = str(Path(__file__).with_name("tea.py"))
+BROKEN = """
+from tests.testing.broken import Polite
+from tests.testing.tea import TeaContract
+
+class Of(TeaContract):
+    provider = Polite
+"""
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(payhub, ["check", *arguments])
+
+
+def test_a_provider_that_keeps_its_contract_ends_with_zero() -> None:
+    """And the table says what was shown."""
+    result = run("tests.testing.tea:TeaContract")
+    assert result.exit_code == 0, result.output
+    assert f"ran {len(CASES)} of {len(CASES)}, excused 0, failed 0" in result.output
+    assert "tea: CNY, JPY, KWD" in result.output
+
+
+def test_a_failure_ends_with_one_and_teaches(tmp_path: Path) -> None:
+    """As under pytest."""
+    (tmp_path / "contract.py").write_text(BROKEN, "utf-8")
+    result = run(f"{tmp_path / 'contract.py'}:Of")
+    assert result.exit_code == 1
+    assert "expected:  a reply of b'OK'" in result.output
+    assert "failed 1" in result.output
+
+
+def test_the_result_as_json_has_every_case(tmp_path: Path) -> None:
+    """For a page, or a badge."""
+    (tmp_path / "contract.py").write_text(BROKEN, "utf-8")
+    result = run(f"{tmp_path / 'contract.py'}:Of", "--json")
+    told: dict[str, Any] = json.loads(result.stdout)
+    assert [case["id"] for case in told["cases"]] == [case.id for case in CASES]
+    assert told["capabilities"]["refund"] == {"passed": 6}
+    assert told["provider"] == "tea"
+    assert [case["id"] for case in told["cases"] if case["outcome"] == "failed"] == ["notify.acknowledged"]
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ("nothing", "expected MODULE:CLASS"),
+        ("no_such_module:Of", "cannot be imported"),
+        ("no_such_file.py:Of", "there is no file"),
+        ("tests.testing.tea:TeaContrac", "did you mean 'TeaContract'"),
+        ("tests.testing.tea:Tea", "has no contract 'Tea'"),
+    ],
+)
+def test_what_is_named_wrongly_is_said(named: str, message: str) -> None:
+    """In one line."""
+    result = run(named)
+    assert result.exit_code == 1
+    assert message in " ".join(result.output.split())

@@ -1,0 +1,180 @@
+"""How a contract is run: excuses that are needed, a sum that hides nothing, messages that teach."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.testing.broken import PastedPage, Polite
+from tests.testing.tea import Tea, TeaContract
+
+from payhub_core.testing import ProviderContract
+from payhub_core.testing.cases import CASES
+from payhub_core.testing.contract import summary
+
+ROOT = Path(__file__).parents[2]
+NAMED = {case.id: case for case in CASES}
+
+
+class Excused(TeaContract):
+    provider = Polite
+    excuses = {"notify.acknowledged": "the gateway takes any text with HTTP 200"}
+
+
+def test_a_case_that_fails_may_be_excused() -> None:
+    """With a reason, for those who read the run."""
+    verdict = Excused().run(NAMED["notify.acknowledged"])
+    assert (verdict.outcome, verdict.text) == ("excused", "the gateway takes any text with HTTP 200")
+
+
+def test_an_excuse_whose_case_holds_after_all_fails() -> None:
+    """Or excuses would outlive their reasons."""
+
+    class OutOfDate(Excused):
+        provider = Tea
+
+    verdict = OutOfDate().run(NAMED["notify.acknowledged"])
+    assert verdict.outcome == "failed"
+    assert "out of date: 'the gateway takes any text with HTTP 200'" in verdict.text
+
+
+def test_what_an_author_may_not_replace_is_found() -> None:
+    """And so is an excuse for a case that is not there."""
+
+    class Overridden(TeaContract):
+        excuses = {"notify.genuin": "a slip"}
+
+        def test_case(self, case: Any) -> None:
+            """Runs nothing."""
+
+    assert Overridden.altered() == [
+        "test_case was replaced: no case is run by it",
+        "there is no case 'notify.genuin' to excuse",
+    ]
+    assert TeaContract.altered() == []
+
+
+def test_the_sum_counts_every_case() -> None:
+    """Run, excused, failed or not applicable, and for what reason."""
+    verdicts = [Excused().run(NAMED[name]) for name in ("notify.acknowledged", "notify.genuine")]
+    assert summary(verdicts) == f"ran 2 of {len(CASES)}, excused 1, failed 0"
+
+
+def test_an_error_of_the_contracts_own_is_shown_as_one() -> None:
+    """With its traceback: the author has to find it."""
+
+    class Slip(TeaContract):
+        def notify(self, sale: Any) -> Any:
+            return {}["slip"]
+
+    verdict = Slip().run(NAMED["notify.genuine"])
+    assert verdict.outcome == "failed"
+    assert "the contract could not play it" in verdict.text
+    assert "KeyError: 'slip'" in verdict.text
+
+
+def test_a_notify_that_is_never_the_same_is_refused() -> None:
+    """Messages are told apart by their bytes."""
+
+    class Nonces(TeaContract):
+        calls = 0
+
+        def notify(self, sale: Any) -> Any:
+            type(self).calls += 1
+            return super().notify(sale.but(attach=str(self.calls)))
+
+    assert "the same bytes for the same sale" in Nonces().run(NAMED["notify.genuine"]).text
+
+
+def test_a_request_that_the_gateway_would_not_take_is_the_providers_mistake() -> None:
+    """The contract asserts it, and the message says what was expected."""
+
+    class Unsigned(Tea):
+        def headers(self, content: bytes) -> dict[str, str]:
+            return {"X-Tea-Signature": "0"}
+
+    class OfUnsigned(TeaContract):
+        provider = Unsigned
+
+    verdict = OfUnsigned().run(NAMED["create.accepted"])
+    assert "expected:  a request that the gateway takes" in verdict.text
+    assert "a request that this account signed" in verdict.text
+
+
+# Under pytest
+
+FILE = """
+from tests.testing.broken import {names}
+from tests.testing.tea import TeaContract
+
+class TestTea(TeaContract):
+    {body}
+"""
+
+
+def pytest_of(tmp_path: Path, body: str, *options: str, names: str = "Polite") -> str:
+    (tmp_path / "test_tea.py").write_text(FILE.format(body=body, names=names), "utf-8")
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-rsx", "-p", "no:cacheprovider", str(tmp_path), *options],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=120,
+        check=False,
+    )
+    return run.stdout
+
+
+def test_a_run_says_what_it_covered(tmp_path: Path) -> None:
+    """Green or not, and the excuse is there to be read."""
+    told = pytest_of(tmp_path, "provider = Polite; excuses = {'notify.acknowledged': 'any text will do'}")
+    assert f"TestTea: ran {len(CASES)} of {len(CASES)}, excused 1, failed 0" in told
+    assert "excused: any text will do" in told
+    assert told.splitlines()[-1].startswith(f"{len(CASES)} passed, 1 xfailed")
+
+
+def test_a_case_that_was_left_out_is_run_by_the_last_test(tmp_path: Path) -> None:
+    """Whoever deselects the case that fails still sees it fail."""
+    told = pytest_of(tmp_path, "provider = Polite", "-k", "not acknowledged")
+    assert "notify.acknowledged: the reply is the acknowledgement" in told
+    assert "1 failed" in told.splitlines()[-1]
+
+
+def test_a_contract_that_runs_nothing_fails(tmp_path: Path) -> None:
+    """A green run never hides that one test was collected."""
+    told = pytest_of(tmp_path, "test_case = None")
+    assert "test_case was replaced" in told
+    assert "1 failed" in told.splitlines()[-1]
+
+
+def test_a_failure_is_short_and_teaches(tmp_path: Path) -> None:
+    """No traceback through the kit."""
+    told = pytest_of(tmp_path, "provider = NoNumber", "-k", "two_payments", names="NoNumber")
+    assert "expected:  the gateway's number 70010001" in told
+    assert "read:      docs/hooks.md" in told
+    assert "Traceback" not in told
+
+
+def test_importing_the_kit_needs_pytest_alone() -> None:
+    """An author's environment has no more."""
+    program = (
+        "import sys\n"
+        "for name in ('cryptography', 'vcr', 'yaml', 'click', 'rich', 'sqlalchemy', 'hypothesis', 'trustme'):\n"
+        "    sys.modules[name] = None\n"
+        "import payhub_core.testing, payhub_core.testing.cases\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("broken", [PastedPage, Polite])
+def test_a_contract_is_an_ordinary_class(broken: type[Any]) -> None:
+    """It is made without pytest, and a case is called as a function."""
+
+    class Of(ProviderContract):
+        provider = broken
+        settings = TeaContract.settings
+
+    assert Of().order().reference == "A1001"
