@@ -107,7 +107,6 @@ class AsgiEndpoint:
         await send({"type": "http.response.start", "status": answer.status_code, "headers": answer_headers})
         await send({"type": "http.response.body", "body": answer.body})
 
-
     async def answer(
         self, method: str, path: str, headers: Mapping[str, str], query: str | bytes, body: bytes
     ) -> Answer:
