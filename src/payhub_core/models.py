@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from html import escape
@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 #: Whether a text holds control characters or lone surrogates, which nothing should store, show or send.
-unprintable = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]").search
+unprintable: Callable[[str], re.Match[str] | None] = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]").search
 #: As `unprintable`, for text of several lines.
 _unwritable = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]").search
 
