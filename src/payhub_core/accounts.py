@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
-from payhub_core.config import Config
+from payhub_core.config import Config, revealed
 from payhub_core.errors import ConfigError, PayhubError, did_you_mean, plain
 from payhub_core.hookspecs import Provider
 from payhub_core.registry import BrokenProvider, provider_class
@@ -133,7 +133,7 @@ def _from_dict(config: Mapping[str, Any]) -> Config:
 
 def _configured(cls: type[Provider], account: str, config: Config) -> Provider:
     try:
-        provider = cls(**{key: value for key, value in config.accounts[account].items() if key != "provider"})
+        provider = cls(**{key: revealed(it) for key, it in config.accounts[account].items() if key != "provider"})
     except ValidationError as error:
         raise ConfigError(_faults(error), hint=_hint(cls, error), account=account) from None
     except PayhubError as error:

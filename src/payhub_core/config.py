@@ -11,7 +11,7 @@ from typing import Any, NoReturn, Self
 
 from payhub_core.errors import ConfigError, did_you_mean
 
-__all__ = ["Config", "load_config"]
+__all__ = ["Config", "load_config", "revealed"]
 
 
 #: What Kubernetes and Docker put into the environment of every container beside a service named payhub or payhub-*.
@@ -54,6 +54,15 @@ class _Hidden(str):
 
     def __repr__(self) -> str:
         return "'**********'"
+
+
+def revealed(value: Any) -> Any:
+    """``value`` of a `Config`, every text in it as it was written."""
+    if isinstance(value, Mapping):
+        return {name: revealed(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(revealed, value))
+    return str(value) if type(value) is _Hidden else value
 
 
 def _hidden(value: Any) -> Any:
