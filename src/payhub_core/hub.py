@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -18,6 +18,7 @@ from payhub_core.bound import AsyncBoundAccount, Bound, BoundAccount
 from payhub_core.client import own_client
 from payhub_core.errors import ConfigError, PayhubError, plain
 from payhub_core.hookspecs import Provider
+from payhub_core.loops import PerLoop
 from payhub_core.models import Callback, Notification, Order, Payment, Refund
 from payhub_core.money import Money
 from payhub_core.transport import AsyncClient, AsyncExchange, Client, Exchange
@@ -237,16 +238,35 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
 
 
+class _OwnAsyncClient:
+    """A client for each event loop: a connection that one has opened answers nobody in another."""
+
+    def __init__(self) -> None:
+        self._clients = PerLoop(lambda: own_client(httpx.AsyncClient))
+        self.headers: httpx.Headers = self._clients.here().headers
+
+    @property
+    def send(self) -> Callable[..., Awaitable[httpx.Response]]:
+        return self._clients.here().send
+
+    @property
+    def is_closed(self) -> bool:
+        return self._clients.here().is_closed
+
+    async def aclose(self) -> None:
+        await self._clients.here().aclose()
+
+
 class AsyncHub(_BaseHub[AsyncBoundAccount]):
-    """`Hub` for asyncio and trio: the same accounts, flows and errors, awaited."""
+    """`Hub` for asyncio and trio: the same accounts, flows and errors, awaited. Without a ``client``, in any loop."""
 
     def __init__(
         self, accounts: Mapping[str, Provider], *, extensions: Sequence[object] = (), client: AsyncClient | None = None
     ) -> None:
         super().__init__(accounts, extensions)
-        self._own: httpx.AsyncClient | None = None
+        self._own: _OwnAsyncClient | None = None
         if client is None:
-            client = self._own = own_client(httpx.AsyncClient)
+            client = self._own = _OwnAsyncClient()
         self._client: AsyncClient = client
 
     def _bind(self, account: str, provider: Provider) -> AsyncBoundAccount:

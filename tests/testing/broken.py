@@ -100,6 +100,27 @@ class Polite(Tea):
         return replace(Tea.parse_callback(self, callback), reply=Reply(b"success"))
 
 
+@broken("notify.acknowledged")
+class Parrot(Tea):
+    """Answers every order with the number of the one that its author tried."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        heard = Tea.parse_callback(self, callback)
+        known = heard.payment is not None and heard.payment.reference == "A1001"
+        return heard if known else replace(heard, reply=Reply(b"OK1001"))
+
+
+@broken("secret.address")
+class Generous(Tea):
+    """Gives the payer's browser the key."""
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Flow[Payment]:
+        payment = yield from Tea.create_payment(self, order)
+        return changed(payment, next_action=Redirect(url=f"https://tea.example/pay?key={self.key[0].text}"))
+
+
 @broken("notify.foreign_key")
 class AnySignature(Tea):
     """Looks whether there is a signature."""

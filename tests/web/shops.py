@@ -39,10 +39,12 @@ class Shop:
         self.checkout.start("shop", self.make_order(reference=reference))
 
     def fulfil(self, transition: Any, connection: Any) -> None:
-        self.fulfilled.append(transition.payment.reference)
+        if transition.anomaly is None:
+            self.fulfilled.append(transition.payment.reference)
 
     async def fulfil_async(self, transition: Any, connection: Any) -> None:
-        self.fulfilled.append(transition.payment.reference)
+        if transition.anomaly is None:
+            self.fulfilled.append(transition.payment.reference)
 
     def _gateway(self, request: httpx.Request) -> httpx.Response:
         form = dict(parse_qsl(request.content.decode()))

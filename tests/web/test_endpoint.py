@@ -128,6 +128,18 @@ def test_a_view_may_hand_over_the_query_as_its_framework_has_it(query: Any, till
 
 
 @pytest.mark.anyio
+async def test_a_view_may_await_the_answer(async_till: Any, till: Any, paid: bytes) -> None:
+    """Where nothing can be mounted: the same as `wsgi(...).answer`, for an AsyncCheckout too."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    for endpoint in (asgi(async_till), asgi(till)):
+        answer = await endpoint.answer("POST", "/shop/notify", headers, "lang=zh", paid)
+        assert (answer.status_code, answer.body) == (200, b"SUCCESS")
+        assert (await endpoint.answer("POST", "/shop/notify", headers, b"", b"x" * (LIMIT + 1))).status_code == 413
+        assert (await endpoint.answer("GET", "/elsewhere", headers, "", b"")).status_code == 404
+    assert till.callbacks[0].query == b"lang=zh"
+
+
+@pytest.mark.anyio
 async def test_a_blocking_checkout_is_called_in_a_thread(till: Any, paid: bytes) -> None:
     """While it waits for its database the event loop runs on."""
     release = anyio.Event()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,10 @@ from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
 from django.test import override_settings
 from django.urls import clear_url_caches
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from payhub_core.web import LIMIT, asgi, wsgi
@@ -71,6 +76,11 @@ def running(name: str, shop: Any, serve: Any, recipe: Any, change: Any = None, *
         elif name == "flask":
             module = enter(recipe("flask_app", **colours["sync"]))
             port = enter(serve.wsgi(wrap(module.app)))
+        elif name == "django async":
+            module = enter(recipe("django_async_urls", **colours["async"]))
+            enter(_django(module, **config.pop("settings", {})))
+            closing = serve_async.keywords["closing"]
+            port = enter(serve.asgi(wrap(get_asgi_application()), closing=closing, lifespan="off", **config))
         elif name in {"django over asgi", "django over wsgi"}:
             module = enter(recipe("django_urls", **colours["sync"]))
             enter(_django(module, **config.pop("settings", {})))
@@ -90,7 +100,7 @@ def running(name: str, shop: Any, serve: Any, recipe: Any, change: Any = None, *
         yield Running(name, port, shop, reads_chunks)
 
 
-ASGI = ("asgi", "fastapi", "starlette", "litestar", "django over asgi")
+ASGI = ("asgi", "fastapi", "starlette", "litestar", "django over asgi", "django async")
 WSGI = ("wsgi", "wsgi on wsgiref", "flask", "django over wsgi")
 
 
@@ -293,6 +303,87 @@ def test_it_works_behind_a_proxy_that_strips_a_prefix(
         returned = http(port, "GET", f"/api/pay/shop/return?{_back(platform, 'A1001').decode()}")
     assert notified.seen == SUCCESS
     assert (returned.status, b"Payment received" in returned.body) == (200, True)
+    assert shop.fulfilled == ["A1001"]
+    shop.ledger.close()
+    shop.hub.close()
+
+
+class ReadsBodyAfterwards:
+    """What request loggers and error trackers do in Django."""
+
+    def __init__(self, get_response: Any) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: Any) -> Any:
+        response = self.get_response(request)
+        assert request.body is not None
+        return response
+
+
+class ReadsFormFirst(ReadsBodyAfterwards):
+    """As the session, the locale and the CSRF middleware of a shop may."""
+
+    def __call__(self, request: Any) -> Any:
+        assert request.POST is not None
+        return self.get_response(request)
+
+
+DJANGO = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.gzip.GZipMiddleware",
+    "django.middleware.http.ConditionalGetMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    f"{__name__}.ReadsFormFirst",
+    f"{__name__}.ReadsBodyAfterwards",
+]
+
+
+def _starlette_stack(app: Any) -> Any:
+    """A middleware that reads the body first, and the usual ones."""
+
+    async def reads_body(request: Any, call_next: Any) -> Any:
+        await request.body()
+        return await call_next(request)
+
+    app = BaseHTTPMiddleware(app, dispatch=reads_body)
+    app = GZipMiddleware(app, minimum_size=1)
+    app = CORSMiddleware(app, allow_origins=["https://shop.example"])
+    return TrustedHostMiddleware(app, allowed_hosts=["*"])
+
+
+def _wsgi_stack(app: Any) -> Any:
+    """What wraps a WSGI application: a profiler's or a logger's view of the input, and a proxy's headers."""
+
+    def logs(environ: dict[str, Any], start_response: Any) -> Any:
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
+        return app(environ, start_response)
+
+    return ProxyFix(logs)
+
+
+USUAL = {
+    **{name: (name, {"settings": {"MIDDLEWARE": DJANGO}}) for name in (*WSGI, *ASGI) if name.startswith("django")},
+    **{name: (name, {"change": _starlette_stack}) for name in ("fastapi", "starlette", "litestar", "asgi")},
+    **{name: (name, {"change": _wsgi_stack}) for name in ("flask", "wsgi")},
+}
+
+
+@pytest.mark.parametrize("name", USUAL)
+def test_it_works_under_the_usual_middleware(
+    name: str, open_shop: Any, serve: Any, recipe: Any, http: Any, platform: Any, tmp_path: Path
+) -> None:
+    """Whoever else reads the body, before or after: what is committed is acknowledged."""
+    name, config = USUAL[name]
+    shop = open_shop(tmp_path)
+    shop.start("A1001")
+    with running(name, shop, serve, recipe, **config) as server:
+        answers = [http(server.port, "POST", "/pay/shop/notify", _paid(platform, "A1001")) for _ in range(2)]
+        assert http(server.port, "POST", "/pay/shop/notify", _forged(platform, "A1001")).status == 400
+    assert [(answer.status, answer.body) for answer in answers] == [(200, b"SUCCESS")] * 2
     assert shop.fulfilled == ["A1001"]
     shop.ledger.close()
     shop.hub.close()

@@ -8,7 +8,7 @@ from payhub_core.web import asgi, wsgi
 PUBLIC = {
     "LIMIT": [],
     "Answer": ["body", "headers", "status_code"],
-    "AsgiEndpoint": [],
+    "AsgiEndpoint": ["answer"],
     "AsyncReceiver": ["receive", "view"],
     "Receiver": ["receive", "view"],
     "WsgiEndpoint": ["answer"],

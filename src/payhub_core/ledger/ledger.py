@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.pool import NullPool
 from sqlalchemy.util import await_only
 
 from payhub_core.errors import ConfigError, LedgerError
@@ -21,6 +22,7 @@ from payhub_core.ledger import changes, database, history, outbox, queries, sche
 from payhub_core.ledger.lent import check_not_lent, lent
 from payhub_core.ledger.models import Observation, StoredPayment, Transition
 from payhub_core.ledger.rows import Row
+from payhub_core.loops import PerLoop, running_loop
 from payhub_core.models import PaymentStatus
 
 __all__ = ["Ledger"]
@@ -49,7 +51,9 @@ class Ledger:
             raise ConfigError("no ledger is configured", hint=hint)
         self._url = database.parse_url(url) if isinstance(url, str) else None
         self._engine = url if isinstance(url, Engine) else None
+        self._async_engines: PerLoop[AsyncEngine] = PerLoop(self._opened)
         self._async_engine = url if isinstance(url, AsyncEngine) else None
+        self._loop: Any = None
         given = self._engine or self._async_engine
         if given is not None and given.dialect.driver not in _DRIVERS:
             raise ConfigError(
@@ -175,9 +179,22 @@ class Ledger:
         if self._async_engine is None:
             if self._url is None:
                 raise ConfigError("ledger: it was given an Engine", hint="use Checkout, or give it a URL")
-            self._async_engine = database.async_engine(self._url)
-            database.release_on_cancel(self._async_engine.sync_engine)
+            return self._async_engines.here()
+        loop = running_loop()
+        self._loop = self._loop or loop
+        if loop is not None and loop is not self._loop and not isinstance(self._async_engine.pool, NullPool):
+            raise ConfigError(
+                "ledger: its AsyncEngine was used in another event loop, where its connections are",
+                hint="give the ledger a URL, which serves every loop, or make an engine in each",
+            )
         return self._async_engine
+
+    def _opened(self) -> AsyncEngine:
+        """An engine for the running loop."""
+        assert self._url is not None  # noqa: S101  only a ledger with a URL comes here
+        engine = database.async_engine(self._url)
+        database.release_on_cancel(engine.sync_engine)
+        return engine
 
     def close(self) -> None:
         """Closes the connections, unless the engine is yours."""
@@ -189,8 +206,9 @@ class Ledger:
     async def aclose(self) -> None:
         """As `close`, with those of asyncio."""
         self.close()
-        if self._url is not None and self._async_engine is not None:
-            await self._async_engine.dispose()
+        here = running_loop()
+        for engine in self._async_engines.made:  # of another loop's nobody can wait for the end
+            await engine.dispose(close=engine is self._async_engines.here() and here is not None)
 
     def __enter__(self) -> Self:
         return self
@@ -318,9 +336,10 @@ class Ledger:
             self._owner = os.getpid()
             self._inherited.append(self._resting)
             self._resting = deque()
-            for engine in (self._engine, self._async_engine and self._async_engine.sync_engine):
-                if engine is not None and self._url is not None:
-                    engine.dispose(close=False)
+            if self._engine is not None and self._url is not None:
+                self._engine.dispose(close=False)
+            for async_engine in self._async_engines.made:
+                async_engine.sync_engine.dispose(close=False)
 
 
 def _failures(engine: Engine) -> tuple[type[Exception], ...]:

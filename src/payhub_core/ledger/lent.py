@@ -60,7 +60,7 @@ def _watching_django() -> Iterator[None]:
     same. On a shared SQLite file they wait for it instead.
     """
     django: Any = sys.modules.get("django.db")
-    if django is None:
+    if django is None or not sys.modules["django.conf"].settings.configured:
         yield
         return
     with ExitStack() as stack:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
@@ -69,7 +71,7 @@ class Outcome:
 
     def __str__(self) -> str:
         if self.error is not None:
-            return f"{type(self.error).__name__}: {getattr(self.error, 'message', self.error)}"
+            return f"{type(self.error).__name__}: {getattr(self.error, 'message', self.error)}{_bug(self.error)}"
         if isinstance(self.result, Notification) and self.result.payment is None:
             return f"a notification of kind {self.result.kind.value} about no payment"
         about = self.result.payment if isinstance(self.result, Notification) else self.result
@@ -79,6 +81,15 @@ class Outcome:
             number = [f"the gateway's {about.gateway_id!r}"] if about.gateway_id else []
             return ", ".join([f"a {type(about).__name__} {about.status.value} of {about.reference!r}", *told, *number])
         return repr(self.result)
+
+
+def _bug(error: BaseException) -> str:
+    """Where a provider's own mistake is, which the core's error leaves out: its text may quote a message."""
+    cause = error.__cause__
+    if cause is None or isinstance(cause, PayhubError):
+        return ""
+    at = traceback.extract_tb(cause.__traceback__)[-1]
+    return f" ({cause!r} in {at.name}, {Path(at.filename).name}:{at.lineno})"
 
 
 @dataclass

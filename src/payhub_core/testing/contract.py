@@ -74,7 +74,7 @@ class ProviderContract:
     ``provider``: the provider's class.
     ``settings``: an account's settings, as a configuration has them; keys that open nothing.
     ``other``: what differs in those of another merchant: another identity, and every key another.
-    ``acknowledged``: the body of the reply that the gateway wants for a callback.
+    ``acknowledged``: the body of the reply that the gateway wants for a callback; "{reference}" in it is the order's.
     ``tolerance``: how old a signed message may be, where the gateway signs its time; None where it does not.
     ``public``: settings that differ between merchants and are no secret, such as a gateway's public key.
     ``excuses``: by a case's id, the reason why it need not hold. One that holds after all is a failure.
@@ -172,6 +172,8 @@ class ProviderContract:
         except Mismatch as mismatch:
             text = _teach(case, mismatch)
             return Verdict(case, "excused", excuse, mismatch) if excuse else Verdict(case, "failed", text, mismatch)
+        except pytest.fail.Exception as said:  # a contract may fail by itself, as where nothing is written yet
+            return Verdict(case, "failed", f"{case.id}: {said.msg}")
         except Exception as error:
             trace = "".join(traceback.format_exception(error))
             text = f"{case.id}: {case.what}\n  the contract could not play it: {trace}"

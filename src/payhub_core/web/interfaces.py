@@ -81,7 +81,7 @@ def wsgi(
 
 
 class AsgiEndpoint:
-    """The ASGI application that `asgi` makes."""
+    """The ASGI application that `asgi` makes; `answer` is for a view of a framework that cannot mount one."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -106,6 +106,16 @@ class AsgiEndpoint:
             answer_headers.append((b"connection", b"close"))  # what has not been read stays unread
         await send({"type": "http.response.start", "status": answer.status_code, "headers": answer_headers})
         await send({"type": "http.response.body", "body": answer.body})
+
+    async def answer(
+        self, method: str, path: str, headers: Mapping[str, str], query: str | bytes, body: bytes
+    ) -> Answer:
+        """As `WsgiEndpoint.answer`, awaited."""
+
+        async def read(_limit: int) -> bytes:
+            return body
+
+        return await drive_async(self._endpoint.answer(_head(method, path, headers, query), read), _call, Exception)
 
 
 class WsgiEndpoint:
@@ -140,9 +150,12 @@ class WsgiEndpoint:
 
         Pass at most ``payhub_core.web.LIMIT + 1`` bytes of the body; more than the limit is answered with 413.
         """
-        lowered = {name.lower(): value for name, value in headers.items()}
-        head = RequestHead(method, path, lowered, query if isinstance(query, bytes) else _raw(query))
-        return drive(self._endpoint.answer(head, lambda _: body), _call, Exception)
+        return drive(self._endpoint.answer(_head(method, path, headers, query), lambda _: body), _call, Exception)
+
+
+def _head(method: str, path: str, headers: Mapping[str, str], query: str | bytes) -> RequestHead:
+    lowered = {name.lower(): value for name, value in headers.items()}
+    return RequestHead(method, path, lowered, query if isinstance(query, bytes) else _raw(query))
 
 
 def _raw(query: str) -> bytes:

@@ -88,12 +88,14 @@ def _genuine(bench: Bench) -> None:
     PAGE,
 )
 def _acknowledged(bench: Bench) -> None:
-    _, outcome = genuine(bench)
-    _ = outcome.payment
-    reply = outcome.result.reply
-    expected = bench.contract.acknowledged
-    expect(reply.body == expected, f"a reply of {expected!r}", repr(reply.body))
-    expect(200 <= reply.status_code < 300, "a reply of HTTP 2xx", reply.status_code)  # noqa: PLR2004
+    for order in (bench.order(), bench.another()):
+        sale = bench.paid(order)
+        outcome = bench.hear(bench.notify(sale), sale, order)
+        _ = outcome.payment
+        reply = outcome.result.reply
+        expected = bench.contract.acknowledged.replace(b"{reference}", order.reference.encode())
+        expect(reply.body == expected, f"a reply of {expected!r}", repr(reply.body))
+        expect(200 <= reply.status_code < 300, "a reply of HTTP 2xx", reply.status_code)  # noqa: PLR2004
 
 
 @case(

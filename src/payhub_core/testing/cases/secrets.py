@@ -38,7 +38,7 @@ def secretive(bench: Bench) -> None:
 def hidden(bench: Bench, text: str, where: str) -> None:
     """Raises Mismatch where ``text`` shows a secret, without showing it again."""
     name = found(bench, text)
-    expect(not name, f"no secret in {where}", f"the setting {name!r} in it")
+    expect(not name, f"no secret in {where}", f"the setting {name!r} in it; where it is no secret, name it in `public`")
 
 
 def everything(bench: Bench) -> Iterator[Outcome]:
@@ -165,6 +165,8 @@ def _address(bench: Bench) -> None:
     for outcome in everything(bench):
         for request in outcome.tried:
             hidden(bench, unquote_plus(str(request.url)), "the address of a request")
+        action = getattr(outcome.result, "next_action", None)
+        hidden(bench, unquote_plus(repr(action and action.model_dump())), "what the payer's browser is given")
 
 
 def _trace(error: BaseException) -> str:
