@@ -11,6 +11,7 @@ import pytest
 from tests.testing.broken import PastedPage, Polite
 from tests.testing.tea import Tea, TeaContract
 
+from payhub_core import testing
 from payhub_core.testing import ProviderContract
 from payhub_core.testing.cases import CASES
 from payhub_core.testing.contract import summary
@@ -178,3 +179,18 @@ def test_a_contract_is_an_ordinary_class(broken: type[Any]) -> None:
         settings = TeaContract.settings
 
     assert Of().order().reference == "A1001"
+
+
+def test_the_public_names_are_these() -> None:
+    """Adding one is a promise."""
+    assert testing.__all__ == [
+        "FAULTS",
+        "FakeGateway",
+        "Played",
+        "ProviderContract",
+        "Sale",
+        "cassette",
+        "load_callback",
+        "play",
+    ]
+    assert all(hasattr(testing, name) for name in testing.__all__)
