@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from payhub_core import InvalidOrder, Money
 
 
+@pytest.mark.proof
 def test_every_price_to_a_thousand_is_exact() -> None:
     """0.01 to 1,000.00, there and back, as text and as Decimal."""
     for fen in range(1, 100_001):

@@ -99,6 +99,7 @@ def test_a_key_is_rotated_under_load(tenants: Tenants, platform: Any) -> None:
     assert failures == []
 
 
+@pytest.mark.proof
 def test_ten_thousand_tenants_take_the_memory_of_those_that_are_open(tenants: Tenants, platform: Any) -> None:
     """What was opened first makes room; it is opened again when it is needed."""
     with tenants.lock, tenants.database:
