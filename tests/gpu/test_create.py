@@ -385,7 +385,7 @@ def test_status_0_is_a_refusal_whatever_stands_beside_it(
     assert (caught.value.code, caught.value.reason) == ("0", "签名错误")
 
 
-@pytest.mark.parametrize("message", ["x" * 100_000, "a\nb\r\x00\x1b[31mc\u2028d", 5, None, ["a"], {"a": 1}])
+@pytest.mark.parametrize("message", ["x" * 100_000, "a\nb\r\x01\x1b[31mc\u2028d", 5, None, ["a"], {"a": 1}])
 def test_the_words_of_a_refusal_are_one_short_clean_line(gpu: Gpu, order: Any, message: Any) -> None:
     """They end up in logs and on screens."""
     import json  # noqa: PLC0415

@@ -876,7 +876,7 @@ def test_an_account_that_has_another_provider_now_is_not_asked_about_the_old_one
     with pytest.raises(OutcomeUnknown):
         checkout.start("first", order)
     ledger.write(lambda c: c.execute(text("UPDATE payhub_payments SET provider = 'former'")))
-    with pytest.raises(ConfigError, match=r"'former'.*under its name"):
+    with pytest.raises(ConfigError, match=r"'former'.*the old one its name back"):
         checkout.start("first", order)
     with pytest.raises(ConfigError, match="'former'"):
         checkout.refresh("first", order.reference)
