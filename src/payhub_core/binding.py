@@ -39,7 +39,10 @@ _NOTIFY = CallbackKind.NOTIFY
 _PENDING, _PAID, _PARTIALLY_PAID = PaymentStatus.PENDING, PaymentStatus.PAID, PaymentStatus.PARTIALLY_PAID
 _LONGEST_ID = 128
 _LONGEST_ATTACH = 16 * 1024
-_YEARS = range(1000, 3000)  # in which no conversion to another zone overflows
+_FIRST_YEAR, _LAST_YEAR = 1000, 2999  # in which no conversion to another zone overflows
+_TIMES = ("created_at", "paid_at", "expires_at")
+_IDS = ("reference", "gateway_id")
+_REFUND_IDS = (*_IDS, "refund_reference", "refund_id")
 _FILLED_IN = frozenset({"account", "provider", "amount", "claimed_status", "status"})
 
 
@@ -112,7 +115,7 @@ def bind_refund(refund: Refund, account: str, provider: str, asked: Mapping[str,
     if refund.amount is not None and refund.amount != asked["amount"]:
         raise WrongAmount(f"the refund is about {asked['amount']}, the message about {refund.amount}")
     facts = refund.__dict__
-    if refund.refunded_at is not None and refund.refunded_at.year not in _YEARS:
+    if refund.refunded_at is not None and not _FIRST_YEAR <= refund.refunded_at.year <= _LAST_YEAR:
         facts["refunded_at"] = None
     facts["account"], facts["provider"], facts["amount"] = account, provider, asked["amount"]
     facts["status"] = RefundStatus.PENDING if hint else refund.status
@@ -144,24 +147,24 @@ def bind_notification(
 
 
 def _check_ids(found: Payment | Refund, error: type[CallbackError | GatewayError]) -> None:
-    ids = {"reference": found.reference, "gateway_id": found.gateway_id}
-    if isinstance(found, Refund):
-        ids |= {"refund_reference": found.refund_reference, "refund_id": found.refund_id}
-    for name, text in ids.items():
-        if text and not (text.isprintable() and len(text) <= _LONGEST_ID):
+    facts = found.__dict__
+    for name in _REFUND_IDS if isinstance(found, Refund) else _IDS:
+        text = facts[name]
+        if text and not (len(text) <= _LONGEST_ID and text.isprintable()):
             raise error(f"{name}: expected at most {_LONGEST_ID} printable characters")
 
 
 def _keep_fit(found: Payment) -> None:
     """Leaves out what decides nothing, where it is not fit to be stored and shown; ``raw`` still has it."""
     facts = found.__dict__
-    for name in ("created_at", "paid_at", "expires_at"):
+    for name in _TIMES:
         time: datetime | None = facts[name]
-        if time is not None and time.year not in _YEARS:
+        if time is not None and not _FIRST_YEAR <= time.year <= _LAST_YEAR:
             facts[name] = None
-    if (not found.attach.isprintable() and unprintable(found.attach)) or len(found.attach) > _LONGEST_ATTACH:
+    attach, method = facts["attach"], facts["method"]
+    if attach and ((not attach.isprintable() and unprintable(attach)) or len(attach) > _LONGEST_ATTACH):
         facts["attach"] = ""
-    if isinstance(found.method, str) and not (found.method.isprintable() and len(found.method) <= _LONGEST_ID):
+    if method and not (method.isprintable() and len(method) <= _LONGEST_ID):
         facts["method"] = None
 
 

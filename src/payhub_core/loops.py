@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -40,12 +40,10 @@ class PerLoop(Generic[T]):
 
 
 def running_loop() -> Any:
-    """The running event loop of asyncio, or trio's token of one; None outside."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        trio: Any = sys.modules.get("trio")
-    try:
-        return trio and trio.lowlevel.current_trio_token()
-    except RuntimeError:
-        return None
+    """The running event loop of asyncio, or trio's token of one; None outside. Imports neither: who runs one has."""
+    for library, running in (("asyncio", "get_running_loop"), ("trio.lowlevel", "current_trio_token")):
+        module: Any = sys.modules.get(library)
+        with suppress(RuntimeError):
+            if module is not None:
+                return getattr(module, running)()
+    return None
