@@ -11,13 +11,13 @@ from typing import Any, Protocol
 
 import httpx
 
-from payhub_core.client import USER_AGENT, tls
+from payhub_core.client import USER_AGENT
 from payhub_core.errors import GatewayError, NotSent, OutcomeUnknown, plain
 from payhub_core.flow import Request, Response
 from payhub_core.logs import redact
 from payhub_core.retries import repeat, repeat_async
 
-__all__ = ["AsyncClient", "AsyncExchange", "Client", "Exchange", "tls"]
+__all__ = ["AsyncClient", "AsyncExchange", "Client", "Exchange"]
 
 CONNECT_SECONDS = 5.0
 #: When this thread's exchange must have ended, in seconds of the monotonic clock; the blocking hub's sockets keep it.
@@ -27,7 +27,7 @@ REPLY_LIMIT = 1024 * 1024
 # By name, along the class's ancestry: a client of the user's choice has exceptions of its own under the names of httpx.
 _NEVER_LEFT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "InvalidURL"}
 
-
+#: Headers of a client's own that are about its connections, not about whoever sends the request.
 _OF_THE_CONNECTION = {"accept-encoding", "connection"}
 
 #: By class of client, whether its requests are of a kind of its own.
