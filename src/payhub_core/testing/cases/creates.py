@@ -6,7 +6,7 @@ from payhub_core.errors import AccountRefused, Refused
 from payhub_core.models import Payment, PaymentStatus
 from payhub_core.testing.bench import Bench, Outcome, expect, meaning
 from payhub_core.testing.case import NotApplicable, case
-from payhub_core.testing.cases.callbacks import TEXTS
+from payhub_core.testing.cases.notifies import TEXTS
 
 PAGE = "hooks.md#create_paymentself-account-order"
 HOSTILE = (

@@ -9,7 +9,7 @@ from payhub_core.models import PaymentStatus
 from payhub_core.money import Money
 from payhub_core.testing.bench import Bench, expect
 from payhub_core.testing.case import NotApplicable, case
-from payhub_core.testing.cases.callbacks import STATED
+from payhub_core.testing.cases.notifies import STATED
 
 PAGE = "hooks.md#queryself-account-reference-gateway_id-expect-created_at"
 
