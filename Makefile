@@ -67,7 +67,7 @@ soak: .venv/installed  ## 50,000 orders with a tenth of the exchanges failing; c
 	$(BIN)/python tests/soak/soak.py
 
 proof: .venv/installed  ## the crash and race proofs at full length, on SQLite and PostgreSQL
-	PAYHUB_PROOF_ROUNDS=200 $(BIN)/python -m pytest tests/ledger/test_crash.py tests/ledger/test_races.py
+	PAYHUB_PROOF_ROUNDS=200 $(BIN)/python -m pytest tests/checkout/test_crash.py tests/checkout/test_races.py
 
 constraints: .venv/installed  ## resolve the pinned versions anew
 	$(PYTHON) -m venv .venv/uv

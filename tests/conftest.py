@@ -14,6 +14,9 @@ from tests.hubs import HUBS, EitherHub, opening
 
 from payhub_core import Money, Order, PaymentMethod
 
+#: Databases, and checkouts over them: for the folders `ledger`, `checkout` and `cli`.
+pytest_plugins = ["tests.databases", "tests.checkouts"]
+
 # The same examples on every run: what breaks here breaks for everyone. The first one reads tables for two seconds.
 hypothesis.settings.register_profile(
     "payhub",

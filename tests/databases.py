@@ -1,13 +1,18 @@
-"""A real PostgreSQL, out of a wheel, on a socket of its own."""
+"""A SQLite file for each test, and a real PostgreSQL, out of a wheel, on a socket of its own, emptied for each."""
 
 from __future__ import annotations
 
 import fcntl
+import itertools
+import shutil
 import tempfile
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from payhub_core.ledger import Ledger
 
@@ -22,6 +27,7 @@ SELECT attrelid::regclass::text, attname FROM pg_attribute JOIN pg_class ON pg_c
 UNION ALL SELECT 'function', proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
 UNION ALL SELECT 'version', version_num FROM payhub_alembic_version ORDER BY 1, 2
 """
+_numbers = itertools.count()
 
 
 class Postgres:
@@ -67,3 +73,70 @@ class Postgres:
                 return self.url("shared")
         self.drop("shared")
         return self.create("shared", "payhub_template")
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the tables made."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    with Ledger(f"sqlite:///{path}") as ledger:
+        ledger.upgrade()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    # Not under pytest's own folder, which another run may tidy up.
+    folder = Path(tempfile.mkdtemp(prefix="payhub-postgresql-"))
+    postgres = Postgres(folder)
+    postgres.execute("ALTER SYSTEM SET fsync = off")  # it is never shot: nothing waits for the disk
+    postgres.execute("SELECT pg_reload_conf()")
+    postgres.create("shared", "payhub_template")
+    yield postgres
+    postgres.server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., AbstractContextManager[str]]:
+    """Opens a database in which there is nothing but the tables, or, ``empty``, not even these; gives its URL."""
+
+    @contextmanager
+    def sqlite(*, empty: bool = False) -> Iterator[str]:
+        path = tmp_path / f"ledger{next(_numbers)}.db"
+        if not empty:
+            shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        for file in tmp_path.glob(f"{path.name}*"):
+            file.unlink()
+
+    @contextmanager
+    def postgresql(*, empty: bool = False) -> Iterator[str]:
+        postgres: Postgres = request.getfixturevalue("postgres")
+        if empty:
+            yield postgres.create("without_tables", "template1")
+            postgres.drop("without_tables")
+        else:
+            yield postgres.emptied()
+
+    return sqlite if request.param == "sqlite" else postgresql
+
+
+@pytest.fixture
+def empty_url(new_database: Callable[..., AbstractContextManager[str]]) -> Iterator[str]:
+    """The URL of a database without any table."""
+    with new_database(empty=True) as url:
+        yield url
+
+
+@pytest.fixture
+def url(new_database: Callable[..., AbstractContextManager[str]]) -> Iterator[str]:
+    """The URL of a database with the tables made, and nothing in them."""
+    with new_database() as url:
+        yield url
+
+
+@pytest.fixture
+def ledger(url: str) -> Iterator[Ledger]:
+    with Ledger(url) as ledger:
+        yield ledger

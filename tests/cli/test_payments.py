@@ -166,19 +166,6 @@ def test_errors_are_one_line_with_a_hint(
     assert "no ledger is configured" in failure(command("payments", "list"))
 
 
-def test_reconcile_settles_what_no_notify_did(
-    service: Callable[..., Any], shop: Any, lost_notify: Callable[[], str], make_due: Callable[[], None]
-) -> None:
-    """Against a real gateway over TLS, with the shop's handler; once, then again with nothing to do."""
-    reference = lost_notify()
-    make_due()
-    for come_to in ("asked 1, changed 1, paid 1, unanswered 0\n", "asked 0, changed 0, paid 0, unanswered 0\n"):
-        run = service("payhub", "reconcile", "--handler=shop:fulfil")
-        assert (run.process.wait(60), run.errors) == (0, "")
-        assert run.output.endswith(come_to)
-    assert shop.delivered == [f"shop/{reference}/paid"]
-
-
 @pytest.mark.parametrize(
     "option", ["--rate=0", "--rate=-1", "--limit=-1", "--every=0", "--every=-1", "--older-than=-1"]
 )

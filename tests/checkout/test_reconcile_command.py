@@ -1,4 +1,4 @@
-"""``payhub reconcile --watch`` as a service: what becomes due later, passes that fail, and how it ends."""
+"""``payhub reconcile`` from a shell, and as a service: what becomes due later, passes that fail, and how it ends."""
 
 from __future__ import annotations
 
@@ -38,6 +38,19 @@ def fault(sandbox: Any) -> Iterator[Callable[..., None]]:
 def asked(sandbox: Any, reference: str) -> bool:
     """Whether the gateway has heard a query about the order."""
     return any(entry["endpoint"] == "check_order" and entry["order_no"] == reference for entry in sandbox.requests())
+
+
+def test_reconcile_settles_what_no_notify_did(
+    service: Callable[..., Any], shop: Any, lost_notify: Callable[[], str], make_due: Callable[[], None]
+) -> None:
+    """Against a real gateway over TLS, with the shop's handler; once, then again with nothing to do."""
+    reference = lost_notify()
+    make_due()
+    for come_to in ("asked 1, changed 1, paid 1, unanswered 0\n", "asked 0, changed 0, paid 0, unanswered 0\n"):
+        run = service("payhub", "reconcile", "--handler=shop:fulfil")
+        assert (run.process.wait(60), run.errors) == (0, "")
+        assert run.output.endswith(come_to)
+    assert shop.delivered == [f"shop/{reference}/paid"]
 
 
 @on_sqlite
