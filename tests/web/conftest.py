@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.gateway import PlatformOfToday
-from tests.web.servers import Response, send, serve_asgi, serve_wsgi, serve_wsgiref
+from tests.web.servers import Response, send, serve_aiohttp, serve_asgi, serve_wsgi, serve_wsgiref
 from tests.web.shops import AsyncTill, Shop, Till, loaded
 
 from payhub_core import Callback, CallbackKind, Hub, Order, load_accounts
@@ -28,7 +28,7 @@ def http() -> Callable[..., Response]:
 
 @pytest.fixture(scope="session")
 def serve() -> types.SimpleNamespace:
-    return types.SimpleNamespace(asgi=serve_asgi, wsgi=serve_wsgi, wsgiref=serve_wsgiref)
+    return types.SimpleNamespace(asgi=serve_asgi, aiohttp=serve_aiohttp, wsgi=serve_wsgi, wsgiref=serve_wsgiref)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,8 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import uvicorn
 import werkzeug.serving
+from aiohttp import web
+from anyio.from_thread import start_blocking_portal
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,24 @@ def serve_asgi(app: Any, closing: Sequence[Callable[[], Any]] = (), **config: An
     finally:
         server.should_exit = True
         thread.join(10)
+
+
+@contextlib.contextmanager
+def serve_aiohttp(app: web.Application, closing: Sequence[Callable[[], Any]] = ()) -> Iterator[int]:
+    """A real aiohttp on a free port; what is ``closing`` is awaited in its event loop at the end."""
+
+    async def close(_: web.Application) -> None:
+        for one in closing:
+            await one()
+
+    app.on_cleanup.append(close)
+    with start_blocking_portal("asyncio") as portal:
+        runner = web.AppRunner(app)
+        portal.call(runner.setup)
+        site = portal.call(functools.partial(web.TCPSite, runner, "127.0.0.1", 0))
+        portal.call(site.start)
+        yield runner.addresses[0][1]
+        portal.call(runner.cleanup)
 
 
 class _Quiet(werkzeug.serving.WSGIRequestHandler):

@@ -15,6 +15,7 @@ from typing import Any
 
 import django.conf
 import pytest
+from aiohttp import web
 from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
 from django.test import override_settings
@@ -73,6 +74,9 @@ def running(name: str, shop: Any, serve: Any, recipe: Any, change: Any = None, *
         if name in {"fastapi", "starlette", "litestar"}:
             module = enter(recipe(f"{name}_app", **colours["async"]))
             port = enter(serve_async(wrap(module.app)))
+        elif name == "aiohttp":
+            module = enter(recipe("aiohttp_app", **colours["async"]))
+            port = enter(serve.aiohttp(wrap(module.app), closing=serve_async.keywords["closing"]))
         elif name == "flask":
             module = enter(recipe("flask_app", **colours["sync"]))
             port = enter(serve.wsgi(wrap(module.app)))
@@ -100,7 +104,7 @@ def running(name: str, shop: Any, serve: Any, recipe: Any, change: Any = None, *
         yield Running(name, port, shop, reads_chunks)
 
 
-ASGI = ("asgi", "fastapi", "starlette", "litestar", "django over asgi", "django async")
+ASGI = ("asgi", "fastapi", "starlette", "litestar", "aiohttp", "django over asgi", "django async")
 WSGI = ("wsgi", "wsgi on wsgiref", "flask", "django over wsgi")
 
 
@@ -354,6 +358,20 @@ def _starlette_stack(app: Any) -> Any:
     return TrustedHostMiddleware(app, allowed_hosts=["*"])
 
 
+def _aiohttp_stack(app: web.Application) -> web.Application:
+    """A middleware that reads the body before and after."""
+
+    @web.middleware
+    async def reads_body(request: web.Request, handler: Any) -> Any:
+        await request.post()
+        response = await handler(request)
+        await request.read()
+        return response
+
+    app.middlewares.append(reads_body)
+    return app
+
+
 def _wsgi_stack(app: Any) -> Any:
     """What wraps a WSGI application: a profiler's or a logger's view of the input, and a proxy's headers."""
 
@@ -368,6 +386,7 @@ def _wsgi_stack(app: Any) -> Any:
 USUAL = {
     **{name: (name, {"settings": {"MIDDLEWARE": DJANGO}}) for name in (*WSGI, *ASGI) if name.startswith("django")},
     **{name: (name, {"change": _starlette_stack}) for name in ("fastapi", "starlette", "litestar", "asgi")},
+    "aiohttp": ("aiohttp", {"change": _aiohttp_stack}),
     **{name: (name, {"change": _wsgi_stack}) for name in ("flask", "wsgi")},
 }
 
