@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, unquote_plus, urlencode
+from xml.etree import ElementTree as ET
 
 from pydantic import PrivateAttr, field_validator
 from tests.testing.tea import METHODS, OWN, STATES, Tea, TeaContract, digest, joined, refusal
@@ -1199,3 +1200,79 @@ class KeyInAddress(Tea):
     def query(self, reference: str) -> Flow[Payment]:
         url = f"{self.base_url}/payments/{reference}?key={self.key[0].text}"
         return self.payment(self.reply((yield Request("GET", url, headers=self.headers(b""))), missing=True))
+
+
+@broken("secret.rotation")
+class NewestKeyOnly(Tea):
+    """Verifies by the key that signs."""
+
+    def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+        if not made_by_any(self.key[:1], lambda key: digest(key, purpose.encode(), joined(fields)), given):
+            raise BadSignature("no key of this account signed the message")
+
+
+# What one gateway in a few does
+
+
+@broken("create.duplicate")
+class TakenIsRefused(Tea):
+    """Takes "this number is taken" for a refusal."""
+
+    def fields(self, response: Response, *, missing: bool = False) -> Fields:
+        return read_reply(response, refusal=lambda fields: (fields.text("code"), ""), missing=missing)
+
+
+@broken("create.description")
+class Silent(Tea):
+    """Leaves the description out."""
+
+    def body(self, order: Order) -> dict[str, Any]:
+        return {**super().body(order), "text": ""}
+
+
+@broken("query.refunded")
+class BackIsDone(Tea):
+    """Knows no word for a refund, and reads the one that is nearest."""
+
+    def payment(self, fields: Fields) -> Payment:
+        found = super().payment(fields)
+        back = found.status is PaymentStatus.REFUNDED
+        return changed(found, status=PaymentStatus.PAID) if back else found
+
+
+def in_two_words(contract: TeaContract, sale: Sale) -> dict[str, str]:
+    words = {PaymentStatus.PENDING: "open", PaymentStatus.PAID: "done"}
+    message = TeaContract.message(contract, sale.but(status=PaymentStatus.PAID))
+    return {**message, "state": sale.word or words[sale.status]}
+
+
+@broken("query.refunded", message=in_two_words)
+class NeverAsked(Tea):
+    """Refunds, and its author has never looked at what a query says afterwards."""
+
+
+@broken("fault.status")
+class AnyStatus(Tea):
+    """Reads the body, and never looks at the status."""
+
+    def fields(self, response: Response, *, missing: bool = False) -> Fields:
+        return read_reply(response, ok=(200, 404, 409, 500), missing=missing)
+
+
+def in_xml(contract: TeaContract, sale: Sale) -> Callback:
+    notify = TeaContract.notify(contract, sale)
+    fields = parse_qsl(notify.body.decode(), keep_blank_values=True)
+    inside = "".join(f"<{name}>{value}</{name}>" for name, value in fields)
+    return replace(notify, body=f"<tea>{inside}</tea>".encode())
+
+
+@broken("fault.entities", notify=in_xml)
+class PlainParser(Tea):
+    """Reads XML as the standard library does, entities and all."""
+
+    def form(self, callback: Callback, method: str) -> Fields:
+        try:
+            root = ET.fromstring(callback.body)
+        except ET.ParseError as error:
+            raise MalformedCallback("expected XML") from error
+        return CallbackFields({element.tag: element.text or "" for element in root})

@@ -63,7 +63,9 @@ METHODS = {
 OWN = {"merchant", "order", "amount", "currency", "method", "payer", "text", "note", "notify_url", "return_url"}
 
 
-def refusal(fields: Fields) -> tuple[str, str]:
+def refusal(fields: Fields) -> tuple[str, str] | None:
+    if fields.text("code") == "duplicate":
+        return None
     return fields.text("code"), fields.text("message", default="")
 
 
@@ -233,7 +235,7 @@ class TeaContract(ProviderContract):
             assert request.headers["X-Tea-Signature"] == made, "a request that this account signed"
         status, body = 200, dict[str, str](self.message(sale), url=sale.url)
         if sale.no:
-            status = {"missing": 404, "refused": 422, "account": 401}[sale.no]
+            status = {"missing": 404, "refused": 422, "duplicate": 409, "account": 401}[sale.no]
             body = {"code": sale.no, "message": "no"}
         elif request.url.path.startswith("/refunds"):
             words = {state: word for word, state in REFUNDS.items()}

@@ -15,7 +15,7 @@ from payhub_core.testing import ProviderContract, Sale
 from payhub_epay import EPay
 
 TYPES = {"alipay": "alipay", "wechat": "wxpay", "qq_wallet": "qqpay", "net_banking": "bank"}
-REFUSALS = {"missing": "订单号不存在", "refused": "金额不合法", "account": "签名校验失败"}
+REFUSALS = {"missing": "订单号不存在", "refused": "金额不合法", "duplicate": "订单号已存在", "account": "签名校验失败"}
 
 
 def signed(fields: Mapping[str, str], key: str) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """For authors of providers: the conformance kit. Importing it needs pytest, and nothing else beside payhub."""
 
 from payhub_core.recorder import load_callback
+from payhub_core.testing.case import NotApplicable
 from payhub_core.testing.cassettes import cassette
 from payhub_core.testing.contract import ProviderContract
 from payhub_core.testing.faults import FAULTS
@@ -11,6 +12,7 @@ from payhub_core.testing.sale import Sale
 __all__ = [
     "FAULTS",
     "FakeGateway",
+    "NotApplicable",
     "Played",
     "ProviderContract",
     "Sale",

@@ -198,9 +198,15 @@ class Bench:
 
     def _said(self, say: Callable[[Sale], Callback], sale: Sale) -> Callback:
         try:
-            return say(sale)
+            said = say(sale)
         except KeyError as error:
             raise no_word(error, sale) or error from error
+        if not isinstance(said, Callback):
+            raise TypeError(
+                f"{say.__name__}() returned {type(said).__name__}, expected a Callback. For what it never says "
+                "raise NotApplicable"
+            )
+        return said
 
     # Playing
 

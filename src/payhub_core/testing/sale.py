@@ -25,8 +25,8 @@ class Sale:
     ``gateway_id`` is the gateway's number, digits alone. ``url`` is where the payer goes. ``at`` is when the message is
     written, aware.
 
-    ``no`` is "" unless the gateway says no: "missing" (there is no such order), "refused" (the order is not accepted)
-    or "account" (the account is not).
+    ``no`` is "" unless the gateway says no: "missing" (there is no such order), "refused" (the order is not accepted),
+    "duplicate" (its number is taken) or "account" (the account is not accepted).
 
     ``refund`` is the sum of one refund, with ``refund_reference`` (the shop's number), ``refund_id`` (the gateway's)
     and ``refund_status``.

@@ -61,6 +61,7 @@ _ADDRESS = grammar(
     r"(?i:https?|weixin|wxp|alipays?|alipayqr|mqqapi)://[^\x00-\x20\x7f-\x9f]+", "an address of the web or of a wallet"
 )
 _UNKNOWN_ORDER = re.compile(r"订单号?不存在")
+_TAKEN = re.compile(r"订单号?(已存在|已使用|重复)")
 _ACCOUNT = re.compile(r"签名|密钥|商户(ID)?不存在|商户.{0,4}(封禁|禁用)|通道")
 
 
@@ -104,6 +105,8 @@ def accepted(response: Response) -> Fields:
     reason = str(reply.get("msg", ""))
     if _UNKNOWN_ORDER.search(reason):
         raise NotFound("the gateway does not know the order")
+    if _TAKEN.search(reason):
+        raise GatewayError("the gateway has an order of this number already")  # perhaps this one, its answer lost
     refused = AccountRefused if _ACCOUNT.search(reason) else Refused
     raise refused("the gateway refused", code=reply.text("code"), reason=reason)
 

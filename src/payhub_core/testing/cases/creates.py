@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from payhub_core.errors import AccountRefused, Refused
+from payhub_core.errors import AccountRefused, OutcomeUnknown, Refused
 from payhub_core.models import Payment, PaymentStatus
 from payhub_core.testing.bench import Bench, Outcome, expect, meaning
 from payhub_core.testing.case import NotApplicable, case
@@ -102,6 +102,36 @@ def _refused(bench: Bench) -> None:
     outcome = bench.create(sale=bench.sale(no="refused"))
     expect(isinstance(outcome.error, Refused), "Refused", outcome)
     expect(len(bench.asked(outcome)) == 1, "one request for a payment", f"{len(bench.asked(outcome))} of them")
+
+
+@case(
+    "create.duplicate",
+    "an order's number that is taken is no refusal",
+    "It may be this very order, whose answer was lost: called refused, the payer pays it twice.",
+    "writing-a-provider.md#which-error-means-what",
+)
+def _duplicate(bench: Bench) -> None:
+    if not bench.create().requests:
+        raise NotApplicable("create sends nothing")
+    outcome = bench.create(sale=bench.sale(no="duplicate"))
+    known = isinstance(outcome.error, OutcomeUnknown) or isinstance(outcome.result, Payment)
+    expect(known, "OutcomeUnknown, or the payment that is there", outcome)
+
+
+@case(
+    "create.description",
+    "the order's description reaches the gateway",
+    "It is what the payer sees on the gateway's page, and on his statement.",
+    PAGE,
+)
+def _description(bench: Bench) -> None:
+    order = bench.order(description="Oolong1277")
+    outcome = bench.create(order)
+    _ = outcome.payment
+    sent = " ".join(f"{request.url} {request.content.decode(errors='replace')}" for request in bench.sent(outcome))
+    if order.reference not in sent:
+        raise NotApplicable("what is sent cannot be read here")
+    expect("Oolong1277" in sent, "a request that has the description 'Oolong1277'", "requests without it")
 
 
 @case(

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
-from payhub_core.errors import GatewayError, NotFound, NotSent, OutcomeUnknown, Refused
+from payhub_core.errors import CallbackError, GatewayError, NotFound, NotSent, OutcomeUnknown, Refused
 from payhub_core.flow import Request, Response
 from payhub_core.testing.bench import Bench, Call, Outcome, expect, meaning, storable
 from payhub_core.testing.case import NotApplicable, case
 from payhub_core.testing.faults import ELSEWHERE, FAULTS, Answer
-from payhub_core.testing.messages import altered_reply, reply_parts
+from payhub_core.testing.messages import altered_reply, reply_parts, rewritten
 
 PAGE = "hooks.md#failures-inside-a-flow"
 
@@ -143,6 +143,67 @@ def _client_error(bench: Bench) -> None:
 )
 def _server_error(bench: Bench) -> None:
     each(bench, "500", "502", "504")
+
+
+@case(
+    "fault.status",
+    "what an HTTP status of failure says, the body does not undo",
+    "A proxy or a cache may serve an old answer with it; a gateway that fails may have written it half-way.",
+    PAGE,
+)
+def _status(bench: Bench) -> None:
+    for code in (404, 409, 500):
+        at_every_request(bench, _under(code), f"the right answer under HTTP {code}", strict=True)
+
+
+def _under(code: int) -> Answer:
+    def fault(_: Request, honest: Callable[..., Response]) -> Response:
+        answer = honest()
+        answer.status_code = code
+        return answer
+
+    return fault
+
+
+@case(
+    "fault.entities",
+    "XML that declares entities is refused, as a message and as an answer",
+    "An entity can stand for a file of the server, or for a thousand others until memory is gone (CWE-776, CWE-611).",
+    "kit.md#read_xmldata-kind-root",
+)
+def _entities(bench: Bench) -> None:
+    found = False
+    order = bench.order()
+    callback = bench.notify(bench.paid(order))
+    if _is_xml(callback.body):
+        found = True
+        outcome = bench.hear(replace(callback, body=_with_entity(callback.body, order.reference)))
+        expect(
+            isinstance(outcome.error, CallbackError), "a CallbackError for a message that declares entities", outcome
+        )
+
+    def fault(_: Request, honest: Callable[..., Response]) -> Response:
+        answer = honest()
+        if not _is_xml(answer.content):
+            raise NotApplicable("no XML")
+        return rewritten(answer, _with_entity(answer.content, order.reference))
+
+    with suppress(NotApplicable):
+        at_every_request(bench, fault, "an answer that declares entities", strict=True)
+        found = True
+    if not found:
+        raise NotApplicable("no XML")
+
+
+def _is_xml(body: bytes) -> bool:
+    return body.lstrip().startswith(b"<") and not body.lstrip().lower().startswith(b"<!doctype html")
+
+
+def _with_entity(body: bytes, text: str) -> bytes:
+    """The document with ``text`` behind an entity of its own; what it says stays the same."""
+    declaration, end, root = body.rpartition(b"?>")
+    entity = f'<!DOCTYPE message [<!ENTITY e "{text}">]>'.encode()
+    return declaration + end + entity + root.lstrip().replace(text.encode(), b"&e;", 1)
 
 
 @case(

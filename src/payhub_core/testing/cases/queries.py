@@ -8,9 +8,10 @@ from payhub_core.errors import GatewayError, NotFound, WrongOrder
 from payhub_core.models import PaymentStatus
 from payhub_core.money import Money
 from payhub_core.testing.bench import Bench, expect
-from payhub_core.testing.case import NotApplicable, case
+from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.notifies import STATED
 
+GONE_BACK = {PaymentStatus.REFUNDED, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUND_SUM_UNKNOWN}
 PAGE = "hooks.md#queryself-account-reference-gateway_id-expect-created_at"
 
 
@@ -45,10 +46,34 @@ def _asks_for_nothing(bench: Bench) -> None:
     PAGE,
 )
 def _status(bench: Bench) -> None:
+    said = False
     for status in STATED:
         with suppress(NotApplicable):
             outcome = bench.query(bench.sale(status=status))
+            said = True
             expect(outcome.payment.status is status, f"a payment that is {status.value}", outcome)
+    if not said:
+        raise NotApplicable("no answer about an order that is not paid")
+
+
+@case(
+    "query.refunded",
+    "an order that was paid back is not reported as paid",
+    "A refund made in the gateway's back office is seen by a query alone: goods would be shipped for nothing.",
+    PAGE,
+)
+def _refunded(bench: Bench) -> None:
+    bench.need("refund")
+    outcome, told = None, None
+    for status in (PaymentStatus.REFUNDED, PaymentStatus.REFUND_SUM_UNKNOWN):
+        with suppress(NotApplicable):
+            outcome = bench.query(bench.paid(status=status))
+            told = outcome.payment
+            break
+    if told is None:
+        _ = bench.query()
+        raise Mismatch("an answer() that can say REFUNDED or REFUND_SUM_UNKNOWN, since the provider refunds", "none")
+    expect(told.status in GONE_BACK or told.refunded, "a payment that is refunded", outcome)
 
 
 @case(

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote_plus
 
+from payhub_core.errors import ConfigError
 from payhub_core.models import Notification
 from payhub_core.testing.bench import Bench, Outcome, expect
 from payhub_core.testing.case import Mismatch, NotApplicable, case
@@ -187,3 +188,38 @@ def _shown(name: str, value: object) -> str:
         return f"{name} = {value!r}"
     except Exception:
         return name
+
+
+@case(
+    "secret.rotation",
+    "while keys rotate, a message that any of them signed is believed",
+    "At the change of a key messages signed with the old one are under way: refused, paid orders are not delivered.",
+    "kit.md#address-secrets",
+)
+def _rotation(bench: Bench) -> None:
+    genuine = bench.notify(bench.paid())
+    if not differing(genuine, bench.notify(bench.foreign(bench.paid()))):
+        raise NotApplicable("the callback is not signed")
+    rotating = [name for name in dict.fromkeys(name for name, _ in bench.secrets()) if _takes_several(bench, name)]
+    if not rotating:
+        raise NotApplicable("no setting takes several keys")
+    for newest_first in (False, True):
+        changed = {name: _several(bench, name, newest_first=newest_first) for name in rotating}
+        outcome = bench.play(bench.hear_call(genuine), settings={**bench.settings, **changed})[0]
+        place = "second" if newest_first else "first"
+        expect(outcome.error is None, f"a message to be believed that the {place} of two keys signed", outcome)
+
+
+def _several(bench: Bench, name: str, *, newest_first: bool) -> list[str]:
+    """The account's own keys beside one that signs nothing yet."""
+    values = bench.settings[name], bench.other[name]
+    own, new = ([*value] if isinstance(value, list | tuple) else [value] for value in values)
+    return [*new, *own] if newest_first else [*own, *new]
+
+
+def _takes_several(bench: Bench, name: str) -> bool:
+    try:
+        bench.account({**bench.settings, name: _several(bench, name, newest_first=True)})
+    except ConfigError:
+        return False
+    return True
