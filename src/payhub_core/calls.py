@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import pluggy
 from pydantic import ValidationError
 
-from payhub_core.binding import bind_notification, bind_payment, bind_refund, check_ids, check_new
+from payhub_core.binding import bind_notification, bind_payment, bind_refund, check_new
 from payhub_core.declaration import check_amount, check_order, check_reference
 from payhub_core.errors import ConfigError, GatewayError, InvalidOrder, NotSent, PayhubError, Unsupported, plain
 from payhub_core.flow import Flow, Request
@@ -69,7 +69,7 @@ class Calls:
         try:
             result = self._own["parse_callback"](arguments)
             if type(result) is Notification:
-                check_new(result)
+                check_new(result.payment)
                 notification = bind_notification(result, self.name, self._provider_name, callback, expect, False)
                 if logger.isEnabledFor(logging.INFO):
                     self._log("parse_callback", notification)
@@ -115,11 +115,10 @@ class Calls:
         if not isinstance(result, expected):
             raise TypeError(f"expected a {expected.__name__}, the provider returned {type(result).__name__}")
         if new:
-            check_new(result)
+            check_new(result.payment if isinstance(result, Notification) else result)
         provider = self._provider_name
         if hook == "parse_callback":
             return bind_notification(result, self.name, provider, arguments["callback"], arguments["expect"], insecure)
-        check_ids(result)
         if hook == "refund":
             return bind_refund(result, self.name, provider, arguments, insecure)
         if hook == "create_payment":

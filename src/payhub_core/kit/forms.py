@@ -46,7 +46,8 @@ def read_form(
         raise MalformedCallback(f"expected at most {_LONGEST} bytes and {_MOST_FIELDS} fields")
     fields = CallbackFields()
     try:
-        text = data.decode().replace("+", " ")
+        # A time's colons are what most messages escape, and the decoder is the slowest part. No escape spans a colon.
+        text = data.decode().replace("+", " ").replace("%3A", ":")
         parts = text.split("&")
         printable = text.isprintable()  # of what is written out at once, of what is escaped one by one
         for part in parts:
