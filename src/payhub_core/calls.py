@@ -140,8 +140,6 @@ class Calls:
             end = kind(_reason(error), hint=error.hint if isinstance(error, PayhubError) else "")
         end.account = end.account or self.name
         end.reference = end.reference or _reference(arguments)
-        if hook == "parse_callback":
-            logger.warning("refused a callback: %s", type(end).__name__, extra={"account": self.name})
         return end
 
     def _with(self, extensions: Sequence[object]) -> dict[str, Caller]:
