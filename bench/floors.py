@@ -21,17 +21,18 @@ def signature(fields: dict[str, str]) -> str:
     return hashlib.md5(text.encode()).hexdigest()
 
 
-def notify_body(reference: str = "A1001") -> bytes:
+def notify_body(**changes: str) -> bytes:
     """A genuine notify, as the protocol prints one: 9 fields, about 285 bytes."""
     fields = {
         "actual_amount": "10000.00",
         "amount": "10000.00",
         "appid": APPID,
         "attach": "",
-        "order_no": reference,
+        "order_no": "A1001",
         "pay_status": "1",
         "pay_time": "2026-08-18 00:13:41",
         "platform_order_no": "A2026081800133012345",
+        **changes,
     }
     return urlencode({**fields, "sign": signature(fields)}).encode()
 

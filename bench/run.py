@@ -7,13 +7,14 @@ import statistics
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import httpx
 from rich.console import Console
 from rich.table import Table
 
 import floors
-from payhub_core import Callback, Hub, Money, Order, PaymentMethod, load_accounts
+from payhub_core import Callback, CallbackError, Hub, Money, Order, PaymentMethod, load_accounts
 from payhub_core.client import tls
 from rounds import Candidates, compare, pin
 
@@ -83,6 +84,32 @@ def callbacks() -> None:
     )
 
 
+def refusals() -> None:
+    hub = Hub(load_accounts(accounts(1)))
+    genuine = floors.notify_body()
+    bodies = {
+        "accepted": genuine,
+        "another signature": genuine[:-32] + b"0" * 32,
+        "another sum than signed": genuine.replace(b"10000", b"20000", 1),
+        "another appid": floors.notify_body(appid="gpu10000001"),
+        "another sum than the order's": floors.notify_body(amount="1", actual_amount="1"),
+        "another order": floors.notify_body(order_no="A1002"),
+    }
+    callbacks = {name: Callback("POST", FORM, b"", body) for name, body in bodies.items()}
+
+    def hear(name: str) -> None:
+        with suppress(CallbackError):
+            hub.parse_callback("shop", callbacks[name], expect=ORDER)
+            assert name == "accepted"
+
+    show(
+        "7. A callback refused",
+        "1.0 x an accepted one",
+        {name: lambda name=name: hear(name) for name in callbacks},  # type: ignore[misc]
+        calls=200,
+    )
+
+
 def creates() -> None:
     client = in_memory()
     hub = Hub(load_accounts(accounts(1)), client=client)
@@ -148,5 +175,5 @@ def imports() -> None:
 
 if __name__ == "__main__":
     pin()
-    for part in (callbacks, creates, opening, choosing, imports):
+    for part in (callbacks, creates, opening, choosing, imports, refusals):
         part()

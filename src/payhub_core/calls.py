@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import pluggy
 from pydantic import ValidationError
 
-from payhub_core.binding import bind_notification, bind_payment, bind_refund, check_ids, check_new
+from payhub_core.binding import bind_notification, bind_payment, bind_refund, check_new
 from payhub_core.declaration import check_amount, check_order, check_reference
 from payhub_core.errors import ConfigError, GatewayError, InvalidOrder, NotSent, PayhubError, Unsupported, plain
 from payhub_core.flow import Flow, Request
@@ -51,15 +51,12 @@ class Calls:
     def flow(self, hook: str, **arguments: Any) -> Flow[Any]:
         """The conversation of one call: it ends in the hook's result, bound to what was asked for.
 
-        Raises, when it is played, Unsupported where the provider has no such hook, and else what `HOOKS` says.
+        Raises Unsupported where the provider has no such hook, and when it is played what `HOOKS` says.
         """
         if hook not in self.supported:
             raise Unsupported(f"the provider {self.provider.info.name!r} has no {hook}", account=self.name)
         arguments["account"] = self.name
-        result = yield from self._checked(hook, arguments, self._hooks[hook], new=self._at_once)
-        if logger.isEnabledFor(logging.INFO):
-            self._log(hook, result)
-        return result
+        return self._checked(hook, arguments, self._hooks[hook], new=self._at_once)
 
     def parse(self, callback: Callback, expect: Order | None) -> Notification | Flow[Notification]:
         """``flow("parse_callback")``, or at once its result where no request is needed and no extension wraps it."""
@@ -69,7 +66,7 @@ class Calls:
         try:
             result = self._own["parse_callback"](arguments)
             if type(result) is Notification:
-                check_new(result)
+                check_new(result.payment)
                 notification = bind_notification(result, self.name, self._provider_name, callback, expect, False)
                 if logger.isEnabledFor(logging.INFO):
                     self._log("parse_callback", notification)
@@ -81,14 +78,39 @@ class Calls:
     def _checked(self, hook: str, arguments: Arguments, call: Caller, *, new: bool = True) -> Flow[Any]:
         """The flow that ``call`` starts: its result is bound, and it ends in nothing but what `HOOKS` says.
 
-        What extensions hand out is not ``new``: it was bound before they saw it.
+        What extensions hand out is not ``new``: it was bound before they saw it. Watched is whether a request may have
+        left, and whether one went over plain http. All of it is one generator, since each costs as much as the checks.
         """
-        watch = _Watch()
+        sent = insecure = False
         try:
-            result = yield from watch.over(call(arguments))
-            return self._bound(hook, result, arguments, insecure=watch.insecure, new=new)
+            result = call(arguments)
+            if isinstance(result, Generator):
+                talk: Flow[Any] = result
+                step: Callable[[Any], Request] = talk.send
+                value: object = None
+                try:
+                    while True:
+                        try:
+                            request = step(value)
+                        except StopIteration as stop:
+                            result = stop.value
+                            break
+                        insecure |= request.url.scheme != "https"
+                        harmless = bool(request.extensions.get("harmless"))
+                        try:
+                            step, value = talk.send, (yield request)
+                            sent |= not harmless
+                        except GatewayError as error:
+                            sent |= not harmless and not isinstance(error, NotSent)
+                            step, value = talk.throw, error
+                finally:
+                    talk.close()
+            result = self._bound(hook, result, arguments, insecure=insecure, new=new)
         except Exception as error:
-            raise self._end(hook, error, arguments, sent=watch.sent) from _cause(error)
+            raise self._end(hook, error, arguments, sent=sent) from _cause(error)
+        if new and logger.isEnabledFor(logging.INFO):
+            self._log(hook, result)
+        return result
 
     def _checked_first(self, hook: str) -> Caller:
         """The provider's own hook, called with nothing but what the provider has declared."""
@@ -115,11 +137,10 @@ class Calls:
         if not isinstance(result, expected):
             raise TypeError(f"expected a {expected.__name__}, the provider returned {type(result).__name__}")
         if new:
-            check_new(result)
+            check_new(result.payment if isinstance(result, Notification) else result)
         provider = self._provider_name
         if hook == "parse_callback":
             return bind_notification(result, self.name, provider, arguments["callback"], arguments["expect"], insecure)
-        check_ids(result)
         if hook == "refund":
             return bind_refund(result, self.name, provider, arguments, insecure)
         if hook == "create_payment":
@@ -141,8 +162,6 @@ class Calls:
             end = kind(_reason(error), hint=error.hint if isinstance(error, PayhubError) else "")
         end.account = end.account or self.name
         end.reference = end.reference or _reference(arguments)
-        if hook == "parse_callback":
-            logger.warning("refused a callback: %s", type(end).__name__, extra={"account": self.name})
         return end
 
     def _with(self, extensions: Sequence[object]) -> dict[str, Caller]:
@@ -179,36 +198,6 @@ class Calls:
         if about is not None:
             extra = {"account": self.name, "reference": about.reference, "status": about.status.value}
             logger.info("%s: %s", hook, about.status.value, extra=extra)
-
-
-class _Watch:
-    """Watches a provider's flow: whether a request may have left, and whether one went over plain http."""
-
-    def __init__(self) -> None:
-        self.sent = False
-        self.insecure = False
-
-    def over(self, result: T | Flow[T]) -> Flow[T]:
-        if not isinstance(result, Generator):
-            return result
-        step: Callable[[Any], Request] = result.send
-        value: object = None
-        try:
-            while True:
-                try:
-                    request = step(value)
-                except StopIteration as stop:
-                    return stop.value  # type: ignore[no-any-return]
-                self.insecure |= request.url.scheme != "https"
-                harmless = bool(request.extensions.get("harmless"))
-                try:
-                    step, value = result.send, (yield request)
-                    self.sent |= not harmless
-                except GatewayError as error:
-                    self.sent |= not harmless and not isinstance(error, NotSent)
-                    step, value = result.throw, error
-        finally:
-            result.close()
 
 
 class _Manager(pluggy.PluginManager):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import ClassVar, Protocol
 
 from payhub_core.errors import ConfigError, InvalidOrder, plain
@@ -86,7 +87,7 @@ def check_reference(provider: Declared, reference: str) -> None:
         longest = getattr(provider, longest)
     if not isinstance(reference, str):
         raise InvalidOrder(f"expected a reference as text, not {type(reference).__name__}")
-    if len(reference) > longest or not re.fullmatch(info.reference, reference):
+    if len(reference) > longest or not _whole(info.reference)(reference):
         setting = isinstance(info.reference_length, str)
         raise InvalidOrder(
             f"expected a reference of 1 to {longest} characters matching {info.reference}, not {plain(reference)!r}",
@@ -115,7 +116,7 @@ def check_order(provider: Declared, order: Order) -> None:
     if order.method in info.payer_needed and not order.payer:
         raise InvalidOrder(f"expected a payer: {order.method} needs the payer's id at the wallet, such as an openid")
     for name in order.extra:
-        if name.lower() in info.reserved_fields or not re.fullmatch(info.extra_fields, name):
+        if name.lower() in info.reserved_fields or not _whole(info.extra_fields)(name):
             allowed = "this provider takes none" if not info.extra_fields else "use the order's own attributes"
             raise InvalidOrder(f"extra: {plain(name)!r} is no field for an order to set", hint=allowed)
 
@@ -123,7 +124,7 @@ def check_order(provider: Declared, order: Order) -> None:
 def _check_method(info: ProviderInfo, order: Order) -> None:
     method = order.method
     known = isinstance(method, PaymentMethod) and method in info.methods
-    raw = isinstance(method, str) and not isinstance(method, PaymentMethod) and re.fullmatch(info.raw_methods, method)
+    raw = isinstance(method, str) and not isinstance(method, PaymentMethod) and _whole(info.raw_methods)(method)
     if method and not known and not raw:
         supported = f"expected one of {_listed(info.methods)}" if info.methods else "this provider takes none"
         also = ", or one of the gateway's own codes" if info.raw_methods else ""
@@ -131,6 +132,11 @@ def _check_method(info: ProviderInfo, order: Order) -> None:
     if not method and info.method_needed:
         raw_too = " or one of the gateway's own codes as text" if info.raw_methods else ""
         raise InvalidOrder(f"expected a method: one of {_listed(info.methods)}{raw_too}")
+
+
+@cache
+def _whole(pattern: str) -> Callable[[str], re.Match[str] | None]:
+    return re.compile(pattern).fullmatch
 
 
 def _listed(names: frozenset[str] | frozenset[PaymentMethod]) -> str:

@@ -157,7 +157,9 @@ class LedgerError(PayhubError):
 
 def plain(text: object, longest: int = _LONGEST_QUOTE) -> str:
     """Text of others made fit for a message: one line, nothing unprintable, at most ``longest`` characters."""
-    line = "".join(c if c.isprintable() else " " for c in str(text)[: longest + 1])
+    line = str(text)[: longest + 1]
+    if not line.isprintable():
+        line = "".join(c if c.isprintable() else " " for c in line)
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 

@@ -15,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    InstanceOf,
     ValidationError,
     field_validator,
     model_validator,
@@ -314,7 +315,7 @@ class Payment(_Value):
     paid_at: AwareDatetime | None = None
     next_action: NextAction | None = None
     expires_at: AwareDatetime | None = None
-    raw: dict[str, Any] = Field(default={}, repr=False)
+    raw: InstanceOf[dict[str, Any]] = Field(default={}, repr=False)
 
 
 class Refund(_Value):
@@ -336,7 +337,7 @@ class Refund(_Value):
     status: RefundStatus
     amount: Money | None = None
     refunded_at: AwareDatetime | None = None
-    raw: dict[str, Any] = Field(default={}, repr=False)
+    raw: InstanceOf[dict[str, Any]] = Field(default={}, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,7 +376,7 @@ class Reply:
     status_code: int = 200
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that doubles what making one takes, and the core completes each
 class Notification:
     """A callback that proved genuine.
 

@@ -28,7 +28,7 @@ REPLY_LIMIT = 1024 * 1024
 _NEVER_LEFT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "InvalidURL"}
 
 #: Headers of a client's own that are about its connections, not about whoever sends the request.
-_OF_THE_CONNECTION = {"accept-encoding", "connection"}
+_OF_THE_CONNECTION = {b"accept-encoding", b"connection"}
 
 #: By class of client, whether its requests are of a kind of its own.
 _FOREIGN: dict[type, bool] = {}
@@ -87,7 +87,7 @@ class _Terms:
     ) -> None:
         self.client: Any = client
         self.build: Callable[..., Any] | None = _foreign_build(client)
-        self.defaults: list[tuple[str, str]] = _default_headers(client)
+        self.defaults: list[tuple[bytes, bytes]] = _default_headers(client)
         self.seconds: float = 2 * timeout
         self.limit: float | None = limit
         self.lost: type[GatewayError] = lost
@@ -110,8 +110,12 @@ class _Terms:
             timeouts = {key: min(seconds, left) for key, seconds in timeouts.items()}
         if self.build is None:
             request.extensions["timeout"] = timeouts
-            for name, value in self.defaults:  # which httpx adds to the requests that it builds, and to no others
-                request.headers.setdefault(name, value)
+            given = request.headers.raw
+            names = {name.lower() for name, _ in given}
+            # httpx adds its defaults to the requests that it builds, and to no others.
+            request.headers = httpx.Headers(
+                [*given, *[default for default in self.defaults if default[0] not in names]]
+            )
             return request
         # A compressed reply is not read, so none is asked for.
         headers = [*request.headers.multi_items(), ("Accept-Encoding", "identity")]
@@ -131,7 +135,7 @@ class _Terms:
     def limited(self, response: Any, deadline: float, lost: type[GatewayError]) -> Response:
         """The response, whatever client it is of, its body bounded and still to be read."""
         headers = response.headers
-        if headers.get("Content-Encoding", "identity") != "identity":
+        if "content-encoding" in headers and headers["content-encoding"] != "identity":
             raise _unanswered(lost("the gateway compressed its reply, which was not asked for"))
         if not isinstance(response, Response):
             response = Response(response.status_code, headers=headers.multi_items(), stream=_Foreign(response))
@@ -227,12 +231,12 @@ def _foreign_build(client: Any) -> Callable[..., Any] | None:
     return build if _FOREIGN[kind] else None
 
 
-def _default_headers(client: Any) -> list[tuple[str, str]]:
+def _default_headers(client: Any) -> list[tuple[bytes, bytes]]:
     """The headers that a client sends with everything; not what says how the reply is to be packed."""
     headers = getattr(client, "headers", None)
     if not isinstance(headers, httpx.Headers):
-        return [("user-agent", USER_AGENT)]
-    return [(name, value) for name, value in headers.multi_items() if name not in _OF_THE_CONNECTION]
+        return [(b"user-agent", USER_AGENT.encode())]
+    return [(name.lower(), value) for name, value in headers.raw if name.lower() not in _OF_THE_CONNECTION]
 
 
 class _Foreign(httpx.SyncByteStream, httpx.AsyncByteStream):

@@ -83,6 +83,7 @@ def annotation(cls: type[Any], name: str) -> str:
     """A field's type as its author wrote it."""
     written_as = [inspect.get_annotations(base).get(name) for base in cls.__mro__]
     plain = re.sub(r"Annotated\[(\w+), AfterValidator\(\w+\)\]", r"\1", str(next(filter(None, written_as))))
+    plain = re.sub(r"InstanceOf\[(.+)\]", r"\1", plain)
     return plain.replace("|", "\\|")
 
 

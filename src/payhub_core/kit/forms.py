@@ -46,7 +46,8 @@ def read_form(
         raise MalformedCallback(f"expected at most {_LONGEST} bytes and {_MOST_FIELDS} fields")
     fields = CallbackFields()
     try:
-        text = data.decode().replace("+", " ")
+        # A time's colons are what most messages escape, and the decoder is the slowest part. No escape spans a colon.
+        text = data.decode().replace("+", " ").replace("%3A", ":")
         parts = text.split("&")
         printable = text.isprintable()  # of what is written out at once, of what is escaped one by one
         for part in parts:
@@ -69,12 +70,26 @@ def read_form(
 
 def write_form(fields: Mapping[str, str]) -> bytes:
     """``fields`` as a form or a query, each name and value encoded once (WHATWG URL, 5.2)."""
-    return "&".join([f"{quote_plus(name)}={quote_plus(value)}" for name, value in fields.items()]).encode()
+    # Not value.translate(): what is no text is a TypeError, and not what its own method makes of it.
+    encoded = str.translate
+    return "&".join(
+        [f"{encoded(name, _ENCODED)}={encoded(value, _ENCODED)}" for name, value in fields.items()]
+    ).encode()
 
 
 def media_type(callback: Callback) -> str:
     """The type of the body without its parameters, in lower case (RFC 9110, 8.3.1)."""
     return callback.header("content-type").partition(";")[0].strip().lower()
+
+
+class _Encoded(dict[int, str]):
+    """What stands for a character, by its code; `quote_plus` itself takes twice as long for a form."""
+
+    def __missing__(self, code: int) -> str:
+        return quote_plus(chr(code))
+
+
+_ENCODED = _Encoded({code: quote_plus(chr(code)) for code in range(128)})
 
 
 def _data(callback: Callback, methods: tuple[str, ...], address: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from codecs import BOM_UTF8
 from typing import Any, NoReturn, TypeVar
 
 from payhub_core.errors import MalformedCallback
@@ -43,7 +44,7 @@ def read_object(data: bytes, kind: type[F]) -> F:
     point stay text, as `Number`. A byte order mark is forgiven.
     """
     try:
-        value = _JSON.decode(data.decode("utf-8-sig"))
+        value = _JSON.decode(data.removeprefix(BOM_UTF8).decode())
         if data.count(b"{") + data.count(b"[") > _DEEPEST:
             _check_depth(value)
         if b"\\u" in data:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 import tracemalloc
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 import pytest
 from hypothesis import given
@@ -34,6 +34,12 @@ def test_the_fields_of_a_form_are_a_dict_that_reads_itself() -> None:
     assert fields == {"b": "2", "a": "茶 1"}
     assert list(fields) == ["b", "a"]
     assert isinstance(fields, CallbackFields)
+
+
+@given(st.lists(st.sampled_from(["%3A", "%3a", "%", "3A", "%25", "%41", "%E8%8C%B6", "+", ":", "a"])).map("".join))
+def test_a_value_is_decoded_once_however_its_escapes_stand_together(value: str) -> None:
+    """The colon, which has a shorter way, among the others."""
+    assert read(f"a={value}".encode()) == {"a": unquote(value.replace("+", " "))}
 
 
 # Where it stands
