@@ -371,7 +371,7 @@ def messages(callback: Callback, response: httpx.Response, wallet: Wallet) -> No
     assert_type(write_form({"type": FORM}), bytes)
     assert_type(made_by_any(wallet.secret, bytes, callback.header("x-signature"), "base64"), bool)
     assert_type(verified_by_any(wallet.gateway_keys, wallet.key.sign(b""), b""), bool)
-    check_age(callback.header("x-timestamp"), 60)
+    check_age(callback, callback.header("x-timestamp"), 60)
 
 
 def values(fields: Fields) -> None:

@@ -151,7 +151,7 @@ OFFERED = {
     "HtmlPage": "html type",
     "FormPost": "fields html type url",
     "AppParameters": "parameters type",
-    "Callback": "body header headers kind method query",
+    "Callback": "body header headers kind method query recorded_at",
     "Notification": "bound kind payment reply",
     "Reply": "body content_type status_code",
     "Money": "amount currency minor of",

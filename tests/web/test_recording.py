@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import stat
+from contextlib import nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from payhub_core import BadSignature, Callback, CallbackKind, MalformedCallback, PayhubError, PaymentStatus, Reply
+from payhub_core.kit import check_age
 from payhub_core.recorder import Recorder, load_callback
 from payhub_core.web import asgi, wsgi
 
@@ -31,6 +34,31 @@ def test_a_genuine_callback_replays_from_its_file(folder: Path, hub: Any, notify
     assert (account, callback.body, callback.kind) == ("shop", notify.body, CallbackKind.NOTIFY)
     payment = hub.parse_callback(account, callback).payment
     assert (payment.reference, payment.status) == ("A1001", PaymentStatus.PAID)
+
+
+@pytest.mark.parametrize(
+    ("recorded_at", "error"),
+    [
+        ("2026-03-01T04:59:00+00:00", None),
+        ("2026-03-01T05:06:00+00:00", BadSignature),
+        ("2026-03-01T04:59:00", BadSignature),
+        ("yesterday", BadSignature),
+        (["2026"], BadSignature),
+    ],
+)
+def test_a_time_inside_a_message_is_judged_by_when_it_was_recorded(
+    folder: Path, notify: Callback, recorded_at: object, error: type[Exception] | None
+) -> None:
+    """Years later too; a file that does not say when is judged by now."""
+    path = Recorder(folder).save("shop", notify, ACKNOWLEDGED)
+    assert load_callback(path)[1].recorded_at == datetime.fromisoformat(json.loads(path.read_text())["recorded_at"])
+    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), "recorded_at": recorded_at}), "utf-8")
+    callback = load_callback(path)[1]
+    stated = str(int(datetime(2026, 3, 1, 5, tzinfo=UTC).timestamp()))
+    with pytest.raises(error) if error else nullcontext():
+        check_age(callback, stated)
+    with pytest.raises(BadSignature):
+        check_age(notify, stated)
 
 
 def test_a_file_can_be_read_by_a_human(folder: Path, notify: Callback, platform: Any) -> None:
@@ -65,7 +93,8 @@ def test_any_bytes_come_back_as_they_were(data: bytes, folder: Path) -> None:
     """Body and query alike; what is not plain text is base64, so that no terminal is told what to do."""
     callback = Callback("POST", {"content-type": "x"}, data, data, CallbackKind.RETURN)
     path = Recorder(folder).save("shop", callback, REFUSED)
-    assert load_callback(path) == ("shop", callback)
+    account, loaded = load_callback(path)
+    assert (account, loaded.query, loaded.body, loaded.kind) == ("shop", data, data, CallbackKind.RETURN)
     assert path.read_text("utf-8").replace("\n", "").isprintable()
 
 
