@@ -30,7 +30,8 @@ class Recorder:
     """Saves callbacks into ``folder``, which is made where it is missing and is for its owner's eyes only.
 
     The newest ``keep`` that were answered with success are kept, and as many of the others, so that garbage never
-    pushes out what is genuine. Of the headers those in ``headers`` are saved: some gateways sign with theirs.
+    pushes out what is genuine. Of the headers those in ``headers`` are saved, and those that the account's provider
+    declares: some gateways sign with theirs.
     """
 
     def __init__(
@@ -40,16 +41,20 @@ class Recorder:
         self.keep: int = keep
         self.headers: frozenset[str] = frozenset(name.lower() for name in headers)
 
-    def save(self, account: str, callback: Callback, reply: Reply) -> Path:
-        """Writes one file, readable by its owner only, and removes what is too old; raises OSError."""
+    def save(self, account: str, callback: Callback, reply: Reply, headers: Collection[str] = ()) -> Path:
+        """Writes one file, readable by its owner only, and removes what is too old; raises OSError.
+
+        ``headers`` are the provider's own ``callback_headers``.
+        """
         now = datetime.now(UTC)
+        kept = self.headers.union(name.lower() for name in headers)
         content = {
             "note": _NOTE,
             "recorded_at": now.isoformat(),
             "account": account,
             "kind": callback.kind.value,
             "method": callback.method,
-            "headers": {k: v[:_LONGEST_HEADER] for k, v in callback.headers.items() if k.lower() in self.headers},
+            "headers": {k: v[:_LONGEST_HEADER] for k, v in callback.headers.items() if k.lower() in kept},
             "query": _readable(callback.query),
             "body": _readable(callback.body),
             "reply": {
