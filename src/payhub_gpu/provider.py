@@ -85,7 +85,8 @@ class Gpu(AccountSettings):
         signed = fields if self.callback_empties == "keep" else drop_empty(fields)
         if not verify(signed, signature, self.secret, self.secret_placement):
             raise BadSignature(
-                "no secret of this account made the signature", hint="payhub replay --explain looks for the cause"
+                "no secret of this account made the signature",
+                hint="payhub replay --explain, or payhub verify, looks for the cause",
             )
         if fields.get("appid", self.appid) != self.appid:
             raise WrongAccount(f"expected a message for {self.appid}, it is for another appid")

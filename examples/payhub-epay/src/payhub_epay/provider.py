@@ -77,7 +77,8 @@ class EPay(AccountSettings):
         fields = messages.received(callback, expect)
         if not verify(fields, self.key):
             raise BadSignature(
-                "no key of this account made the signature", hint="payhub replay --explain looks for the cause"
+                "no key of this account made the signature",
+                hint="payhub replay --explain, or payhub verify, looks for the cause",
             )
         if fields.text("pid") != self.pid:
             raise WrongAccount(f"expected a message for {self.pid}, it is for another pid")
