@@ -135,7 +135,7 @@ class SignedPairs:
             if name in self.unsigned
         ]
         fields += [
-            (f"the field {name!r} is missing, and was signed empty", {"beside": ((name, ""),)})
+            (f"the missing field {name!r} was signed empty", {"beside": ((name, ""),)})
             for name in sorted(set(self.fields) - set(came) - {self.signature, *self.unsigned})
         ]
         if beside:
@@ -227,13 +227,12 @@ def _digest(hashed: str, key: bytes | None, twice: Callable[[str], str] | None, 
 
 def _is_another_sum(way: _Way, sums: Mapping[str, str], given: bytes) -> bool:
     """Whether the signature is that of the same message with another sum: one of the first hundred thousand."""
-    forms = (b"%d.%02d", b"%d.00") if any("." in text for text in sums.values()) else (b"%d",)
+    decimals = any("." in text for text in sums.values())
     hashed, _, _, text = replace(way, instead=dict.fromkeys(sums, "\0")).signed()
     first, *rest = text.split(b"\0")
     begun = hashlib.new(hashed, first, usedforsecurity=False)
     for minor in range(1, _MOST_SUMS + 1):
-        for form in forms:
-            written = form % (divmod(minor, 100) if form.endswith(b"d") and b"." in form else minor)
+        for written in (b"%d.%02d" % divmod(minor, 100), b"%d.00" % minor) if decimals else (b"%d" % minor,):
             tried = begun.copy()
             tried.update(b"".join([written + part for part in rest]))
             if tried.digest() == given:
