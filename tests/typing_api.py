@@ -60,6 +60,7 @@ from payhub_core import (
     load_accounts,
     load_config,
 )
+from payhub_core.explanation import Explanation, explain
 from payhub_core.kit import (
     FORM,
     AccountSettings,
@@ -310,6 +311,7 @@ def provide(gpu: Gpu) -> list[Provider]:
 def candidates(provider: SupportsCandidates, gpu: Gpu, callback: Callback) -> None:
     candidates(gpu, gpu, callback)
     assert_type(provider.signature_candidates(callback), Iterable[tuple[str, bool]])
+    assert_type(explain({"shop": gpu}, "shop", callback), Explanation)
 
 
 def optional(refunds: SupportsRefund, closes: SupportsClose) -> None:
