@@ -182,3 +182,5 @@ def test_a_recorded_callback_is_explained_where_that_is_asked_for(config: None, 
     assert result.exit_code == 1
     assert 'it would match, where the secret stands last: set secret_placement = "last"' in result.output
     assert json.loads(CliRunner().invoke(payhub, ["replay", path, "--json"]).output)["explanation"] is None
+    mistaken = CliRunner().invoke(payhub, ["verify", path])
+    assert (mistaken.exit_code, "payhub replay FILE --explain" in mistaken.stderr) == (1, True)

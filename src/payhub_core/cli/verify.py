@@ -40,6 +40,8 @@ def verify(ctx: click.Context, file: BinaryIO, config: str | None, account: str 
     """
     accounts = load_accounts(read_config(config))
     data = file.read(_LONGEST)
+    if data.startswith(b"{") and b'"recorded_at"' in data:
+        raise PayhubError("this is a recorded callback", hint="payhub replay FILE --explain")
     found = _REQUEST.match(data)
     address = _ADDRESS.search(found[2].decode("latin-1").partition("?")[0]) if found else None
     if account is None and address is not None and address[1] in accounts:
