@@ -14,13 +14,26 @@ from urllib.parse import quote, quote_plus, unquote_to_bytes
 
 from payhub_core.errors import plain
 
-__all__ = ["AS_SUMS", "CASES", "CHARSETS", "JOINTS", "ORDERS", "SECRETS", "VALUES", "decoded", "raw_pairs", "utf_8"]
+__all__ = [
+    "AS_SUMS",
+    "CASES",
+    "CHARSETS",
+    "JOINTS",
+    "ORDERS",
+    "SECRETS",
+    "VALUES",
+    "Group",
+    "decoded",
+    "raw_pairs",
+    "utf_8",
+]
 
 _MOST_FIELDS = 64
 _LONGEST = 16 * 1024
 _NO_SUM = 10**15
 _HEX = re.compile("%[0-9A-F]{2}")
 
+#: Deviations of which at most one applies: the name, and what it changes of a `Way`.
 Group: TypeAlias = list[tuple[str, dict[str, Any]]]
 
 
