@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -48,6 +48,7 @@ from payhub_core import (
     Reply,
     Request,
     Response,
+    SupportsCandidates,
     SupportsClose,
     SupportsRefund,
     WrongAccount,
@@ -59,6 +60,7 @@ from payhub_core import (
     load_accounts,
     load_config,
 )
+from payhub_core.explanation import Explanation, explain
 from payhub_core.kit import (
     FORM,
     AccountSettings,
@@ -72,6 +74,7 @@ from payhub_core.kit import (
     Refusal,
     Secret,
     Secrets,
+    SignedPairs,
     check_age,
     grammar,
     made_by_any,
@@ -305,6 +308,12 @@ def provide(gpu: Gpu) -> list[Provider]:
     return [Own(), Short(), gpu]
 
 
+def candidates(provider: SupportsCandidates, gpu: Gpu, callback: Callback) -> None:
+    candidates(gpu, gpu, callback)
+    assert_type(provider.signature_candidates(callback), Iterable[tuple[str, bool]])
+    assert_type(explain({"shop": gpu}, "shop", callback), Explanation)
+
+
 def optional(refunds: SupportsRefund, closes: SupportsClose) -> None:
     assert_type(refunds.refund, Callable[..., Refund | Flow[Refund]])
     assert_type(closes.close, Callable[..., Payment | Flow[Payment]])
@@ -371,7 +380,9 @@ def messages(callback: Callback, response: httpx.Response, wallet: Wallet) -> No
     assert_type(write_form({"type": FORM}), bytes)
     assert_type(made_by_any(wallet.secret, bytes, callback.header("x-signature"), "base64"), bool)
     assert_type(verified_by_any(wallet.gateway_keys, wallet.key.sign(b""), b""), bool)
-    check_age(callback.header("x-timestamp"), 60)
+    check_age(callback, callback.header("x-timestamp"), 60)
+    rule = SignedPairs(named="key", placement="first", empties="keep", unsigned=("sign_type",), sums=("money",))
+    assert_type(rule.candidates(callback, wallet.secret), Iterator[tuple[str, bool]])
 
 
 def values(fields: Fields) -> None:

@@ -23,7 +23,7 @@ from payhub_core.errors import (
     WrongOrder,
 )
 from payhub_core.flow import Flow, Request, Response
-from payhub_core.hookspecs import Provider, SupportsClose, SupportsRefund, hookimpl, hookspec
+from payhub_core.hookspecs import Provider, SupportsCandidates, SupportsClose, SupportsRefund, hookimpl, hookspec
 from payhub_core.hub import AsyncHub, Hub
 from payhub_core.logs import RedactSignatures
 from payhub_core.models import (
@@ -87,6 +87,7 @@ __all__ = [
     "Reply",
     "Request",
     "Response",
+    "SupportsCandidates",
     "SupportsClose",
     "SupportsRefund",
     "Unsupported",

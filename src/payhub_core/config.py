@@ -24,13 +24,15 @@ class Config:
 
     ``accounts`` still holds the settings as text, secrets among them: that text shows as stars wherever it is repeated,
     by `dataclasses.asdict` and a failed assert too, and pickling raises TypeError. ``ledger`` is the database's URL; a
-    route names accounts in the order in which they are tried. ``source`` is the file's name, for error messages.
+    route names accounts in the order in which they are tried; ``recorder`` is the folder for recorded callbacks.
+    ``source`` is the file's name, for error messages.
     """
 
     accounts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     default: str | None = None
     ledger: str | None = field(default=None, repr=False)
     routes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    recorder: str | None = None
     source: str = ""
 
     def __post_init__(self) -> None:
@@ -104,5 +106,6 @@ def load_config(path: str | os.PathLike[str] | None = None, *, secrets_dir: str 
         default=settings.default,
         ledger=settings.ledger,
         routes=settings.routes,
+        recorder=settings.recorder,
         source=source,
     )

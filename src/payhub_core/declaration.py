@@ -18,6 +18,8 @@ __all__ = ["REFUSED", "RETRY", "ProviderInfo", "check_amount", "check_order", "c
 REFUSED = Reply(b"refused", status_code=400)
 RETRY = Reply(b"try again", status_code=503)
 
+_SECRET_HEADERS = {"authorization", "cookie", "proxy-authorization"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderInfo:
@@ -35,6 +37,7 @@ class ProviderInfo:
     ``largest_amount``: the largest sum of one order, in minor units.
     ``extra_fields``: a pattern of the names that an order's ``extra`` may have, "" for none; ``reserved_fields``: names
     among them that are the provider's own, in any case of letters.
+    ``callback_headers``: the headers that its callbacks are verified by: what a Recorder keeps beside the content type.
     ``refused`` and ``retry``: the answers to a callback that is not believed, and to one that could not be stored now.
     ``time_limits``: by hook, seconds that a whole call may take, where twice ``timeout`` for each request does not fit.
     A fetch inside a callback has to end before the gateway hangs up.
@@ -54,6 +57,7 @@ class ProviderInfo:
     largest_amount: int = 10**15 - 1
     extra_fields: str = ""
     reserved_fields: frozenset[str] = frozenset()
+    callback_headers: frozenset[str] = frozenset()
     refused: Reply = REFUSED
     retry: Reply = RETRY
     time_limits: Mapping[str, float] = field(default_factory=dict)
@@ -64,6 +68,8 @@ class ProviderInfo:
                 re.compile(pattern)
             except re.error as error:
                 raise ConfigError(f"info: {plain(pattern)!r} is no regular expression: {error}") from None
+        if held := {name.lower() for name in self.callback_headers} & _SECRET_HEADERS:
+            raise ConfigError(f"info.callback_headers: {min(held)!r} holds a secret, which is never recorded")
         for currency in self.currencies:
             try:
                 Money(0, currency)

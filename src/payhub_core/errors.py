@@ -21,6 +21,8 @@ PayhubError
 
 from __future__ import annotations
 
+import re
+
 __all__ = [
     "AccountRefused",
     "BadSignature",
@@ -43,6 +45,9 @@ __all__ = [
 
 _LONGEST_QUOTE = 80
 _LONGEST_REASON = 300
+#: What gateways say where they do not take a signature.
+_SIGNATURE = re.compile(r"签名|验签|signature|\bsign(?:_?error|\b(?! (?:in|up)\b))", re.IGNORECASE)
+_UNSIGNED = "payhub dry-run shows the request; payhub verify, with a message of the gateway's, how it signs"
 
 
 class PayhubError(Exception):
@@ -124,12 +129,15 @@ class NotSent(GatewayError):
 class Refused(GatewayError):
     """The gateway said no, and nothing came of the request.
 
-    ``code`` and ``reason`` are the gateway's own, bounded and free of control characters.
+    ``code`` and ``reason`` are the gateway's own, bounded and free of control characters. Where the reason is about the
+    signature and there is no ``hint``, the hint says how to look for the cause.
     """
 
     def __init__(self, message: str, *, code: str = "", reason: str = "", hint: str = "") -> None:
         reason = plain(reason, _LONGEST_REASON)
-        super().__init__(f"{message}: {reason}" if reason else message, hint=hint)
+        super().__init__(
+            f"{message}: {reason}" if reason else message, hint=hint or (_UNSIGNED if _SIGNATURE.search(reason) else "")
+        )
         self.code: str = plain(code)
         self.reason: str = reason
 

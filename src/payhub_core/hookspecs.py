@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Protocol
@@ -30,7 +30,17 @@ from payhub_core.flow import Flow
 from payhub_core.models import Callback, Notification, Order, Payment, Refund
 from payhub_core.money import Money
 
-__all__ = ["HOOKS", "Hook", "Provider", "Specification", "SupportsClose", "SupportsRefund", "hookimpl", "hookspec"]
+__all__ = [
+    "HOOKS",
+    "Hook",
+    "Provider",
+    "Specification",
+    "SupportsCandidates",
+    "SupportsClose",
+    "SupportsRefund",
+    "hookimpl",
+    "hookspec",
+]
 
 hookspec: pluggy.HookspecMarker = pluggy.HookspecMarker("payhub")
 hookimpl: pluggy.HookimplMarker = pluggy.HookimplMarker("payhub")
@@ -149,6 +159,19 @@ class SupportsClose(Protocol):
     @property
     def close(self) -> Callable[..., Payment | Flow[Payment]]:
         """As `Specification.close`."""
+        ...
+
+
+class SupportsCandidates(Protocol):
+    """A provider that can say how others of its gateway's family sign; no payment needs it, so it is marked no hook."""
+
+    def signature_candidates(self, callback: Callback) -> Iterable[tuple[str, bool]]:
+        """Each usual way to sign ``callback`` with a key of this account, and whether its signature is the one there.
+
+        A way is named by how it deviates, "" where it does not. It is asked for by a person who looks for the cause of
+        a BadSignature, so it may take a second, and reads what `parse_callback` refuses. A name never holds a key, nor
+        a signature that would be right.
+        """
         ...
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from html import escape
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
@@ -357,6 +358,11 @@ class Callback:
     def __post_init__(self) -> None:
         if type(self.body) is not bytes or type(self.query) is not bytes:
             raise TypeError("a callback's query and body are the raw bytes of the request; read them before any form")
+
+    @property
+    def recorded_at(self) -> datetime | None:
+        """When it came, of one that is read from a recording; None of one that has just come."""
+        return None
 
     def header(self, name: str) -> str:
         """The header's value, whatever the case of its name here or there (RFC 9110, 5.1); "" where it is missing."""

@@ -9,6 +9,7 @@ import secrets
 from base64 import b64decode, b64encode
 from collections.abc import Collection
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ class Recorder:
     """Saves callbacks into ``folder``, which is made where it is missing and is for its owner's eyes only.
 
     The newest ``keep`` that were answered with success are kept, and as many of the others, so that garbage never
-    pushes out what is genuine. Of the headers those in ``headers`` are saved: some gateways sign with theirs.
+    pushes out what is genuine. Of the headers those in ``headers`` are saved, and those that the account's provider
+    declares: some gateways sign with theirs.
     """
 
     def __init__(
@@ -39,16 +41,20 @@ class Recorder:
         self.keep: int = keep
         self.headers: frozenset[str] = frozenset(name.lower() for name in headers)
 
-    def save(self, account: str, callback: Callback, reply: Reply) -> Path:
-        """Writes one file, readable by its owner only, and removes what is too old; raises OSError."""
+    def save(self, account: str, callback: Callback, reply: Reply, headers: Collection[str] = ()) -> Path:
+        """Writes one file, readable by its owner only, and removes what is too old; raises OSError.
+
+        ``headers`` are the provider's own ``callback_headers``.
+        """
         now = datetime.now(UTC)
+        kept = self.headers.union(name.lower() for name in headers)
         content = {
             "note": _NOTE,
             "recorded_at": now.isoformat(),
             "account": account,
             "kind": callback.kind.value,
             "method": callback.method,
-            "headers": {k: v[:_LONGEST_HEADER] for k, v in callback.headers.items() if k.lower() in self.headers},
+            "headers": {k: v[:_LONGEST_HEADER] for k, v in callback.headers.items() if k.lower() in kept},
             "query": _readable(callback.query),
             "body": _readable(callback.body),
             "reply": {
@@ -76,17 +82,29 @@ class Recorder:
                     path.unlink(missing_ok=True)  # another process may have been quicker
 
 
+@dataclass(frozen=True, slots=True)
+class _Recorded(Callback):
+    """A class of its own, so that a callback that has just come holds no field more."""
+
+    came: datetime | None = None
+
+    @property
+    def recorded_at(self) -> datetime | None:
+        return self.came
+
+
 def load_callback(path: str | os.PathLike[str]) -> tuple[str, Callback]:
     """The account and the callback of a recorded file, ready for ``hub.parse_callback(account, callback)``.
 
-    Raises PayhubError for a file that is none.
+    What a message says of its own time is judged by when it was recorded. Raises PayhubError for a file that is none.
     """
     content = load(path)
     try:
         account, method = _text(content["account"]), _text(content["method"])
         headers = {_text(name): _text(value) for name, value in content["headers"].items()}
         query, body = _raw(content["query"]), _raw(content["body"])
-        return account, Callback(method, headers, query, body, CallbackKind(content["kind"]))
+        kind, recorded_at = CallbackKind(content["kind"]), _time(content.get("recorded_at"))
+        return account, _Recorded(method, headers, query, body, kind, recorded_at)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PayhubError(f"{plain(path)} is no recorded callback: {type(error).__name__} {plain(error)}") from None
 
@@ -122,6 +140,14 @@ def _raw(value: object) -> bytes:
     if isinstance(value, dict):
         return b64decode(_text(value["base64"]), validate=True)
     return _text(value).encode()
+
+
+def _time(value: object) -> datetime | None:
+    """The time that a file states; None, which is now, where it states none."""
+    with suppress(ValueError):
+        time = datetime.fromisoformat(value if isinstance(value, str) else "")
+        return time if time.tzinfo else None
+    return None
 
 
 def _text(value: object) -> str:

@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     default: str | None = None
     ledger: str | None = None
     routes: dict[str, list[str]] = {}
+    recorder: str | None = None
     # The list makes pydantic-settings read JSON where it stands; any other text stays text, "123456" too.
     accounts: dict[str, dict[str, Any | list[str]]] = {}
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, ClassVar, TypeAlias
 from urllib.parse import quote
 
 from httpx import URL
@@ -26,7 +27,7 @@ from payhub_core import (
 )
 from payhub_core.kit import FORM, AccountSettings, Address, Secrets, write_form
 from payhub_gpu import messages
-from payhub_gpu.signing import Placement, drop_empty, sign, verify
+from payhub_gpu.signing import Empties, Placement, drop_empty, sign, signed_pairs, verify
 
 __all__ = ["Gpu"]
 
@@ -64,7 +65,7 @@ class Gpu(AccountSettings):
     appid: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
     secret: Secrets
     secret_placement: Placement = "sorted"
-    callback_empties: Literal["keep", "drop"] = "keep"
+    callback_empties: Empties = "keep"
     order_no_max_length: int = Field(default=20, ge=1, le=64)
     unknown_order: Words = ()
 
@@ -83,7 +84,10 @@ class Gpu(AccountSettings):
         signature = fields.pop("sign", "")
         signed = fields if self.callback_empties == "keep" else drop_empty(fields)
         if not verify(signed, signature, self.secret, self.secret_placement):
-            raise BadSignature("no secret of this account made the signature", hint="check secret and dialect settings")
+            raise BadSignature(
+                "no secret of this account made the signature",
+                hint="payhub replay --explain, or payhub verify, looks for the cause",
+            )
         if fields.get("appid", self.appid) != self.appid:
             raise WrongAccount(f"expected a message for {self.appid}, it is for another appid")
         if returning:
@@ -96,6 +100,11 @@ class Gpu(AccountSettings):
         query = write_form(self._signed({"appid": self.appid, "order_no": reference}))
         response = yield Request("GET", self._check_order.copy_with(query=query))
         return messages.queried(response, self.unknown_order)
+
+    def signature_candidates(self, callback: Callback) -> Iterator[tuple[str, bool]]:
+        """How another brand of the gateway may have signed ``callback``, for a person who asks."""
+        rule = signed_pairs(self.secret_placement, self.callback_empties, messages.FIELDS - {"secret"})
+        return rule.candidates(callback, self.secret)
 
     def _fields(self, order: Order) -> dict[str, str]:
         return {

@@ -6,12 +6,21 @@ from collections.abc import Iterable, Mapping
 from hashlib import md5
 from typing import Literal, TypeAlias
 
-from payhub_core.kit import Secret, made_by_any
+from payhub_core.kit import Secret, SignedPairs, made_by_any
 
-__all__ = ["Placement", "drop_empty", "sign", "verify"]
+__all__ = ["Empties", "Placement", "drop_empty", "sign", "signed_pairs", "verify"]
 
 #: Where the secret stands in the signed string: sorted in among the fields, as documented, or always last.
 Placement: TypeAlias = Literal["sorted", "last"]
+#: Whether callbacks sign empty values.
+Empties: TypeAlias = Literal["keep", "drop"]
+
+_CURES = {
+    "the secret stands sorted among the fields": 'set secret_placement = "sorted"',
+    "the secret stands last": 'set secret_placement = "last"',
+    "empty values are signed": 'set callback_empties = "keep"',
+    "empty values are left out": 'set callback_empties = "drop"',
+}
 
 
 def sign(fields: Mapping[str, str], secret: Secret, placement: Placement = "sorted") -> str:
@@ -33,6 +42,18 @@ def verify(
 def drop_empty(fields: Mapping[str, str]) -> dict[str, str]:
     """``fields`` without the empty ones; "0" is not empty."""
     return {name: value for name, value in fields.items() if value}
+
+
+def signed_pairs(placement: Placement, empties: Empties, fields: Iterable[str]) -> SignedPairs:
+    """The same rule as data, to look for what deviates from it; ``fields`` are those that a message may have."""
+    return SignedPairs(
+        named="secret",
+        placement=placement,
+        empties=empties,
+        fields=fields,
+        sums=("amount", "actual_amount"),
+        cures=_CURES,
+    )
 
 
 def _digest(fields: Mapping[str, str], secret: Secret, placement: Placement) -> bytes:

@@ -93,3 +93,23 @@ def test_text_of_others_is_quoted_as_one_short_clean_line(text: Any) -> None:
     quoted = plain(text)
     assert quoted.isprintable()
     assert len(quoted) <= 80
+
+
+@pytest.mark.parametrize(
+    ("reason", "about"),
+    [
+        ("签名错误", True),
+        ("验签失败", True),
+        ("Invalid signature!", True),
+        ("sign error", True),
+        ("SIGN_ERROR", True),
+        ("please sign in", False),
+        ("signed off", False),
+        ("余额不足", False),
+        ("", False),
+    ],
+)
+def test_a_refusal_for_a_signature_says_how_to_look_for_the_cause(reason: str, about: bool) -> None:
+    """In whichever hook and from whichever gateway; the author's own hint wins."""
+    assert ("payhub dry-run" in Refused("no", reason=reason).hint) is about
+    assert Refused("no", reason=reason, hint="h").hint == "h"

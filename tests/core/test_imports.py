@@ -42,9 +42,13 @@ def test_the_core_never_imports_the_plugin_nor_its_sandbox(package: str) -> None
 
 @pytest.mark.parametrize(
     ("code", "outside"),
-    [("import payhub_core", "payhub_core.kit"), ("import payhub_core.kit", "cryptography")],
+    [
+        ("import payhub_core", "payhub_core.kit"),
+        ("import payhub_core.kit", "cryptography"),
+        ("import payhub_gpu", "payhub_core.kit.ways"),
+    ],
 )
-def test_the_kit_is_loaded_by_providers_and_rsa_by_keys(code: str, outside: str) -> None:
+def test_what_few_need_is_loaded_when_they_do(code: str, outside: str) -> None:
     """An application with other providers pays for neither."""
     program = f"{code}\nimport sys\nsys.exit({outside!r} in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

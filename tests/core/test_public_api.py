@@ -59,6 +59,7 @@ def test_the_core_exports_these_names() -> None:
         "Reply",
         "Request",
         "Response",
+        "SupportsCandidates",
         "SupportsClose",
         "SupportsRefund",
         "Unsupported",
@@ -95,6 +96,7 @@ def test_the_kit_exports_these_names() -> None:
         "Refusal",
         "Secret",
         "Secrets",
+        "SignedPairs",
         "basic_auth",
         "check_age",
         "grammar",
@@ -139,9 +141,9 @@ OFFERED = {
     "BoundAccount": "close_payment create_payment info name parse_callback query refund supports timeout",
     "AsyncBoundAccount": "close_payment create_payment info name parse_callback query refund supports timeout",
     "Accounts": "default get items keys values",
-    "Config": "accounts default ledger routes source",
-    "ProviderInfo": "currencies extra_fields identity largest_amount method_needed methods name payer_needed"
-    " raw_methods reference reference_length refused reserved_fields retry time_limits",
+    "Config": "accounts default ledger recorder routes source",
+    "ProviderInfo": "callback_headers currencies extra_fields identity largest_amount method_needed methods name"
+    " payer_needed raw_methods reference reference_length refused reserved_fields retry time_limits",
     "Order": "amount attach description extra method notify_url payer reference return_url",
     "Payment": "account amount attach claimed_status created_at expires_at gateway_id method next_action paid paid_at"
     " provider raw reference refunded status",
@@ -151,7 +153,7 @@ OFFERED = {
     "HtmlPage": "html type",
     "FormPost": "fields html type url",
     "AppParameters": "parameters type",
-    "Callback": "body header headers kind method query",
+    "Callback": "body header headers kind method query recorded_at",
     "Notification": "bound kind payment reply",
     "Reply": "body content_type status_code",
     "Money": "amount currency minor of",

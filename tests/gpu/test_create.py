@@ -383,6 +383,7 @@ def test_status_0_is_a_refusal_whatever_stands_beside_it(
     with pytest.raises(Refused, match="签名错误") as caught:
         flow.send(httpx.Response(200, json=body))
     assert (caught.value.code, caught.value.reason) == ("0", "签名错误")
+    assert "payhub dry-run" in caught.value.hint
 
 
 @pytest.mark.parametrize("message", ["x" * 100_000, "a\nb\r\x01\x1b[31mc\u2028d", 5, None, ["a"], {"a": 1}])

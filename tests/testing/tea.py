@@ -110,7 +110,7 @@ class Tea(AccountSettings):
             return Notification(callback.kind, self.payment(fields))
         fields = self.form(callback, "POST")
         self.check("notify", fields, callback.header("X-Tea-Signature"))
-        check_age(fields.text("at"))
+        check_age(callback, fields.text("at"))
         return Notification(callback.kind, self.payment(fields), Reply(b"OK"))
 
     @hookimpl

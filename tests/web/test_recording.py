@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import stat
+from contextlib import nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from tests.web.shops import Till
 
-from payhub_core import BadSignature, Callback, CallbackKind, MalformedCallback, PayhubError, PaymentStatus, Reply
+from payhub_core import (
+    BadSignature,
+    Callback,
+    CallbackKind,
+    ConfigError,
+    Hub,
+    MalformedCallback,
+    Notification,
+    Order,
+    PayhubError,
+    Payment,
+    PaymentStatus,
+    ProviderInfo,
+    Reply,
+    hookimpl,
+    load_config,
+)
+from payhub_core.kit import AccountSettings, Secrets, check_age, made_by_any
 from payhub_core.recorder import Recorder, load_callback
 from payhub_core.web import asgi, wsgi
 
@@ -31,6 +52,31 @@ def test_a_genuine_callback_replays_from_its_file(folder: Path, hub: Any, notify
     assert (account, callback.body, callback.kind) == ("shop", notify.body, CallbackKind.NOTIFY)
     payment = hub.parse_callback(account, callback).payment
     assert (payment.reference, payment.status) == ("A1001", PaymentStatus.PAID)
+
+
+@pytest.mark.parametrize(
+    ("recorded_at", "error"),
+    [
+        ("2026-03-01T04:59:00+00:00", None),
+        ("2026-03-01T05:06:00+00:00", BadSignature),
+        ("2026-03-01T04:59:00", BadSignature),
+        ("yesterday", BadSignature),
+        (["2026"], BadSignature),
+    ],
+)
+def test_a_time_inside_a_message_is_judged_by_when_it_was_recorded(
+    folder: Path, notify: Callback, recorded_at: object, error: type[Exception] | None
+) -> None:
+    """Years later too; a file that does not say when is judged by now."""
+    path = Recorder(folder).save("shop", notify, ACKNOWLEDGED)
+    assert load_callback(path)[1].recorded_at == datetime.fromisoformat(json.loads(path.read_text())["recorded_at"])
+    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), "recorded_at": recorded_at}), "utf-8")
+    callback = load_callback(path)[1]
+    stated = str(int(datetime(2026, 3, 1, 5, tzinfo=UTC).timestamp()))
+    with pytest.raises(error) if error else nullcontext():
+        check_age(callback, stated)
+    with pytest.raises(BadSignature):
+        check_age(notify, stated)
 
 
 def test_a_file_can_be_read_by_a_human(folder: Path, notify: Callback, platform: Any) -> None:
@@ -65,7 +111,8 @@ def test_any_bytes_come_back_as_they_were(data: bytes, folder: Path) -> None:
     """Body and query alike; what is not plain text is base64, so that no terminal is told what to do."""
     callback = Callback("POST", {"content-type": "x"}, data, data, CallbackKind.RETURN)
     path = Recorder(folder).save("shop", callback, REFUSED)
-    assert load_callback(path) == ("shop", callback)
+    account, loaded = load_callback(path)
+    assert (account, loaded.query, loaded.body, loaded.kind) == ("shop", data, data, CallbackKind.RETURN)
     assert path.read_text("utf-8").replace("\n", "").isprintable()
 
 
@@ -76,6 +123,68 @@ def test_only_the_headers_asked_for_are_kept(folder: Path) -> None:
     assert load_callback(Recorder(folder).save("shop", callback, REFUSED))[1].headers == {"content-type": "x"}
     kept = Recorder(folder, headers=("X-gateway-sign",)).save("shop", callback, REFUSED)
     assert load_callback(kept)[1].headers == {"X-Gateway-Sign": "abc"}
+
+
+class Bank(AccountSettings):
+    """A gateway that signs in a header."""
+
+    info: ClassVar[ProviderInfo] = ProviderInfo(
+        name="bank", currencies=frozenset({"CNY"}), identity=("key",), callback_headers=frozenset({"X-Bank-Sign"})
+    )
+    key: Secrets
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Payment:
+        raise NotImplementedError
+
+    @hookimpl
+    def query(self, reference: str) -> Payment:
+        raise NotImplementedError
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        given = callback.header("x-bank-sign")
+        if not made_by_any(self.key, lambda key: hmac.digest(bytes(key), callback.body, "sha256"), given):
+            raise BadSignature("no key of this account signed the message")
+        return Notification(callback.kind, Payment(reference="A1001", status=PaymentStatus.PAID), Reply(b"OK"))
+
+
+@pytest.mark.anyio
+async def test_a_callback_that_a_header_signs_can_be_replayed(folder: Path) -> None:
+    """The provider declares the header; a folder is all that the endpoint has to be told, in either interface."""
+    key = "a-key-of-sixteen-characters"
+    signature = hmac.digest(key.encode(), b"paid", "sha256").hex()
+    headers = {"X-Bank-Sign": signature, "Authorization": "Basic c2VjcmV0", "X-Forwarded-For": "192.0.2.1"}
+    with Hub({"bank": Bank(key=key)}) as hub:
+        till = Till(hub)
+        wsgi(till, record=str(folder)).answer("POST", "bank/notify", headers, "", b"paid")
+        await asgi(till, record=folder).answer("POST", "bank/notify", headers, "", b"paid")
+        wsgi(till, record=folder).answer("POST", "bank_of_none/notify", headers, "", b"paid")
+        *kept, unknown = [load_callback(path) for path in files(folder)]
+        assert len(kept) == 2
+        for account, callback in kept:
+            assert callback.headers == {"x-bank-sign": signature}
+            payment = hub.parse_callback(account, callback).payment
+            assert payment is not None
+            assert payment.status is PaymentStatus.PAID
+        assert unknown[1].headers == {}
+
+
+def test_a_header_that_holds_a_secret_cannot_be_declared() -> None:
+    """A recording holds none."""
+    with pytest.raises(ConfigError, match="'authorization' holds a secret"):
+        ProviderInfo(
+            name="b", currencies=frozenset({"CNY"}), identity=(), callback_headers=frozenset({"Authorization"})
+        )
+
+
+def test_the_recorder_is_a_setting(tmp_path: Path, till: Any, notify: Callback) -> None:
+    """Of the file or of the environment; without it nothing is recorded."""
+    (tmp_path / "payhub.toml").write_text(f'recorder = "{tmp_path / "callbacks"}"')
+    for setting in (None, "", load_config(tmp_path / "payhub.toml").recorder):
+        wsgi(till, record=setting).answer("POST", "shop/notify", notify.headers, "", notify.body)
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["callbacks"]
+    assert len(files(tmp_path / "callbacks")) == 1
 
 
 def test_files_are_for_their_owner_alone(folder: Path, notify: Callback) -> None:

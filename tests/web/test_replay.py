@@ -51,7 +51,7 @@ def test_a_forged_callback_is_refused_with_a_hint(replay: Any, record: Any, plat
     forged = platform.callback(platform.notify(), secret="another-shops-secret-key")
     result = replay(record(forged, Reply(b"refused", status_code=400)))
     assert result.exit_code == 1
-    for words in ("refused", "BadSignature", "check secret and dialect", "400 text/plain"):
+    for words in ("refused", "BadSignature", "payhub replay --explain", "400 text/plain"):
         assert words in result.output
 
 

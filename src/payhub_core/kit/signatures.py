@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 
 from payhub_core.errors import BadSignature, MalformedCallback
 from payhub_core.kit.keys import PublicKey
+from payhub_core.models import Callback
 
 __all__ = ["basic_auth", "check_age", "made_by_any", "verified_by_any"]
 
@@ -42,15 +43,17 @@ def verified_by_any(keys: Iterable[PublicKey], given: str | None, message: bytes
     return any(key.verifies(signature, message) for key in keys)
 
 
-def check_age(stated: str, tolerance: float = 300.0) -> None:
-    """Bounds for how long a signed message can be replayed: ``stated`` is its time, in whole seconds since 1970.
+def check_age(callback: Callback, stated: str, tolerance: float = 300.0) -> None:
+    """Bounds for how long ``callback`` can be replayed: ``stated`` is its signed time, in whole seconds since 1970.
 
     Call it once the signature over ``stated`` is verified. Raises MalformedCallback for another text, BadSignature
-    where it is more than ``tolerance`` seconds from this machine's clock, in either direction.
+    where it is more than ``tolerance`` seconds from this machine's clock, in either direction. One that was recorded is
+    judged by the time at which it was.
     """
     if not re.fullmatch(r"[0-9]{1,15}", stated):
         raise MalformedCallback("expected the signature's time in whole seconds")
-    away = abs(time.time() - int(stated))
+    recorded = callback.recorded_at
+    away = abs((recorded.timestamp() if recorded else time.time()) - int(stated))
     if away > tolerance:
         raise BadSignature(
             f"expected a message signed within {tolerance:.0f} seconds, this one is {away:.0f} away",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
+from os import PathLike
 from typing import Any, TypeAlias, TypeVar
 
 import anyio.to_thread
 
 from payhub_core.flow import drive, drive_async
+from payhub_core.models import Callback, Reply
 from payhub_core.recorder import Recorder
 from payhub_core.web.answers import Answer, plain_text
 from payhub_core.web.endpoint import (
@@ -37,7 +39,7 @@ def asgi(
     *,
     handler: HandlerT | None = None,
     on_return: OnReturn | None = None,
-    record: Recorder | None = None,
+    record: Recorder | str | PathLike[str] | None = None,
     limit: int = LIMIT,
 ) -> AsgiEndpoint:
     """An ASGI application that serves ``/{account}/notify`` and ``/{account}/return/{reference}`` under any prefix.
@@ -45,12 +47,13 @@ def asgi(
     The reference may be left out of the return address; then only a return that is signed says which payment it is.
     ``checkout`` is an AsyncCheckout; the methods of a Checkout are called in a thread. ``handler`` is handed to its
     ``receive``. ``on_return(payment)`` gives the address of your thank-you page, for a 303; without it the payer sees a
-    plain page in English and Chinese. ``record`` keeps what came. More than ``limit`` bytes are not read: 413.
+    plain page in English and Chinese. ``record``, a folder or a Recorder, keeps what came. More than ``limit`` bytes
+    are not read: 413.
     """
     endpoint = Endpoint(
         receive=_awaited(checkout.receive),
         view=_awaited(checkout.view),
-        record=_awaited(record.save) if record is not None else None,
+        record=_awaited(_saver(record, checkout)) if record else None,
         handler=handler,
         on_return=on_return,
         limit=limit,
@@ -63,7 +66,7 @@ def wsgi(
     *,
     handler: HandlerT | None = None,
     on_return: OnReturn | None = None,
-    record: Recorder | None = None,
+    record: Recorder | str | PathLike[str] | None = None,
     limit: int = LIMIT,
 ) -> WsgiEndpoint:
     """A WSGI application; the arguments are those of `asgi`. Raises TypeError for an AsyncCheckout."""
@@ -72,7 +75,7 @@ def wsgi(
     endpoint = Endpoint(
         receive=checkout.receive,
         view=checkout.view,
-        record=record.save if record is not None else None,
+        record=_saver(record, checkout) if record else None,
         handler=handler,
         on_return=on_return,
         limit=limit,
@@ -151,6 +154,20 @@ class WsgiEndpoint:
         Pass at most ``payhub_core.web.LIMIT + 1`` bytes of the body; more than the limit is answered with 413.
         """
         return drive(self._endpoint.answer(_head(method, path, headers, query), lambda _: body), _call, Exception)
+
+
+def _saver(record: Recorder | str | PathLike[str], checkout: object) -> Callable[..., object]:
+    """Saves callbacks, with the headers that the account's provider declares where ``checkout`` has a hub."""
+    recorder = record if isinstance(record, Recorder) else Recorder(record)
+    hub: Any = getattr(checkout, "hub", {})
+
+    def save(account: str, callback: Callback, reply: Reply) -> object:
+        own: Collection[str] = ()
+        with suppress(Exception):  # no such account, or a hub of somebody else's
+            own = hub[account].info.callback_headers
+        return recorder.save(account, callback, reply, own)
+
+    return save
 
 
 def _head(method: str, path: str, headers: Mapping[str, str], query: str | bytes) -> RequestHead:

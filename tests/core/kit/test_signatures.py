@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payhub_core import BadSignature, MalformedCallback
+from payhub_core import BadSignature, Callback, MalformedCallback
 from payhub_core.kit import Secret, basic_auth, check_age, made_by_any
 
 KEY, OTHER = Secret("0123456789abcdef0123456789abcdef"), Secret("fedcba9876543210fedcba9876543210")
 BODY = b'{"id": "A1001"}'
+CAME = Callback("POST", {}, b"", BODY)
 
 
 def make(key: Secret) -> bytes:
@@ -101,7 +102,7 @@ def test_only_the_same_body_and_key_count(body: bytes, other: bytes, key: bytes,
 def test_a_message_of_now_is_of_now(monkeypatch: pytest.MonkeyPatch, away: int) -> None:
     """Clocks differ in both directions."""
     monkeypatch.setattr(time, "time", lambda: 1_772_337_540.0)
-    check_age(str(1_772_337_540 + away))
+    check_age(CAME, str(1_772_337_540 + away))
 
 
 @pytest.mark.parametrize("away", [301, -301, 10**14, -(10**9)])
@@ -109,15 +110,15 @@ def test_a_message_of_another_time_is_a_replay(monkeypatch: pytest.MonkeyPatch, 
     """SYSS-2015-022: a signature without an age is good for ever."""
     monkeypatch.setattr(time, "time", lambda: 1_772_337_540.0)
     with pytest.raises(BadSignature, match=f"within 300 seconds, this one is {abs(away)} away"):
-        check_age(str(1_772_337_540 + away))
+        check_age(CAME, str(1_772_337_540 + away))
 
 
 def test_the_tolerance_is_the_authors(monkeypatch: pytest.MonkeyPatch) -> None:
     """In seconds."""
     monkeypatch.setattr(time, "time", lambda: 1000.5)
-    check_age("1000", 1)
+    check_age(CAME, "1000", 1)
     with pytest.raises(BadSignature, match="within 1 seconds"):
-        check_age("999", 1)
+        check_age(CAME, "999", 1)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +142,7 @@ def test_the_tolerance_is_the_authors(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_time_that_is_no_number_is_malformed(stated: str) -> None:
     """`int` and `isdigit` take some of these."""
     with pytest.raises(MalformedCallback, match="whole seconds"):
-        check_age(stated)
+        check_age(CAME, stated)
 
 
 def test_basic_auth_is_that_of_the_rfc() -> None:

@@ -82,7 +82,7 @@ class Wallet(AccountSettings):
         message = stated.encode() + b"." + callback.body
         if not made_by_any(self.key, lambda key: hmac.digest(bytes(key), message, "sha256"), given):
             raise BadSignature("no key of this account signed the message")
-        check_age(stated)
+        check_age(callback, stated)
         fields = read_json(callback)
         if fields.text("shop") != self.shop:
             raise WrongAccount("the message is for another shop")

@@ -92,7 +92,7 @@ class Sealed(AccountSettings):
         stated = callback.header("Wx-Timestamp")
         if not verified_by_any(keys, callback.header("Wx-Signature"), stated.encode() + b"\n" + callback.body):
             raise BadSignature("no certificate of the gateway's signed the message")
-        check_age(stated)
+        check_age(callback, stated)
         try:
             fields = read_object(self.opened(envelope), CallbackFields)
         except InvalidTag:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -28,7 +29,7 @@ from payhub_core import (
 )
 from payhub_core.kit import FORM, AccountSettings, Address, Secrets, write_form
 from payhub_epay import messages
-from payhub_epay.signing import sign, verify
+from payhub_epay.signing import SIGNED, sign, verify
 
 __all__ = ["EPay"]
 
@@ -75,7 +76,10 @@ class EPay(AccountSettings):
         """Notify and return are the same signed query, by GET."""
         fields = messages.received(callback, expect)
         if not verify(fields, self.key):
-            raise BadSignature("no key of this account made the signature")
+            raise BadSignature(
+                "no key of this account made the signature",
+                hint="payhub replay --explain, or payhub verify, looks for the cause",
+            )
         if fields.text("pid") != self.pid:
             raise WrongAccount(f"expected a message for {self.pid}, it is for another pid")
         return Notification(callback.kind, messages.notified(fields), Reply(b"success"))
@@ -104,6 +108,10 @@ class EPay(AccountSettings):
         elif order.status is not PaymentStatus.REFUND_SUM_UNKNOWN:
             raise InvalidOrder("the gateway does not call the order paid")
         return Refund(reference=reference, refund_reference=refund_reference, status=RefundStatus.REFUNDED)
+
+    def signature_candidates(self, callback: Callback) -> Iterator[tuple[str, bool]]:
+        """How another gateway of the family may have signed ``callback``, for a person who asks."""
+        return SIGNED.candidates(callback, self.key)
 
     def _created(self, form: dict[str, str], order: Order) -> Flow[Payment]:
         return messages.created((yield self._posted("mapi.php", form)), order)

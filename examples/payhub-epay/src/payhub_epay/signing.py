@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from hashlib import md5
 
-from payhub_core.kit import Secret, made_by_any
+from payhub_core.kit import Secret, SignedPairs, made_by_any
 
-__all__ = ["sign", "verify"]
+__all__ = ["SIGNED", "sign", "verify"]
+
+#: The same rule as data, to look for what deviates from it.
+SIGNED = SignedPairs(
+    unsigned=("sign_type",),
+    fields=("pid", "trade_no", "out_trade_no", "type", "name", "money", "trade_status", "param"),
+    sums=("money",),
+)
 
 _UNSIGNED = {"sign", "sign_type"}
 

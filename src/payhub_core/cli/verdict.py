@@ -1,0 +1,116 @@
+"""What a command shows of a callback that it has verified: what it says, or why it is refused."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from payhub_core.accounts import Accounts
+from payhub_core.cli.options import print_json
+from payhub_core.errors import BadSignature, CallbackError, MalformedCallback, PayhubError, plain
+from payhub_core.explanation import Explanation, explain
+from payhub_core.hub import Hub
+from payhub_core.models import Callback, Notification
+
+__all__ = ["Verdict", "judge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a callback: a notification or an error, and the explanation of that where one was asked for."""
+
+    account: str
+    callback: Callback
+    notification: Notification | None
+    error: PayhubError | None
+    explanation: Explanation | None = None
+
+    @property
+    def status(self) -> int:
+        """The command's exit status."""
+        return 0 if self.error is None else 1
+
+    def show(self, file: str, recorded: dict[str, Any], *, as_json: bool) -> None:
+        """Prints it, with the ``recorded`` circumstances."""
+        result = {
+            "file": file,
+            "recorded_at": recorded.get("recorded_at"),
+            "account": self.account,
+            "address": self.callback.kind.value,
+            "answered": recorded.get("reply"),
+            "genuine": self.notification is not None,
+            "kind": None if self.notification is None else self.notification.kind.value,
+            "payment": _payment(self.notification),
+            "error": _error(self.error),
+            "explanation": None if self.explanation is None else _explained(self.explanation),
+        }
+        if as_json:
+            print_json(result)
+        else:
+            Console().print(_table(result, self._word))
+
+    @property
+    def _word(self) -> str:
+        return (
+            "genuine" if self.error is None else "refused" if isinstance(self.error, CallbackError) else "not verified"
+        )
+
+
+def judge(accounts: Accounts, account: str, callback: Callback, *, explained: bool) -> Verdict:
+    """Verifies ``callback``, and looks for the cause where it is refused for its signature or its shape."""
+    with Hub(accounts) as hub:
+        try:
+            return Verdict(account, callback, hub.parse_callback(account, callback), None)
+        except PayhubError as error:
+            asked = explained and isinstance(error, BadSignature | MalformedCallback)
+            return Verdict(account, callback, None, error, explain(accounts, account, callback) if asked else None)
+
+
+def _payment(notification: Notification | None) -> dict[str, Any] | None:
+    if notification is None or notification.payment is None:
+        return None
+    payment = notification.payment
+    sums = {"amount": payment.amount and str(payment.amount), "paid": payment.paid and str(payment.paid)}
+    return payment.model_dump(mode="json", exclude={"next_action", *sums}) | sums
+
+
+def _error(error: PayhubError | None) -> dict[str, str] | None:
+    return None if error is None else {"type": type(error).__name__, "message": error.message, "hint": error.hint}
+
+
+def _explained(explanation: Explanation) -> dict[str, Any]:
+    return asdict(explanation) | {"text": str(explanation)}
+
+
+def _table(result: dict[str, Any], verdict: str) -> Table:
+    table = Table(show_header=False, title=Text(Path(result["file"]).name), title_justify="left")
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    answered = result["answered"] if isinstance(result["answered"], dict) else {}
+    rows = {
+        "recorded": result["recorded_at"],
+        "account": result["account"],
+        "address": result["address"],
+        "answered then": " ".join(str(answered.get(key, "")) for key in ("status_code", "content_type")).strip(),
+        "now": verdict,
+    }
+    if payment := result["payment"]:
+        shown = ("reference", "gateway_id", "status", "claimed_status", "amount", "paid", "attach", "paid_at")
+        rows |= {key.replace("_", " "): payment[key] for key in shown}
+    explanation = result["explanation"]
+    if error := result["error"]:
+        hint = "" if explanation else error["hint"]
+        rows |= {"error": f"{error['type']}: {error['message']}", "hint": hint}
+    if explanation:
+        rows["signature"] = explanation["text"]
+    for label, value in rows.items():
+        if value is not None and value != "":
+            # Text, never markup, and nothing unprintable: what a message says is not to be interpreted.
+            style = {"genuine": "green", "refused": "red"}.get(str(value), "")
+            table.add_row(label, Text(plain(value, 2000), style=style))
+    return table
