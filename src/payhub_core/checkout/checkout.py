@@ -91,6 +91,8 @@ class Checkout:
     def refresh(self, account: str, reference: str) -> Payment:
         """Asks the gateway now, records the answer and returns what is known; the handler runs as in `receive`.
 
+        Of a payment that is still pending, ``claimed_status`` is what the gateway has just claimed, FAILED for a try
+        that failed.
         Raises WrongOrder for an order not started here, NotFound and other GatewayErrors, LedgerError, ConfigError, and
         what the handler raised; all of them change nothing but when to ask next.
         """

@@ -11,7 +11,7 @@ from payhub_core.errors import PayhubError, WrongOrder
 from payhub_core.ledger import changes
 from payhub_core.ledger.rows import Row
 from payhub_core.ledger.schedule import next_check
-from payhub_core.models import Payment
+from payhub_core.models import Payment, PaymentStatus
 
 __all__ = ["check", "refresh", "stored"]
 
@@ -27,13 +27,18 @@ def stored(account: str, reference: str) -> Steps[Row]:
 def refresh(hub: AnyHub, account: str, reference: str, handler: object) -> Steps[Payment]:
     """Asks now, whether it is due or not."""
     row = yield from stored(account, reference)
-    new = yield from check(hub, row, "", handler)
+    new, claimed_status = yield from check(hub, row, "", handler)
     payment: Payment = new.payment()
-    return payment
+    # A claim is for the payer who waits: it says that this try failed, where the status goes on to be pending.
+    claims = payment.status is PaymentStatus.PENDING
+    return payment.model_copy(update={"claimed_status": claimed_status}) if claims else payment
 
 
-def check(hub: AnyHub, row: Row, lease: str, handler: object) -> Steps[Row]:
-    """Asks about one payment and records the answer, or that there was none that could be recorded."""
+def check(hub: AnyHub, row: Row, lease: str, handler: object) -> Steps[tuple[Row, PaymentStatus]]:
+    """Asks about one payment and records the answer, or that there was none that could be recorded.
+
+    Returns the payment as it is now, and what the gateway claims.
+    """
     try:
         changes.check_provider(row, hub[row.account].info.name)
         payment: Payment = yield query(row, row.order())
@@ -50,7 +55,7 @@ def check(hub: AnyHub, row: Row, lease: str, handler: object) -> Steps[Row]:
             raise
         # The handler's own error, as where the application had called it.
         raise error.__cause__ or error from None
-    return new
+    return new, payment.claimed_status or payment.status
 
 
 def _unanswered(connection: Connection, row: Row, lease: str) -> None:

@@ -163,7 +163,7 @@ class Pass:
     def _asked(self, row: Row, token: str) -> Steps[tuple[str, Exception | None]]:
         """The status that is known now, and why nothing new is."""
         try:
-            new = yield from check(self.hub, row, token, self.handler)
+            new, _ = yield from check(self.hub, row, token, self.handler)
         except Exception as failure:
             return row.status, failure
         return new.status, None
