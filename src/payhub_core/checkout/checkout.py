@@ -129,15 +129,25 @@ class Checkout:
         limit: int = 1000,
         rate: float = 10.0,
         progress: Callable[[Progress], object] | None = None,
+        account: str | None = None,
     ) -> Summary:
         """Asks about payments that are due to be asked about: ``limit`` at most, ``rate`` a second for each account.
 
         Safe in many processes at once. Accounts are asked side by side, and one that fails three times in a row, or
         whose gateway refuses the account, is left alone for this pass; ``errors`` of the summary says why.
-        ``older_than`` spares orders that have only just been started. Raises LedgerError, and ConfigError for a
+        ``older_than`` spares orders that have only just been started; with ``account`` only its payments are asked
+        about. Raises LedgerError, and ConfigError for a
         ``rate`` not above zero or a ``limit`` below it.
         """
-        due = Pass(self.hub, self.handler, older_than=older_than, limit=limit, rate=rate, progress=progress)
+        due = Pass(
+            self.hub,
+            self.handler,
+            older_than=older_than,
+            limit=limit,
+            rate=rate,
+            progress=progress,
+            account=account,
+        )
         return reconcile(due, self._do)
 
     def deliver(self, handler: Callable[[Transition], object], *, limit: int = 100) -> int:
@@ -213,9 +223,18 @@ class AsyncCheckout:
         limit: int = 1000,
         rate: float = 10.0,
         progress: Callable[[Progress], object] | None = None,
+        account: str | None = None,
     ) -> Summary:
         """As `Checkout.reconcile`."""
-        due = Pass(self.hub, self.handler, older_than=older_than, limit=limit, rate=rate, progress=progress)
+        due = Pass(
+            self.hub,
+            self.handler,
+            older_than=older_than,
+            limit=limit,
+            rate=rate,
+            progress=progress,
+            account=account,
+        )
         return await reconcile_async(due, self._do)
 
     async def deliver(self, handler: Callable[[Transition], Awaitable[object]], *, limit: int = 100) -> int:

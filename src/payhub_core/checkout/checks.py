@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 
 from sqlalchemy import Connection
 
 from payhub_core.checkout.steps import AnyHub, Find, Record, Steps, Store, query
-from payhub_core.errors import PayhubError, WrongOrder
-from payhub_core.ledger import changes
+from payhub_core.errors import CallbackError, GatewayError, PayhubError, WrongOrder
+from payhub_core.ledger import changes, failures
 from payhub_core.ledger.rows import Row
 from payhub_core.ledger.schedule import next_check
 from payhub_core.models import Payment, PaymentStatus
@@ -50,7 +51,7 @@ def check(hub: AnyHub, row: Row, lease: str, handler: object) -> Steps[tuple[Row
 
         new: Row = yield Record(body, handler)
     except (PayhubError, changes.HandlerFailed) as error:
-        yield Store(lambda connection: _unanswered(connection, row, lease))
+        yield Store(partial(_unanswered, row=row, lease=lease, error=error))
         if isinstance(error, PayhubError):
             raise
         # The handler's own error, as where the application had called it.
@@ -58,8 +59,13 @@ def check(hub: AnyHub, row: Row, lease: str, handler: object) -> Steps[tuple[Row
     return new, payment.claimed_status or payment.status
 
 
-def _unanswered(connection: Connection, row: Row, lease: str) -> None:
-    """Gives the lease back, and lets the payment be asked about later and later."""
+def _unanswered(connection: Connection, row: Row, lease: str, error: Exception) -> None:
+    """Gives the lease back, lets the payment be asked about later and later, and notes why in its history."""
+    if isinstance(error, changes.HandlerFailed):
+        cause = error.__cause__ or error
+        failures.note(connection, row.account, row.reference, source=failures.HANDLER, error=cause)
+    elif isinstance(error, GatewayError | CallbackError):
+        failures.note(connection, row.account, row.reference, source="query", error=error)
     while True:
         row, now = changes.again(connection, row), datetime.now(UTC)
         attempts = row.attempts + 1
