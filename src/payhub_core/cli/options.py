@@ -20,6 +20,7 @@ __all__ = [
     "Command",
     "check_account",
     "config_option",
+    "config_path",
     "json_option",
     "limit_option",
     "print_json",
@@ -76,9 +77,12 @@ TIME = _Time()
 
 def read_config(path: str | None) -> Config:
     """The configuration a command was given."""
-    if path is None and Path(DEFAULT_CONFIG).is_file():
-        path = DEFAULT_CONFIG
-    return load_config(path)
+    return load_config(config_path(path))
+
+
+def config_path(path: str | None) -> str | None:
+    """The file it is read from, if any."""
+    return DEFAULT_CONFIG if path is None and Path(DEFAULT_CONFIG).is_file() else path
 
 
 def check_account(name: str | None, config: Config, ledger: Ledger) -> None:
