@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import Connection, event, text, update
 from tests.checkouts import opening
 
 from payhub_core import Order
@@ -197,11 +197,20 @@ def test_a_finding_reads_as_a_line() -> None:
 
 def test_what_is_not_clear_is_found_by_index(ledger: Ledger) -> None:
     """Costs by what is not clear, not by what is stored."""
-    sql = "SELECT id FROM payhub_payments WHERE creation IN ('starting', 'unknown') AND created_at < '2026-01-01'"
-    if ledger.engine.dialect.name == "sqlite":
-        plan = ledger.read(lambda c: c.execute(text(f"EXPLAIN QUERY PLAN {sql}")).all())
-    else:
-        plan = ledger.read(
-            lambda c: (c.execute(text("SET LOCAL enable_seqscan = off")), c.execute(text(f"EXPLAIN {sql}")).all())[1]
-        )
-    assert "payhub_payments_unclear_ix" in str(plan)
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(ledger.engine, "before_cursor_execute", note)
+    ledger.health()
+    event.remove(ledger.engine, "before_cursor_execute", note)
+    ((statement, parameters),) = [one for one in asked if "creation" in one[0]]
+    explain = "EXPLAIN QUERY PLAN" if ledger.engine.dialect.name == "sqlite" else "EXPLAIN"
+
+    def plan(connection: Connection) -> object:
+        if explain == "EXPLAIN":
+            connection.execute(text("SET LOCAL enable_seqscan = off"))
+        return connection.exec_driver_sql(f"{explain} {statement}", parameters).all()
+
+    assert "payhub_payments_unclear_ix" in str(ledger.read(plan))

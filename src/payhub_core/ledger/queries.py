@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, TextClause, func, or_, select, text
 
 from payhub_core.errors import InvalidOrder, LedgerError
 from payhub_core.ledger.database import clock
@@ -65,7 +65,7 @@ def accounts(connection: Connection) -> list[str]:
     return list(connection.execute(_ACCOUNTS).scalars())
 
 
-def _conditions(connection: Connection, wanted: Wanted) -> Iterator[ColumnElement[bool]]:
+def _conditions(connection: Connection, wanted: Wanted) -> Iterator[ColumnElement[bool] | TextClause]:
     if account := wanted.get("account"):
         yield payments.c.account == account
     if status := wanted.get("status"):

@@ -7,9 +7,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     Column,
-    ColumnElement,
     ForeignKey,
     Index,
     Integer,
@@ -17,8 +15,9 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TextClause,
     UniqueConstraint,
-    literal_column,
+    text,
 )
 
 from payhub_core.ledger.rows import KEY, Row
@@ -51,8 +50,14 @@ payments: Table = Table("payhub_payments", metadata, *_columns(), UniqueConstrai
 _due = payments.c.next_check_at.is_not(None)
 Index("payhub_payments_due_ix", payments.c.account, payments.c.next_check_at, postgresql_where=_due, sqlite_where=_due)
 #: As it is written: a partial index serves only a query with the very same words.
-UNCLEAR: ColumnElement[bool] = literal_column("creation IN ('starting', 'unknown')", Boolean())
-Index("payhub_payments_unclear_ix", payments.c.created_at, postgresql_where=UNCLEAR, sqlite_where=UNCLEAR)
+UNCLEAR: TextClause = text("creation IN ('starting', 'unknown')")
+Index(
+    "payhub_payments_unclear_ix",
+    payments.c.account,
+    payments.c.created_at,
+    postgresql_where=UNCLEAR,
+    sqlite_where=UNCLEAR,
+)
 
 #: Append-only, but that a failure which comes again is counted: what came, when, from where. One that says nothing new
 #: is not kept.

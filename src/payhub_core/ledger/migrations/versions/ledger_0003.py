@@ -26,7 +26,7 @@ def upgrade(op: Operations) -> None:
     op.create_index(
         "payhub_payments_unclear_ix",
         "payhub_payments",
-        ["created_at"],
+        ["account", "created_at"],
         postgresql_where=_UNCLEAR,
         sqlite_where=_UNCLEAR,
     )
