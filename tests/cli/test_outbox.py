@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -86,6 +87,25 @@ def test_an_order_that_cannot_be_asked_about_is_an_error(
     assert "expected a Checkout or an AsyncCheckout" in failure(
         command("payments", "refresh", "shop", "A1001", "--checkout", "sys:path")
     )
+
+
+@pytest.mark.parametrize(("scheme", "said"), [("http", True), ("https", False)])
+def test_over_plain_http_a_pass_says_that_nothing_can_settle_by_it(
+    command: Callable[..., Result], ledger: Ledger, config: Path, scheme: str, said: bool
+) -> None:
+    """Of the accounts that it is about."""
+    config.write_text(config.read_text().replace("https://gateway.example", f"{scheme}://127.0.0.1:9"))
+    assert ("its answers are hints" in command("reconcile").stderr) == said
+    assert ("its answers are hints" in command("reconcile", "--account", "shop").stderr) == said
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_the_commands(shell: str) -> None:
+    """The script comes from the command itself."""
+    program = [sys.executable, "-c", "import sys; sys.argv[0] = 'payhub'; from payhub_core.cli import main; main()"]
+    environment = {**os.environ, "_PAYHUB_COMPLETE": f"{shell}_source"}
+    run = subprocess.run(program, check=False, env=environment, capture_output=True, text=True, timeout=60)
+    assert "_PAYHUB_COMPLETE" in run.stdout, run.stderr
 
 
 def test_the_package_runs_as_a_module(tmp_path: Path) -> None:
