@@ -170,7 +170,7 @@ def test_payments_are_listed_by_time_and_by_what_became_of_them(
         assert "These are the newest 2 of 3" in command("payments", "list", *words).stderr
 
 
-@pytest.mark.parametrize("time", ["yesterday", "7", "2026-13-01", "9999999d"])
+@pytest.mark.parametrize("time", ["yesterday", "7", "2026-13-01", "9999999d", "999999d"])
 def test_a_time_that_is_none_is_a_usage_error(command: Callable[..., Result], time: str) -> None:
     """With what would be one."""
     result = command("payments", "list", "--since", time)

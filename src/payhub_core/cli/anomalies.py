@@ -9,13 +9,13 @@ from datetime import datetime
 import click
 
 from payhub_core.cli.options import (
-    TIME,
     check_account,
     config_option,
     json_option,
     limit_option,
     print_json,
     read_config,
+    time,
 )
 from payhub_core.cli.tables import anomaly_json, print_table, remark, when
 from payhub_core.errors import PayhubError
@@ -28,7 +28,7 @@ __all__ = ["anomalies", "print_anomalies", "resolve"]
 @config_option
 @click.option("--account", help="Only those of this account.")
 @click.option("--kind", type=click.Choice([kind.value for kind in AnomalyKind]), help="Only those of this kind.")
-@click.option("--since", type=TIME, help="Only those found out since then: 2026-01-31, or 12h.")
+@click.option("--since", type=time, metavar="TIME", help="Only those found out since then: 2026-01-31, or 12h.")
 @click.option("--all", "resolved", is_flag=True, help="Those that are resolved, too.")
 @limit_option
 @json_option

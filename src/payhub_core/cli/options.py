@@ -16,7 +16,6 @@ from payhub_core.config import Config, load_config
 from payhub_core.ledger import Ledger
 
 __all__ = [
-    "TIME",
     "Command",
     "check_account",
     "config_option",
@@ -25,6 +24,7 @@ __all__ = [
     "limit_option",
     "print_json",
     "read_config",
+    "time",
 ]
 
 DEFAULT_CONFIG = "payhub.toml"
@@ -54,25 +54,17 @@ def limit_option(command: Command) -> Command:
     )
 
 
-# Without a parameter, which earlier versions of click do not have.
-class _Time(click.ParamType):  # type: ignore[type-arg]
+def time(value: str) -> datetime:
     """A time, as ISO 8601 writes it, in UTC unless it says else; or an age such as 30min, 12h or 7d."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        age = re.fullmatch(r"([0-9]{1,6})(min|h|d)", str(value))
+    age = re.fullmatch(r"([0-9]{1,6})(min|h|d)", value)
+    try:
         if age is not None:
             unit = {"min": "minutes", "h": "hours", "d": "days"}[age[2]]
             return datetime.now(UTC) - timedelta(**{unit: int(age[1])})
-        try:
-            time = datetime.fromisoformat(str(value))
-        except ValueError:
-            self.fail(f"expected a time such as 2026-01-31, 2026-01-31T12:00 or 7d, not {value!r}", param, ctx)
-        return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
-
-
-TIME = _Time()
+        found = datetime.fromisoformat(value)
+    except (ValueError, OverflowError):
+        raise click.BadParameter(f"expected a time such as 2026-01-31, 2026-01-31T12:00 or 7d, not {value!r}") from None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def read_config(path: str | None) -> Config:

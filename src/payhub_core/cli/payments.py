@@ -10,13 +10,13 @@ import click
 
 from payhub_core.cli.anomalies import anomalies, print_anomalies, resolve
 from payhub_core.cli.options import (
-    TIME,
     check_account,
     config_option,
     json_option,
     limit_option,
     print_json,
     read_config,
+    time,
 )
 from payhub_core.cli.refresh import refresh
 from payhub_core.cli.tables import anomaly_json, iso, payment_json, payment_rows, print_table, remark, when
@@ -39,8 +39,8 @@ def payments() -> None:
 @click.option("--account", help="Only those of this account.")
 @click.option("--status", type=click.Choice([status.value for status in PaymentStatus]), help="Only those in it.")
 @click.option("--state", type=click.Choice([it.value for it in Creation]), help="Only those whose creation came to it.")
-@click.option("--since", type=TIME, help="Only those started since then: 2026-01-31, or 12h.")
-@click.option("--until", type=TIME, help="Only those started before then.")
+@click.option("--since", type=time, metavar="TIME", help="Only those started since then: 2026-01-31, or 12h.")
+@click.option("--until", type=time, metavar="TIME", help="Only those started before then.")
 @click.option("--unsettled", is_flag=True, help="Only those that are still asked about.")
 @click.option("--stuck", is_flag=True, help="Only those starting or unknown for a quarter of an hour.")
 @limit_option
