@@ -122,7 +122,11 @@ def test_a_list_of_nothing_says_so(command: Callable[..., Result], ledger: Ledge
     [
         *(["payments", "list", "--account", "shpo"], ["payments", "anomalies", "--account", "shpo"]),
         *(["payments", "show", "shpo", "A1001"], ["payments", "refresh", "shpo", "A1001"]),
-        *(["payments", "resolve", "shpo", "A1001", "--why", "no"], ["reconcile", "--account", "shpo"]),
+        *(
+            ["payments", "resolve", "shpo", "A1001", "--why", "no"],
+            ["reconcile", "--account", "shpo"],
+            ["ledger", "retire", "shpo"],
+        ),
     ],
 )
 def test_a_misspelt_account_is_an_error(command: Callable[..., Result], words: list[str]) -> None:
