@@ -8,7 +8,7 @@ makes a new one for every call, and one that comes a second time is refused.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from payhub_core.errors import (
@@ -33,7 +33,7 @@ from payhub_core.models import (
 )
 from payhub_core.money import Money
 
-__all__ = ["bind_notification", "bind_payment", "bind_refund", "check_new"]
+__all__ = ["believe_failed", "bind_notification", "bind_payment", "bind_refund", "check_new"]
 
 # Named once: looking up a member of an enum takes as long as a whole check here.
 _NOTIFY = CallbackKind.NOTIFY
@@ -89,6 +89,16 @@ def bind_payment(
     facts["status"] = _PENDING if hint else status
     payment.__pydantic_fields_set__.update(_FILLED_IN)
     return payment
+
+
+def believe_failed(payment: Payment, created_at: datetime | None, after: float) -> None:
+    """Lets a claim that an order has failed count, where the order was created more than ``after`` seconds ago.
+
+    Some gateways say "failed" of every order that is not paid yet; of one that is old, it is the truth.
+    """
+    claims = payment.status is _PENDING and payment.claimed_status is PaymentStatus.FAILED
+    if claims and created_at is not None and (datetime.now(UTC) - created_at).total_seconds() > after:
+        payment.__dict__["status"] = PaymentStatus.FAILED
 
 
 def check_new(made: Payment | Refund | None) -> None:

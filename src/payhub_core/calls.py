@@ -12,8 +12,8 @@ from typing import Any, Final, TypeAlias, TypeVar
 import pluggy
 from pydantic import ValidationError
 
-from payhub_core.binding import bind_notification, bind_payment, bind_refund, check_new
-from payhub_core.declaration import check_amount, check_order, check_reference
+from payhub_core.binding import believe_failed, bind_notification, bind_payment, bind_refund, check_new
+from payhub_core.declaration import FAILED_AFTER, check_amount, check_order, check_reference
 from payhub_core.errors import ConfigError, GatewayError, InvalidOrder, NotSent, PayhubError, Unsupported, plain
 from payhub_core.flow import Flow, Request
 from payhub_core.hookspecs import HOOKS, Provider, Specification, hookimpl
@@ -149,7 +149,10 @@ class Calls:
         # A hook that leaves the gateway's number out has looked up by the reference.
         gateway_id = arguments["gateway_id"] if "gateway_id" in self.supported[hook] else None
         expect = arguments.get("expect")
-        return bind_payment(result, self.name, provider, arguments["reference"], expect, insecure, gateway_id)
+        payment = bind_payment(result, self.name, provider, arguments["reference"], expect, insecure, gateway_id)
+        if hook == "query" and not insecure:
+            believe_failed(payment, arguments["created_at"], getattr(self.provider, "failed_after", FAILED_AFTER))
+        return payment
 
     def _end(self, hook: str, error: Exception, arguments: Arguments, *, sent: bool) -> PayhubError:
         """The error that a failed call ends in: ``error`` itself, where the hook may end in it."""

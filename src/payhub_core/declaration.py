@@ -12,11 +12,13 @@ from payhub_core.errors import ConfigError, InvalidOrder, plain
 from payhub_core.models import Order, PaymentMethod, Reply
 from payhub_core.money import Money
 
-__all__ = ["REFUSED", "RETRY", "ProviderInfo", "check_amount", "check_order", "check_reference"]
+__all__ = ["FAILED_AFTER", "REFUSED", "RETRY", "ProviderInfo", "check_amount", "check_order", "check_reference"]
 
 #: What is answered to a callback that is not believed, and to one that is to be sent again.
 REFUSED = Reply(b"refused", status_code=400)
 RETRY = Reply(b"try again", status_code=503)
+#: How many seconds old an order is when a query's claim that it has failed is believed, unless the account says else.
+FAILED_AFTER = 24 * 60 * 60.0
 
 _SECRET_HEADERS = {"authorization", "cookie", "proxy-authorization"}
 

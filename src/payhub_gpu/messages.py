@@ -154,6 +154,9 @@ def queried(response: Response, unknown_order: Iterable[str] = ()) -> Payment:
         raise
     if told["status"] is _PAID and told["amount"] is None:
         raise GatewayError("amount: expected whole fen where pay_status is 1: paid without a sum proves nothing")
+    if told["status"] is _FAILED:
+        # Said of a fresh order too (the sample of section 5.4): a claim, which the core believes once the order is old.
+        told |= {"status": _PENDING, "claimed_status": _FAILED}
     return Payment(**told)
 
 

@@ -13,10 +13,11 @@ NOON = datetime(2026, 1, 1, 19, 4, 5, tzinfo=UTC)
 
 
 def test_a_fresh_order(hub: Any, order: Any) -> None:
-    """The gateway reports an order that nobody has paid yet as failed; what it is due and since when is right."""
+    """The gateway claims that an order which nobody has paid yet has failed; its sum and its time are right."""
     created = hub.create_payment("shop", order)
     payment = hub.query("shop", "A1001", expect=order)
-    assert (payment.status, payment.paid_at, payment.created_at) == (PaymentStatus.FAILED, None, NOON)
+    assert (payment.status, payment.claimed_status) == (PaymentStatus.PENDING, PaymentStatus.FAILED)
+    assert (payment.paid_at, payment.created_at) == (None, NOON)
     assert (payment.gateway_id, payment.amount) == (created.gateway_id, order.amount)
 
 
@@ -34,7 +35,8 @@ def test_a_failed_order_that_is_paid_later(hub: Any, sandbox: Any, order: Any) -
     """Failed is never the last word."""
     created = hub.create_payment("shop", order)
     sandbox.pay(created.gateway_id, action="fail", notify=False)
-    assert hub.query("shop", "A1001").status is PaymentStatus.FAILED
+    failed = hub.query("shop", "A1001")
+    assert (failed.status, failed.claimed_status) == (PaymentStatus.PENDING, PaymentStatus.FAILED)
     sandbox.pay(created.gateway_id, notify=False)
     assert hub.query("shop", "A1001").status is PaymentStatus.PAID
 

@@ -25,6 +25,10 @@ CHECKOUT = ["close_payment", "deliver", "receive", "reconcile", "refresh", "refu
 
 PUBLIC = {
     payhub_core.ledger: {
+        "AccountHealth": [
+            *("account", "anomalies", "answered_at", "due", "due_since", "failing", "notified_at", "open_anomalies"),
+            *("paid_by_notify", "paid_by_query", "stuck", "unanswered", "unanswered_at", "waiting", "waiting_since"),
+        ],
         "Anomaly": ["due", "gateway_ids", "kind", "name", "received"],
         "AnomalyKind": [
             "OVERPAID",
@@ -35,13 +39,20 @@ PUBLIC = {
             "UNDERPAID",
         ],
         "Creation": ["CREATED", "NOT_SENT", "REFUSED", "STARTING", "UNKNOWN"],
+        "Finding": ["account", "remedy", "what"],
+        "Health": ["accounts", "at", "findings", "passed_at"],
         "Ledger": [
-            *("aanomalies", "aclose", "ahistory", "anomalies", "aoutbox", "apayment", "apayments", "aread", "aretire"),
-            *("async_engine", "aupgrade", "awrite", "close", "engine", "history", "outbox", "payment", "payments"),
-            *("read", "retire", "upgrade", "write"),
+            *("aaccounts", "aanomalies", "aanomalies_of", "accounts", "aclose", "ahealth", "ahistory", "anomalies"),
+            *("anomalies_of", "aoutbox", "apayment", "apayments", "aread", "aresolve", "aretire", "async_engine"),
+            *("atotals", "aupgrade", "awrite", "close", "engine", "health", "history", "outbox", "payment", "payments"),
+            *("read", "resolve", "retire", "totals", "upgrade", "write"),
         ],
         "Observation": ["at", "gateway_id", "paid_minor", "raw", "said", "source"],
+        "StoredAnomaly": [
+            *("account", "anomaly", "at", "reference", "resolution", "resolved_at", "resolved_by"),
+        ],
         "StoredPayment": ["anomalies", "attempts", "creation", "next_check_at", "payment", "updated_at"],
+        "Total": ["count", "due", "paid", "status"],
         "Transition": ["account", "anomalies", "anomaly", "at", "id", "payment", "reference", "status"],
     },
     payhub_core.checkout: {
@@ -50,7 +61,7 @@ PUBLIC = {
         "Checkout": CHECKOUT,
         "Handler": [],
         "Progress": ["account", "due", "error", "reference", "status"],
-        "Summary": ["asked", "changed", "errors", "paid", "unanswered"],
+        "Summary": ["asked", "changed", "due", "errors", "paid", "unanswered"],
     },
 }
 

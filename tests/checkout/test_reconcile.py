@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from payhub_core import (
     AccountRefused,
@@ -37,6 +37,7 @@ from payhub_core import (
 from payhub_core.checkout import Checkout
 from payhub_core.checkout.reconciliation import Progress, Summary
 from payhub_core.ledger import Creation, Ledger, Transition, changes, schedule
+from payhub_core.ledger.tables import payments
 from payhub_sandbox import PUBLIC_MERCHANTS, SandboxProcess, Settings
 
 
@@ -392,6 +393,60 @@ def test_refresh_asks_now(till: Any, shop: Any, platforms: Platforms, order: Ord
         till.refresh("shop", "A9999")
 
 
+def aged(ledger: Ledger, **age: float) -> None:
+    """Lets every order have been started so long ago."""
+    then = datetime.now(UTC) - timedelta(**age)
+    ledger.write(lambda c: c.execute(update(payments).values(created_at=then)))
+
+
+def test_an_order_that_is_asked_about_before_it_is_paid_is_no_failed_one(
+    till: Any, ledger: Ledger, shop: Any, platforms: Platforms, order: Order
+) -> None:
+    """The gateway says 0 of all that is unpaid: a payer is shown that at once, the handler hears of the payment."""
+    till.start("shop", order)
+    platforms.status["A1001"] = 0
+    asked = till.refresh("shop", "A1001")
+    assert (asked.status, asked.claimed_status) == (PaymentStatus.PENDING, PaymentStatus.FAILED)
+    platforms.status["A1001"] = 1
+    till.refresh("shop", "A1001")
+    assert shop.delivered == ["shop/A1001/paid"]
+    assert ledger.anomalies() == []
+
+
+def test_an_old_order_that_the_gateway_calls_failed_is_failed(
+    till: Any, shop: Any, ledger: Ledger, platforms: Platforms, order: Order
+) -> None:
+    """After a day; a payment that comes after all contradicts what the handler was told."""
+    till.start("shop", order)
+    platforms.status["A1001"] = 0
+    aged(ledger, hours=23)
+    assert till.refresh("shop", "A1001").status is PaymentStatus.PENDING
+    aged(ledger, hours=25)
+    assert till.refresh("shop", "A1001").status is PaymentStatus.FAILED
+    assert shop.delivered == ["shop/A1001/failed"]
+    platforms.status["A1001"] = 1
+    assert till.refresh("shop", "A1001").status is PaymentStatus.PAID
+    assert shop.delivered == ["shop/A1001/failed", "shop/A1001/paid", "shop/A1001/paid_after_failed"]
+
+
+@pytest.mark.parametrize(("failed_after", "status"), [(60, PaymentStatus.FAILED), (7200, PaymentStatus.PENDING)])
+def test_the_account_sets_the_age_of_a_failed_order(
+    open_checkout: Callable[..., Any],
+    platforms: Platforms,
+    settings: dict[str, Any],
+    ledger: Ledger,
+    order: Order,
+    failed_after: float,
+    status: PaymentStatus,
+) -> None:
+    """In seconds."""
+    checkout = open_checkout(platforms, accounts={"shop": {**settings, "failed_after": failed_after}})
+    checkout.start("shop", order)
+    platforms.status["A1001"] = 0
+    aged(ledger, hours=1)
+    assert checkout.refresh("shop", "A1001").status is status
+
+
 def test_a_handler_that_fails_while_asking_raises_to_whoever_asked(
     till: Any, shop: Any, platforms: Platforms, order: Order, make_due: Callable[[], None], caplog: Any
 ) -> None:
@@ -490,6 +545,7 @@ def test_an_interrupted_pass_begins_nothing_more(
     assert 2 <= len(platforms.queries) <= 4
 
 
+@pytest.mark.parametrize(("status", "claimed"), [(1, "paid"), (0, "failed")])
 def test_a_query_over_plain_http_never_settles(
     open_checkout: Callable[..., Any],
     platforms: Platforms,
@@ -497,15 +553,19 @@ def test_a_query_over_plain_http_never_settles(
     ledger: Ledger,
     shop: Any,
     order: Order,
+    status: int,
+    claimed: str,
 ) -> None:
-    """Its answer proves nothing; what it claims is kept in the history."""
+    """Its answer proves nothing, however old the order is; what it claims is kept in the history."""
     accounts = {"shop": {**settings, "base_url": "http://127.0.0.1:8787"}}
     checkout = open_checkout(platforms, accounts=accounts, handler=shop.handle)
     checkout.start("shop", order)
-    platforms.status["A1001"] = 1
-    assert checkout.refresh("shop", "A1001").status is PaymentStatus.PENDING
+    platforms.status["A1001"] = status
+    aged(ledger, days=3)
+    asked = checkout.refresh("shop", "A1001")
+    assert (asked.status, asked.claimed_status) == (PaymentStatus.PENDING, claimed)
     assert shop.delivered == []
-    assert [(item.source, item.said) for item in ledger.history("shop", "A1001")][-1] == ("query", "paid")
+    assert [(item.source, item.said) for item in ledger.history("shop", "A1001")][-1] == ("query", claimed)
 
 
 def test_a_callback_between_asking_and_recording_is_not_lost(

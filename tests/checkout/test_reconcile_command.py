@@ -60,7 +60,7 @@ def test_an_order_that_becomes_due_later_is_settled(
     """Not in the first pass, but in one of the next."""
     reference = lost_notify()
     watching = watch()
-    assert watching.output.startswith("asked 0, changed 0, paid 0, unanswered 0\n")
+    assert "UTC asked 0, changed 0, paid 0, unanswered 0\n" in watching.output
     make_due()
     watching.until(lambda: shop.delivered == [f"shop/{reference}/paid"])
 
@@ -96,7 +96,7 @@ def test_it_goes_on_after_a_pass_in_which_an_account_fails(
     make_due()
     fault("http_500", times=3)
     watching = watch()
-    assert watching.output.startswith("asked 1, changed 0, paid 0, unanswered 1\n")
+    assert "UTC asked 1, changed 0, paid 0, unanswered 1\n" in watching.output
     make_due()
     watching.until(lambda: shop.delivered == [f"shop/{reference}/paid"])
     (line,) = watching.errors.splitlines()

@@ -94,3 +94,30 @@ def test_leaving_a_field_out_and_passing_its_default_are_the_same_order(
     spelt_out = Order(**{**dict(PLAIN), "payer": None, "attach": "", "extra": {}})
     checkout.start("shop", spelt_out)
     assert checkout.start("shop", PLAIN).gateway_id == "PA1001"
+
+
+def second_schema(connection: Connection) -> None:
+    upgrade(connection, "0002")
+    row = {**ROWS[0], "creation": ROWS[0]["state"]}
+    columns = [name for name in row if name not in {"state", "order_hash"}]
+    insert = f"INSERT INTO payhub_payments ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)})"
+    connection.execute(text(insert), row)
+    odd = {"anomaly": '["overpaid", 10000, 10001, ["P1"]]', "at": ROWS[0]["created_at"]}
+    connection.execute(
+        text(
+            "INSERT INTO payhub_transitions (payment_id, name, anomaly, at, due_at, attempts) "
+            "SELECT id, 'overpaid', :anomaly, :at, :at, 0 FROM payhub_payments"
+        ),
+        odd,
+    )
+
+
+def test_an_anomaly_that_was_stored_before_is_open_after_an_upgrade(empty_url: str) -> None:
+    """And can be resolved."""
+    with Ledger(empty_url) as ledger:
+        ledger._run(second_schema, write=True, check=False)
+        ledger.upgrade()
+        (odd,) = ledger.anomalies()
+        assert (odd.anomaly.name, odd.anomaly.received.minor, odd.resolved_at) == ("overpaid", 10_001, None)
+        assert ledger.resolve("shop", odd.reference, by="Li", reason="the payer was told") == 1
+        assert ledger.anomalies() == []

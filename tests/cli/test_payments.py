@@ -3,46 +3,36 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import text
+from sqlalchemy import text, update
+from tests.cli.conftest import failure, one_checkout
 
 from payhub_core import Refused
 from payhub_core.cli.commands import payhub
 from payhub_core.ledger import Ledger
-
-one_checkout = pytest.mark.parametrize("open_checkout", ["Checkout"], indirect=True)  # both write the same rows
-
-
-@pytest.fixture
-def config(url: str, settings: dict[str, Any], tmp_path: Path) -> Path:
-    """A payhub.toml."""
-    path = tmp_path / "payhub.toml"
-    shop = "\n".join(f'{key} = "{value}"' for key, value in settings.items())
-    path.write_text(f'ledger = "{url}"\n[accounts.shop]\n{shop}\n')
-    return path
+from payhub_core.ledger.tables import payments as rows
 
 
 @pytest.fixture
-def command(config: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Runs a command in the folder of that file, on a wide terminal."""
-    monkeypatch.chdir(config.parent)
-    monkeypatch.setattr(sys, "path", sys.path[:])
-    monkeypatch.setenv("COLUMNS", "200")
-    return lambda *words: CliRunner().invoke(payhub, words)
-
-
-@pytest.fixture
-def stored(open_checkout: Callable[..., Any], platform: Any, gateway: Any, order: Any, paid: Any) -> None:
-    """One order, overpaid."""
-    checkout = open_checkout(gateway(platform.create_reply()))
-    checkout.start("shop", order)
-    checkout.receive("shop", paid.notify(actual_amount="10001"))
+def three(
+    open_checkout: Callable[..., Any], ledger: Ledger, accept: Any, make_order: Callable[..., Any], paid: Any
+) -> None:
+    """One order of each of three days: pending, unknown, and paid twice."""
+    checkout = open_checkout(accept)
+    for day, reference in enumerate(("A1", "A2", "A3"), 1):
+        checkout.start("shop", make_order(reference=reference))
+        at = datetime(2026, 1, day, 12, tzinfo=UTC)
+        one = update(rows).where(rows.c.reference == reference)
+        ledger.write(lambda c, one=one, at=at: c.execute(one.values(created_at=at)))
+    ledger.write(lambda c: c.execute(update(rows).where(rows.c.reference == "A2").values(creation="unknown")))
+    for number in ("PA3", "P2-OTHER"):
+        checkout.receive("shop", paid.notify("A3", platform_order_no=number))
 
 
 def test_upgrade_makes_the_tables(empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,11 +53,14 @@ def test_payments_are_listed_as_a_table_or_as_json(command: Callable[..., Result
     table = command("payments", "list").output
     for word in ("shop", "A1001", "paid", "100.01 / 100.00 CNY", "overpaid"):
         assert word in table
-    (found,) = json.loads(command("payments", "list", "--json").output)
+    listed = json.loads(command("payments", "list", "--json").output)
+    (found,) = listed["payments"]
     assert (found["reference"], found["status"], found["anomalies"]) == ("A1001", "paid", ["overpaid"])
     assert found["paid"] == {"minor": 10_001, "currency": "CNY"}
-    assert json.loads(command("payments", "list", "--status", "failed", "--json").output) == []
-    assert json.loads(command("payments", "anomalies", "--json").output) == [found]
+    paid = {"status": "paid", "currency": "CNY", "count": 1, "due_minor": 10_000, "paid_minor": 10_001}
+    assert (listed["count"], listed["cut"], listed["totals"]) == (1, False, [paid])
+    nothing = {"payments": [], "count": 0, "cut": False, "totals": []}
+    assert json.loads(command("payments", "list", "--status", "failed", "--json").output) == nothing
 
 
 @one_checkout
@@ -117,7 +110,90 @@ def test_however_narrow_nothing_is_left_out(
 
 def test_a_list_of_nothing_says_so(command: Callable[..., Result], ledger: Ledger) -> None:
     """Instead of an empty table."""
-    assert "no such payments" in command("payments", "list", "--account", "shpo").stderr
+    listed = command("payments", "list", "--account", "shop")
+    assert (listed.exit_code, listed.stdout) == (0, "")
+    assert "no such payments" in listed.stderr
+
+
+@one_checkout
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["payments", "list", "--account", "shpo"], ["payments", "anomalies", "--account", "shpo"]),
+        *(["payments", "show", "shpo", "A1001"], ["payments", "refresh", "shpo", "A1001"]),
+        *(
+            ["payments", "resolve", "shpo", "A1001", "--why", "no"],
+            ["reconcile", "--account", "shpo"],
+            ["ledger", "retire", "shpo"],
+        ),
+    ],
+)
+def test_a_misspelt_account_is_an_error(command: Callable[..., Result], words: list[str]) -> None:
+    """And not an account without payments."""
+    assert "there is no account 'shpo'. Hint: did you mean 'shop'?" in failure(command(*words))
+
+
+@one_checkout
+@pytest.mark.usefixtures("stored")
+def test_an_account_that_only_the_ledger_knows_is_none_misspelt(command: Callable[..., Result], config: Path) -> None:
+    """Its orders stay to be looked at, long after it has left the configuration."""
+    config.write_text(config.read_text().replace("[accounts.shop]", "[accounts.other]"))
+    assert json.loads(command("payments", "list", "--account", "shop", "--json").output)["count"] == 1
+
+
+@one_checkout
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ([], ["A3", "A2", "A1"]),
+        (["--since", "2026-01-02"], ["A3", "A2"]),
+        (["--until", "2026-01-02"], ["A1"]),
+        (["--since", "2026-01-02", "--until", "2026-01-02T12:00:00.5+00:00"], ["A2"]),
+        (["--since", "1d"], []),
+        (["--state", "unknown"], ["A2"]),
+        (["--stuck"], ["A2"]),
+        (["--status", "paid"], ["A3"]),
+        (["--limit", "2"], ["A3", "A2"]),
+    ],
+)
+def test_payments_are_listed_by_time_and_by_what_became_of_them(
+    command: Callable[..., Result],
+    ledger: Ledger,
+    three: None,
+    words: list[str],
+    found: list[str],
+) -> None:
+    """A time is UTC unless it says else; what a limit leaves out is in the totals, and said."""
+    result = command("payments", "list", "--json", *words)
+    listed = json.loads(result.output)
+    assert [payment["reference"] for payment in listed["payments"]] == found
+    assert listed["cut"] == ("--limit" in words)
+    if listed["cut"]:
+        assert (listed["count"], sum(total["count"] for total in listed["totals"])) == (3, 3)
+        assert "These are the newest 2 of 3" in command("payments", "list", *words).stderr
+
+
+@pytest.mark.parametrize("time", ["yesterday", "7", "2026-13-01", "9999999d", "999999d"])
+def test_a_time_that_is_none_is_a_usage_error(command: Callable[..., Result], time: str) -> None:
+    """With what would be one."""
+    result = command("payments", "list", "--since", time)
+    assert result.exit_code == 2
+    assert "2026-01-31" in result.output
+
+
+@one_checkout
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("A2", ["A2"]), ("PA3", ["A3"]), ("A", ["A3", "A2", "A1"]), ("P2-OTHER", ["A3"]), ("%", []), ("receipts", [])],
+)
+def test_a_payment_is_found_by_any_number(
+    command: Callable[..., Result], three: None, text: str, found: list[str]
+) -> None:
+    """The shop's or one of the gateway's, whole or a part, of whichever account; status 1 where there is none."""
+    result = command("payments", "find", text, "--json")
+    assert [payment["reference"] for payment in json.loads(result.output)["payments"]] == found
+    assert result.exit_code == (0 if found else 1)
 
 
 @one_checkout
@@ -138,15 +214,6 @@ def test_json_is_json_whatever_was_stored(command: Callable[..., Result], ledger
 def test_reconciling_says_that_transitions_wait(command: Callable[..., Result], handler: list[str]) -> None:
     """Nobody else would; a handler that comes later is not told of them."""
     assert "transitions wait in the outbox" in command("reconcile", *handler).stderr
-
-
-def failure(result: Result) -> str:
-    """The one line of a failed command."""
-    assert result.exit_code == 1
-    assert "Traceback" not in result.output
-    assert result.output.startswith("payhub: ")
-    assert result.output.count("\n") == 1
-    return result.output
 
 
 def test_errors_are_one_line_with_a_hint(

@@ -11,6 +11,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
+import click
 from pydantic import BaseModel
 
 import payhub_core
@@ -29,6 +30,7 @@ from payhub_core import (
     Refund,
     Reply,
 )
+from payhub_core.cli.commands import payhub
 from payhub_core.testing.cases import CASES
 
 ROOT = Path(__file__).parents[2]
@@ -137,9 +139,29 @@ def gateways() -> str:
     return "\n".join(lines)
 
 
+def commands() -> str:
+    """Every command with its options, and the first sentence of its help."""
+    lines = ["| command | what it does | options |", "|---|---|---|"]
+
+    def walk(name: str, command: click.Command) -> None:
+        if isinstance(command, click.Group):
+            for inner in command.list_commands(click.Context(command)):
+                found = command.get_command(click.Context(command), inner)
+                if found is not None:
+                    walk(f"{name} {inner}", found)
+            return
+        words = " ".join(it.human_readable_name for it in command.params if isinstance(it, click.Argument))
+        options = ", ".join(f"`{it.opts[0]}`" for it in command.params if isinstance(it, click.Option))
+        lines.append(f"| `{f'{name} {words}'.strip()}` | {command.get_short_help_str(120)} | {options} |")
+
+    walk("payhub", payhub)
+    return "\n".join(lines)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "errors": errors,
     "gateways": gateways,
+    "commands": commands,
     **{cls.__name__: model(cls) for cls in (Order, Payment, Refund)},
     **{cls.__name__: model(cls) for cls in (Redirect, QrCode, HtmlPage, FormPost, AppParameters)},
     **{cls.__name__: dataclass(cls) for cls in (Callback, Notification, Reply, ProviderInfo)},

@@ -76,13 +76,13 @@ def test_a_reference_outside_the_grammar_is_never_asked_for(hub: Any, reference:
 
 
 def test_the_sample_reply_of_the_protocol(make_gpu: Any) -> None:
-    """A fresh order reported as failed: read as it stands, its sum in fen, its escapes decoded."""
+    """A fresh order reported as failed, which is a claim; its sum is in fen, its escapes are decoded."""
     payment = answer(
         make_gpu(order_no_max_length=30), "KFAIu2019082016542198098089614", httpx.Response(200, text=SAMPLE)
     )
     assert payment.reference == "KFAIu2019082016542198098089614"
     assert payment.gateway_id == "A201908201654224095826222"
-    assert payment.status is PaymentStatus.FAILED
+    assert (payment.status, payment.claimed_status) == (PaymentStatus.PENDING, PaymentStatus.FAILED)
     assert payment.amount == Money.of("600.00", "CNY")
     assert payment.created_at == datetime(2019, 8, 20, 8, 54, 22, tzinfo=UTC)
     assert payment.paid_at is None

@@ -50,6 +50,7 @@ def test_every_table_is_named_payhub(ledger: Ledger) -> None:
         "payhub_alembic_version",
         "payhub_observations",
         "payhub_payments",
+        "payhub_signs",
         "payhub_transitions",
     ]
 
@@ -362,12 +363,20 @@ def test_asyncio_reads_what_threads_read(
                 await own.aanomalies(),
                 await own.ahistory("shop", "A1001"),
                 await own.aoutbox(),
+                await own.aanomalies_of("shop", "A1001"),
+                await own.atotals(),
+                await own.aaccounts(),
+                (await own.ahealth()).accounts,
+                await own.aresolve("shop", "A1001", by="Li", reason="refunded by hand"),
             ]
 
     stored = ledger.payment("shop", "A1001")
     history, outbox = ledger.history("shop", "A1001"), ledger.outbox()
     assert [len(history), len(outbox)] == [2, 2]
-    assert asyncio.run(main()) == [stored, None, [stored], [stored], history, outbox]
+    odd, health = ledger.anomalies(), ledger.health().accounts
+    totals, accounts = ledger.totals(), ledger.accounts()
+    looked = [stored, None, [stored], odd, history, outbox, odd, totals, accounts, health]
+    assert asyncio.run(main()) == [*looked, len(odd)]
 
 
 def test_what_is_due_is_found_by_index(ledger: Ledger) -> None:

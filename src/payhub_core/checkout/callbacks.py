@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
+from functools import partial
 
 from sqlalchemy import Connection
 
 from payhub_core.checkout.checks import stored
-from payhub_core.checkout.steps import AnyHub, Find, Parse, Record, Steps
+from payhub_core.checkout.steps import AnyHub, Find, Parse, Record, Steps, Store
 from payhub_core.declaration import RETRY
-from payhub_core.errors import CallbackError, ConfigError, PayhubError, WrongOrder
-from payhub_core.ledger import changes
+from payhub_core.errors import CallbackError, ConfigError, PayhubError, WrongOrder, plain
+from payhub_core.ledger import changes, failures
 from payhub_core.ledger.rows import Row
 from payhub_core.models import Callback, CallbackKind, Notification, Payment, PaymentStatus, Reply
 
@@ -38,22 +40,39 @@ def receive(hub: AnyHub, account: str, callback: Callback, handler: object) -> S
             logger.warning("refused a callback: no such order", extra={"account": account})
             return info.refused
         news = changes.heard(row, payment, "notify")
-        if not changes.says_nothing_new(row, news):
-            found = row
-
-            def body(connection: Connection, handle: changes.Handle | None) -> Row:
-                return changes.record(connection, found, news, handle)
-
-            yield Record(body, handler)
+        settled = changes.says_nothing_new(row, news) or (yield from _settled(row, news, handler))
     except CallbackError as error:
         logger.warning("refused a callback: %s", error, extra={"account": account})
         return info.refused
     except Exception as error:
-        cause = error.__cause__ if isinstance(error, changes.HandlerFailed) else error
-        bug = None if isinstance(cause, PayhubError) else cause  # whose traceback helps
-        logger.error("a callback was not settled; the gateway is to resend: %s", cause, exc_info=bug)  # noqa: TRY400
+        bug = None if isinstance(error, PayhubError) else error  # whose traceback helps
+        logger.error("a callback was not settled; the gateway is to resend: %s", error, exc_info=bug)  # noqa: TRY400
         return info.retry
-    return notification.reply
+    return notification.reply if settled else info.retry
+
+
+def _settled(row: Row, news: changes.News, handler: object) -> Steps[bool]:
+    """Records ``news``; False where the handler failed, which is logged, and noted in the payment's history."""
+
+    def body(connection: Connection, handle: changes.Handle | None) -> Row:
+        return changes.record(connection, row, news, handle)
+
+    try:
+        yield Record(body, handler)
+    except changes.HandlerFailed as failed:
+        error = failed.__cause__ or failed
+        reason = PayhubError(
+            f"the handler failed, the gateway is to resend: {type(error).__name__}: {plain(error)}",
+            account=row.account,
+            reference=row.reference,
+        )
+        extra = {"account": row.account, "reference": row.reference}
+        logger.error("%s", reason, exc_info=error, extra=extra)  # noqa: TRY400  the traceback is the handler's
+        note = partial(failures.note, account=row.account, reference=row.reference)
+        with suppress(Exception):  # the gateway is answered all the same
+            yield Store(partial(note, source=failures.HANDLER, error=error))
+        return False
+    return True
 
 
 def view(hub: AnyHub, account: str, callback: Callback, reference: str | None) -> Steps[Payment]:

@@ -91,6 +91,8 @@ class Checkout:
     def refresh(self, account: str, reference: str) -> Payment:
         """Asks the gateway now, records the answer and returns what is known; the handler runs as in `receive`.
 
+        Of a payment that is still pending, ``claimed_status`` is what the gateway has just claimed, FAILED for a try
+        that failed.
         Raises WrongOrder for an order not started here, NotFound and other GatewayErrors, LedgerError, ConfigError, and
         what the handler raised; all of them change nothing but when to ask next.
         """
@@ -127,15 +129,25 @@ class Checkout:
         limit: int = 1000,
         rate: float = 10.0,
         progress: Callable[[Progress], object] | None = None,
+        account: str | None = None,
     ) -> Summary:
         """Asks about payments that are due to be asked about: ``limit`` at most, ``rate`` a second for each account.
 
         Safe in many processes at once. Accounts are asked side by side, and one that fails three times in a row, or
         whose gateway refuses the account, is left alone for this pass; ``errors`` of the summary says why.
-        ``older_than`` spares orders that have only just been started. Raises LedgerError, and ConfigError for a
+        ``older_than`` spares orders that have only just been started; with ``account`` only its payments are asked
+        about. Raises LedgerError, and ConfigError for a
         ``rate`` not above zero or a ``limit`` below it.
         """
-        due = Pass(self.hub, self.handler, older_than=older_than, limit=limit, rate=rate, progress=progress)
+        due = Pass(
+            self.hub,
+            self.handler,
+            older_than=older_than,
+            limit=limit,
+            rate=rate,
+            progress=progress,
+            account=account,
+        )
         return reconcile(due, self._do)
 
     def deliver(self, handler: Callable[[Transition], object], *, limit: int = 100) -> int:
@@ -211,9 +223,18 @@ class AsyncCheckout:
         limit: int = 1000,
         rate: float = 10.0,
         progress: Callable[[Progress], object] | None = None,
+        account: str | None = None,
     ) -> Summary:
         """As `Checkout.reconcile`."""
-        due = Pass(self.hub, self.handler, older_than=older_than, limit=limit, rate=rate, progress=progress)
+        due = Pass(
+            self.hub,
+            self.handler,
+            older_than=older_than,
+            limit=limit,
+            rate=rate,
+            progress=progress,
+            account=account,
+        )
         return await reconcile_async(due, self._do)
 
     async def deliver(self, handler: Callable[[Transition], Awaitable[object]], *, limit: int = 100) -> int:

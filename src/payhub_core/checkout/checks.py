@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 
 from sqlalchemy import Connection
 
 from payhub_core.checkout.steps import AnyHub, Find, Record, Steps, Store, query
-from payhub_core.errors import PayhubError, WrongOrder
-from payhub_core.ledger import changes
+from payhub_core.errors import CallbackError, GatewayError, PayhubError, WrongOrder
+from payhub_core.ledger import changes, failures
 from payhub_core.ledger.rows import Row
 from payhub_core.ledger.schedule import next_check
-from payhub_core.models import Payment
+from payhub_core.models import Payment, PaymentStatus
 
 __all__ = ["check", "refresh", "stored"]
 
@@ -27,13 +28,18 @@ def stored(account: str, reference: str) -> Steps[Row]:
 def refresh(hub: AnyHub, account: str, reference: str, handler: object) -> Steps[Payment]:
     """Asks now, whether it is due or not."""
     row = yield from stored(account, reference)
-    new = yield from check(hub, row, "", handler)
+    new, claimed_status = yield from check(hub, row, "", handler)
     payment: Payment = new.payment()
-    return payment
+    # A claim is for the payer who waits: it says that this try failed, where the status goes on to be pending.
+    claims = payment.status is PaymentStatus.PENDING
+    return payment.model_copy(update={"claimed_status": claimed_status}) if claims else payment
 
 
-def check(hub: AnyHub, row: Row, lease: str, handler: object) -> Steps[Row]:
-    """Asks about one payment and records the answer, or that there was none that could be recorded."""
+def check(hub: AnyHub, row: Row, lease: str, handler: object) -> Steps[tuple[Row, PaymentStatus]]:
+    """Asks about one payment and records the answer, or that there was none that could be recorded.
+
+    Returns the payment as it is now, and what the gateway claims.
+    """
     try:
         changes.check_provider(row, hub[row.account].info.name)
         payment: Payment = yield query(row, row.order())
@@ -45,16 +51,21 @@ def check(hub: AnyHub, row: Row, lease: str, handler: object) -> Steps[Row]:
 
         new: Row = yield Record(body, handler)
     except (PayhubError, changes.HandlerFailed) as error:
-        yield Store(lambda connection: _unanswered(connection, row, lease))
+        yield Store(partial(_unanswered, row=row, lease=lease, error=error))
         if isinstance(error, PayhubError):
             raise
         # The handler's own error, as where the application had called it.
         raise error.__cause__ or error from None
-    return new
+    return new, payment.claimed_status or payment.status
 
 
-def _unanswered(connection: Connection, row: Row, lease: str) -> None:
-    """Gives the lease back, and lets the payment be asked about later and later."""
+def _unanswered(connection: Connection, row: Row, lease: str, error: Exception) -> None:
+    """Gives the lease back, lets the payment be asked about later and later, and notes why in its history."""
+    if isinstance(error, changes.HandlerFailed):
+        cause = error.__cause__ or error
+        failures.note(connection, row.account, row.reference, source=failures.HANDLER, error=cause)
+    elif isinstance(error, GatewayError | CallbackError):
+        failures.note(connection, row.account, row.reference, source="query", error=error)
     while True:
         row, now = changes.again(connection, row), datetime.now(UTC)
         attempts = row.attempts + 1

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from payhub_core.checkout.steps import Deliver, Steps, Store
-from payhub_core.ledger import outbox
+from payhub_core.ledger import failures, outbox
 from payhub_core.ledger.models import Transition
 
 __all__ = ["deliver"]
@@ -22,12 +22,17 @@ def deliver(handler: object, limit: int) -> Steps[int]:
         number: int | None = yield Store(outbox.claim)
         if number is None:
             break
+        transition: Transition | None = None
         try:
-            transition: Transition = yield Store(partial(outbox.read, number=number))
+            transition = yield Store(partial(outbox.read, number=number))
             yield Deliver(handler, transition)
-        except Exception:
+        except Exception as error:
             # Its turn comes again later and later; the others go on.
-            logger.exception("a transition was not delivered", extra={"number": number})
+            about = transition.id if transition else f"number {number}"
+            logger.exception("transition %s was not delivered: %s", about, type(error).__name__)
+            if transition is not None:
+                note = partial(failures.note, account=transition.account, reference=transition.reference)
+                yield Store(partial(note, source=failures.HANDLER, error=error))
             continue
         yield Store(partial(outbox.mark_delivered, number=number, now=datetime.now(UTC)))
         delivered += 1

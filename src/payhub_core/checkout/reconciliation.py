@@ -12,6 +12,7 @@ from datetime import timedelta
 from functools import partial
 
 import anyio
+from sqlalchemy import Connection
 
 from payhub_core.checkout.checks import check
 from payhub_core.checkout.lease import lease_time
@@ -26,7 +27,7 @@ from payhub_core.errors import (
     Refused,
     plain,
 )
-from payhub_core.ledger import schedule
+from payhub_core.ledger import schedule, signs
 from payhub_core.ledger.rows import Row
 from payhub_core.models import PaymentStatus
 
@@ -55,13 +56,17 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a pass came to: payments asked about, changed, turned paid, left without an answer; errors by account."""
+    """What a pass came to: payments asked about, changed, turned paid, left without an answer; errors by account.
+
+    ``due`` is how many were still due when it ended: more than the limit, or of accounts that were left alone.
+    """
 
     asked: int = 0
     changed: int = 0
     paid: int = 0
     unanswered: int = 0
     errors: dict[str, str] = field(default_factory=dict)
+    due: int = 0
 
     def __add__(self, other: Summary) -> Summary:
         return Summary(
@@ -70,6 +75,7 @@ class Summary:
             self.paid + other.paid,
             self.unanswered + other.unanswered,
             self.errors | other.errors,
+            self.due + other.due,
         )
 
 
@@ -110,6 +116,7 @@ class Pass:
         limit: int,
         rate: float,
         progress: Callable[[Progress], object] | None,
+        account: str | None = None,
     ) -> None:
         if not rate > 0:
             raise ConfigError(f"expected a rate above zero, in queries a second, not {rate}")
@@ -120,16 +127,32 @@ class Pass:
         self.older_than = older_than
         self.rate = rate
         self.progress = progress
+        self.account = account
         self.budget: _Budget = _Budget(limit)
 
     def due(self) -> Steps[dict[str, int]]:
         """How many payments of each account are due."""
-        due: dict[str, int] = yield Store(partial(schedule.due_accounts, older_than=self.older_than))
+        due: dict[str, int] = yield Store(self._begun)
         return due
+
+    def left(self) -> Steps[Summary]:
+        """How many are due by now."""
+        due: dict[str, int] = yield Store(self._due)
+        return Summary(due=sum(due.values()))
+
+    def _begun(self, connection: Connection) -> dict[str, int]:
+        """Leaves a sign that a pass was made, and returns what is due."""
+        if self.account is None:
+            signs.put(connection, signs.PASS)
+        return self._due(connection)
+
+    def _due(self, connection: Connection) -> dict[str, int]:
+        due = schedule.due_accounts(connection, self.older_than)
+        return due if self.account is None else {name: due[name] for name in due if name == self.account}
 
     def sweep(self, account: str, due: Mapping[str, int]) -> Steps[Summary]:
         """Asks about one account's payments until none is due, the limit is reached, or it is to be left alone."""
-        summary, in_a_row = Summary(), 0
+        summary, in_a_row, answered = Summary(), 0, False
         try:
             time = lease_time(self.hub[account].timeout)
             while summary.asked < due[account] and in_a_row < _FAILURES_IN_A_ROW and self.budget.take():
@@ -145,7 +168,9 @@ class Pass:
                 error = "" if failure is None else _error_text(failure, row)
                 in_a_row = 0 if failure is None else in_a_row + _failures(failure)
                 summary += _summary(row, status, failure, error)
+                answered |= not isinstance(failure, PayhubError) or isinstance(failure, NotFound)
                 self._report(row, status, error, sum(due.values()))
+            yield Store(partial(_signed, account=account, answered=answered, error=summary.errors.get(account, "")))
         except PayhubError as failure:
             summary += Summary(errors={account: str(self._stranded(account, due[account], failure))})
         return summary
@@ -163,7 +188,7 @@ class Pass:
     def _asked(self, row: Row, token: str) -> Steps[tuple[str, Exception | None]]:
         """The status that is known now, and why nothing new is."""
         try:
-            new = yield from check(self.hub, row, token, self.handler)
+            new, _ = yield from check(self.hub, row, token, self.handler)
         except Exception as failure:
             return row.status, failure
         return new.status, None
@@ -193,7 +218,7 @@ def reconcile(run: Pass, do: Callable[[Step], object]) -> Summary:
         try:
             sweeps = [threads.submit(play, run.sweep(account, due), do) for account in due]
             wait(sweeps, return_when=FIRST_EXCEPTION)
-            return sum((sweep.result() for sweep in sweeps), Summary())
+            return sum((sweep.result() for sweep in sweeps), play(run.left(), do))
         except BaseException:
             run.budget.close()  # interrupted: what has been begun is ended, nothing more is
             raise
@@ -210,7 +235,15 @@ async def reconcile_async(run: Pass, do: Callable[[Step], Awaitable[object]]) ->
     async with anyio.create_task_group() as tasks:
         for account in due:
             tasks.start_soon(sweep, account)
-    return sum(summaries, Summary())
+    return sum(summaries, await play_async(run.left(), do) if due else Summary())
+
+
+def _signed(connection: Connection, account: str, *, answered: bool, error: str) -> None:
+    """Leaves a sign of what came of asking an account: the later one tells how it is doing."""
+    if answered:
+        signs.put(connection, signs.ANSWERED, account)
+    elif error:
+        signs.put(connection, signs.UNANSWERED, account, error)
 
 
 def _summary(row: Row, status: str, failure: Exception | None, error: str) -> Summary:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import click
-from rich.console import Console
 
-from payhub_core.cli.options import config_option, read_config
+from payhub_core.cli.options import check_account, config_option, json_option, print_json, read_config
 from payhub_core.ledger import Ledger
+from payhub_core.ledger.database import SCHEMA
 
 __all__ = ["ledger"]
 
@@ -18,21 +18,31 @@ def ledger() -> None:
 
 @ledger.command()
 @config_option
-def upgrade(config: str | None) -> None:
+@json_option
+def upgrade(*, config: str | None, as_json: bool) -> None:
     """Create the tables, or bring them to this version."""
     with Ledger(read_config(config).ledger) as opened:
         opened.upgrade()
-    Console().print("The ledger is ready.")
+    if as_json:
+        print_json({"schema": SCHEMA})
+    else:
+        click.echo("The ledger is ready.")
 
 
 @ledger.command()
 @config_option
 @click.argument("account")
-def retire(config: str | None, account: str) -> None:
+@json_option
+def retire(*, config: str | None, account: str, as_json: bool) -> None:
     """Stop asking about the orders of ACCOUNT, for one that is gone for good.
 
     They stay as they are: see payhub payments list --account ACCOUNT.
     """
-    with Ledger(read_config(config).ledger) as opened:
+    settings = read_config(config)
+    with Ledger(settings.ledger) as opened:
+        check_account(account, settings, opened)
         count = opened.retire(account)
-    Console().print(f"unsettled orders of {account} that are not asked about any more: {count}", highlight=False)
+    if as_json:
+        print_json({"account": account, "unsettled": count})
+    else:
+        click.echo(f"unsettled orders of {account} that are not asked about any more: {count}")

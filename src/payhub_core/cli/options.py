@@ -1,17 +1,31 @@
-"""What several commands have in common: ``--config`` and ``--json``."""
+"""What several commands have in common: options, the configuration, the names of accounts, times."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from payhub_core.accounts import unknown_account
 from payhub_core.config import Config, load_config
+from payhub_core.ledger import Ledger
 
-__all__ = ["Command", "config_option", "json_option", "print_json", "read_config"]
+__all__ = [
+    "Command",
+    "check_account",
+    "config_option",
+    "config_path",
+    "json_option",
+    "limit_option",
+    "print_json",
+    "read_config",
+    "time",
+]
 
 DEFAULT_CONFIG = "payhub.toml"
 
@@ -33,11 +47,42 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
+def limit_option(command: Command) -> Command:
+    """The option ``--limit``."""
+    return click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most.")(
+        command
+    )
+
+
+def time(value: str) -> datetime:
+    """A time, as ISO 8601 writes it, in UTC unless it says else; or an age such as 30min, 12h or 7d."""
+    age = re.fullmatch(r"([0-9]{1,6})(min|h|d)", value)
+    try:
+        if age is not None:
+            unit = {"min": "minutes", "h": "hours", "d": "days"}[age[2]]
+            return datetime.now(UTC) - timedelta(**{unit: int(age[1])})
+        found = datetime.fromisoformat(value)
+    except (ValueError, OverflowError):
+        raise click.BadParameter(f"expected a time such as 2026-01-31, 2026-01-31T12:00 or 7d, not {value!r}") from None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
 def read_config(path: str | None) -> Config:
     """The configuration a command was given."""
-    if path is None and Path(DEFAULT_CONFIG).is_file():
-        path = DEFAULT_CONFIG
-    return load_config(path)
+    return load_config(config_path(path))
+
+
+def config_path(path: str | None) -> str | None:
+    """The file it is read from, if any."""
+    return DEFAULT_CONFIG if path is None and Path(DEFAULT_CONFIG).is_file() else path
+
+
+def check_account(name: str | None, config: Config, ledger: Ledger) -> None:
+    """Raises ConfigError for an account that neither the configuration nor the ledger knows: most often a slip."""
+    if name is not None and name not in config.accounts:
+        known = {*config.accounts, *ledger.accounts()}
+        if name not in known:
+            raise unknown_account(name, dict.fromkeys(known))
 
 
 def print_json(value: object) -> None:

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import importlib
+import json
 import logging
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as ProgressBar
 
-from payhub_core.accounts import load_accounts
-from payhub_core.checkout import Checkout, Progress, Summary
-from payhub_core.cli.options import config_option, read_config
-from payhub_core.errors import ConfigError, LedgerError
-from payhub_core.hub import Hub
-from payhub_core.ledger import Ledger
+from payhub_core.checkout import Progress, Summary
+from payhub_core.cli.options import config_option
+from payhub_core.cli.till import Till, checkout_options, open_till
+from payhub_core.errors import LedgerError
 
 __all__ = ["reconcile"]
 
@@ -49,30 +45,41 @@ POSITIVE = click.FloatRange(min=0, min_open=True)
     help="Ask about so many payments at most in a pass.",
 )
 @click.option("--rate", type=POSITIVE, default=10.0, show_default=True, help="Queries a second for each account.")
-@click.option(
-    "--handler",
-    metavar="MODULE:FUNCTION",
-    help="Called with each transition, in its transaction; without it they wait in the outbox."
-    " The module is looked for in the current directory first.",
-)
+@click.option("--account", help="Ask about the payments of this account alone.")
+@checkout_options
 @click.option("--watch", is_flag=True, help="Go on until SIGTERM or Ctrl-C, after a pass that failed too.")
 @click.option(
     "--every", type=POSITIVE, default=30.0, show_default=True, help="With --watch: seconds between two passes."
 )
+@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each pass.")
 def reconcile(
-    *, config: str | None, older_than: float, limit: int, rate: float, handler: str | None, watch: bool, every: float
+    *,
+    config: str | None,
+    older_than: float,
+    limit: int,
+    rate: float,
+    account: str | None,
+    handler: str | None,
+    checkout: str | None,
+    watch: bool,
+    every: float,
+    as_json: bool,
 ) -> None:
     """Ask the gateways about payments that are pending or unknown.
 
-    Safe to run in several places at once. Exits with status 1 where an account could not be asked, or a handler failed.
+    Safe to run in several places at once. Exit status 0: all accounts were asked; 1: one could not be, or a handler
+    failed.
     """
-    settings = read_config(config)
     # What no summary holds: the traceback of a handler that failed.
     logging.basicConfig(level=logging.ERROR, format="payhub: %(message)s")
     logging.getLogger("stamina").addHandler(logging.NullHandler())  # a retry is no news, what it comes to is
-    with Hub(load_accounts(settings)) as hub, Ledger(settings.ledger) as ledger:
-        checkout = Checkout(hub, ledger, handler=_imported(handler), routes=settings.routes)
-        one_pass = partial(_one_pass, checkout, timedelta(seconds=older_than), limit, rate)
+    with open_till(config, handler, checkout) as till:
+        till.check_account(account)
+        for name in till.hints():
+            if account in {None, name}:
+                _complain(f"account {name} is asked over plain http: its answers are hints, nothing can settle by them")
+        asked = partial(till.do, "reconcile", older_than=timedelta(seconds=older_than), rate=rate, account=account)
+        one_pass = partial(_one_pass, till, asked, limit, stamped=watch, as_json=as_json)
         if watch:
             _watch(one_pass, every)
         elif one_pass().errors:
@@ -97,7 +104,7 @@ def _watch(one_pass: Callable[[], Summary], every: float) -> None:
             time.sleep(every)
 
 
-def _one_pass(checkout: Checkout, older_than: timedelta, limit: int, rate: float) -> Summary:
+def _one_pass(till: Till, reconcile: Callable[..., Summary], limit: int, *, stamped: bool, as_json: bool) -> Summary:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
     with ProgressBar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -108,31 +115,25 @@ def _one_pass(checkout: Checkout, older_than: timedelta, limit: int, rate: float
                 asked = f"{progress.account}: {progress.status}"
                 bar.update(task, advance=1, total=min(progress.due, limit), description=asked)
 
-        summary = checkout.reconcile(older_than=older_than, limit=limit, rate=rate, progress=advance)
-    Console().print(
-        f"asked {summary.asked}, changed {summary.changed}, paid {summary.paid}, unanswered {summary.unanswered}"
+        summary = reconcile(limit=limit, progress=advance)
+    waiting = bool(till.look("outbox", limit=1))
+    now = datetime.now(UTC)
+    if as_json:
+        click.echo(json.dumps({"at": now.isoformat(), **asdict(summary), "waiting": waiting}))
+        return summary
+    stamp = f"{now:%Y-%m-%d %H:%M:%S} UTC " if stamped else ""
+    due = f", still due {summary.due}" if summary.due else ""
+    click.echo(
+        f"{stamp}asked {summary.asked}, changed {summary.changed}, paid {summary.paid}, "
+        f"unanswered {summary.unanswered}{due}"
     )
     for _, reason in sorted(summary.errors.items()):
-        _complain(reason)
-    if checkout.ledger.outbox(limit=1):
-        _complain("transitions wait in the outbox, no handler has had them: hand them out with Checkout.deliver")
+        _complain(stamp + reason)
+    if waiting:
+        _complain(stamp + "transitions wait in the outbox, no handler has had them; see: payhub outbox list")
     return summary
 
 
 def _complain(reason: str) -> None:
     # One line however long, for logs and mails.
     Console(stderr=True).print(f"payhub: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
-
-
-def _imported(name: str | None) -> Any:
-    if name is None:
-        return None
-    module, _, function = name.partition(":")
-    sys.path.insert(0, str(Path.cwd()))  # a console script's path begins at the folder it lies in
-    try:
-        found = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"--handler: {name!r} cannot be imported: {error}") from None
-    if not callable(found):
-        raise ConfigError(f"--handler: {name!r} is no function")
-    return found

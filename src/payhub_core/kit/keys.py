@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode, b64encode
+from hashlib import sha256
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler, PlainSerializer
@@ -26,6 +27,11 @@ class PrivateKey:
     def __init__(self, text: str) -> None:
         self._key: Any = _loaded(text, private=True)
 
+    @property
+    def fingerprint(self) -> str:
+        """What tells this key from others: of its public half, as `PublicKey.fingerprint`."""
+        return _fingerprint(self._key.public_key())
+
     def sign(self, message: bytes) -> str:
         """The signature of ``message`` in base64: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, 8.2.1)."""
         return b64encode(self._key.sign(message, *_scheme())).decode()
@@ -47,6 +53,11 @@ class PublicKey:
 
     def __init__(self, text: str) -> None:
         self._key: Any = _loaded(text, private=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells this key from others: its bits, and the start of its SubjectPublicKeyInfo's SHA-256 (RFC 5280)."""
+        return _fingerprint(self._key)
 
     def verifies(self, signature: bytes, message: bytes) -> bool:
         """Whether its private key made ``signature``: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, 8.2.2)."""
@@ -93,6 +104,13 @@ def _loaded(text: str, *, private: bool) -> Any:
         kind = "private" if private else "public"
         raise ValueError(f"expected an RSA {kind} key of at least {_FEWEST_BITS} bits: PEM, or the base64 inside it")
     return key
+
+
+def _fingerprint(public: Any) -> str:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415
+
+    der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return f"RSA {public.key_size} bits, sha256 {sha256(der).hexdigest()[:8]}"
 
 
 def _scheme() -> tuple[Any, Any]:

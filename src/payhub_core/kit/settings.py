@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo
 
+from payhub_core.declaration import FAILED_AFTER
+
 __all__ = ["AccountSettings", "Address", "Secret", "Secrets"]
 
 _SHORTEST = 16
@@ -18,11 +20,12 @@ _WRAPPED = re.compile(r"""(["']).*\1|\[.*\]|\(.*\)""", re.DOTALL)
 
 
 class AccountSettings(BaseModel):
-    """What a provider derives from: its fields are an account's settings, beside these two.
+    """What a provider derives from: its fields are an account's settings, beside these three.
 
-    ``timeout`` is the seconds to wait for the gateway's next byte, 15 by default and 120 at most. ``allow_http``
-    permits plain http where an `Address` would have to be https. An unknown key, and a default that its own type would
-    refuse, are errors; errors never print a value. Pickling raises TypeError.
+    ``timeout`` is the seconds to wait for the gateway's next byte, 15 by default and 120 at most. ``failed_after`` is
+    how old in seconds an order is, a day by default, when a query's mere claim that it failed is believed.
+    ``allow_http`` permits plain http where an `Address` would have to be https. An unknown key, and a default that its
+    own type would refuse, are errors; errors never print a value. Pickling raises TypeError.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
@@ -30,6 +33,7 @@ class AccountSettings(BaseModel):
     )
 
     timeout: float = Field(default=15.0, gt=0, le=120)
+    failed_after: float = Field(default=FAILED_AFTER, ge=0)
     allow_http: bool = False
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:

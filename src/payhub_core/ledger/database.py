@@ -39,7 +39,7 @@ T = TypeVar("T")
 EngineT = TypeVar("EngineT", Engine, AsyncEngine)
 
 #: The newest migration.
-SCHEMA = "0002"
+SCHEMA = "0003"
 
 _ENDED = "the handler has ended the transaction that it was lent"
 LEAVE = "a handler leaves commit and rollback to payhub, and lets the database's errors through"

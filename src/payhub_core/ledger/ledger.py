@@ -18,12 +18,12 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.util import await_only
 
 from payhub_core.errors import ConfigError, LedgerError
-from payhub_core.ledger import changes, database, history, outbox, queries, schedule
+from payhub_core.ledger import changes, database
 from payhub_core.ledger.lent import check_not_lent, lent
-from payhub_core.ledger.models import Observation, StoredPayment, Transition
+from payhub_core.ledger.models import StoredPayment, Transition
 from payhub_core.ledger.rows import Row
+from payhub_core.ledger.views import Views
 from payhub_core.loops import PerLoop, running_loop
-from payhub_core.models import PaymentStatus
 
 __all__ = ["Ledger"]
 
@@ -35,7 +35,7 @@ _RESTING = 3  # far fewer than the pool holds, whose waiting threads never see t
 DEFAULT = "sqlite:///payhub.db"
 
 
-class Ledger:
+class Ledger(Views):
     """Stored payments: a URL (``sqlite:///payhub.db``, ``postgresql://...``), or an engine of your own.
 
     ``Ledger(load_config(...).ledger)`` is the configured one; where none is, it raises ConfigError.
@@ -102,65 +102,6 @@ class Ledger:
         """As `payment`."""
         row = await self._afind(account, reference)
         return None if row is None else row.stored()
-
-    def payments(
-        self,
-        *,
-        account: str | None = None,
-        status: PaymentStatus | None = None,
-        unsettled: bool = False,
-        limit: int = 100,
-    ) -> list[StoredPayment]:
-        """The newest payments, newest first; only those that are still asked about, where ``unsettled``."""
-        wanted = partial(queries.list_payments, account=account, status=status, unsettled=unsettled)
-        return self.read(partial(wanted, limit=limit))
-
-    async def apayments(
-        self,
-        *,
-        account: str | None = None,
-        status: PaymentStatus | None = None,
-        unsettled: bool = False,
-        limit: int = 100,
-    ) -> list[StoredPayment]:
-        """As `payments`."""
-        wanted = partial(queries.list_payments, account=account, status=status, unsettled=unsettled)
-        return await self.aread(partial(wanted, limit=limit))
-
-    def retire(self, account: str) -> int:
-        """Stops asking about the payments of ``account``, for one that is gone; returns how many were unsettled.
-
-        They stay as they are, and a notify that is heard after all still settles.
-        """
-        return self.write(partial(schedule.retire, account=account))
-
-    async def aretire(self, account: str) -> int:
-        """As `retire`."""
-        return await self.awrite(partial(schedule.retire, account=account))
-
-    def anomalies(self, *, limit: int = 100) -> list[StoredPayment]:
-        """The payments with something odd about them, those found out last first."""
-        return self.read(partial(queries.anomalies, limit=limit))
-
-    async def aanomalies(self, *, limit: int = 100) -> list[StoredPayment]:
-        """As `anomalies`."""
-        return await self.aread(partial(queries.anomalies, limit=limit))
-
-    def history(self, account: str, reference: str) -> list[Observation]:
-        """What was heard and done about one payment, oldest first."""
-        return self.read(partial(history.history, account=account, reference=reference))
-
-    async def ahistory(self, account: str, reference: str) -> list[Observation]:
-        """As `history`."""
-        return await self.aread(partial(history.history, account=account, reference=reference))
-
-    def outbox(self, *, limit: int = 100) -> list[Transition]:
-        """The transitions that no handler has had, oldest first; `Checkout.deliver` hands them out."""
-        return self.read(partial(outbox.waiting, limit=limit))
-
-    async def aoutbox(self, *, limit: int = 100) -> list[Transition]:
-        """As `outbox`."""
-        return await self.aread(partial(outbox.waiting, limit=limit))
 
     @property
     def engine(self) -> Engine:

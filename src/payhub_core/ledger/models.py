@@ -9,8 +9,9 @@ from typing import Any
 
 from payhub_core.ledger.facts import Anomaly
 from payhub_core.models import Payment, PaymentStatus
+from payhub_core.money import Money
 
-__all__ = ["Creation", "Observation", "StoredPayment", "Transition"]
+__all__ = ["Creation", "Observation", "StoredAnomaly", "StoredPayment", "Total", "Transition"]
 
 
 class Creation(StrEnum):
@@ -44,10 +45,22 @@ class StoredPayment:
 
 
 @dataclass(frozen=True, slots=True)
+class Total:
+    """How many payments of one status and currency there are, what was ``due`` for them, and what was ``paid``."""
+
+    status: PaymentStatus
+    count: int
+    due: Money
+    paid: Money
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """One thing that was heard or done: ``source`` is create, notify, query, refund or close, ``said`` what it came to.
 
-    A refund and a close are there twice: "asked" before they are sent, and what came of them.
+    A refund and a close are there twice: "asked" before they are sent, and what came of them. A query that brought no
+    answer which could be used, and a handler that failed (``source`` handler), are there with the error's type in
+    ``said``; ``raw`` holds how many ``times`` in a row, ``since`` when.
 
     ``paid_minor`` is the sum it stated as received, in minor units of the order's currency; None where it stated none.
     """
@@ -58,6 +71,19 @@ class Observation:
     gateway_id: str | None
     paid_minor: int | None
     raw: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnomaly:
+    """An ``anomaly`` of a payment and when it was found out; ``resolved_at``, by whom and how, or None: it is open."""
+
+    account: str
+    reference: str
+    anomaly: Anomaly
+    at: datetime
+    resolved_at: datetime | None
+    resolved_by: str | None
+    resolution: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from payhub_core.ledger.times import moment
 from payhub_core.models import PaymentStatus
 from payhub_core.money import Money
 
-__all__ = ["add", "claim", "mark_delivered", "read", "transition", "waiting"]
+__all__ = ["add", "claim", "mark_delivered", "parse_anomaly", "read", "transition", "waiting"]
 
 _FIRST_PAUSE = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(days=1)
@@ -102,7 +102,7 @@ def _transition(found: SqlRow[Any]) -> Transition:
     name, text, at, *columns = tuple(found)
     row = Row._make(columns)
     try:
-        anomaly = None if text is None else _parse_anomaly(name, text, row.currency)
+        anomaly = None if text is None else parse_anomaly(name, text, row.currency)
         return transition(row, name, anomaly, moment(at))
     except (ValueError, TypeError, InvalidOrder):
         raise foreign("a transition", row.account, row.reference) from None
@@ -112,6 +112,7 @@ def _anomaly_text(anomaly: Anomaly) -> str:
     return json.dumps([anomaly.kind, anomaly.due.minor, anomaly.received.minor, list(anomaly.gateway_ids)])
 
 
-def _parse_anomaly(name: str, text: str, currency: str) -> Anomaly:
+def parse_anomaly(name: str, text: str, currency: str) -> Anomaly:
+    """An anomaly as it was written down; raises ValueError, TypeError or InvalidOrder for anything else."""
     kind, due, received, gateway_ids = json.loads(text)
     return Anomaly(AnomalyKind(kind), name, Money(due, currency), Money(received, currency), tuple(gateway_ids))

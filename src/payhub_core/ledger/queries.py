@@ -1,45 +1,99 @@
-"""Queries: lists of stored payments."""
+"""Queries: lists of stored payments, and what they come to."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, select
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, TypedDict, Unpack
 
-from payhub_core.ledger.models import StoredPayment
+from sqlalchemy import ColumnElement, Connection, TextClause, func, or_, select, text
+
+from payhub_core.errors import InvalidOrder, LedgerError
+from payhub_core.ledger.database import clock
+from payhub_core.ledger.models import Creation, StoredPayment, Total
 from payhub_core.ledger.rows import Row
-from payhub_core.ledger.tables import payments, transitions
+from payhub_core.ledger.tables import UNCLEAR, payments
 from payhub_core.models import PaymentStatus
+from payhub_core.money import Money
 
-__all__ = ["anomalies", "list_payments"]
+__all__ = ["STUCK", "Wanted", "accounts", "list_payments", "totals"]
+
+#: How long an order may be starting or unknown: by then it has been asked about five times.
+STUCK = timedelta(minutes=15)
+
+#: What stands in the facts of any payment.
+_WORDS_OF_FACTS = {"receipts", "said", "ids", "refunds", "refunded", *PaymentStatus}
+
+#: Walks the index of (account, reference) from one account to the next, whatever number of orders each has.
+_ACCOUNTS = text(
+    "WITH RECURSIVE named(name) AS (SELECT min(account) FROM payhub_payments UNION ALL "
+    "SELECT (SELECT min(account) FROM payhub_payments WHERE account > name) FROM named WHERE name IS NOT NULL) "
+    "SELECT name FROM named WHERE name IS NOT NULL"
+)
 
 
-def list_payments(
-    connection: Connection,
-    *,
-    account: str | None = None,
-    status: PaymentStatus | None = None,
-    unsettled: bool = False,
-    limit: int = 100,
-) -> list[StoredPayment]:
-    """The newest payments, newest first; those that are still asked about, where only the ``unsettled`` are wanted."""
-    query = select(payments).order_by(payments.c.id.desc()).limit(limit)
-    if account is not None:
-        query = query.where(payments.c.account == account)
-    if status is not None:
-        query = query.where(payments.c.status == status.value)
-    if unsettled:
-        query = query.where(payments.c.next_check_at.is_not(None))
+class Wanted(TypedDict, total=False):
+    """Which payments are wanted; what is left out, or None, does not matter."""
+
+    account: str | None
+    status: PaymentStatus | None
+    creation: Creation | None
+    since: datetime | None
+    until: datetime | None
+    unsettled: bool
+    stuck: bool
+    text: str | None
+
+
+def list_payments(connection: Connection, *, limit: int = 100, **wanted: Unpack[Wanted]) -> list[StoredPayment]:
+    """The newest payments, newest first."""
+    query = select(payments).where(*_conditions(connection, wanted)).order_by(payments.c.id.desc()).limit(limit)
     return [Row._make(row).stored() for row in connection.execute(query)]
 
 
-def anomalies(connection: Connection, *, limit: int = 100) -> list[StoredPayment]:
-    """The payments with something odd about them, those found out last first."""
-    odd = (
-        select(transitions.c.payment_id, func.max(transitions.c.id).label("last"))
-        .where(transitions.c.anomaly.is_not(None))
-        .group_by(transitions.c.payment_id)
-        .order_by(func.max(transitions.c.id).desc())
-        .limit(limit)
-        .subquery()
-    )
-    query = select(payments).join(odd, odd.c.payment_id == payments.c.id).order_by(odd.c.last.desc())
-    return [Row._make(row).stored() for row in connection.execute(query)]
+def totals(connection: Connection, **wanted: Unpack[Wanted]) -> list[Total]:
+    """How many there are and about which sums, by status and currency."""
+    by = (payments.c.status, payments.c.currency)
+    paid = func.coalesce(func.sum(payments.c.paid_minor), 0)
+    sums = select(*by, func.count(), func.sum(payments.c.amount_minor), paid)
+    query = sums.where(*_conditions(connection, wanted)).group_by(*by).order_by(*by)
+    return [_total(*row) for row in connection.execute(query)]
+
+
+def accounts(connection: Connection) -> list[str]:
+    """The accounts that orders were started at."""
+    return list(connection.execute(_ACCOUNTS).scalars())
+
+
+def _conditions(connection: Connection, wanted: Wanted) -> Iterator[ColumnElement[bool] | TextClause]:
+    if account := wanted.get("account"):
+        yield payments.c.account == account
+    if status := wanted.get("status"):
+        yield payments.c.status == status.value
+    if creation := wanted.get("creation"):
+        yield payments.c.creation == creation.value
+    if since := wanted.get("since"):
+        yield payments.c.created_at >= since
+    if until := wanted.get("until"):
+        yield payments.c.created_at < until
+    if wanted.get("unsettled"):
+        yield payments.c.next_check_at.is_not(None)
+    if wanted.get("stuck"):
+        yield UNCLEAR
+        yield payments.c.created_at < clock(connection) - STUCK
+    if words := wanted.get("text"):
+        numbers = [payments.c.reference, payments.c.gateway_id]
+        found = [number.contains(words, autoescape=True) for number in numbers]
+        if words not in _WORDS_OF_FACTS:
+            # They name every number that the gateway gave, those of refunds too.
+            found.append(payments.c.facts.contains(f'"{words}"', autoescape=True))
+        yield or_(*found)
+
+
+def _total(status: str, currency: str, count: int, due: Any, paid: Any) -> Total:
+    try:
+        return Total(PaymentStatus(status), count, Money(int(due), currency), Money(int(paid), currency))
+    except (ValueError, InvalidOrder):
+        raise LedgerError(
+            "the ledger holds a status or a currency that payhub did not write", hint="mend the row, or see a backup"
+        ) from None

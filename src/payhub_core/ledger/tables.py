@@ -15,13 +15,15 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TextClause,
     UniqueConstraint,
+    text,
 )
 
 from payhub_core.ledger.rows import KEY, Row
 from payhub_core.ledger.times import UtcTime
 
-__all__ = ["VERSION_TABLE", "metadata", "observations", "payments", "transitions"]
+__all__ = ["UNCLEAR", "VERSION_TABLE", "metadata", "observations", "payments", "signs", "transitions"]
 
 VERSION_TABLE = "payhub_alembic_version"
 
@@ -47,15 +49,25 @@ def _columns() -> Iterator[Column[Any]]:
 payments: Table = Table("payhub_payments", metadata, *_columns(), UniqueConstraint("account", "reference"))
 _due = payments.c.next_check_at.is_not(None)
 Index("payhub_payments_due_ix", payments.c.account, payments.c.next_check_at, postgresql_where=_due, sqlite_where=_due)
+#: As it is written: a partial index serves only a query with the very same words.
+UNCLEAR: TextClause = text("creation IN ('starting', 'unknown')")
+Index(
+    "payhub_payments_unclear_ix",
+    payments.c.account,
+    payments.c.created_at,
+    postgresql_where=UNCLEAR,
+    sqlite_where=UNCLEAR,
+)
 
-#: Append-only: what came, when, from where. One that says nothing new is not kept.
+#: Append-only, but that a failure which comes again is counted: what came, when, from where. One that says nothing new
+#: is not kept.
 observations: Table = Table(
     "payhub_observations",
     metadata,
     Column("id", KEY, primary_key=True),
     Column("payment_id", KEY, ForeignKey(payments.c.id, ondelete="CASCADE"), nullable=False, index=True),
     Column("at", UtcTime, nullable=False),
-    #: create, notify, query, refund or close.
+    #: create, notify, query, refund, close or handler.
     Column("source", String(16), nullable=False),
     Column("said", String(32), nullable=False),
     Column("gateway_id", Text),
@@ -76,9 +88,23 @@ transitions: Table = Table(
     #: When it may be handed out (again), and how often it has been.
     Column("due_at", UtcTime, nullable=False),
     Column("attempts", Integer, nullable=False),
+    #: When, by whom and how an anomaly was seen to.
+    Column("resolved_at", UtcTime),
+    Column("resolved_by", Text),
+    Column("resolution", Text),
     UniqueConstraint("payment_id", "name"),
 )
 _waiting = transitions.c.delivered_at.is_(None)
 Index("payhub_transitions_waiting_ix", transitions.c.due_at, postgresql_where=_waiting, sqlite_where=_waiting)
 _odd = transitions.c.anomaly.is_not(None)
 Index("payhub_transitions_odd_ix", transitions.c.id, postgresql_where=_odd, sqlite_where=_odd)
+
+#: The last sign of life of each kind: "pass" for all accounts (""), "answered" and "unanswered" for each.
+signs: Table = Table(
+    "payhub_signs",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("text", Text, nullable=False),
+)

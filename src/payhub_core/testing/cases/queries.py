@@ -51,7 +51,10 @@ def _status(bench: Bench) -> None:
         with suppress(NotApplicable):
             outcome = bench.query(bench.sale(status=status))
             said = True
-            expect(outcome.payment.status is status, f"a payment that is {status.value}", outcome)
+            found = outcome.payment
+            # Of an order that is young, a gateway may say "failed" and mean "not paid yet".
+            claim = found.status is PaymentStatus.PENDING and found.claimed_status is PaymentStatus.FAILED is status
+            expect(found.status is status or claim, f"a payment that is {status.value}", outcome)
     if not said:
         raise NotApplicable("no answer about an order that is not paid")
 

@@ -1,0 +1,105 @@
+"""The connection to a gateway: its name, its certificate, its clock, and one signed query."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import httpx
+from pydantic import BaseModel
+
+from payhub_core.client import own_client
+from payhub_core.declaration import check_reference
+from payhub_core.errors import GatewayError, InvalidOrder, NotFound, PayhubError, plain
+from payhub_core.hookspecs import Provider
+from payhub_core.hub import Hub
+from payhub_core.ledger import Finding
+
+__all__ = ["connection"]
+
+_SECONDS = 10.0
+#: How far the clocks may be apart: gateways that sign times refuse more than a few minutes.
+_SKEW = 60
+_FEW_DAYS = 14
+#: Order numbers that no shop has used, of the shapes that gateways take.
+_NUMBERS = ("payhubdoctor", "PAYHUBDOCTOR", "9900000000001", "00009900000000000001")
+
+
+def connection(account: str, provider: Provider, reference: str | None) -> Iterator[Finding]:
+    """What is wrong on the way to the gateway of ``account``; asks about ``reference``, or a number of nobody's."""
+    settings = provider.__dict__ if isinstance(provider, BaseModel) else {}
+    addresses = {v for v in settings.values() if isinstance(v, str) and v.lower().startswith(("http://", "https://"))}
+    reached = True
+    for address in sorted(addresses):
+        for finding in _on_the_way(account, address):
+            reached = False
+            yield finding
+    if reached:
+        yield from _query(account, provider, reference)
+
+
+def _on_the_way(account: str, address: str) -> Iterator[Finding]:
+    url = urlsplit(address)
+    host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
+    if url.scheme not in getproxies() or proxy_bypass(host):  # else the proxy looks the name up
+        try:
+            socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            reason = f"the name {plain(host)} cannot be looked up: {plain(error.strerror or error)}"
+            yield Finding(account, reason, "see the address in the configuration, and this machine's DNS")
+            return
+    try:
+        with own_client(httpx.Client) as client, client.stream("HEAD", address, timeout=_SECONDS) as response:
+            date, stream = response.headers.get("date", ""), response.extensions.get("network_stream")
+            tls = stream.get_extra_info("ssl_object") if stream is not None else None
+            certificate = tls.getpeercert() if tls is not None else None
+    except httpx.HTTPError as error:
+        about = "its certificate" if "CERTIFICATE" in str(error).upper() else "a firewall, a proxy, the port"
+        reason = f"{plain(host)}:{port} cannot be reached: {type(error).__name__}: {plain(error)}"
+        yield Finding(account, reason, f"see {about}")
+        return
+    if certificate and "notAfter" in certificate:
+        left = (ssl.cert_time_to_seconds(str(certificate["notAfter"])) - datetime.now(UTC).timestamp()) / 86400
+        if left < _FEW_DAYS:
+            yield Finding(account, f"the gateway's certificate ends in {left:.0f} days", "tell the gateway")
+    yield from _clock(account, date)
+
+
+def _clock(account: str, date: str) -> Iterator[Finding]:
+    try:
+        skew = (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError):  # a server need not say what time it has
+        return
+    if abs(skew) > _SKEW:
+        what = f"this machine's clock and the gateway's are {abs(skew):.0f} seconds apart"
+        yield Finding(account, what, "let this machine's clock be set by NTP")
+
+
+def _query(account: str, provider: Provider, reference: str | None) -> Iterator[Finding]:
+    """One signed query: an order that the gateway does not know is an answer as well."""
+    asked = reference or next((number for number in _NUMBERS if _fits(provider, number)), None)
+    if asked is None:
+        return
+    try:
+        with Hub({account: provider}) as hub:
+            hub.query(account, asked)
+    except NotFound:
+        return
+    except PayhubError as error:
+        remedy = "see its key, its merchant number and its dialect settings"
+        if isinstance(error, GatewayError) and error.unanswered:
+            remedy = "ask the gateway whether it is in order"
+        yield Finding(account, f"a signed query was not answered: {error.message}", error.hint or remedy)
+
+
+def _fits(provider: Provider, number: str) -> bool:
+    try:
+        check_reference(provider, number)
+    except InvalidOrder:
+        return False
+    return True

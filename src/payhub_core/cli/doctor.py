@@ -1,0 +1,147 @@
+"""``payhub doctor``: what a person should look at, each with its remedy."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+import click
+from rich.console import Console
+
+from payhub_core.cli.configured import Configured, configured, sources
+from payhub_core.cli.connection import connection
+from payhub_core.cli.options import check_account, config_option, config_path, json_option, print_json, read_config
+from payhub_core.cli.tables import print_table, when
+from payhub_core.config import Config
+from payhub_core.errors import ConfigError, LedgerError, plain
+from payhub_core.ledger import Finding, Health, Ledger
+
+__all__ = ["doctor"]
+
+
+@dataclass(slots=True)
+class _Examined:
+    read: dict[str, list[str]]
+    configured: Configured | None = None
+    health: Health | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+
+@click.command()
+@config_option
+@click.option("--account", help="Look at this account alone.")
+@click.option("--connect", is_flag=True, help="Ask the gateways, too: DNS, TLS, clock, one signed query each.")
+@json_option
+def doctor(*, config: str | None, account: str | None, connect: bool, as_json: bool) -> None:
+    """Find what is wrong with the configuration, the ledger and the payments.
+
+    Shows no setting's value: of keys their length and the start of their SHA-256. Changes nothing. Exit status 0:
+    nothing was found; 1: something was.
+    """
+    found = _Examined(sources(config_path(config)))
+    try:
+        settings = read_config(config)
+    except ConfigError as error:
+        found.findings.append(Finding("", error.message, error.hint or "mend the configuration"))
+    else:
+        _examine(found, settings, account, connect=connect)
+    if account is not None:
+        found.findings = [finding for finding in found.findings if finding.account in {"", account}]
+    if as_json:
+        print_json(_json(found))
+    else:
+        _print(found, account)
+    if found.findings:
+        sys.exit(1)
+
+
+def _examine(found: _Examined, settings: Config, account: str | None, *, connect: bool) -> None:
+    found.configured = configured(settings)
+    found.findings += found.configured.findings
+    newest: dict[str, str] = {}
+    try:
+        with Ledger(settings.ledger) as ledger:
+            check_account(account, settings, ledger)
+            found.health = ledger.health()
+            found.findings += found.health.findings
+            if connect:
+                last = [it for name in ledger.accounts() for it in ledger.payments(account=name, limit=1)]
+                newest = {it.payment.account: it.payment.reference for it in last}
+    except (ConfigError, LedgerError) as error:
+        if isinstance(error, ConfigError) and settings.ledger is not None:
+            raise
+        found.findings.append(Finding("", f"the ledger cannot be used: {error.message}", error.hint))
+    if connect:
+        console = Console(stderr=True)
+        for name, provider in found.configured.providers.items():
+            if account in {None, name}:
+                with console.status(f"asking {name}"):
+                    found.findings += connection(name, provider, newest.get(name))
+
+
+def _print(found: _Examined, account: str | None) -> None:
+    rows = [(name, ", ".join(names) or "none") for name, names in found.read.items()]
+    if found.configured is not None:
+        rows.append(("installed", ", ".join(found.configured.installed) or "none"))
+        rows += [
+            (f"account {name}", f"{provider.info.name}: {_keys(found.configured.keys[name])}")
+            for name, provider in found.configured.providers.items()
+            if account in {None, name}
+        ]
+    if found.health is not None:
+        rows.append(("last pass", when(found.health.passed_at) or "none yet"))
+    print_table((), rows)
+    shown = [it for it in (found.health.accounts if found.health else ()) if account in {None, it.account}]
+    if shown:
+        columns = ("Account", "Last notify", "Last answer", "Stuck", "Due", "Waiting", "Odd in a day", "Odd and open")
+        print_table(
+            columns,
+            [
+                (
+                    it.account,
+                    when(it.notified_at) or "none",
+                    when(it.answered_at) or "none",
+                    str(it.stuck),
+                    str(it.due),
+                    str(it.waiting),
+                    str(it.anomalies),
+                    str(it.open_anomalies),
+                )
+                for it in shown
+            ],
+        )
+    for finding in found.findings:
+        click.echo(plain(f"! {finding}", 2000))
+    click.echo(f"findings: {len(found.findings)}")
+
+
+def _keys(keys: dict[str, list[str]]) -> str:
+    return "; ".join(f"{name} {'; '.join(shown)}" for name, shown in keys.items()) or "no keys"
+
+
+def _json(found: _Examined) -> dict[str, Any]:
+    accounts = found.configured
+    figures = asdict(found.health) if found.health else {}
+    return {
+        "read": found.read,
+        "installed": accounts.installed if accounts else [],
+        "accounts": {
+            name: {"provider": provider.info.name, "keys": accounts.keys[name]}
+            for name, provider in (accounts.providers if accounts else {}).items()
+        }
+        if accounts
+        else {},
+        "health": {key: _plain(value) for key, value in figures.items() if key != "findings"},
+        "findings": [asdict(finding) for finding in found.findings],
+    }
+
+
+def _plain(value: Any) -> Any:
+    """``value`` with its times as text."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,103 @@
+"""``payhub outbox``: the transitions that no handler has had."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from payhub_core.checkout import Checkout
+from payhub_core.cli.options import config_option, json_option, limit_option, print_json, read_config
+from payhub_core.cli.tables import iso, print_table, remark, when
+from payhub_core.cli.till import imported
+from payhub_core.hub import Hub
+from payhub_core.ledger import Ledger, Transition
+
+__all__ = ["outbox"]
+
+
+@click.group()
+def outbox() -> None:
+    """See to the transitions that no handler has had."""
+
+
+@outbox.command("list")
+@config_option
+@limit_option
+@json_option
+def list_(*, config: str | None, limit: int, as_json: bool) -> None:
+    """List what waits, the oldest first.
+
+    Exit status 0: nothing waits; 1: something does.
+    """
+    with Ledger(read_config(config).ledger) as ledger:
+        found = ledger.outbox(limit=limit + 1)
+    shown, cut = found[:limit], len(found) > limit
+    if as_json:
+        waiting = [{"id": it.id, "account": it.account, "reference": it.reference, "at": iso(it.at)} for it in shown]
+        print_json({"waiting": waiting, "cut": cut})
+    elif shown:
+        print_table(("Since", "Account", "Order", "What"), [_cells(it) for it in shown])
+    else:
+        remark("Nothing waits.")
+    if cut and not as_json:
+        remark(f"There are more: these are the oldest {limit}; see --limit.")
+    if shown:
+        sys.exit(1)
+
+
+@outbox.command()
+@config_option
+@click.option(
+    "--handler",
+    metavar="MODULE:FUNCTION",
+    required=True,
+    help="Called with each transition, at least once each. The module is looked for in the current directory first.",
+)
+@click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="How many at most.")
+@json_option
+def deliver(*, config: str | None, handler: str, limit: int, as_json: bool) -> None:
+    """Hand out what waits and is due.
+
+    The handler takes the transition alone, and no connection. One that raises is called again later. Exit status 0: all
+    that were handed out were taken; 1: one was not.
+    """
+    # What no figure holds: the traceback of a handler that failed.
+    logging.basicConfig(level=logging.ERROR, format="payhub: %(message)s")
+    called: Callable[[Transition], object] = imported("--handler", handler)
+    tried = 0
+    console = Console(stderr=True)
+    with (
+        Ledger(read_config(config).ledger) as ledger,
+        Hub({}) as hub,
+        Progress(console=console, transient=True, disable=not console.is_terminal) as bar,
+    ):
+        task = bar.add_task("handing out", total=None)
+
+        def counted(transition: Transition) -> object:
+            nonlocal tried
+            tried += 1
+            bar.update(task, advance=1, description=transition.id)
+            return called(transition)
+
+        delivered = Checkout(hub, ledger).deliver(counted, limit=limit)
+        left = bool(ledger.outbox(limit=1))
+    if as_json:
+        print_json({"delivered": delivered, "failed": tried - delivered, "waiting": left})
+    else:
+        click.echo(f"delivered {delivered}, failed {tried - delivered}")
+    if left and not as_json:
+        remark("payhub: transitions wait, of which some may be due later; see: payhub outbox list")
+    if tried > delivered:
+        sys.exit(1)
+
+
+def _cells(transition: Transition) -> tuple[str, ...]:
+    what = transition.anomaly.name if transition.anomaly else transition.payment.status.value
+    if transition.status is not None:
+        what = transition.status.value
+    return when(transition.at), transition.account, transition.reference, what

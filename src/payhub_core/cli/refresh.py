@@ -1,0 +1,59 @@
+"""``payhub payments refresh``: ask the gateway about one order now."""
+
+from __future__ import annotations
+
+import logging
+
+import click
+
+from payhub_core.cli.options import config_option, json_option, print_json
+from payhub_core.cli.tables import payment_json, remark
+from payhub_core.cli.till import checkout_options, open_till
+from payhub_core.errors import PayhubError, plain
+from payhub_core.ledger import StoredPayment
+from payhub_core.models import Payment, PaymentStatus
+
+__all__ = ["refresh"]
+
+
+@click.command()
+@config_option
+@click.argument("account")
+@click.argument("reference")
+@checkout_options
+@json_option
+def refresh(
+    *, config: str | None, account: str, reference: str, handler: str | None, checkout: str | None, as_json: bool
+) -> None:
+    """Ask the gateway about one order now, due or not (补单).
+
+    The answer is recorded as any other, and the handler runs. Exit status 0: the gateway has answered; 1: it has not,
+    or the handler failed.
+    """
+    # What no answer holds: the traceback of a handler that failed.
+    logging.basicConfig(level=logging.ERROR, format="payhub: %(message)s")
+    with open_till(config, handler, checkout) as till:
+        till.check_account(account)
+        before: StoredPayment | None = till.look("payment", account, reference)
+        try:
+            answered: Payment = till.do("refresh", account, reference)
+        except PayhubError:
+            raise
+        except Exception as error:
+            reason = f"the handler raised {type(error).__name__}: {plain(error)}"
+            hint = "nothing was recorded; see its log, and ask again"
+            raise PayhubError(reason, hint=hint, account=account, reference=reference) from error
+        after: StoredPayment = till.look("payment", account, reference)
+        waiting, hints = till.look("outbox", limit=1), till.hints()
+    status = before.payment.status.value if before else PaymentStatus.PENDING.value
+    claimed = (answered.claimed_status or answered.status).value
+    if as_json:
+        print_json({"before": status, **payment_json(after), "claimed_status": claimed})
+    else:
+        became = f"{status}, now {answered.status.value}" if answered.status != status else f"still {status}"
+        said = f"; the gateway claims that it is {claimed}" if claimed != answered.status else ""
+        click.echo(f"{account} {reference}: {became}{said}")
+    if account in hints:
+        remark("payhub: this account is asked over plain http: its answers are hints, and nothing can settle by them")
+    if waiting:
+        remark("payhub: transitions wait in the outbox, no handler has had them; see: payhub outbox list")

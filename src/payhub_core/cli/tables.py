@@ -1,0 +1,113 @@
+"""Tables and JSON: how the commands show times, payments and anomalies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from payhub_core.errors import plain
+from payhub_core.ledger import Creation, StoredAnomaly, StoredPayment
+
+__all__ = ["anomaly_json", "from_now", "iso", "payment_json", "payment_rows", "print_table", "remark", "when"]
+
+_WIDEST = 250
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Prints a table, with a head where there are ``columns``."""
+    table = Table(*columns, box=box.SIMPLE_HEAD if columns else None, show_header=bool(columns), padding=(0, 1, 0, 0))
+    for row in rows:
+        # Text, never markup: much of it was written by others.
+        table.add_row(*(Text(plain(cell, 2000)) for cell in row))
+    # As wide as it is, whatever the terminal: an id broken over two lines can be neither copied nor searched.
+    console = Console(width=_WIDEST, color_system=None)
+    with console.capture() as drawn:
+        console.print(table)
+    click.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()))
+
+
+def remark(text: str) -> None:
+    """Prints a line that is no part of the result, however long it is."""
+    click.echo(plain(text, 2000), err=True)
+
+
+def payment_rows(found: Iterable[StoredPayment]) -> Iterable[Sequence[str]]:
+    """The rows of a list of payments, and before them its columns."""
+    yield "Started", "Account", "Order", "Status", "Paid / due", "Asked", "Asked next", "Odd"
+    for stored in found:
+        payment = stored.payment
+        made = "" if stored.creation is Creation.CREATED else f" ({stored.creation.value})"
+        yield (
+            when(payment.created_at),
+            payment.account,
+            payment.reference,
+            payment.status.value + made,
+            f"{payment.paid.amount if payment.paid else 0} / {payment.amount}",
+            str(stored.attempts),
+            from_now(stored.next_check_at),
+            ", ".join(anomaly.name for anomaly in stored.anomalies),
+        )
+
+
+def payment_json(stored: StoredPayment) -> dict[str, Any]:
+    """A payment, and what the ledger knows besides."""
+    payment = stored.payment.model_dump(mode="json", exclude={"raw", "claimed_status", "next_action"})
+    return {
+        **payment,
+        "created_at": iso(stored.payment.created_at),
+        "paid_at": iso(stored.payment.paid_at),
+        "expires_at": iso(stored.payment.expires_at),
+        "updated_at": iso(stored.updated_at),
+        "creation": stored.creation.value,
+        "anomalies": [anomaly.name for anomaly in stored.anomalies],
+        "attempts": stored.attempts,
+        "next_check_at": iso(stored.next_check_at),
+    }
+
+
+def anomaly_json(stored: StoredAnomaly) -> dict[str, Any]:
+    """An anomaly, and who has seen to it."""
+    anomaly = stored.anomaly
+    return {
+        "at": iso(stored.at),
+        "account": stored.account,
+        "reference": stored.reference,
+        "kind": anomaly.kind.value,
+        "name": anomaly.name,
+        "received": {"minor": anomaly.received.minor, "currency": anomaly.received.currency},
+        "due": {"minor": anomaly.due.minor, "currency": anomaly.due.currency},
+        "gateway_ids": list(anomaly.gateway_ids),
+        "resolved_at": iso(stored.resolved_at),
+        "resolved_by": stored.resolved_by,
+        "resolution": stored.resolution,
+    }
+
+
+def iso(time: datetime | None) -> str | None:
+    """A time for programs."""
+    return None if time is None else time.isoformat()
+
+
+def when(time: datetime | None) -> str:
+    """A time for people."""
+    return "" if time is None else f"{time:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def from_now(time: datetime | None) -> str:
+    """How far away a time is."""
+    if time is None:
+        return ""
+    seconds = max(int((time - datetime.now(UTC)).total_seconds()), 0)
+    if seconds < 1:
+        return "now"
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"in {seconds // size} {unit}"
+    return f"in {seconds} s"

@@ -1,0 +1,199 @@
+"""Health: what a ledger shows of how payments are doing, in figures, and what of it a person should look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, case, func, literal_column, select
+
+from payhub_core.errors import plain
+from payhub_core.ledger import failures, queries, signs
+from payhub_core.ledger.database import clock
+from payhub_core.ledger.tables import UNCLEAR, observations, payments, transitions
+from payhub_core.models import PaymentStatus
+
+__all__ = ["AccountHealth", "Finding", "Health", "health"]
+
+#: How many of the last messages are looked through: it takes as long in a large ledger as in a small one.
+RECENT = 20_000
+_DAY = timedelta(days=1)
+#: What has been due for so long is not asked about, or not handed out, by anyone.
+_OVERDUE = timedelta(minutes=10)
+#: So many orders found paid by asking, and none by a notify, are no accident.
+_ONLY_ASKED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that a person should look at, and what to do about it; ``account`` is "" where it is about none."""
+
+    account: str
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{f'account {self.account}: ' if self.account else ''}{self.what}. Hint: {self.remedy}"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountHealth:
+    """The figures of one account.
+
+    ``notified_at``: the last notify that said something new, among the ledger's last 20,000 messages. ``answered_at``
+    and ``unanswered_at``: when a pass last had an answer, and none, for the reason ``unanswered``. ``stuck``: orders
+    *starting* or *unknown* for a quarter of an hour. ``due``: orders to be asked about by now, ``due_since`` the first.
+    ``waiting``: transitions that no handler has had, ``waiting_since`` the first. ``anomalies``: those of a day;
+    ``open_anomalies``: all that nobody has resolved. Of a day, too: ``failing``, orders whose handler failed;
+    ``paid_by_notify`` and ``paid_by_query``, the words "paid" heard either way.
+    """
+
+    account: str
+    notified_at: datetime | None = None
+    answered_at: datetime | None = None
+    unanswered_at: datetime | None = None
+    unanswered: str = ""
+    stuck: int = 0
+    due: int = 0
+    due_since: datetime | None = None
+    waiting: int = 0
+    waiting_since: datetime | None = None
+    anomalies: int = 0
+    open_anomalies: int = 0
+    failing: int = 0
+    paid_by_notify: int = 0
+    paid_by_query: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How payments are doing ``at`` a time: the last pass over what was due, each account, and the ``findings``."""
+
+    at: datetime
+    passed_at: datetime | None
+    accounts: tuple[AccountHealth, ...]
+    findings: tuple[Finding, ...] = field(default=())
+
+
+def health(connection: Connection) -> Health:
+    """The figures by now; raises LedgerError."""
+    now = clock(connection)
+    found: dict[str, dict[str, Any]] = {account: {} for account in queries.accounts(connection)}
+    seen = signs.read(connection)
+    for (account, kind), (at, reason) in seen.items():
+        if account:
+            told = {"unanswered": reason} if kind == signs.UNANSWERED else {}
+            found.setdefault(account, {}).update({f"{kind}_at": at, **told})
+    for account, values in _figures(connection, now):
+        found.setdefault(account, {}).update(values)
+    accounts = tuple(AccountHealth(account, **values) for account, values in sorted(found.items()))
+    passed_at, _ = seen.get(("", signs.PASS), (None, ""))
+    figures = Health(now, passed_at, accounts)
+    return replace(figures, findings=tuple(_findings(figures)))
+
+
+def _figures(connection: Connection, now: datetime) -> Iterator[tuple[str, dict[str, Any]]]:
+    unclear = (UNCLEAR, payments.c.created_at < now - queries.STUCK)
+    stuck = select(payments.c.account, func.count()).where(*unclear).group_by(payments.c.account)
+    for account, count in connection.execute(stuck):
+        yield account, {"stuck": count}
+    asked = select(payments.c.account, func.count(), func.min(payments.c.next_check_at))
+    for account, count, first in connection.execute(
+        asked.where(payments.c.next_check_at <= now).group_by(payments.c.account)
+    ):
+        yield account, {"due": count, "due_since": first}
+    ofs = transitions.join(payments, payments.c.id == transitions.c.payment_id)
+    told = select(payments.c.account, func.count(), func.min(transitions.c.at)).select_from(ofs)
+    for account, count, first in connection.execute(
+        told.where(transitions.c.delivered_at.is_(None)).group_by(payments.c.account)
+    ):
+        yield account, {"waiting": count, "waiting_since": first}
+    odd = select(
+        payments.c.account,
+        _count(transitions.c.at >= now - _DAY),
+        _count(transitions.c.resolved_at.is_(None)),
+    ).select_from(ofs)
+    for account, count, still in connection.execute(
+        odd.where(transitions.c.anomaly.is_not(None)).group_by(payments.c.account)
+    ):
+        yield account, {"anomalies": count, "open_anomalies": still}
+    yield from _heard(connection, now)
+
+
+def _heard(connection: Connection, now: datetime) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What the last messages tell."""
+    recent = select(observations).order_by(observations.c.id.desc()).limit(RECENT).subquery()
+    of_a_day, notify = recent.c.at >= now - _DAY, recent.c.source == "notify"
+    paid = (recent.c.said == PaymentStatus.PAID.value) & of_a_day
+    failing = case((of_a_day & (recent.c.source == failures.HANDLER), recent.c.payment_id))
+    query = (
+        select(
+            payments.c.account,
+            func.max(case((notify, recent.c.at))),
+            _count(paid & notify),
+            _count(paid & (recent.c.source == "query")),
+            func.count(failing.distinct()),
+        )
+        .join_from(recent, payments, payments.c.id == recent.c.payment_id)
+        .group_by(payments.c.account)
+    )
+    for account, notified_at, by_notify, by_query, fails in connection.execute(query):
+        counts = {"paid_by_notify": by_notify, "paid_by_query": by_query, "failing": fails}
+        yield account, {"notified_at": notified_at, **counts}
+
+
+def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.count(case((condition, literal_column("1"))))
+
+
+def _findings(found: Health) -> Iterator[Finding]:
+    for it in found.accounts:
+        ago = found.at - _OVERDUE
+        if it.stuck:
+            yield Finding(
+                it.account,
+                f"orders whose creation is not clear after {queries.STUCK.seconds // 60} minutes: {it.stuck}",
+                f"payhub payments list --stuck --account {it.account}, then payhub payments refresh for each",
+            )
+        if it.due_since and it.due_since < ago:
+            yield Finding(
+                it.account,
+                f"orders that nobody asks about: {it.due}, the first was due at {_time(it.due_since)}",
+                "let a scheduler run payhub reconcile every minute",
+            )
+        if it.unanswered_at and it.unanswered_at > (it.answered_at or it.unanswered_at - _DAY):
+            yield Finding(
+                it.account,
+                f"the gateway gave no answer at {_time(it.unanswered_at)}: {plain(it.unanswered, 300)}",
+                f"payhub doctor --connect --account {it.account}",
+            )
+        if it.waiting_since and it.waiting_since < ago:
+            yield Finding(
+                it.account,
+                f"transitions that no handler has had: {it.waiting}, the first since {_time(it.waiting_since)}",
+                "payhub outbox list, then payhub outbox deliver --handler MODULE:FUNCTION",
+            )
+        if it.failing:
+            yield Finding(
+                it.account,
+                f"orders whose handler failed in the last day: {it.failing}",
+                "see the application's log, and payhub payments show for one of them",
+            )
+        if it.paid_by_query >= _ONLY_ASKED and not it.paid_by_notify:
+            yield Finding(
+                it.account,
+                f"payments were found by asking in the last day: {it.paid_by_query}, and none by a notify",
+                "see that the gateway reaches the orders' notify_url, and what it is answered there",
+            )
+        if it.open_anomalies:
+            yield Finding(
+                it.account,
+                f"anomalies that nobody has resolved: {it.open_anomalies}",
+                f"payhub payments anomalies --account {it.account}, then payhub payments resolve",
+            )
+
+
+def _time(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,152 @@
+"""Views: what can be looked up in a ledger, and what a person notes in it, for threads and for asyncio."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import TypeVar, Unpack
+
+from sqlalchemy import Connection
+
+from payhub_core.ledger import anomalies, health, history, outbox, queries, schedule
+from payhub_core.ledger.facts import AnomalyKind
+from payhub_core.ledger.health import Health
+from payhub_core.ledger.models import Observation, StoredAnomaly, StoredPayment, Total, Transition
+from payhub_core.ledger.queries import Wanted
+
+__all__ = ["Views"]
+
+T = TypeVar("T")
+
+
+class Views(ABC):
+    """What a `Ledger` shows: each is one read, or one write, of its database."""
+
+    @abstractmethod
+    def write(self, body: Callable[[Connection], T]) -> T:
+        """Runs ``body`` in one transaction, commits, and returns its result."""
+
+    @abstractmethod
+    async def awrite(self, body: Callable[[Connection], T]) -> T:
+        """As `write`; ``body`` is a plain function all the same."""
+
+    @abstractmethod
+    def read(self, body: Callable[[Connection], T]) -> T:
+        """Runs ``body``, which only reads."""
+
+    @abstractmethod
+    async def aread(self, body: Callable[[Connection], T]) -> T:
+        """As `read`."""
+
+    def payments(self, *, limit: int = 100, **wanted: Unpack[Wanted]) -> list[StoredPayment]:
+        """The newest payments, newest first, of those that are ``wanted``: all of them, if nothing is said.
+
+        ``account``, ``status`` and ``creation`` are theirs; ``since`` and ``until`` say when they were started, the one
+        included, the other not; ``unsettled`` ones are still asked about; ``stuck`` ones have been *starting* or
+        *unknown* for a quarter of an hour; ``text`` is in their reference, or in a number that the gateway gave.
+        """
+        return self.read(partial(queries.list_payments, limit=limit, **wanted))
+
+    async def apayments(self, *, limit: int = 100, **wanted: Unpack[Wanted]) -> list[StoredPayment]:
+        """As `payments`."""
+        return await self.aread(partial(queries.list_payments, limit=limit, **wanted))
+
+    def totals(self, **wanted: Unpack[Wanted]) -> list[Total]:
+        """How many payments are ``wanted`` and about which sums, by status and currency."""
+        return self.read(partial(queries.totals, **wanted))
+
+    async def atotals(self, **wanted: Unpack[Wanted]) -> list[Total]:
+        """As `totals`."""
+        return await self.aread(partial(queries.totals, **wanted))
+
+    def accounts(self) -> list[str]:
+        """The accounts that orders were started at, by name."""
+        return self.read(queries.accounts)
+
+    async def aaccounts(self) -> list[str]:
+        """As `accounts`."""
+        return await self.aread(queries.accounts)
+
+    def retire(self, account: str) -> int:
+        """Stops asking about the payments of ``account``, for one that is gone; returns how many were unsettled.
+
+        They stay as they are, and a notify that is heard after all still settles.
+        """
+        return self.write(partial(schedule.retire, account=account))
+
+    async def aretire(self, account: str) -> int:
+        """As `retire`."""
+        return await self.awrite(partial(schedule.retire, account=account))
+
+    def anomalies(
+        self,
+        *,
+        account: str | None = None,
+        kind: AnomalyKind | None = None,
+        since: datetime | None = None,
+        resolved: bool = False,
+        limit: int = 100,
+    ) -> list[StoredAnomaly]:
+        """What is odd about the payments and open, found out last first; with ``resolved`` what is not open, too."""
+        asked = partial(anomalies.anomalies, account=account, kind=kind, since=since, resolved=resolved)
+        return self.read(partial(asked, limit=limit))
+
+    async def aanomalies(
+        self,
+        *,
+        account: str | None = None,
+        kind: AnomalyKind | None = None,
+        since: datetime | None = None,
+        resolved: bool = False,
+        limit: int = 100,
+    ) -> list[StoredAnomaly]:
+        """As `anomalies`."""
+        asked = partial(anomalies.anomalies, account=account, kind=kind, since=since, resolved=resolved)
+        return await self.aread(partial(asked, limit=limit))
+
+    def anomalies_of(self, account: str, reference: str) -> list[StoredAnomaly]:
+        """What is odd about one payment, resolved or not, oldest first."""
+        return self.read(partial(anomalies.anomalies_of, account=account, reference=reference))
+
+    async def aanomalies_of(self, account: str, reference: str) -> list[StoredAnomaly]:
+        """As `anomalies_of`."""
+        return await self.aread(partial(anomalies.anomalies_of, account=account, reference=reference))
+
+    def resolve(self, account: str, reference: str, name: str | None = None, *, by: str, reason: str) -> int:
+        """Notes that a person has seen to a payment's open anomalies, or to the one of that ``name``.
+
+        Returns to how many. Raises InvalidOrder where ``by`` or ``reason`` is empty.
+        """
+        noted = partial(anomalies.resolve, account=account, reference=reference, name=name)
+        return self.write(partial(noted, by=by, reason=reason))
+
+    async def aresolve(self, account: str, reference: str, name: str | None = None, *, by: str, reason: str) -> int:
+        """As `resolve`."""
+        noted = partial(anomalies.resolve, account=account, reference=reference, name=name)
+        return await self.awrite(partial(noted, by=by, reason=reason))
+
+    def history(self, account: str, reference: str) -> list[Observation]:
+        """What was heard and done about one payment, oldest first."""
+        return self.read(partial(history.history, account=account, reference=reference))
+
+    async def ahistory(self, account: str, reference: str) -> list[Observation]:
+        """As `history`."""
+        return await self.aread(partial(history.history, account=account, reference=reference))
+
+    def outbox(self, *, limit: int = 100) -> list[Transition]:
+        """The transitions that no handler has had, oldest first; `Checkout.deliver` hands them out."""
+        return self.read(partial(outbox.waiting, limit=limit))
+
+    async def aoutbox(self, *, limit: int = 100) -> list[Transition]:
+        """As `outbox`."""
+        return await self.aread(partial(outbox.waiting, limit=limit))
+
+    def health(self) -> Health:
+        """The figures of a health page, and in ``findings`` what a person should look at; a sound ledger has none."""
+        return self.read(health.health)
+
+    async def ahealth(self) -> Health:
+        """As `health`."""
+        return await self.aread(health.health)

@@ -1,0 +1,181 @@
+"""``payhub doctor``: each finding with its remedy, and no secret."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from sqlalchemy import text, update
+from tests.cli.conftest import one_checkout
+
+from payhub_core.cli.connection import _clock
+from payhub_core.ledger import Ledger
+from payhub_core.ledger.tables import payments
+from payhub_sandbox import PUBLIC_MERCHANTS, SandboxProcess
+
+
+def findings(command: Callable[..., Result], *words: str) -> list[str]:
+    """What is found, each with a remedy; the exit status agrees."""
+    result = command("doctor", "--json", *words)
+    found = json.loads(result.output)["findings"]
+    assert result.exit_code == (1 if found else 0), result.output
+    assert all(finding["remedy"] for finding in found)
+    return [finding["what"] for finding in found]
+
+
+def test_a_shop_that_is_well_has_no_findings(
+    command: Callable[..., Result],
+    ledger: Ledger,
+    settings: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """What was read is named; of a key there is its length and a fingerprint."""
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "payhub_default").write_text("shop")
+    monkeypatch.setenv("PAYHUB_SECRETS_DIR", str(tmp_path / "keys"))
+    result = command("doctor")
+    assert result.exit_code == 0, result.output
+    secret = settings["secret"]
+    fingerprint = sha256(secret.encode()).hexdigest()[:8]
+    shown = f"{len(secret)} characters, sha256 {fingerprint}"
+    for word in (
+        "payhub.toml",
+        "PAYHUB_SECRETS_DIR",
+        "payhub_default",
+        shown,
+    ):
+        assert word in result.output
+    assert secret not in result.output
+    assert result.output.endswith("findings: 0\n")
+    assert findings(command) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ("default = 1", "default: "),
+        ('[accounts.shop]\nprovider = "gqu"', "none is installed under 'gqu'"),
+        ('[accounts.shop]\nprovider = "gpu"\nsecret = "short"', "expected a secret of at least 16"),
+        ('default = "shpo"\n[accounts.shop]\nprovider = "dummy"\ndevelopment = true', "there is no account 'shpo'"),
+        ("", "no account is configured"),
+    ],
+)
+def test_a_configuration_that_is_wrong_is_a_finding(
+    command: Callable[..., Result], ledger: Ledger, config: Path, url: str, written: str, found: str
+) -> None:
+    """And hides no other."""
+    config.write_text(f'ledger = "{url}"\n{written}')
+    assert found in "\n".join(findings(command))
+
+
+def test_a_broken_account_hides_no_other(command: Callable[..., Result], ledger: Ledger, config: Path) -> None:
+    """The one is found, the keys of the other are shown."""
+    config.write_text(config.read_text() + '[accounts.bad]\nprovider = "gqu"\n')
+    result = command("doctor", "--json")
+    assert [finding["account"] for finding in json.loads(result.output)["findings"]] == ["bad"]
+    assert list(json.loads(result.output)["accounts"]) == ["shop"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("DELETE FROM payhub_alembic_version", "has no ledger yet"),
+        ("UPDATE payhub_alembic_version SET version_num = '0001'", "has ledger schema 0001"),
+    ],
+)
+def test_a_ledger_of_another_version_is_a_finding(
+    command: Callable[..., Result], ledger: Ledger, statement: str, found: str
+) -> None:
+    """With the command that mends it."""
+    ledger.write(lambda c: c.execute(text(statement)))
+    assert found in "\n".join(findings(command))
+    assert "payhub ledger upgrade" in command("doctor").output
+
+
+def test_without_a_ledger_that_is_a_finding(command: Callable[..., Result], config: Path) -> None:
+    """The accounts are looked at all the same."""
+    config.write_text("\n".join(line for line in config.read_text().splitlines() if not line.startswith("ledger")))
+    assert "no ledger is configured" in "\n".join(findings(command))
+
+
+@one_checkout
+@pytest.mark.usefixtures("stored")
+def test_what_the_ledger_finds_is_a_finding(command: Callable[..., Result], ledger: Ledger) -> None:
+    """As a line that says what to do."""
+    ledger.write(lambda c: c.execute(update(payments).values(next_check_at=datetime.now(UTC) - timedelta(hours=1))))
+    found = findings(command)
+    assert any(what.startswith("orders that nobody asks about: 1") for what in found)
+    assert "anomalies that nobody has resolved: 1" in found
+    assert findings(command, "--account", "shop") == found
+    line = "! account shop: anomalies that nobody has resolved: 1. Hint: payhub payments anomalies --account shop"
+    assert line in command("doctor").output
+
+
+@pytest.fixture
+def sandbox_shop(config: Path, url: str) -> Any:
+    """The configuration of a shop at a real gateway, whose address is to be filled in."""
+
+    def write(address: str, secret: str = PUBLIC_MERCHANTS["gpu10000000"].secret) -> None:
+        config.write_text(
+            f'ledger = "{url}"\n[accounts.shop]\nprovider = "gpu"\nbase_url = "{address}"\n'
+            f'appid = "gpu10000000"\nsecret = "{secret}"\n'
+        )
+
+    return write
+
+
+HTTP = "its gateway is asked over plain http: its answers are hints, and nothing can settle by them"
+
+
+def test_a_gateway_that_answers_a_signed_query_is_no_finding(
+    command: Callable[..., Result], ledger: Ledger, sandbox_shop: Any
+) -> None:
+    """An order of nobody's is unknown to it: an answer. A wrong key is refused: a finding."""
+    with SandboxProcess() as sandbox:
+        sandbox_shop(sandbox.url)
+        assert findings(command, "--connect") == [HTTP]
+        assert len(sandbox.requests()) == 1
+        sandbox_shop(sandbox.url, "c1277-another-key-of-nobody")
+        (_, refused) = findings(command, "--connect")
+        assert refused.startswith("a signed query was not answered: the gateway refused")
+
+
+def test_a_gateway_that_cannot_be_reached_is_a_finding(
+    command: Callable[..., Result], ledger: Ledger, sandbox_shop: Any
+) -> None:
+    """Without --connect nothing is asked."""
+    sandbox_shop("https://127.0.0.1:9", "c1277-throw-away-key")
+    assert findings(command) == []
+    (what,) = findings(command, "--connect")
+    assert "127.0.0.1:9 cannot be reached: ConnectError" in what
+
+
+def test_a_name_that_nobody_knows_is_a_finding(
+    command: Callable[..., Result], ledger: Ledger, sandbox_shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told apart from a gateway that is down."""
+
+    def unknown(*_arguments: object, **_options: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    sandbox_shop("https://gateway.example", "c1277-throw-away-key")
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    (what,) = [what for what in findings(command, "--connect") if "looked up" in what]
+    assert what == "the name gateway.example cannot be looked up: Name or service not known"
+
+
+@pytest.mark.parametrize(("apart", "found"), [(0, False), (59, False), (300, True), (-300, True)])
+def test_clocks_that_are_apart_are_a_finding(apart: int, found: bool) -> None:
+    """A gateway that signs times refuses what is minutes old; one that says no time says nothing."""
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=apart), usegmt=True)
+    assert bool([it for it in _clock("shop", date) if "seconds apart" in it.what]) == found
+    assert list(_clock("shop", "")) == []

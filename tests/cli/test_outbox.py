@@ -1,0 +1,117 @@
+"""``payhub outbox``: what waits, and handing it out; ``payments refresh``; ``python -m payhub_core``."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from tests.cli.conftest import failure, one_checkout
+
+from payhub_core.ledger import Ledger
+
+SHOP = """
+def fulfil(transition):
+    with open("told", "a") as file:
+        file.write(transition.id + "\\n")
+
+def fail(transition):
+    raise KeyError(transition.id)
+
+async def wait(transition):
+    raise AssertionError
+"""
+
+
+@pytest.fixture
+def shop_module(config: Path) -> Path:
+    """The shop's own module, in the folder of the commands; returns the folder."""
+    (config.parent / "outbox_shop.py").write_text(SHOP)
+    sys.modules.pop("outbox_shop", None)
+    return config.parent
+
+
+@one_checkout
+@pytest.mark.usefixtures("stored")
+def test_what_waits_is_listed_and_handed_out(command: Callable[..., Result], ledger: Ledger, shop_module: Path) -> None:
+    """Status 1 while anything waits; each is taken once."""
+    listed = command("outbox", "list", "--json")
+    assert listed.exit_code == 1
+    assert [it["id"] for it in json.loads(listed.output)["waiting"]] == ["shop/A1001/paid", "shop/A1001/overpaid"]
+    assert "There are more" in command("outbox", "list", "--limit", "1").stderr
+    done = command("outbox", "deliver", "--handler", "outbox_shop:fulfil", "--json")
+    assert (done.exit_code, json.loads(done.output)) == (0, {"delivered": 2, "failed": 0, "waiting": False})
+    assert (shop_module / "told").read_text().split() == ["shop/A1001/paid", "shop/A1001/overpaid"]
+    nothing = command("outbox", "list")
+    assert (nothing.exit_code, nothing.stderr) == (0, "Nothing waits.\n")
+
+
+@one_checkout
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize("handler", ["fail", "wait"])
+def test_what_a_handler_does_not_take_waits_on(
+    command: Callable[..., Result], ledger: Ledger, shop_module: Path, handler: str
+) -> None:
+    """Status 1; an async handler is refused, since nobody would await it."""
+    done = command("outbox", "deliver", "--handler", f"outbox_shop:{handler}")
+    assert done.exit_code == 1
+    assert "delivered 0, failed 2" in done.output
+    assert len(ledger.outbox()) == 2
+    shown = command("payments", "show", "shop", "A1001").output
+    assert ("KeyError (2 times" if handler == "fail" else "ConfigError (2 times") in shown
+
+
+def test_a_handler_is_needed(command: Callable[..., Result], ledger: Ledger) -> None:
+    """A usage error without, one line for a name that leads nowhere."""
+    assert command("outbox", "deliver").exit_code == 2
+    assert "cannot be imported" in failure(command("outbox", "deliver", "--handler", "nowhere:fulfil"))
+
+
+@one_checkout
+@pytest.mark.usefixtures("stored")
+def test_an_order_that_cannot_be_asked_about_is_an_error(
+    command: Callable[..., Result], config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gateway is not there; no order of that number; two ways to say which checkout."""
+    config.write_text(config.read_text().replace("gateway.example", "127.0.0.1:9"))
+    assert "order A1001" in failure(command("payments", "refresh", "shop", "A1001"))
+    assert "no such order was started here" in failure(command("payments", "refresh", "shop", "A9999"))
+    both = ["--checkout", "shop:checkout", "--config", "payhub.toml"]
+    assert "leave the others out" in failure(command("payments", "refresh", "shop", "A1001", *both))
+    assert "expected a Checkout or an AsyncCheckout" in failure(
+        command("payments", "refresh", "shop", "A1001", "--checkout", "sys:path")
+    )
+
+
+@pytest.mark.parametrize(("scheme", "said"), [("http", True), ("https", False)])
+def test_over_plain_http_a_pass_says_that_nothing_can_settle_by_it(
+    command: Callable[..., Result], ledger: Ledger, config: Path, scheme: str, said: bool
+) -> None:
+    """Of the accounts that it is about."""
+    config.write_text(config.read_text().replace("https://gateway.example", f"{scheme}://127.0.0.1:9"))
+    assert ("its answers are hints" in command("reconcile").stderr) == said
+    assert ("its answers are hints" in command("reconcile", "--account", "shop").stderr) == said
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_the_commands(shell: str) -> None:
+    """The script comes from the command itself."""
+    program = [sys.executable, "-c", "import sys; sys.argv[0] = 'payhub'; from payhub_core.cli import main; main()"]
+    environment = {**os.environ, "_PAYHUB_COMPLETE": f"{shell}_source"}
+    run = subprocess.run(program, check=False, env=environment, capture_output=True, text=True, timeout=60)
+    assert "_PAYHUB_COMPLETE" in run.stdout, run.stderr
+
+
+def test_the_package_runs_as_a_module(tmp_path: Path) -> None:
+    """Where the script is not on the path."""
+    run: Any = subprocess.run(
+        [sys.executable, "-m", "payhub_core", "--version"], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert run.returncode == 0
+    assert run.stdout.startswith("payhub, version ")
