@@ -462,12 +462,12 @@ def test_a_cancelled_receive_acknowledges_nothing_and_keeps_nothing(
 def test_a_ledger_survives_a_fork(till: Any, ledger: Ledger, paid: Any, blocking: Checkout) -> None:
     """The child opens connections of its own, as under a preloading server, and leaves the parent's alone."""
     assert ledger._find("shop", "A1001") is not None
-    parents = [connection for connection, _since in ledger._resting]
+    parents = [connection for connection, _since in ledger._connections.resting]
     assert parents
     child = os.fork()
     if child == 0:
         heard = blocking.receive("shop", paid.notify()).body == b"SUCCESS"
-        mine = [connection for connection, _since in ledger._resting]
+        mine = [connection for connection, _since in ledger._connections.resting]
         os._exit(0 if heard and not any(connection in parents for connection in mine) else 1)
     assert os.waitpid(child, 0)[1] == 0
     row = ledger._find("shop", "A1001")

@@ -397,10 +397,10 @@ def test_what_is_due_is_found_by_index(ledger: Ledger) -> None:
 def test_a_ledger_lives_through_a_lost_connection(ledger: Ledger, order: Order) -> None:
     """As after a restart of the database: the connection at rest is replaced."""
     assert ledger._find("shop", order.reference) is None
-    ((resting, _since),) = ledger._resting
+    ((resting, _since),) = ledger._connections.resting
     resting.connection.dbapi_connection.close()
     assert ledger._find("shop", order.reference) is None
-    assert resting not in {connection for connection, _since in ledger._resting}
+    assert resting not in {connection for connection, _since in ledger._connections.resting}
 
 
 @pytest.mark.parametrize("colour", ["sync", "async"])

@@ -165,6 +165,7 @@ def test_a_connection_that_a_firewall_has_forgotten_is_replaced(
 
     async def twice(ledger: Ledger) -> list[Any]:
         await ledger.apayments()
+        await asyncio.sleep(0.15)
         firewall.forget()
         found = await ledger.apayments()
         await ledger.aclose()

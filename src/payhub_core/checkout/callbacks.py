@@ -6,10 +6,8 @@ import logging
 from contextlib import suppress
 from functools import partial
 
-from sqlalchemy import Connection
-
 from payhub_core.checkout.checks import stored
-from payhub_core.checkout.steps import AnyHub, Find, Parse, Record, Steps, Store
+from payhub_core.checkout.steps import AnyHub, Find, Parse, Settle, Steps, Store
 from payhub_core.declaration import RETRY
 from payhub_core.errors import CallbackError, ConfigError, PayhubError, WrongOrder, plain
 from payhub_core.ledger import changes, failures
@@ -53,12 +51,8 @@ def receive(hub: AnyHub, account: str, callback: Callback, handler: object) -> S
 
 def _settled(row: Row, news: changes.News, handler: object) -> Steps[bool]:
     """Records ``news``; False where the handler failed, which is logged, and noted in the payment's history."""
-
-    def body(connection: Connection, handle: changes.Handle | None) -> Row:
-        return changes.record(connection, row, news, handle)
-
     try:
-        yield Record(body, handler)
+        yield Settle(row, news, handler)
     except changes.HandlerFailed as failed:
         error = failed.__cause__ or failed
         reason = PayhubError(

@@ -19,9 +19,10 @@ from payhub_core.checkout.delivery import deliver
 from payhub_core.checkout.reconciliation import Pass, Progress, Summary, reconcile, reconcile_async
 from payhub_core.checkout.refunds import refund
 from payhub_core.checkout.start import checked_routes, start
-from payhub_core.checkout.steps import Ask, Deliver, Find, Pause, Record, Step, Store, play, play_async
+from payhub_core.checkout.steps import Ask, Deliver, Find, Pause, Record, Settle, Step, Store, play, play_async
 from payhub_core.errors import ConfigError
 from payhub_core.hub import AsyncHub, Hub
+from payhub_core.ledger import changes
 from payhub_core.ledger.ledger import Ledger
 from payhub_core.ledger.lent import lent
 from payhub_core.ledger.models import Transition
@@ -158,7 +159,7 @@ class Checkout:
         """
         return play(deliver(handler, limit), self._do)
 
-    def _do(self, step: Step) -> object:
+    def _do(self, step: Step) -> object:  # noqa: PLR0911  one for each kind of step
         """One step outside."""
         match step:
             case Ask():
@@ -169,6 +170,10 @@ class Checkout:
                 return self.ledger.write(body)
             case Record(record, handler):
                 return self.ledger.write(lambda connection: record(connection, _handle(handler, connection)))
+            case Settle(row, news, None):
+                return self.ledger._settle(row, news)
+            case Settle(row, news, handler):
+                return self.ledger.write(lambda c: changes.record(c, row, news, _handle(handler, c)))
             case Deliver(handler, transition):
                 return _done(handler(transition))
             case Pause(seconds):
@@ -241,7 +246,7 @@ class AsyncCheckout:
         """As `Checkout.deliver`."""
         return await play_async(deliver(handler, limit), self._do)
 
-    async def _do(self, step: Step) -> object:
+    async def _do(self, step: Step) -> object:  # noqa: PLR0911  one for each kind of step
         """One step outside, awaited."""
         match step:
             case Ask():
@@ -250,9 +255,17 @@ class AsyncCheckout:
                 return await self.ledger._afind(account, reference)
             case Store(body):
                 return await self.ledger.awrite(body)
+            case Record(record, None):
+                return await self.ledger.awrite(lambda connection: record(connection, None))
             case Record(record, handler):
-                awaited = handler and (lambda *arguments: _awaitable(handler(*arguments)))
-                return await self.ledger._awrite_handling(record, awaited)
+                return await self.ledger._awrite_handling(record, lambda *lent: _awaitable(handler(*lent)))
+            case Settle(row, news, None):
+                return await self.ledger._asettle(row, news)
+            case Settle(row, news, handler):
+                return await self.ledger._awrite_handling(
+                    lambda connection, handle: changes.record(connection, row, news, handle),
+                    lambda *lent: _awaitable(handler(*lent)),
+                )
             case Deliver(handler, transition):
                 return await _awaitable(handler(transition))
             case Pause(seconds):

@@ -62,5 +62,5 @@ def _noted(
         now = datetime.now(UTC)
         new = changes.change(connection, row, now)
         if new is not None:
-            history.add(connection, new, "close", said, now, raw)
+            history.add(connection, history.values(new, "close", said, now, raw))
             return new

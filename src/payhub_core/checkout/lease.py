@@ -107,7 +107,9 @@ class Lease:
         while (found := changes.again(connection, row)).creation != Creation.CREATED and found.lease == self.token:
             changed = changes.change(connection, found, now, creation=creation.value, next_check_at=check)
             if changed is not None:
-                history.add(connection, changed, "create", creation.value, now, {"reason": error.message})
+                history.add(
+                    connection, history.values(changed, "create", creation.value, now, {"reason": error.message})
+                )
                 break
 
     def release(self, connection: Connection) -> None:

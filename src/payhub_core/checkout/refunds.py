@@ -144,7 +144,7 @@ def _begun(connection: Connection, asked: _Asked, provider: str, time: timedelta
         facts = known | Facts(refunds={asked.refund_reference: this})
         new = changes.change(connection, row, now, facts=facts.dump())
         if new is not None:
-            history.add(connection, new, "refund", "asked", now, asked.raw)
+            history.add(connection, history.values(new, "refund", "asked", now, asked.raw))
             recent = before.sent_at is None or now - before.sent_at < time
             return _Begun(asked, new, before, this, doubt=before.under_way and recent)
 

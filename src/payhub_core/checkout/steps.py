@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from payhub_core.bound import AsyncBoundAccount, BoundAccount
 from payhub_core.flow import drive, drive_async
 from payhub_core.hub import AsyncHub, Hub
-from payhub_core.ledger.changes import Handle
+from payhub_core.ledger.changes import Handle, News
 from payhub_core.ledger.models import Transition
 from payhub_core.ledger.rows import Row
 from payhub_core.models import Callback, Order
@@ -35,6 +35,7 @@ __all__ = [
     "Query",
     "Record",
     "SendRefund",
+    "Settle",
     "Step",
     "Steps",
     "Store",
@@ -72,6 +73,15 @@ class Record:
     """As `Store`, for a ``body`` that hands transitions to ``handler``, or leaves them in the outbox without one."""
 
     body: Callable[[Connection, Handle | None], Any]
+    handler: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Record the ``news`` of a notify, as `Record` does; without a ``handler`` it may share a commit with others'."""
+
+    row: Row
+    news: News
     handler: Any
 
 
@@ -165,7 +175,7 @@ class Parse(Ask):
         return account.parse_callback(self.callback, expect=self.expect)
 
 
-Step: TypeAlias = Find | Store | Record | Deliver | Pause | Ask
+Step: TypeAlias = Find | Store | Record | Settle | Deliver | Pause | Ask
 
 
 def play(steps: Steps[T], do: Callable[[Step], object]) -> T:

@@ -27,6 +27,7 @@ from payhub_core.models import Order, Payment, PaymentStatus
 __all__ = [
     "Handle",
     "HandlerFailed",
+    "Merged",
     "News",
     "RefundNews",
     "again",
@@ -37,6 +38,8 @@ __all__ = [
     "given_back",
     "heard",
     "insert",
+    "merge",
+    "observation",
     "record",
     "restart",
     "says_nothing_new",
@@ -238,41 +241,54 @@ def _record(
     """
     now = datetime.now(UTC)
     while True:
-        known = row.known()
-        facts = known | news.facts
-        values = _merged(row, news, facts, now, checked=checked)
-        new = change(connection, row, now, **values, **given_back(row, lease))
-        if new is not None:
+        merged = merge(row, news, now, checked=checked)
+        new = merged.row._replace(**given_back(row, lease))
+        if CHANGE.of(connection, new).changed == 1:
             break
         row = again(connection, row)
-    became_true = _became_true(row, known, new, facts)
     # All are written down before the first is handled: a handler that commits, which it must not, loses none of them.
-    first = [it for it in became_true if outbox.add(connection, new, *it, now, handled=handle is not None)]
+    handled = handle is not None
+    first = [it for it in merged.became_true if outbox.add(connection, outbox.values(new, *it, now, handled=handled))]
     if handle is not None:
         for name, anomaly in first:
             _handled(connection, outbox.transition(new, name, anomaly, now), handle)
-    new_word = isinstance(news, RefundNews) or news.said != PaymentStatus.PENDING
-    if new_word or facts != known or row.creation != Creation.CREATED:
+    if merged.says_something:
         # Last on purpose, since it says whether all of this still stands: a handler may have rolled it back.
-        history.add(
-            connection,
-            new,
-            news.source,
-            news.said,
-            now,
-            news.raw,
-            gateway_id=news.gateway_id,
-            paid_minor=news.paid_minor,
-        )
+        history.add(connection, observation(new, news, now))
     return new
 
 
-def given_back(row: Row, lease: str) -> dict[str, None]:
+class Merged(NamedTuple):
+    """What a row becomes by news: the row, its new transitions, and whether the history is to hold what was said."""
+
+    row: Row
+    became_true: list[tuple[str, Anomaly | None]]
+    says_something: bool
+
+
+def merge(row: Row, news: News | RefundNews, now: datetime, *, checked: bool = False) -> Merged:
+    """What ``row`` becomes once ``news`` is known of it; ``checked`` sets when to ask next."""
+    known = row.known()
+    facts = known | news.facts
+    new = row._replace(**_values(row, news, facts, now, checked=checked), updated_at=now, version=row.version + 1)
+    new_word = isinstance(news, RefundNews) or news.said != PaymentStatus.PENDING
+    says_something = new_word or facts != known or row.creation != Creation.CREATED
+    return Merged(new, list(_became_true(row, known, new, facts)), says_something)
+
+
+def observation(row: Row, news: News | RefundNews, now: datetime) -> tuple[Any, ...]:
+    """What the history keeps of ``news``."""
+    return history.values(
+        row, news.source, news.said, now, news.raw, gateway_id=news.gateway_id, paid_minor=news.paid_minor
+    )
+
+
+def given_back(row: Row, lease: str) -> dict[str, Any]:
     """The values that end ``lease`` on a row that has it, and none on any other."""
     return {"lease": None, "lease_until": None} if lease and row.lease == lease else {}
 
 
-def _merged(row: Row, news: News | RefundNews, facts: Facts, now: datetime, *, checked: bool) -> dict[str, Any]:
+def _values(row: Row, news: News | RefundNews, facts: Facts, now: datetime, *, checked: bool) -> dict[str, Any]:
     """What the row holds once ``facts``, the old and the new, are known of it."""
     due = row.due
     status, attempts, gone = facts.status(due), row.attempts + checked, facts.gone_back(due)

@@ -18,14 +18,13 @@ from payhub_core.ledger.tables import observations, payments
 from payhub_core.ledger.times import moment
 from payhub_core.logs import SECRET_FIELDS
 
-__all__ = ["add", "history"]
+__all__ = ["add", "history", "values"]
 
 _LONGEST_RAW = 32 * 1024
 _json = json.JSONEncoder(default=str).encode  # made once: making one costs more than most of its uses
 
 
-def add(
-    connection: Connection,
+def values(
     row: Row,
     source: str,
     said: str,
@@ -34,11 +33,10 @@ def add(
     *,
     gateway_id: str | None = None,
     paid_minor: int | None = None,
-) -> None:
-    """Appends an observation; signatures and overlong content are left out."""
+) -> tuple[Any, ...]:
+    """An observation of the payment in ``row`` as it is stored; signatures and overlong content are left out."""
     text = _json({key: value for key, value in raw.items() if key.lower() not in SECRET_FIELDS})
-    added = ADD_OBSERVATION(
-        connection,
+    return ADD_OBSERVATION.values(
         payment_id=row.id,
         version=row.version,
         at=now,
@@ -48,7 +46,11 @@ def add(
         paid_minor=paid_minor,
         raw=text if len(text) <= _LONGEST_RAW else _json({"left_out": f"{len(text)} characters"}),
     )
-    if not added.changed:
+
+
+def add(connection: Connection, observation: tuple[Any, ...]) -> None:
+    """Appends an observation."""
+    if not ADD_OBSERVATION.run(connection, observation).changed:
         raise LedgerError(
             "the handler has undone what was recorded in its transaction",
             hint=LEAVE,

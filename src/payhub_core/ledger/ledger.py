@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import time
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from sqlalchemy.pool import NullPool
-from sqlalchemy.util import await_only
 
-from payhub_core.errors import ConfigError, LedgerError
-from payhub_core.ledger import changes, database
-from payhub_core.ledger.lent import check_not_lent, lent
+from payhub_core.errors import ConfigError
+from payhub_core.ledger import changes, database, together
+from payhub_core.ledger.connections import Connections
+from payhub_core.ledger.lent import check_not_lent
 from payhub_core.ledger.models import StoredPayment, Transition
 from payhub_core.ledger.rows import Row
+from payhub_core.ledger.together import Heard, Wanted
+from payhub_core.ledger.turns import Place
 from payhub_core.ledger.views import Views
-from payhub_core.loops import PerLoop, running_loop
 
 __all__ = ["Ledger"]
 
 T = TypeVar("T")
 
-_DRIVERS = {"pysqlite", "aiosqlite", "psycopg"}
-_TRUSTED_SECONDS = 0.1  # a connection that has rested longer is asked whether it lives
-_RESTING = 3  # far fewer than the pool holds, whose waiting threads never see those at rest
 DEFAULT = "sqlite:///payhub.db"
 
 
@@ -49,49 +42,31 @@ class Ledger(Views):
         if url is None:
             hint = f'set ledger = "{DEFAULT}" in the configuration, or PAYHUB_LEDGER'
             raise ConfigError("no ledger is configured", hint=hint)
-        self._url = database.parse_url(url) if isinstance(url, str) else None
-        self._engine = url if isinstance(url, Engine) else None
-        self._async_engines: PerLoop[AsyncEngine] = PerLoop(self._opened)
-        self._async_engine = url if isinstance(url, AsyncEngine) else None
-        self._loop: Any = None
-        given = self._engine or self._async_engine
-        if given is not None and given.dialect.driver not in _DRIVERS:
-            raise ConfigError(
-                f"ledger: expected an engine of sqlite3, aiosqlite or psycopg, not of {given.dialect.driver}",
-                hint="give the database's URL, and the ledger opens connections of its own",
-            )
-        if self._async_engine is not None:
-            database.release_on_cancel(self._async_engine.sync_engine)
-        self._owner = os.getpid()
-        self._closed = False
-        self._checked: set[str] = set()
-        #: Connections at rest, which spare each use the pool's bookkeeping: it costs as much as the database does.
-        self._resting: deque[tuple[Connection, float]] = deque()
-        self._inherited: list[object] = []
+        self._connections = Connections(url, self._together)
 
     def upgrade(self) -> None:
         """Creates the tables or brings them to this version; does nothing where they are."""
-        self._run(database.upgrade, write=True, check=False)
+        self._connections.run(database.upgrade, write=True, check=False)
 
     async def aupgrade(self) -> None:
         """As `upgrade`."""
-        await self._arun(database.upgrade, write=True, check=False)
+        await self._connections.arun(database.upgrade, write=True, check=False)
 
     def write(self, body: Callable[[Connection], T]) -> T:
         """Runs ``body`` in one transaction, commits, and returns its result."""
-        return self._run(body, write=True)
+        return self._connections.run(body, write=True)
 
     async def awrite(self, body: Callable[[Connection], T]) -> T:
         """As `write`; ``body`` is a plain function all the same."""
-        return await self._arun(body, write=True)
+        return await self._connections.arun(body, write=True)
 
     def read(self, body: Callable[[Connection], T]) -> T:
         """Runs ``body``, which only reads."""
-        return self._run(body, write=False)
+        return self._connections.run(body, write=False)
 
     async def aread(self, body: Callable[[Connection], T]) -> T:
         """As `read`."""
-        return await self._arun(body, write=False)
+        return await self._connections.arun(body, write=False)
 
     def payment(self, account: str, reference: str) -> StoredPayment | None:
         """The stored payment, or None."""
@@ -106,50 +81,20 @@ class Ledger(Views):
     @property
     def engine(self) -> Engine:
         """The engine for threads; raises LedgerError once closed, ConfigError where only an AsyncEngine was given."""
-        self._check_usable()
-        if self._engine is None:
-            if self._url is None:
-                raise ConfigError("ledger: it was given an AsyncEngine", hint="use AsyncCheckout, or give it a URL")
-            self._engine = database.sync_engine(self._url)
-        return self._engine
+        return self._connections.engine
 
     @property
     def async_engine(self) -> AsyncEngine:
         """The engine for asyncio; raises LedgerError once closed, ConfigError where only an Engine was given."""
-        self._check_usable()
-        if self._async_engine is None:
-            if self._url is None:
-                raise ConfigError("ledger: it was given an Engine", hint="use Checkout, or give it a URL")
-            return self._async_engines.here()
-        loop = running_loop()
-        self._loop = self._loop or loop
-        if loop is not None and loop is not self._loop and not isinstance(self._async_engine.pool, NullPool):
-            raise ConfigError(
-                "ledger: its AsyncEngine was used in another event loop, where its connections are",
-                hint="give the ledger a URL, which serves every loop, or make an engine in each",
-            )
-        return self._async_engine
-
-    def _opened(self) -> AsyncEngine:
-        """An engine for the running loop."""
-        assert self._url is not None  # noqa: S101  only a ledger with a URL comes here
-        engine = database.async_engine(self._url)
-        database.release_on_cancel(engine.sync_engine)
-        return engine
+        return self._connections.async_engine
 
     def close(self) -> None:
         """Closes the connections, unless the engine is yours."""
-        self._closed = True
-        self._drain()
-        if self._url is not None and self._engine is not None:
-            self._engine.dispose()
+        self._connections.close()
 
     async def aclose(self) -> None:
         """As `close`, with those of asyncio."""
-        self.close()
-        here = running_loop()
-        for engine in self._async_engines.made:  # of another loop's nobody can wait for the end
-            await engine.dispose(close=engine is self._async_engines.here() and here is not None)
+        await self._connections.aclose()
 
     def __enter__(self) -> Self:
         return self
@@ -171,129 +116,62 @@ class Ledger(Views):
 
     def _find(self, account: str, reference: str) -> Row | None:
         """The stored row; a duplicate callback costs no more than this."""
-        if "sync" in self._checked:
-            with suppress(LedgerError), self._connected() as connection:
-                return database.alone(connection, partial(changes.find, account=account, reference=reference))
-        # The first time; or the connection has gone stale, or there is a fault: this way tells which.
-        return self.read(partial(changes.find, account=account, reference=reference))
+        return self._connections.alone(partial(changes.find, account=account, reference=reference))
 
     async def _afind(self, account: str, reference: str) -> Row | None:
-        """As `_find`."""
-        return await self.aread(partial(changes.find, account=account, reference=reference))
+        """As `_find`, by one statement for all that are asked for at once."""
+        if not self._connections.has_threads:
+            return await self.aread(partial(changes.find, account=account, reference=reference))
+        row: Row | None = await self._ashare(Wanted(account, reference))
+        return row
+
+    def _settle(self, row: Row, news: changes.News) -> Row:
+        """Records ``news`` for the outbox, in one transaction with what else is heard at the moment."""
+        check_not_lent(self.engine)
+        new: Row | None = self._connections.turns.share(Heard(row, news))
+        return self.write(lambda connection: changes.record(connection, row, news, None)) if new is None else new
+
+    async def _asettle(self, row: Row, news: changes.News) -> Row:
+        """As `_settle`."""
+        if not self._connections.has_threads:
+            return await self.awrite(lambda connection: changes.record(connection, row, news, None))
+        new: Row | None = await self._ashare(Heard(row, news))
+        if new is not None:
+            return new
+        return await self.awrite(lambda connection: changes.record(connection, row, news, None))
 
     async def _awrite_handling(
         self,
-        body: Callable[[Connection, Callable[[Transition], object] | None], T],
-        handler: Callable[[Transition, AsyncConnection], Awaitable[object]] | None,
+        body: Callable[[Connection, Callable[[Transition], object]], T],
+        handler: Callable[[Transition, AsyncConnection], Awaitable[object]],
     ) -> T:
         """`awrite`, for a body that calls an async ``handler`` with transitions, in its transaction."""
-        async with self._aconnected() as outer:
+        return await self._connections.arun_handling(body, handler)
 
-            async def handled(transition: Transition) -> object:
-                with lent(outer.engine.sync_engine):
-                    return handler and await handler(transition, outer)
+    async def _ashare(self, work: object) -> Any:
+        turns = self._connections.turns
+        check_not_lent(self.engine)
+        return await turns.ashare(work)
 
-            def handle(transition: Transition) -> object:
-                return await_only(handled(transition))
-
-            called = None if handler is None else handle
-            checked = self._checked_first(lambda connection: body(connection, called), "async")
-            return await outer.run_sync(database.atomically, checked)
-
-    def _run(self, body: Callable[[Connection], T], *, write: bool, check: bool = True) -> T:
-        with self._connected() as connection:
-            return database.atomically(connection, self._checked_first(body, "sync", check=check), write=write)
-
-    @contextmanager
-    def _connected(self) -> Iterator[Connection]:
-        """A connection, kept for the next use unless something fails; an engine of the application's keeps its own."""
-        engine = self.engine
-        check_not_lent(engine)
+    def _together(self, places: Sequence[Place]) -> None:
+        """The work of all that share a turn: the look-ups are answered before the commit, the records after it."""
+        wanted = [place for place in places if isinstance(place.work, Wanted)]
+        heard = [place for place in places if isinstance(place.work, Heard)]
         try:
-            connection = self._rested() or engine.connect()
-            try:
-                yield connection
-            except BaseException:
-                database.discard(connection)
-                self._drain()  # those at rest may be as stale as this one
-                raise
-            if self._url is not None and not self._closed and len(self._resting) < _RESTING:
-                self._resting.append((connection, time.monotonic()))
-            else:
-                connection.close()
-        except _failures(engine) as error:
-            raise _ledger_error(error) from error
-
-    def _rested(self) -> Connection | None:
-        try:
-            connection, since = self._resting.pop()
-        except IndexError:
-            return None
-        if time.monotonic() - since < _TRUSTED_SECONDS or database.alive(connection):
-            return connection
-        database.discard(connection)
-        self._drain()
-        return None
-
-    def _drain(self) -> None:
-        with suppress(IndexError):
-            while True:
-                self._resting.pop()[0].close()
-
-    async def _arun(self, body: Callable[[Connection], T], *, write: bool, check: bool = True) -> T:
-        async with self._aconnected() as connection:
-            checked = self._checked_first(body, "async", check=check)
-            return await connection.run_sync(database.atomically, checked, write=write)
-
-    @asynccontextmanager
-    async def _aconnected(self) -> AsyncIterator[AsyncConnection]:
-        engine = self.async_engine
-        check_not_lent(engine.sync_engine)
-        try:
-            async with engine.connect() as connection:
-                yield connection
-        except _failures(engine.sync_engine) as error:
-            raise _ledger_error(error) from error
-
-    def _checked_first(
-        self, body: Callable[[Connection], T], kind: str, *, check: bool = True
-    ) -> Callable[[Connection], T]:
-        """``body``, before which the schema's version is checked the first time."""
-        if not check or kind in self._checked:
-            return body
-
-        def checked(connection: Connection) -> T:
-            database.check_schema(connection)
-            self._checked.add(kind)
-            return body(connection)
-
-        return checked
-
-    def _check_usable(self) -> None:
-        if self._closed:
-            raise LedgerError("this ledger is closed", hint="open a new one, or close it later")
-        if self._owner != os.getpid():
-            # After a fork the connections are the parent's: left alone, neither used nor closed.
-            self._owner = os.getpid()
-            self._inherited.append(self._resting)
-            self._resting = deque()
-            if self._engine is not None and self._url is not None:
-                self._engine.dispose(close=False)
-            for async_engine in self._async_engines.made:
-                async_engine.sync_engine.dispose(close=False)
-
-
-def _failures(engine: Engine) -> tuple[type[Exception], ...]:
-    return SQLAlchemyError, engine.dialect.loaded_dbapi.Error, OSError
-
-
-def _ledger_error(error: Exception) -> LedgerError:
-    """The driver's failure in payhub's words."""
-    origin = getattr(error, "orig", None) or error
-    reason = ""
-    with suppress(Exception):  # the first line only: what follows may quote rows
-        reason = str(origin).splitlines()[0][:200]
-    return LedgerError(
-        f"the database failed: {type(origin).__name__}{': ' if reason else ''}{reason}",
-        hint="nothing was changed; see that the database can be reached and written",
-    )
+            if wanted:
+                works: list[Any] = [place.work for place in wanted]
+                for place, row in zip(
+                    wanted, self._connections.alone(partial(together.find, wanted=works)), strict=True
+                ):
+                    place.done(row)
+            if heard:
+                works = [place.work for place in heard]
+                record = partial(together.record, heard=works)
+                for place, row in zip(heard, self._connections.run_now(record, write=True), strict=True):
+                    place.done(row)
+        except Exception as error:
+            # One of several may be to blame, unless the database is: then each is recorded alone.
+            alone = len(heard) > 1 and not isinstance(error.__cause__, OperationalError)
+            for place in places:
+                if not place.is_done:
+                    place.done(None, error=None if alone and isinstance(place.work, Heard) else error)

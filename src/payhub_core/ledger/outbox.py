@@ -21,23 +21,26 @@ from payhub_core.ledger.times import moment
 from payhub_core.models import PaymentStatus
 from payhub_core.money import Money
 
-__all__ = ["add", "claim", "mark_delivered", "parse_anomaly", "read", "transition", "waiting"]
+__all__ = ["add", "claim", "mark_delivered", "parse_anomaly", "read", "transition", "values", "waiting"]
 
 _FIRST_PAUSE = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(days=1)
 
 
-def add(connection: Connection, row: Row, name: str, anomaly: Anomaly | None, now: datetime, *, handled: bool) -> bool:
-    """Writes a transition down; False where it was before. One that is not ``handled`` waits."""
-    added = ADD_TRANSITION(
-        connection,
+def values(row: Row, name: str, anomaly: Anomaly | None, now: datetime, *, handled: bool) -> tuple[Any, ...]:
+    """A transition as it is stored; one that is not ``handled`` waits."""
+    return ADD_TRANSITION.values(
         payment_id=row.id,
         name=name,
         anomaly=None if anomaly is None else _anomaly_text(anomaly),
         at=now,
         delivered_at=now if handled else None,
     )
-    return bool(added.changed)
+
+
+def add(connection: Connection, transition: tuple[Any, ...]) -> bool:
+    """Writes a transition down; False where it was before."""
+    return bool(ADD_TRANSITION.run(connection, transition).changed)
 
 
 def transition(row: Row, name: str, anomaly: Anomaly | None, at: datetime) -> Transition:

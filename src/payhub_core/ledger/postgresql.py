@@ -60,8 +60,8 @@ def arguments(url: URL) -> tuple[URL, dict[str, Any]]:
     return url.difference_update_query(["prepare_threshold"]), connect
 
 
-def prepare(engine: Engine | AsyncEngine) -> None:
-    """Lets ``engine`` open connections that are `limited`."""
+def prepare(engine: Engine | AsyncEngine, trusted: float) -> None:
+    """Lets ``engine`` open connections that are `limited`; what was heard ``trusted`` seconds ago needs no ping."""
     plain = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
 
     def connect(_dialect: object, _record: object, args: list[Any], options: dict[str, Any]) -> Any:
@@ -74,7 +74,10 @@ def prepare(engine: Engine | AsyncEngine) -> None:
     ping = plain.dialect.do_ping
 
     def bounded_ping(connection: Any) -> bool:
-        with _within(getattr(connection, "driver_connection", connection), PING_SECONDS):
+        driver = getattr(connection, "driver_connection", connection)
+        if time.monotonic() - getattr(driver, "heard_at", -inf) < trusted:
+            return True
+        with _within(driver, PING_SECONDS):
             return ping(connection)
 
     plain.dialect.do_ping = bounded_ping  # type: ignore[assignment, method-assign]
@@ -101,6 +104,7 @@ class _Limited:
     """A connection of psycopg that gives up on a server which does not answer."""
 
     seconds: float = ANSWER_SECONDS
+    heard_at: float = -inf
 
     def _start_query(self) -> Generator[Any, Any, None]:
         """The limits go with the BEGIN, in one round trip; a test shows that psycopg still begins here."""
@@ -126,6 +130,7 @@ class _Limited:
                 waited_for = answering.send(ready)
         except StopIteration as stop:
             result: T = stop.value
+            self.heard_at = time.monotonic()
             return result
 
 

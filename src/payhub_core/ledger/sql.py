@@ -8,6 +8,7 @@ beneath the given connection, in its transaction. What is not hot is written wit
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
@@ -17,7 +18,18 @@ from sqlalchemy import Connection
 from payhub_core.ledger.rows import FIXED, Row
 from payhub_core.ledger.times import utc_text
 
-__all__ = ["ADD_OBSERVATION", "ADD_TRANSITION", "CHANGE", "CLAIM", "FIND", "INSERT", "Result", "Statement"]
+__all__ = [
+    "ADD_OBSERVATION",
+    "ADD_TRANSITION",
+    "CHANGE",
+    "CLAIM",
+    "FIND",
+    "INSERT",
+    "Result",
+    "Statement",
+    "find_several",
+    "lock_several",
+]
 
 _NAME = re.compile(r":([a-z_]+)")
 
@@ -39,6 +51,16 @@ class Statement:
         self._named = itemgetter(*names)
         self._attributes = attrgetter(*names)
 
+    def values(self, **values: Any) -> tuple[Any, ...]:
+        """``values`` in the places of the statement."""
+        placed: tuple[Any, ...] = self._named(values)
+        return placed
+
+    def values_of(self, row: Row) -> tuple[Any, ...]:
+        """Those of ``row``."""
+        placed: tuple[Any, ...] = self._attributes(row)
+        return placed
+
     def __call__(self, connection: Connection, **values: Any) -> Result:
         """Runs with ``values``."""
         return self.run(connection, self._named(values))
@@ -47,13 +69,26 @@ class Statement:
         """Runs with the values of ``row``."""
         return self.run(connection, self._attributes(row))
 
+    def many(self, connection: Connection, several: Iterable[tuple[Any, ...]]) -> int:
+        """Runs for each of ``several``, on a server in one round trip; returns how many rows were changed."""
+        cursor: Any = connection.connection.cursor()
+        try:
+            if connection.dialect.name == "sqlite":
+                cursor.executemany(self.sqlite, [[_lite(value) for value in values] for values in several])
+            else:
+                cursor.executemany(self.postgresql, several)
+            changed: int = cursor.rowcount
+            return changed
+        finally:
+            cursor.close()
+
     def run(self, connection: Connection, values: tuple[Any, ...]) -> Result:
         """Runs in the connection's transaction; raises what the driver raises."""
         cursor: Any = connection.connection.cursor()
         try:
             if connection.dialect.name == "sqlite":
                 # SQLite has no times: they become text.
-                cursor.execute(self.sqlite, [utc_text(v) if type(v) is datetime else v for v in values])
+                cursor.execute(self.sqlite, [_lite(value) for value in values])
             else:
                 cursor.execute(self.postgresql, values)
             return Result(cursor.fetchall() if cursor.description else [], cursor.rowcount)
@@ -61,11 +96,38 @@ class Statement:
             cursor.close()
 
 
+def _lite(value: object) -> object:
+    return utc_text(value) if type(value) is datetime else value
+
+
 _columns = ", ".join(Row._fields)
 _inserted = Row._fields[1:]  # the database gives the id
 _changed = [name for name in Row._fields if name not in FIXED]
 
 FIND = Statement(f"SELECT {_columns} FROM payhub_payments WHERE account = :account AND reference = :reference")
+
+
+def find_several(connection: Connection, wanted: Sequence[tuple[str, str]]) -> list[Row]:
+    """`FIND` for several payments of PostgreSQL's, given by account and reference."""
+    places = ", ".join(["(%s, %s)"] * len(wanted))
+    sql = f"SELECT {_columns} FROM payhub_payments WHERE (account, reference) IN ({places})"
+    return _rows(connection, sql, [text for pair in wanted for text in pair])
+
+
+def lock_several(connection: Connection, ids: list[int]) -> list[Row]:
+    """Those of the payments that no other transaction has, locked and as they are now; on PostgreSQL."""
+    sql = f"SELECT {_columns} FROM payhub_payments WHERE id = ANY(%s) ORDER BY id FOR UPDATE SKIP LOCKED"
+    return _rows(connection, sql, [ids])
+
+
+def _rows(connection: Connection, sql: str, values: list[Any]) -> list[Row]:
+    cursor: Any = connection.connection.cursor()
+    try:
+        cursor.execute(sql, values)
+        return [Row._make(row) for row in cursor.fetchall()]
+    finally:
+        cursor.close()
+
 
 INSERT = Statement(
     f"INSERT INTO payhub_payments ({', '.join(_inserted)}) VALUES ({', '.join(f':{name}' for name in _inserted)}) "

@@ -1,0 +1,256 @@
+"""The ledger's connections: opened when they are needed, kept at rest, each use one transaction."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.pool import NullPool
+from sqlalchemy.util import await_only
+
+from payhub_core.errors import ConfigError, LedgerError
+from payhub_core.ledger import database
+from payhub_core.ledger.lent import check_not_lent, lent
+from payhub_core.ledger.models import Transition
+from payhub_core.ledger.turns import Place, Turns
+from payhub_core.loops import PerLoop, running_loop
+
+__all__ = ["Connections"]
+
+T = TypeVar("T")
+
+_DRIVERS = {"pysqlite", "aiosqlite", "psycopg"}
+_RESTING = 3  # far fewer than the pool holds, whose waiting threads never see those at rest
+
+
+class Connections:
+    """Those to the database of a URL, for threads and for asyncio, or those of an engine of the application's.
+
+    ``together`` does work that is shared: see `Turns`.
+    """
+
+    def __init__(self, url: str | Engine | AsyncEngine, together: Callable[[Sequence[Place]], None]) -> None:
+        self._url = database.parse_url(url) if isinstance(url, str) else None
+        self._engine = url if isinstance(url, Engine) else None
+        self._async_engines: PerLoop[AsyncEngine] = PerLoop(self._opened)
+        self._async_engine = url if isinstance(url, AsyncEngine) else None
+        self._loop: Any = None
+        given = self._engine or self._async_engine
+        if given is not None and given.dialect.driver not in _DRIVERS:
+            raise ConfigError(
+                f"ledger: expected an engine of sqlite3, aiosqlite or psycopg, not of {given.dialect.driver}",
+                hint="give the database's URL, and the ledger opens connections of its own",
+            )
+        if self._async_engine is not None:
+            database.release_on_cancel(self._async_engine.sync_engine)
+        #: Where one writes at a time.
+        self._lite = (given.url if given is not None else self._url).get_backend_name() == "sqlite"  # type: ignore[union-attr]
+        self._owner = os.getpid()
+        self._closed = False
+        self._checked: set[str] = set()
+        #: Connections at rest, which spare each use the pool's bookkeeping: it costs as much as the database does.
+        self.resting: deque[tuple[Connection, float]] = deque()
+        self._inherited: list[object] = []
+        self._together = together
+        self._turns = Turns(together)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine for threads; raises LedgerError once closed, ConfigError where only an AsyncEngine was given."""
+        self._check_usable()
+        if self._engine is None:
+            if self._url is None:
+                raise ConfigError("ledger: it was given an AsyncEngine", hint="use AsyncCheckout, or give it a URL")
+            self._engine = database.sync_engine(self._url)
+        return self._engine
+
+    @property
+    def async_engine(self) -> AsyncEngine:
+        """The engine for asyncio; raises LedgerError once closed, ConfigError where only an Engine was given."""
+        self._check_usable()
+        if self._async_engine is None:
+            if self._url is None:
+                raise ConfigError("ledger: it was given an Engine", hint="use Checkout, or give it a URL")
+            return self._async_engines.here()
+        loop = running_loop()
+        self._loop = self._loop or loop
+        if loop is not None and loop is not self._loop and not isinstance(self._async_engine.pool, NullPool):
+            raise ConfigError(
+                "ledger: its AsyncEngine was used in another event loop, where its connections are",
+                hint="give the ledger a URL, which serves every loop, or make an engine in each",
+            )
+        return self._async_engine
+
+    @property
+    def turns(self) -> Turns:
+        """The queue of those who write; raises LedgerError once closed."""
+        self._check_usable()
+        return self._turns
+
+    @property
+    def has_threads(self) -> bool:
+        """Whether tasks may let their work be done in a thread: not over an AsyncEngine of the application's."""
+        return self._url is not None
+
+    def run(self, body: Callable[[Connection], T], *, write: bool, check: bool = True) -> T:
+        """Runs ``body`` in one transaction, and commits."""
+        check_not_lent(self.engine)
+        with self._turns.alone() if write and self._lite else nullcontext():
+            return self.run_now(body, write=write, check=check)
+
+    def run_now(self, body: Callable[[Connection], T], *, write: bool, check: bool = True) -> T:
+        """As `run`, for one whose turn it is."""
+        with self.connected() as connection:
+            return database.atomically(connection, self._checked_first(body, "sync", check=check), write=write)
+
+    def alone(self, body: Callable[[Connection], T]) -> T:
+        """Runs ``body``, a single reading statement, as cheaply as can be."""
+        if "sync" in self._checked:
+            with suppress(LedgerError), self.connected() as connection:
+                return database.alone(connection, body)
+        # The first time; or the connection has gone stale, or there is a fault: this way tells which.
+        return self.run_now(body, write=False)
+
+    @contextmanager
+    def connected(self) -> Iterator[Connection]:
+        """A connection, kept for the next use unless something fails; an engine of the application's keeps its own."""
+        engine = self.engine
+        check_not_lent(engine)
+        try:
+            connection = self._rested() or engine.connect()
+            try:
+                yield connection
+            except BaseException:
+                database.discard(connection)
+                self._drain()  # those at rest may be as stale as this one
+                raise
+            if self._url is not None and not self._closed and len(self.resting) < _RESTING:
+                self.resting.append((connection, time.monotonic()))
+            else:
+                connection.close()
+        except _failures(engine) as error:
+            raise _ledger_error(error) from error
+
+    async def arun(self, body: Callable[[Connection], T], *, write: bool, check: bool = True) -> T:
+        """As `run`."""
+        async with self._aconnected(write=write) as connection:
+            checked = self._checked_first(body, "async", check=check)
+            return await connection.run_sync(database.atomically, checked, write=write)
+
+    async def arun_handling(
+        self,
+        body: Callable[[Connection, Callable[[Transition], object]], T],
+        handler: Callable[[Transition, AsyncConnection], Awaitable[object]],
+    ) -> T:
+        """`arun`, for a body that calls an async ``handler`` with transitions, in its transaction."""
+        async with self._aconnected(write=True) as outer:
+
+            async def handled(transition: Transition) -> object:
+                with lent(outer.engine.sync_engine):
+                    return await handler(transition, outer)
+
+            def handle(transition: Transition) -> object:
+                return await_only(handled(transition))
+
+            checked = self._checked_first(lambda connection: body(connection, handle), "async")
+            return await outer.run_sync(database.atomically, checked)
+
+    def close(self) -> None:
+        """Closes them, unless the engine is the application's."""
+        self._closed = True
+        self._drain()
+        self._turns.thread.shutdown(wait=False)
+        if self._url is not None and self._engine is not None:
+            self._engine.dispose()
+
+    async def aclose(self) -> None:
+        """As `close`, with those of asyncio."""
+        self.close()
+        here = running_loop()
+        for engine in self._async_engines.made:  # of another loop's nobody can wait for the end
+            await engine.dispose(close=engine is self._async_engines.here() and here is not None)
+
+    def _opened(self) -> AsyncEngine:
+        """An engine for the running loop."""
+        assert self._url is not None  # noqa: S101  only a ledger with a URL comes here
+        engine = database.async_engine(self._url)
+        database.release_on_cancel(engine.sync_engine)
+        return engine
+
+    def _rested(self) -> Connection | None:
+        try:
+            connection, since = self.resting.pop()
+        except IndexError:
+            return None
+        if time.monotonic() - since < database.TRUSTED_SECONDS or database.alive(connection):
+            return connection
+        database.discard(connection)
+        self._drain()
+        return None
+
+    def _drain(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self.resting.pop()[0].close()
+
+    @asynccontextmanager
+    async def _aconnected(self, *, write: bool) -> AsyncIterator[AsyncConnection]:
+        engine = self.async_engine
+        check_not_lent(engine.sync_engine)
+        async with self._turns.aalone() if write and self._lite else nullcontext():
+            try:
+                async with engine.connect() as connection:
+                    yield connection
+            except _failures(engine.sync_engine) as error:
+                raise _ledger_error(error) from error
+
+    def _checked_first(
+        self, body: Callable[[Connection], T], kind: str, *, check: bool = True
+    ) -> Callable[[Connection], T]:
+        """``body``, before which the schema's version is checked the first time."""
+        if not check or kind in self._checked:
+            return body
+
+        def checked(connection: Connection) -> T:
+            database.check_schema(connection)
+            self._checked.add(kind)
+            return body(connection)
+
+        return checked
+
+    def _check_usable(self) -> None:
+        if self._closed:
+            raise LedgerError("this ledger is closed", hint="open a new one, or close it later")
+        if self._owner != os.getpid():
+            # After a fork the connections are the parent's: left alone, neither used nor closed.
+            self._owner = os.getpid()
+            self._inherited.append(self.resting)
+            self.resting = deque()
+            self._turns = Turns(self._together)
+            if self._engine is not None and self._url is not None:
+                self._engine.dispose(close=False)
+            for async_engine in self._async_engines.made:
+                async_engine.sync_engine.dispose(close=False)
+
+
+def _failures(engine: Engine) -> tuple[type[Exception], ...]:
+    return SQLAlchemyError, engine.dialect.loaded_dbapi.Error, OSError
+
+
+def _ledger_error(error: Exception) -> LedgerError:
+    """The driver's failure in payhub's words."""
+    origin = getattr(error, "orig", None) or error
+    reason = ""
+    with suppress(Exception):  # the first line only: what follows may quote rows
+        reason = str(origin).splitlines()[0][:200]
+    return LedgerError(
+        f"the database failed: {type(origin).__name__}{': ' if reason else ''}{reason}",
+        hint="nothing was changed; see that the database can be reached and written",
+    )

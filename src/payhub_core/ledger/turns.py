@@ -1,0 +1,205 @@
+"""Turns: the writers of one process queue here, in the sequence in which they came, and may share one commit.
+
+Without a queue they meet in the database, where SQLite lets each sleep and try again. Whoever is at the head has the
+turn for itself, or does the work of all that share it. Threads and the tasks of any event loop stand in one queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from threading import Lock
+from typing import Any
+
+from payhub_core.errors import LedgerError
+
+__all__ = ["Place", "Turns"]
+
+#: The longest wait in the queue, which is as long as a handler takes.
+WAIT_SECONDS = 10
+#: So many share a commit at most: the first answer waits for the last one.
+MOST = 64
+
+
+class Place(ABC):
+    """A place in the queue; ``work`` is what may be done together with others', None where the turn is one's own."""
+
+    def __init__(self, work: object) -> None:
+        self.work = work
+        self.is_done = False
+        self._outcome: Any = None
+        self._error: Exception | None = None
+
+    def done(self, outcome: object, error: Exception | None = None) -> None:
+        """Says what came of the work."""
+        self._outcome, self._error, self.is_done = outcome, error, True
+        self.tell()
+
+    def result(self) -> Any:
+        if self._error is not None:
+            raise self._error
+        return self._outcome
+
+    @abstractmethod
+    def come(self) -> None:
+        """The turn has come."""
+
+    @abstractmethod
+    def tell(self) -> None:
+        """The work is done."""
+
+
+class Turns:
+    """The queue; ``together`` does the work of several places, one thread at a time, and says `Place.done` to each."""
+
+    def __init__(self, together: Callable[[Sequence[Place]], None]) -> None:
+        self._together = together
+        self._mutex = Lock()  # held for a few instructions at a time
+        self._waiting: deque[Place] = deque()
+        self._taken = False
+        #: In which tasks let their work be done.
+        self.thread: ThreadPoolExecutor = ThreadPoolExecutor(1, "payhub-ledger")
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """A turn of one's own; raises LedgerError where it does not come in time."""
+        self._wait(_Thread(None))
+        try:
+            yield
+        finally:
+            self.leave()
+
+    @asynccontextmanager
+    async def aalone(self) -> AsyncIterator[None]:
+        """As `alone`."""
+        await self._await(_Task(None, self))
+        try:
+            yield
+        finally:
+            self.leave()
+
+    def share(self, work: object) -> Any:
+        """Does ``work``, together with what waits meanwhile, and returns what came of it; raises LedgerError."""
+        place = _Thread(work)
+        self._wait(place)
+        if not place.is_done:
+            self.lead(place)
+        return place.result()
+
+    async def ashare(self, work: object) -> Any:
+        """As `share`; the work is done in a thread."""
+        place = _Task(work, self)
+        await self._await(place)
+        return place.result()
+
+    def lead(self, first: Place) -> None:
+        """Does the work of ``first``, whose turn it is, and of those behind it that share."""
+        with self._mutex:
+            batch = [first, *(place for place in self._waiting if place.work is not None)][:MOST]
+            if len(batch) > 1:
+                self._waiting = deque(place for place in self._waiting if place not in batch)
+        try:
+            self._together(batch)
+        finally:
+            self.leave()
+
+    def withdraw(self, place: Place) -> bool:
+        """Takes ``place`` out of the queue; False where its turn has come, or its work is being done."""
+        with self._mutex:
+            if place not in self._waiting:
+                return False
+            self._waiting.remove(place)
+            return True
+
+    def _enter(self, place: Place) -> None:
+        with self._mutex:
+            if self._taken:
+                self._waiting.append(place)
+                return
+            self._taken = True
+        place.come()
+
+    def leave(self) -> None:
+        """Ends a turn: it is the next one's."""
+        with self._mutex:
+            if not self._waiting:
+                self._taken = False
+                return
+            place = self._waiting.popleft()
+        place.come()
+
+    def _wait(self, place: _Thread) -> None:
+        self._enter(place)
+        if place.gate.acquire(timeout=WAIT_SECONDS):
+            return
+        if self.withdraw(place):
+            raise _overdue()
+        place.gate.acquire()
+
+    async def _await(self, place: _Task) -> None:
+        self._enter(place)
+        timer = place.loop.call_later(WAIT_SECONDS, place.give_up)
+        try:
+            await place.future
+        except asyncio.CancelledError:
+            if not self.withdraw(place) and place.work is None:
+                self.leave()
+            raise
+        finally:
+            timer.cancel()
+
+
+class _Thread(Place):
+    """A thread's place."""
+
+    def __init__(self, work: object) -> None:
+        super().__init__(work)
+        self.gate = Lock()
+        self.gate.acquire()
+
+    def come(self) -> None:
+        self.gate.release()
+
+    def tell(self) -> None:
+        self.gate.release()
+
+
+class _Task(Place):
+    """A task's place."""
+
+    def __init__(self, work: object, turns: Turns) -> None:
+        super().__init__(work)
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[None] = self.loop.create_future()
+        self._turns = turns
+
+    def come(self) -> None:
+        if self.work is None:
+            try:
+                self.tell()
+            except RuntimeError:  # its loop is gone, and it with it
+                self._turns.leave()
+        else:
+            self._turns.thread.submit(self._turns.lead, self)
+
+    def tell(self) -> None:
+        self.loop.call_soon_threadsafe(self._go_on)
+
+    def give_up(self) -> None:
+        if self._turns.withdraw(self) and not self.future.done():
+            self.future.set_exception(_overdue())
+
+    def _go_on(self) -> None:
+        if not self.future.done():
+            self.future.set_result(None)
+
+
+def _overdue() -> LedgerError:
+    return LedgerError(
+        f"another transaction of this process has kept the database for {WAIT_SECONDS} seconds",
+        hint="nothing was changed; see what the handler waits for",
+    )
