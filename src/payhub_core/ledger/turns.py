@@ -29,8 +29,8 @@ class Place(ABC):
     """A place in the queue; ``work`` is what may be done together with others', None where the turn is one's own."""
 
     def __init__(self, work: object) -> None:
-        self.work = work
-        self.is_done = False
+        self.work: object = work
+        self.is_done: bool = False
         self._outcome: Any = None
         self._error: Exception | None = None
 

@@ -1,0 +1,110 @@
+"""Writers of one process: they queue in the sequence in which they came, share commits, and fail alone."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+from tests.checkouts import EitherCheckout
+
+from payhub_core import LedgerError, Order
+from payhub_core.ledger import Ledger, turns
+
+on_sqlite = pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
+SEVERAL = 24
+
+
+@pytest.fixture
+def till(open_checkout: Callable[..., EitherCheckout], accept: Any, make_order: Callable[..., Order]) -> EitherCheckout:
+    """A checkout without a handler, with orders started."""
+    checkout = open_checkout(accept)
+    for number in range(SEVERAL):
+        checkout.start("shop", make_order(reference=f"B{number}"))
+    return checkout
+
+
+def at_once(till: EitherCheckout, paid: Any) -> list[bytes]:
+    """What is answered to the notifies of all orders, heard at one moment."""
+    gate = threading.Barrier(SEVERAL)
+
+    def hear(number: int) -> bytes:
+        callback = paid.notify(f"B{number}")
+        gate.wait(10)
+        body: bytes = till.receive("shop", callback).body
+        return body
+
+    with ThreadPoolExecutor(SEVERAL) as pool:
+        return list(pool.map(hear, range(SEVERAL)))
+
+
+def test_notifies_that_come_at_once_share_commits_and_lose_nothing(
+    till: EitherCheckout, paid: Any, ledger: Ledger
+) -> None:
+    """Each is acknowledged, each is paid, each transition waits once; and there were fewer commits than messages."""
+    commits: list[object] = []
+    event.listen(till.checkout.ledger.engine, "commit", commits.append)
+    assert at_once(till, paid) == [b"SUCCESS"] * SEVERAL
+    assert {it.payment.status for it in ledger.payments(limit=100)} == {"paid"}
+    assert sorted(it.reference for it in ledger.outbox()) == sorted(f"B{number}" for number in range(SEVERAL))
+    assert 0 < len(commits) < SEVERAL
+
+
+def test_one_that_cannot_be_recorded_fails_alone(till: EitherCheckout, paid: Any, ledger: Ledger) -> None:
+    """The others that shared its transaction are recorded after all."""
+    if ledger.engine.dialect.name == "sqlite":
+        fail = "CREATE TRIGGER odd BEFORE UPDATE ON payhub_payments WHEN NEW.reference = 'B7' "
+        ledger.write(lambda c: c.execute(text(fail + "BEGIN SELECT RAISE(ABORT, 'odd'); END")))
+    else:
+        fail = "ALTER TABLE payhub_payments ADD CONSTRAINT odd CHECK (NOT (reference = 'B7' AND status = 'paid'))"
+        ledger.write(lambda c: c.execute(text(fail)))
+    answers = at_once(till, paid)
+    if ledger.engine.dialect.name == "postgresql":
+        ledger.write(lambda c: c.execute(text("ALTER TABLE payhub_payments DROP CONSTRAINT odd")))
+    assert [number for number, body in enumerate(answers) if body != b"SUCCESS"] == [7]
+    assert {it.payment.reference for it in ledger.payments(limit=100) if it.payment.status != "paid"} == {"B7"}
+
+
+@on_sqlite
+def test_writers_of_one_process_queue_instead_of_meeting_in_the_file(url: str) -> None:
+    """None of them ever finds the file locked, where SQLite would let it sleep, longer each time."""
+    with Ledger(url) as ledger:
+        event.listen(ledger.engine, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout = 0"))
+
+        def write(number: int) -> int:
+            return ledger.write(lambda connection: connection.execute(text(f"SELECT {number}")).scalar_one())
+
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(write, range(200))) == list(range(200))
+
+
+def test_whoever_waits_too_long_for_its_turn_is_told_so(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was changed; the one that is ahead goes on."""
+    monkeypatch.setattr(turns, "WAIT_SECONDS", 0.2)
+    queue = turns.Turns(lambda places: [place.done(None) for place in places])
+    with queue.alone(), ThreadPoolExecutor(1) as pool:
+        overdue = pool.submit(queue.share, object())
+        with pytest.raises(LedgerError, match=r"for 0\.2 seconds"):
+            overdue.result()
+    assert queue.share(object()) is None
+
+
+def test_a_task_that_is_cancelled_while_it_waits_leaves_the_queue() -> None:
+    """Those behind it come to their turn."""
+    done: list[object] = []
+    queue = turns.Turns(lambda places: [(done.append(place.work), place.done("done")) for place in places])
+
+    async def scene() -> object:
+        async with queue.aalone():
+            first, second = (asyncio.create_task(queue.ashare(word)) for word in ("first", "second"))
+            await asyncio.sleep(0.05)
+            first.cancel()
+            await asyncio.sleep(0.05)
+        return await second
+
+    assert asyncio.run(scene()) == "done"
+    assert done == ["second"]
