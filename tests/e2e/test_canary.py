@@ -34,6 +34,7 @@ from payhub_core import (
     Hub,
     Money,
     Order,
+    PayhubError,
     PaymentMethod,
     PaymentStatus,
     RedactSignatures,
@@ -115,7 +116,7 @@ class Seen:
         """The result of a call that may fail; either is kept."""
         try:
             result = function(*args, **options)
-        except Exception as error:
+        except PayhubError as error:
             self.error(error)
             return None
         self.value(result)
@@ -227,7 +228,7 @@ class Life:
         self.start(account, "B" * 40)
         for number, yuan in enumerate(("1.00", "100.00", "100.00")):
             call(checkout.refund, account, reference, Money.of(yuan, "CNY"), f"R{number}{reference}")
-            call(checkout.hub.refund, account, reference, Money.of(yuan, "CNY"), f"H{number}{reference}")
+            call(checkout.hub.refund, account, reference, None, Money.of(yuan, "CNY"), f"H{number}{reference}")
         call(checkout.close_payment, account, reference)
 
     def fails(self, sandbox: Any) -> None:
@@ -235,7 +236,7 @@ class Life:
         for account in ("gone", "lost"):
             self.start(account, "N1001")
             self.seen.call(self.checkout.hub.query, account, "N1001")
-            self.seen.call(self.checkout.hub.refund, account, "N1001", Money.of("1.00", "CNY"), "R3")
+            self.seen.call(self.checkout.hub.refund, account, "N1001", None, Money.of("1.00", "CNY"), "R3")
         for number, fault in enumerate(("http_502", "html", "truncated", "cut")):
             for endpoint in ("unified", "check_order"):
                 sandbox.fault(endpoint, fault)
