@@ -9,7 +9,7 @@ INSTALL := $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq >/dev/nu
 WORKERS ?= 2
 PYTEST := -m pytest -q -n $(WORKERS) --dist worksteal
 
-.PHONY: help demo test check format reference cassettes bench soak proof constraints clean
+.PHONY: help demo test check format reference cassettes bench soak proof mutants fuzz constraints clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -69,6 +69,12 @@ soak: .venv/installed  ## 50,000 orders with a tenth of the exchanges failing; c
 
 proof: .venv/installed  ## the crash and race proofs at full length, on SQLite and PostgreSQL
 	PAYHUB_PROOF_ROUNDS=200 $(BIN)/python -m pytest tests/checkout/test_crash.py tests/checkout/test_races.py
+
+mutants: .venv/installed  ## break each line that guards money, one at a time; a test has to notice
+	$(BIN)/python tests/mutants/mutants.py --workers $(WORKERS)
+
+fuzz: .venv/installed  ## ten million inputs, made from genuine ones, into everything that reads bytes
+	$(BIN)/python tests/fuzz/fuzz.py
 
 constraints: .venv/installed  ## resolve the pinned versions anew
 	$(PYTHON) -m venv .venv/uv

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, TypeAlias, TypeVar
 
-from httpx import Request, Response
+import httpx
+from httpx import Response
 
 from payhub_core.errors import GatewayError
+from payhub_core.logs import redact
 
 #: What a flow yields and is sent: httpx's today; a provider imports them from `payhub_core`.
 __all__ = ["Flow", "Request", "Response", "drive", "drive_async", "run", "run_async"]
@@ -20,6 +22,14 @@ __all__ = ["Flow", "Request", "Response", "drive", "drive_async", "run", "run_as
 Asked = TypeVar("Asked")
 Given = TypeVar("Given")
 T = TypeVar("T")
+
+
+class Request(httpx.Request):
+    """httpx's, shown without keys and signatures: an error reporter sends the repr of a traceback's local variables."""
+
+    def __repr__(self) -> str:
+        return redact(super().__repr__())
+
 
 Flow: TypeAlias = Generator[Request, Response, T]
 

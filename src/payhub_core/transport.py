@@ -165,8 +165,8 @@ class Exchange(_Terms):
         deadline, lost = min(time.monotonic() + self.seconds, until), self.lost_at(request)
         DEADLINE.set(deadline)
         try:
-            request = self.prepared(request, _left(deadline))
-            response = self.client.send(request, stream=True, follow_redirects=False)
+            # What was prepared has no name here: another library's would show its address in a traceback's locals.
+            response = self.client.send(self.prepared(request, _left(deadline)), stream=True, follow_redirects=False)
             try:
                 reply = self.limited(response, deadline, lost)
                 reply.read()
@@ -193,9 +193,8 @@ class AsyncExchange(_Terms):
         deadline, lost = min(time.monotonic() + self.seconds, until), self.lost_at(request)
         try:
             left = _left(deadline)
-            request = self.prepared(request, left)
             with anyio.fail_after(left):
-                response = await self.client.send(request, stream=True, follow_redirects=False)
+                response = await self.client.send(self.prepared(request, left), stream=True, follow_redirects=False)
                 try:
                     reply = self.limited(response, deadline, lost)
                     await reply.aread()
@@ -227,7 +226,7 @@ def _foreign_build(client: Any) -> Callable[..., Any] | None:
         return None
     kind = type(client)
     if kind not in _FOREIGN:
-        _FOREIGN[kind] = not isinstance(build("GET", "https://gateway.example"), Request)
+        _FOREIGN[kind] = not isinstance(build("GET", "https://gateway.example"), httpx.Request)
     return build if _FOREIGN[kind] else None
 
 

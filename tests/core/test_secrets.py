@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 import httpx
+import httpx2
 import pytest
 
 from payhub_core import (
@@ -16,9 +17,11 @@ from payhub_core import (
     Callback,
     CallbackKind,
     ConfigError,
+    GatewayError,
     Hub,
     PayhubError,
     RedactSignatures,
+    Request,
     load_accounts,
     load_config,
 )
@@ -111,6 +114,26 @@ def test_no_error_and_no_local_variable_of_its_traceback_shows_the_secret(
             failed += 1
             assert_clean(error)
     assert failed >= 13
+
+
+@pytest.mark.parametrize("client", [httpx.Client, httpx2.Client])
+def test_a_key_that_the_protocol_puts_into_the_address_is_in_no_local_variable(client: Any, make_provider: Any) -> None:
+    """A lost answer: the frames on the way hold the request, and whatever the client was given."""
+
+    def query(reference: str) -> Any:
+        yield Request("GET", f"https://gateway.example/order?out_trade_no={reference}&key={CANARY}")
+
+    def lose(request: Any) -> Any:
+        raise TimeoutError
+
+    library = httpx if client is httpx.Client else httpx2
+    with (
+        client(transport=library.MockTransport(lose)) as http,
+        Hub({"shop": make_provider(query=query)}, client=http) as hub,
+        pytest.raises(GatewayError) as caught,
+    ):
+        hub.query("shop", "A1001")
+    assert_clean(caught.value)
 
 
 def test_no_logger_shows_the_secret_or_a_signature(

@@ -45,7 +45,6 @@ class TestEPay(ProviderContract):
         "refund.asks": "only whole sums are refunded, since a refund has no number of its own",
         "refund.key": "a refund has no number of its own: it asks first, and sends nothing where money has gone back",
         "secret.address": "the protocol has a query carry the key in its address",
-        "secret.errors": "the protocol has a query carry the key in its address, which is part of the request",
     }
 
     def order(self, **changes: Any) -> Order:
