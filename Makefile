@@ -15,7 +15,7 @@ PYTEST := -m pytest -q -n $(WORKERS) --dist worksteal
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
 
-.venv/installed: constraints.txt pyproject.toml examples/payhub-epay/pyproject.toml
+.venv/installed: constraints.txt pyproject.toml examples/payhub-acme/pyproject.toml examples/payhub-epay/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "payhub needs Python 3.11 or later: make PYTHON=python3.12 ..."; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
 	  $(MAY_INSTALL) || { echo "payhub's checks need python3-venv, which cannot be installed here by apt-get as root"; exit 1; }; \
@@ -23,7 +23,7 @@ help:  ## what there is
 	@echo "Setting up .venv: about a minute, once"
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e examples/payhub-epay
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e examples/payhub-acme -e examples/payhub-epay
 	@touch $@
 
 demo: .venv/installed  ## play one order from creation to query, on this machine
@@ -41,8 +41,8 @@ check: .venv/installed  ## lint, format, types, architecture, dependencies
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/basedpyright --level error tests/typing_api.py
-	PYTHONPATH=src:examples/payhub-epay/src:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); export PYTHONPATH; \
-	for package in payhub_core payhub_dummy payhub_gpu payhub_sandbox payhub_epay; do \
+	PYTHONPATH=src:examples/payhub-acme/src:examples/payhub-epay/src:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); export PYTHONPATH; \
+	for package in payhub_core payhub_dummy payhub_gpu payhub_sandbox payhub_acme payhub_epay; do \
 	  $(BIN)/basedpyright --verifytypes $$package --ignoreexternal --level error || exit 1; done
 	$(BIN)/lint-imports
 	$(BIN)/deptry src

@@ -55,7 +55,6 @@ class TestEPay(ProviderContract):
 
     def answer(self, request: Request, sale: Sale) -> Response:
         """What the gateway answers to each request of the provider's, in its manual's own words."""
-        # new-provider: pytest.fail("next: write answer() here, with the words of your gateway's manual", pytrace=False)
         fields = form(request.content or request.url.query)
         if request.url.path not in {"/mapi.php", "/api.php"}:
             pytest.fail(f"the gateway has no {request.url.path}")
@@ -75,32 +74,25 @@ class TestEPay(ProviderContract):
         else:
             reply["msg"] = {RefundStatus.REFUNDED: "退款成功"}[sale.refund_status]
         return Response(200, text=json.dumps(reply))
-        # new-provider: end
 
     def notify(self, sale: Sale) -> Callback:
         """The message in which the gateway says ``sale``, signed: a GET."""
-        # new-provider: pytest.fail("next: write notify() here, signed as your gateway's manual says", pytrace=False)
         words = {PaymentStatus.PAID: "TRADE_SUCCESS", PaymentStatus.PENDING: "WAIT_BUYER_PAY"}
         fields = self.told(sale) | {"trade_status": sale.word or words[sale.status]}
         query = urlencode(signed(fields, sale.settings["key"]))
         return Callback("GET", {}, query.encode(), b"", CallbackKind.NOTIFY)
-        # new-provider: end
 
     def returned(self, sale: Sale) -> Callback:
         """What the payer's browser brings: the same message. Leave it out where it brings nothing."""
-        # new-provider: pytest.fail("next: write returned() here, or leave it out", pytrace=False)
         notify = self.notify(sale)
         return Callback("GET", {}, notify.query, b"", CallbackKind.RETURN)
-        # new-provider: end
 
     def asked(self, request: Request) -> tuple[str, Money] | None:
         """What a request asks the gateway to do: a number and a sum. None where it moves no money."""
-        # new-provider: pytest.fail("next: write asked() here: which number, and which sum", pytrace=False)
         fields = form(request.content)
         if request.method != "POST":
             return None
         return fields["out_trade_no"], Money.of(fields["money"], "CNY")
-        # new-provider: end
 
     def told(self, sale: Sale) -> dict[str, str]:
         """What every message of the gateway says of an order."""

@@ -23,7 +23,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*")
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What a provider of the ``name`` is called, in the places where the example is called something with EPay."""
+    """What a provider of the ``name`` is called, in the places where the example is called something with Acme."""
 
     name: str
 
@@ -50,10 +50,10 @@ class Names:
     def put(self, text: str) -> str:
         """``text`` with the example's names replaced, the longer ones first."""
         for example, ours in (
-            ("payhub-epay", self.distribution),
-            ("payhub_epay", self.package),
-            ("EPay", self.cls),
-            ("epay", self.provider),
+            ("payhub-acme", self.distribution),
+            ("payhub_acme", self.package),
+            ("Acme", self.cls),
+            ("acme", self.provider),
         ):
             text = text.replace(example, ours)
         return text
@@ -82,7 +82,11 @@ def new_provider(*, name: str, folder: Path | None) -> None:
     Console().print(
         f"{folder}: {count} files. Next:\n\n"
         f"  cd {folder}\n  pip install -e {escape(repr('.[dev]'))}\n  pytest -x\n\n"
-        "pytest -x ends with the next thing to write; docs/writing-a-provider.md explains it.",
+        "pytest -x ends with the next thing to write. In this order it goes well:\n\n"
+        "  1. tests/test_contract.py: how your gateway answers, notifies and is asked\n"
+        f"  2. src/{names.package}/provider.py: the account's settings, what is taken, the gateway's words, the hooks\n"
+        "  3. tests/test_samples.py: a sample of your gateway's manual\n\n"
+        "docs/writing-a-provider.md explains each step.",
         highlight=False,
         soft_wrap=True,
     )
@@ -122,4 +126,4 @@ def _without_marked(text: str) -> Iterator[str]:
 def _example() -> Path:
     """The example package: beside this file in a wheel, and in a source tree where it is developed."""
     shipped = Path(__file__).parent / "template"
-    return shipped if shipped.is_dir() else Path(__file__).parents[3] / "examples" / "payhub-epay"
+    return shipped if shipped.is_dir() else Path(__file__).parents[3] / "examples" / "payhub-acme"
