@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from payhub_core.errors import ConfigError, LedgerError
+from payhub_core.ledger.sql import run
 from payhub_core.ledger.tables import VERSION_TABLE, metadata
 
 __all__ = [
@@ -104,9 +105,7 @@ def atomically(connection: Connection, body: Callable[[Connection], T], *, write
             limited(connection)
         elif write and not driver.in_transaction:
             # From the start: a reader that becomes a writer half-way is refused at once, whatever the busy time-out.
-            cursor = connection.connection.cursor()
-            cursor.execute("BEGIN IMMEDIATE")
-            cursor.close()
+            run(connection, "BEGIN IMMEDIATE")
         result = body(connection)
         if not transaction.is_active:
             raise LedgerError(_ENDED, hint=LEAVE)
@@ -152,12 +151,7 @@ def clock(connection: Connection) -> datetime:
     """What time it is for everyone who shares the database: leases are held against each other by it."""
     if connection.dialect.name == "sqlite":
         return datetime.now(UTC)
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute("SELECT clock_timestamp()")
-        now: datetime = cursor.fetchall()[0][0]
-    finally:
-        cursor.close()
+    now: datetime = run(connection, "SELECT clock_timestamp()").rows[0][0]
     return now.astimezone(UTC)
 
 
