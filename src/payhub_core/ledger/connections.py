@@ -204,12 +204,12 @@ class Connections:
     async def _aconnected(self, *, write: bool) -> AsyncIterator[AsyncConnection]:
         engine = self.async_engine
         check_not_lent(engine.sync_engine)
-        async with self._turns.aalone() if write and self._lite else nullcontext():
-            try:
-                async with engine.connect() as connection:
-                    yield connection
-            except _failures(engine.sync_engine) as error:
-                raise _ledger_error(error) from error
+        try:
+            # The connection first: getting one, and giving it back, takes nobody's turn.
+            async with engine.connect() as connection, self._turns.aalone() if write and self._lite else nullcontext():
+                yield connection
+        except _failures(engine.sync_engine) as error:
+            raise _ledger_error(error) from error
 
     def _checked_first(
         self, body: Callable[[Connection], T], kind: str, *, check: bool = True
