@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from payhub_core.config import Config, revealed
 from payhub_core.errors import ConfigError, PayhubError, did_you_mean, plain
 from payhub_core.hookspecs import Provider
+from payhub_core.mistakes import missing, mistakes, unknown
 from payhub_core.registry import BrokenProvider, provider_class
 
 __all__ = [
@@ -135,7 +136,7 @@ def _configured(cls: type[Provider], account: str, config: Config) -> Provider:
     try:
         provider = cls(**{key: revealed(it) for key, it in config.accounts[account].items() if key != "provider"})
     except ValidationError as error:
-        raise ConfigError(_faults(error), hint=_hint(cls, error), account=account) from None
+        raise ConfigError(mistakes(error), hint=_hint(cls, error, account), account=account) from None
     except PayhubError as error:
         raise ConfigError(error.message, hint=error.hint, account=account) from None
     except Exception as error:
@@ -146,16 +147,19 @@ def _configured(cls: type[Provider], account: str, config: Config) -> Provider:
     return provider
 
 
-def _faults(error: ValidationError) -> str:
-    """What is wrong with which key; pydantic's own messages are kept, the values they are about are not."""
-    faults = {f"{e['loc'][0] if e['loc'] else 'settings'}: {e['msg']}": None for e in error.errors(include_input=False)}
-    return "; ".join(faults)
+def _hint(cls: type[Provider], error: ValidationError, account: str) -> str:
+    if strange := unknown(error):
+        fields = set(cls.model_fields) if issubclass(cls, BaseModel) else set[str]()
+        return did_you_mean(strange[0], {*fields, "provider"})
+    if lacking := missing(error):
+        from payhub_core.settings import PREFIX  # noqa: PLC0415  it takes 0.3 s to import
 
-
-def _hint(cls: type[Provider], error: ValidationError) -> str:
-    unknown = [str(e["loc"][0]) for e in error.errors(include_input=False) if e["type"] == "extra_forbidden"]
-    fields = set(cls.model_fields) if issubclass(cls, BaseModel) else set()
-    return did_you_mean(unknown[0], {*fields, "provider"}) if unknown else ""
+        variable = f"{PREFIX}accounts__{account}__{lacking[0]}"
+        return (
+            f"set {lacking[0]} in [accounts.{account}]; a secret belongs into {variable.upper()} in the environment, "
+            f"or into a secret file named {variable.lower()}"
+        )
+    return ""
 
 
 def merchant(provider: Provider) -> Merchant | None:

@@ -17,7 +17,8 @@ from payhub_core.declaration import FAILED_AFTER, check_amount, check_order, che
 from payhub_core.errors import ConfigError, GatewayError, InvalidOrder, NotSent, PayhubError, Unsupported, plain
 from payhub_core.flow import Flow, Request
 from payhub_core.hookspecs import HOOKS, Provider, Specification, hookimpl
-from payhub_core.models import Callback, Notification, Order, faults
+from payhub_core.mistakes import mistakes
+from payhub_core.models import Callback, Notification, Order
 from payhub_core.registry import check_hooks, check_provider
 
 __all__ = ["Calls"]
@@ -235,7 +236,7 @@ def _reason(error: Exception) -> str:
     """An error's words where they are payhub's own; else only its type, since its text may quote the message."""
     if isinstance(error, PayhubError):
         return error.message
-    what = faults(error) if isinstance(error, ValidationError) else ""
+    what = mistakes(error, error.title.lower()) if isinstance(error, ValidationError) else ""
     return f"the provider failed: {type(error).__name__}{': ' if what else ''}{what}"
 
 

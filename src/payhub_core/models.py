@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
 from payhub_core.errors import InvalidOrder
+from payhub_core.mistakes import mistakes
 from payhub_core.money import Money
 
 __all__ = [
@@ -258,7 +259,7 @@ class Order(_Value):
             return handler(data)
         except ValidationError as error:
             # pydantic's own text and its notes about the input stay behind.
-            raise InvalidOrder(faults(error)) from None
+            raise InvalidOrder(mistakes(error, "order")) from None
 
     @field_validator("amount")
     @classmethod
@@ -281,12 +282,6 @@ class Order(_Value):
         if any(isinstance(text, str) and unprintable(text) for text in texts):
             raise ValueError("control characters and lone surrogates cannot be sent")
         return value
-
-
-def faults(error: ValidationError) -> str:
-    """What is wrong with which field; pydantic's words are kept, the values that they are about are not."""
-    found = error.errors(include_input=False, include_url=False)
-    return "; ".join(f"{'.'.join(map(str, e['loc'])) or error.title.lower()}: {e['msg']}" for e in found)
 
 
 class Payment(_Value):

@@ -26,6 +26,8 @@ _EXPONENTS = {code: digits for digits, codes in _CODES.items() for code in codes
 CURRENCIES: frozenset[str] = frozenset(_EXPONENTS)
 _AMOUNT = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")
 _LONGEST = 10**15
+#: What people write for a code that is another.
+_MEANT = {"RMB": "CNY", "YUAN": "CNY", "CNH": "CNY", "¥": "CNY", "€": "EUR", "$": "USD", "£": "GBP"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,11 @@ class Money:
         if type(self.minor) is not int:
             raise TypeError(f"minor units are an int, not {type(self.minor).__name__}; for text use Money.of")
         if self.currency not in _EXPONENTS:
-            raise InvalidOrder(f"a currency is an ISO 4217 code such as 'CNY', not {plain(self.currency)!r}")
+            code = _MEANT.get(str(self.currency).upper(), str(self.currency).upper())
+            raise InvalidOrder(
+                f"a currency is an ISO 4217 code such as 'CNY', not {plain(self.currency)!r}",
+                hint=f"write {code!r}" if code in _EXPONENTS else "",
+            )
         if not -_LONGEST < self.minor < _LONGEST:
             raise InvalidOrder("a sum has at most 15 digits of minor units")
 

@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from payhub_core.errors import ConfigError, did_you_mean
+from payhub_core.mistakes import mistakes, unknown
 
 __all__ = ["PREFIX", "Settings", "read"]
 
@@ -85,7 +86,7 @@ def read(file: Path | None, secrets_dir: str | None) -> Settings:
         # No variable ever holds the content: the local variables of a traceback may be reported.
         return Settings(_secrets_dir=secrets_dir, **({} if file is None else _content(file)))  # type: ignore[call-arg]
     except ValidationError as error:
-        raise ConfigError(f"{where}: {_faults(error)}", hint=_hint(error)) from None
+        raise ConfigError(f"{where}: {mistakes(error)}", hint=_hint(error)) from None
     except (SettingsError, TypeError) as error:
         raise ConfigError(f"{where}: {type(error).__name__} while reading the environment or secret files") from None
 
@@ -97,10 +98,6 @@ def _content(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file} cannot be read as TOML: {error}") from None
 
 
-def _faults(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
-
-
 def _hint(error: ValidationError) -> str:
-    unknown = [str(e["loc"][0]) for e in error.errors(include_input=False) if e["type"] == "extra_forbidden"]
-    return did_you_mean(unknown[0], set(Settings.model_fields)) if unknown else ""
+    strange = unknown(error)
+    return did_you_mean(strange[0], set(Settings.model_fields)) if strange else ""
