@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -18,11 +18,13 @@ from payhub_core import (
     Notification,
     Payment,
     PaymentStatus,
+    Refund,
+    RefundStatus,
     Reply,
     WrongAmount,
     WrongOrder,
 )
-from payhub_core.binding import bind_payment
+from payhub_core.binding import bind_payment, bind_refund
 
 CALLBACK = Callback("POST", {}, b"", b"")
 
@@ -139,7 +141,7 @@ def test_a_message_about_no_payment_is_acknowledged(open_hub: Any, make_provider
 def test_a_notify_about_no_payment_is_malformed(open_hub: Any, make_provider: Any) -> None:
     """Only OTHER may be about none."""
     provider = make_provider(parse_callback=lambda _: Notification(CallbackKind.NOTIFY, None))
-    with pytest.raises(MalformedCallback):
+    with pytest.raises(MalformedCallback, match="names no payment"):
         open_hub(accounts={"shop": provider}).parse_callback("shop", CALLBACK)
 
 
@@ -201,3 +203,72 @@ def test_paid_is_this_order_and_at_least_this_sum(
         assert not hint
         assert status is PaymentStatus.PAID
         assert paid is None or paid >= due
+
+
+def bound(payment: Payment, **how: Any) -> Payment:
+    """``payment``, bound to its account and order."""
+    values: dict[str, Any] = {"reference": payment.reference, "expect": None, "hint": False, **how}
+    return bind_payment(payment, "shop", "gpu", **values)
+
+
+def test_an_answer_to_another_question_is_refused_though_the_order_is_at_hand(order: Any) -> None:
+    """A query for one order, with the shop's copy of another."""
+    with pytest.raises(WrongOrder, match=r"A1001.*B2"):
+        bound(Payment(reference="B2", status=PaymentStatus.PAID), expect=order)
+
+
+def test_a_sum_refunded_in_another_currency_is_refused(order: Any) -> None:
+    """It cannot be compared with the sum due; in the same one it stands."""
+    with pytest.raises(WrongAmount, match=r"CNY.*refunded in JPY"):
+        bound(Payment(reference="A1001", status=PaymentStatus.PAID, refunded=Money(1, "JPY")), expect=order)
+    mine = bound(Payment(reference="A1001", status=PaymentStatus.PAID, refunded=Money(1, "CNY")), expect=order)
+    assert mine.refunded == Money(1, "CNY")
+
+
+def test_without_a_sum_due_nothing_is_compared(order: Any) -> None:
+    """The sum received is shown as it came."""
+    payment = bound(Payment(reference="A1001", status=PaymentStatus.PAID, paid=Money(1, "CNY")))
+    assert (payment.amount, payment.paid, payment.status) == (None, Money(1, "CNY"), PaymentStatus.PAID)
+
+
+def test_what_the_core_fills_in_counts_as_set() -> None:
+    """So that a payment is stored whole where only what is set is stored."""
+    dumped = bound(Payment(reference="A1001", status=PaymentStatus.PENDING)).model_dump(exclude_unset=True)
+    assert dumped.keys() == {"account", "provider", "reference", "amount", "status", "claimed_status"}
+
+
+@pytest.mark.parametrize(("year", "kept"), [(999, False), (1000, True), (2999, True), (3000, False)])
+def test_times_of_no_calendar_are_left_out(year: int, kept: bool) -> None:
+    """Of payments and of refunds: beyond these years a change of the zone overflows."""
+    time = datetime(year, 6, 1, tzinfo=UTC)
+    payment = bound(Payment(reference="A1001", status=PaymentStatus.PENDING, paid_at=time))
+    assert payment.paid_at == (time if kept else None)
+    assert refund_bound(refunded_at=time).refunded_at == (time if kept else None)
+
+
+@pytest.mark.parametrize(("length", "kept"), [(16 * 1024, True), (16 * 1024 + 1, False)])
+def test_an_attached_text_is_bounded(length: int, kept: bool) -> None:
+    """What is longer is left out; it decides nothing."""
+    payment = bound(Payment(reference="A1001", status=PaymentStatus.PENDING, attach="x" * length))
+    assert payment.attach == ("x" * length if kept else "")
+
+
+def refund_bound(**changes: Any) -> Refund:
+    """A refund, bound to what was asked for."""
+    values = {"reference": "A1001", "refund_reference": "R1", "status": RefundStatus.REFUNDED, **changes}
+    asked = {"reference": "A1001", "gateway_id": "P1", "refund_reference": "R1", "amount": Money(1, "CNY")}
+    return bind_refund(Refund(**values), "shop", "gpu", asked, hint=False)
+
+
+def test_what_the_core_fills_into_a_refund_counts_as_set() -> None:
+    """And nothing else does."""
+    dumped = refund_bound().model_dump(exclude_unset=True)
+    assert dumped.keys() == {"account", "provider", "reference", "refund_reference", "amount", "status"}
+    assert dumped["amount"] == {"minor": 1, "currency": "CNY"}
+
+
+@pytest.mark.parametrize("field", ["gateway_id", "refund_id"])
+def test_an_unfit_number_of_a_refund_is_refused(field: str) -> None:
+    """Nobody could store it, show it or send it again."""
+    with pytest.raises(GatewayError, match=f"{field}: expected at most 128 printable characters"):
+        refund_bound(**{field: "P\x00"})

@@ -206,3 +206,16 @@ def test_any_text_is_a_sum_or_an_error_of_ours(text: str) -> None:
     except InvalidOrder:
         return
     assert money.amount == Decimal(text)
+
+
+def test_a_sum_is_not_more_than_itself() -> None:
+    """Nor less."""
+    assert not Money(1, "CNY") > Money(1, "CNY")
+    assert not Money(1, "CNY") < Money(1, "CNY")
+
+
+@pytest.mark.parametrize("amount", [10**15, -(10**15), Decimal(10**15), Decimal(-(10**15))])
+def test_sixteen_digits_are_too_many(amount: Any) -> None:
+    """Said of the number of digits."""
+    with pytest.raises(InvalidOrder, match="at most 15 digits"):
+        Money.of(amount, "CNY")

@@ -695,6 +695,18 @@ def test_anything_but_the_raw_bytes_is_a_mistake_of_the_program(wrong: Any) -> N
         Callback("POST", {}, wrong, b"")
 
 
+def test_a_notify_by_get_is_malformed_though_signed(parse: Any, platform: Any) -> None:
+    """Only a return may come so."""
+    with pytest.raises(MalformedCallback):
+        parse(platform.notify(), method="GET")
+
+
+def test_a_failed_payment_that_states_a_time_keeps_it(parse: Any, platform: Any) -> None:
+    """It decides nothing, and is shown."""
+    paid_at = parse(platform.notify(pay_status="0", pay_time="2026-08-18 00:13:41")).payment.paid_at
+    assert paid_at.isoformat() == "2026-08-18T00:13:41+08:00"
+
+
 # Browser returns
 
 
@@ -712,6 +724,13 @@ def test_a_return_comes_by_post_or_by_get(parse: Any, method: str) -> None:
     """By POST per the protocol, by GET in the field."""
     message = {"order_no": "A1001", "pay_status": "1"}
     assert parse(message, kind=CallbackKind.RETURN, method=method).payment.reference == "A1001"
+
+
+def test_a_return_brings_what_the_shop_attached(parse: Any) -> None:
+    """And nothing where it brings nothing."""
+    fields = {"order_no": "A1001", "pay_status": "1"}
+    assert parse({**fields, "attach": "table%207"}, kind=CallbackKind.RETURN).payment.attach == "table 7"
+    assert parse(fields, kind=CallbackKind.RETURN).payment.attach == ""
 
 
 def test_a_return_without_a_status_claims_nothing(parse: Any) -> None:
@@ -740,6 +759,7 @@ def test_a_return_without_a_valid_signature_is_refused(parse: Any, method: str, 
         {"order_no": "A1001", "pay_status": "1", "platform_order_no": "P 1"},
         {"order_no": "A1001", "appid": "gpu10000000"},
         {"order_no": "A1001", "pay_status": "1", "return_url": "https://shop.example/"},
+        {"order_no": "A1001", "pay_status": "1", "notify_url": "https://shop.example/"},
     ],
 )
 def test_a_malformed_return_is_refused_though_signed(parse: Any, fields: dict[str, str]) -> None:

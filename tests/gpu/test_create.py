@@ -534,7 +534,14 @@ JSON = st.recursive(
 
 
 @pytest.mark.parametrize(
-    ("message", "closed"), [("通道维护中", True), ("channel unavailable", True), ("金额错误", False), ("", False)]
+    ("message", "closed"),
+    [
+        ("通道维护中", True),
+        ("channel unavailable", True),
+        ("under maintenance.", True),
+        ("金额错误", False),
+        ("", False),
+    ],
 )
 def test_a_channel_that_is_closed_is_told_from_an_order_that_is_wrong(
     gpu: Gpu, order: Any, message: str, closed: bool
@@ -565,3 +572,25 @@ def test_arbitrary_json_in_a_reply_ends_in_a_payment_or_in_our_errors(
         next(flow)
         with pytest.raises((GatewayError, StopIteration)):
             flow.send(httpx.Response(200, content=content))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("actual_amount", "amount", "appid", "attach", "bank_code", "notify_url", "openid", "order_no", "pay_status"),
+        *("pay_time", "platform_order_no", "product_name", "return_url", "secret", "sign"),
+    ],
+)
+def test_an_orders_extra_sets_no_field_of_the_protocol(hub: Any, make_order: Any, name: str) -> None:
+    """The sum and the addresses are the core's to write."""
+    with pytest.raises(InvalidOrder, match=name):
+        hub.create_payment("shop", make_order(extra={name: "1"}))
+
+
+def test_a_refusal_without_words_has_none(gpu: Gpu, order: Any) -> None:
+    """None are made up."""
+    flow = gpu.create_payment(order=order)
+    next(flow)
+    with pytest.raises(Refused) as refused:
+        flow.send(httpx.Response(200, json={"status": 0, "data": []}))
+    assert refused.value.reason == ""

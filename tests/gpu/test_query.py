@@ -312,3 +312,9 @@ def test_paid_without_a_sum_proves_nothing(gpu: Gpu, platform: Any, amount: Any)
         next(flow)
         with pytest.raises(GatewayError, match="paid without a sum"):
             flow.send(reply)
+
+
+def test_an_answer_that_brings_no_attach_says_none(gpu: Gpu) -> None:
+    """Nothing is made up."""
+    data = {"order_no": "A1001", "pay_status": -1, "amount": "100.00"}
+    assert answer(gpu, "A1001", httpx.Response(200, json={"status": 1, "message": "ok", "data": data})).attach == ""

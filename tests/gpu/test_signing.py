@@ -58,7 +58,15 @@ def test_the_request_string_of_the_protocol() -> None:
 def test_the_callback_string_of_the_protocol() -> None:
     """The sample of section 4, with its empty attach in the string."""
     assert digest(NOTIFY_STRING) == "bed79c6d535cb15ce6e55c5c61d5209b"
+    assert verify(NOTIFY, "bed79c6d535cb15ce6e55c5c61d5209b", [KEY])
     assert sign(NOTIFY, KEY) == "bed79c6d535cb15ce6e55c5c61d5209b"
+
+
+def test_what_is_signed_by_default_is_verified_by_default() -> None:
+    """Where a field sorts behind the secret, too."""
+    fields = {"order_no": "A1001", "user_id": "7"}
+    assert verify(fields, sign(fields, KEY), [KEY])
+    assert not verify(fields, sign(fields, KEY, "last"), [KEY])
 
 
 def test_both_placements_agree_on_the_documented_fields() -> None:
