@@ -110,7 +110,7 @@ class Pages:
         html = (
             f'<!doctype html><html lang="{_TAGS[first]}"><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="robots" content="noindex">'
-            f'<link rel="icon" href="data:,"><title>{escape(title)}</title><style>{STYLE}</style>'
+            f"<title>{escape(title)}</title><style>{STYLE}</style>"
             f'<main class="{state}" data-state="{state}"{" data-open=1" if is_open else ""} aria-live="polite">'
             f'<section id="{other}" class="other" lang="{_TAGS[other]}">{self._said(state, other, payment)}</section>'
             f'<section id="{first}" class="first" lang="{_TAGS[first]}">{self._said(state, first, payment)}</section>'
