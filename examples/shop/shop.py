@@ -32,7 +32,7 @@ from payhub_core.web import asgi
 
 NAME, URL = "Tea House 茶舍", os.environ.get("SHOP_URL", "http://127.0.0.1:8000")
 PRODUCTS = {
-    "longjing": ("Longjing tea 西湖龙井 250 g", Money.of("128.00", "CNY")),
+    "longjing": ("Longjing tea 西湖龙井", Money.of("128.00", "CNY")),
     "puer": ("Pu'er tea cake 普洱茶饼", Money.of("88.00", "CNY")),
     "cups": ("Two cups 品茗杯一对", Money.of("36.50", "CNY")),
 }
@@ -129,7 +129,7 @@ async def wait(account: str, reference: str) -> Response:
         raise HTTPException(404)
     if stored.payment.status is not PaymentStatus.PENDING or not isinstance(stored.payment.next_action, QrCode):
         return RedirectResponse(f"/pay/{account}/return/{reference}", 303)
-    code = segno.make(stored.payment.next_action.content).svg_inline(scale=6, border=2)
+    code = segno.make(stored.payment.next_action.content).svg_inline(omitsize=True, border=2)
     again = '<meta http-equiv="refresh" content="3">'
     return page(
         f'<div class="card qr"><h2>Scan to pay 扫码支付</h2>{code}<p class="soft">Waiting 等待付款…</p></div>', again

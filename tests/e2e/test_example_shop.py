@@ -21,7 +21,7 @@ pytestmark = pytest.mark.browser
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "shop"
 PHONE: ViewportSize = {"width": 390, "height": 844}
-DESKTOP: ViewportSize = {"width": 1100, "height": 700}
+DESKTOP: ViewportSize = {"width": 1100, "height": 480}
 PICTURES = os.environ.get("PICTURES")
 
 # The ratio of WCAG 2.2 (1.4.3) between each text and what is painted behind it; what is below 4.5 is returned.
