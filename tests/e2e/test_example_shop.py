@@ -164,3 +164,22 @@ def test_the_payers_page_is_live(page: Page, url: str, gateway: SandboxProcess, 
     gateway.pay(number)
     page.get_by_role("heading", name="Payment received").wait_for()
     assert page.title() == "Payment received · Tea House 茶舍"
+
+
+def test_thanks_for_a_posted_return_stay_until_the_money_is_there(
+    page: Page, url: str, gateway: SandboxProcess
+) -> None:
+    """What is looked up without the proof does not take the thanks back; what is settled replaces them."""
+    gateway.fault("notify", "lost", times=9)
+    page.goto(url)
+    page.get_by_role("button", name="Alipay").first.click()
+    page.wait_for_url(f"{gateway.url}/pay/**")
+    number = page.url.rpartition("/")[2].partition("?")[0]
+    page.get_by_role("button", name="Pay 支付").first.click()
+    page.wait_for_url("**/pay/shop/return/**")
+    with page.expect_response("**/pay/shop/return/**"):
+        assert page.get_by_role("heading").inner_text() == "Thank you"
+    assert page.get_by_role("heading").inner_text() == "Thank you"
+    gateway.clear_faults()
+    gateway.notify(number)
+    page.get_by_role("heading", name="Payment received").wait_for()
