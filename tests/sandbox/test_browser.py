@@ -128,3 +128,22 @@ def test_the_front_page_fits_a_phone(page: Page, customer: Customer, sandbox: Sa
     page.screenshot(path=tmp_path / "home-pc.png", full_page=True)
     page.get_by_role("link", name="A1001").click()
     assert page.url == f"{sandbox.url}/pay/{number}"
+
+
+def test_a_long_sum_fits_a_phone_which_shows_no_code_of_itself(page: Page, customer: Customer) -> None:
+    """The code is for a phone beside a desktop's screen."""
+    page.goto(customer.create(amount="99999999900")["redirect_url"])
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert not page.locator(".qr").is_visible()
+    page.set_viewport_size(PC)
+    assert page.locator(".qr").is_visible()
+
+
+def test_less_than_the_sum_is_not_green(page: Page, customer: Customer, sandbox: SandboxProcess) -> None:
+    """On the pay page and on the front page."""
+    data = customer.create()
+    sandbox.pay(data["platform_order_no"], amount=8888)
+    for url in (data["redirect_url"], sandbox.url):
+        page.goto(url)
+        assert page.locator(".short").is_visible()
+        assert page.locator(".paid").count() == 0

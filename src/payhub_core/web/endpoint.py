@@ -12,7 +12,8 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 from payhub_core.declaration import REFUSED, RETRY
 from payhub_core.errors import CallbackError, ConfigError, plain
 from payhub_core.models import Callback, CallbackKind, Payment, Reply
-from payhub_core.web.answers import Answer, acknowledgement, page, plain_text, redirect
+from payhub_core.web.answers import Answer, acknowledgement, plain_text, redirect
+from payhub_core.web.pages import AGAIN, Pages
 
 __all__ = ["LIMIT", "AsyncReceiver", "Endpoint", "IncompleteBody", "OnReturn", "Receiver", "RequestHead", "Steps"]
 
@@ -98,6 +99,7 @@ class Endpoint:
     record: Callable[..., Any] | None
     handler: Any
     on_return: OnReturn | None
+    pages: Pages
     limit: int
 
     def answer(self, head: RequestHead, read: Callable[[int], Any]) -> Steps:
@@ -106,10 +108,10 @@ class Endpoint:
         # and path hold, one adds a slash, and the one that mounted this has already matched the prefix.
         found = _ADDRESS.fullmatch(head.path)
         if found is None:
-            return plain_text(404, "not found")
+            return self._missing(head.headers)
         account, kind, reference = found[1], CallbackKind(found[2] or found[3]), found[4]
         if head.method not in _METHODS[kind]:
-            return plain_text(405, "method not allowed", allow=", ".join(_METHODS[kind]))
+            return self._not_allowed(head.headers, _METHODS[kind])
         if len(head.query) > self.limit:
             return plain_text(414, "too long")
         body = b"" if (head.length or 0) > self.limit else (yield partial(read, self.limit))
@@ -135,30 +137,48 @@ class Endpoint:
         except Exception as error:
             status_code = _status(error, account)
             if status_code == _NOT_FOUND:
-                return plain_text(_NOT_FOUND, "not found")
+                return self._missing(callback.headers)
             reply = REFUSED if status_code == REFUSED.status_code else RETRY
             return plain_text(status_code, reply.body.decode())
 
     def _returned(self, account: str, callback: Callback, reference: str | None) -> Steps:
         """The payer's page. Whatever fails, a payer has done nothing wrong: it is 200, and says what is known."""
+        accepted = callback.headers.get("accept-language", "")
         try:
             payment = yield partial(self.view, account, callback, reference=reference)
         except Exception as error:
-            return plain_text(404, "not found") if _status(error, account) == _NOT_FOUND else page(None)
+            is_missing = _status(error, account) == _NOT_FOUND
+            return self._missing(callback.headers) if is_missing else self.pages.payment(None, accepted)
         if self.on_return is not None and payment is not None:
             try:
                 return redirect(self.on_return(payment))
             except Exception:
                 logger.exception("on_return failed; the payer sees the plain page", extra={"account": account})
-        return page(payment)
+        return self.pages.payment(payment, accepted)
+
+    def _missing(self, headers: Mapping[str, str]) -> Answer:
+        """404: a page for a browser, a line for a machine."""
+        if _is_browser(headers):
+            return self.pages.missing(headers.get("accept-language", ""))
+        return plain_text(_NOT_FOUND, "not found")
+
+    def _not_allowed(self, headers: Mapping[str, str], methods: tuple[str, ...]) -> Answer:
+        if _is_browser(headers):
+            return self.pages.not_allowed(headers.get("accept-language", ""), methods)
+        return plain_text(405, "method not allowed", allow=", ".join(methods))
 
     def _recorded(self, account: str, callback: Callback, answer: Answer) -> Generator[Callable[[], Any], Any, None]:
-        if self.record is not None:
+        is_again = callback.kind is CallbackKind.RETURN and AGAIN in callback.headers
+        if self.record is not None and not is_again:
             reply = Reply(answer.body, answer.headers["content-type"], answer.status_code)
             try:
                 yield partial(self.record, account, callback, reply)
             except Exception:  # a full disk never stands between a commit and its acknowledgement
                 logger.exception("a callback could not be recorded", extra={"account": account})
+
+
+def _is_browser(headers: Mapping[str, str]) -> bool:
+    return "text/html" in headers.get("accept", "").lower()
 
 
 def _status(error: Exception, account: str) -> int:

@@ -25,6 +25,7 @@ from payhub_core.web.endpoint import (
     Receiver,
     RequestHead,
 )
+from payhub_core.web.pages import Pages
 
 __all__ = ["AsgiEndpoint", "WsgiEndpoint", "asgi", "wsgi"]
 
@@ -39,6 +40,8 @@ def asgi(
     *,
     handler: HandlerT | None = None,
     on_return: OnReturn | None = None,
+    shop: str = "",
+    home: str = "",
     record: Recorder | str | PathLike[str] | None = None,
     limit: int = LIMIT,
 ) -> AsgiEndpoint:
@@ -47,7 +50,8 @@ def asgi(
     The reference may be left out of the return address; then only a return that is signed says which payment it is.
     ``checkout`` is an AsyncCheckout; the methods of a Checkout are called in a thread. ``handler`` is handed to its
     ``receive``. ``on_return(payment)`` gives the address of your thank-you page, for a 303; without it the payer sees a
-    plain page in English and Chinese. ``record``, a folder or a Recorder, keeps what came. More than ``limit`` bytes
+    plain page in English or Chinese, which names the ``shop`` and leads ``home``, an http(s) URL or a path. Raises
+    ConfigError for another ``home``. ``record``, a folder or a Recorder, keeps what came. More than ``limit`` bytes
     are not read: 413.
     """
     endpoint = Endpoint(
@@ -56,6 +60,7 @@ def asgi(
         record=_awaited(_saver(record, checkout)) if record else None,
         handler=handler,
         on_return=on_return,
+        pages=Pages(shop, home),
         limit=limit,
     )
     return AsgiEndpoint(endpoint)
@@ -66,6 +71,8 @@ def wsgi(
     *,
     handler: HandlerT | None = None,
     on_return: OnReturn | None = None,
+    shop: str = "",
+    home: str = "",
     record: Recorder | str | PathLike[str] | None = None,
     limit: int = LIMIT,
 ) -> WsgiEndpoint:
@@ -78,6 +85,7 @@ def wsgi(
         record=_saver(record, checkout) if record else None,
         handler=handler,
         on_return=on_return,
+        pages=Pages(shop, home),
         limit=limit,
     )
     return WsgiEndpoint(endpoint)

@@ -1,0 +1,185 @@
+"""The shop that a newcomer copies, bought from with a real browser: desktop and phone, light and dark."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+
+from payhub_sandbox import SandboxProcess
+
+pytestmark = pytest.mark.browser
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "shop"
+PHONE: ViewportSize = {"width": 390, "height": 844}
+DESKTOP: ViewportSize = {"width": 1100, "height": 480}
+PICTURES = os.environ.get("PICTURES")
+
+# The ratio of WCAG 2.2 (1.4.3) between each text and what is painted behind it; what is below 4.5 is returned.
+LOW_CONTRAST = """() => {
+  const rgb = (c) => (c.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
+  const light = (c) => { const [r, g, b] = rgb(c).map((v) => { v /= 255;
+    return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; }); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const behind = (e) => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
+    if ((rgb(c)[3] ?? 1) > 0) return c; } return "rgb(255,255,255)"; };
+  const found = [];
+  for (const e of document.querySelectorAll("body *")) {
+    if (!e.checkVisibility() || ![...e.childNodes].some((n) => n.nodeType == 3 && n.data.trim())) continue;
+    const [a, b] = [light(getComputedStyle(e).color), light(behind(e))].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) found.push(e.textContent.slice(0, 40));
+  }
+  return found;
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--headless", "--disable-gpu"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[SandboxProcess]:
+    with SandboxProcess() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def url(gateway: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The example, served by uvicorn from a folder with its own configuration but for the gateway's port."""
+    folder = tmp_path_factory.mktemp("shop")
+    written = (EXAMPLE / "payhub.toml").read_text("utf-8")
+    (folder / "payhub.toml").write_text(written.replace("http://127.0.0.1:8787", gateway.url), "utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        command = ["-m", "uvicorn", "--app-dir", str(EXAMPLE), "--fd", str(listening.fileno()), "shop:app"]
+        environment = os.environ | {"SHOP_URL": address}
+        process = subprocess.Popen(
+            [sys.executable, *command], cwd=folder, env=environment, pass_fds=[listening.fileno()]
+        )
+        try:
+            httpx.get(address, trust_env=False, timeout=60)
+            yield address
+        finally:
+            process.terminate()
+            process.wait()
+
+
+@pytest.fixture(params=["phone-light", "phone-dark", "desktop-light", "desktop-dark"])
+def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
+    device, scheme = request.param.split("-")
+    options: dict[str, Any] = {"color_scheme": scheme, "locale": "en-GB"}
+    with browser.new_context(viewport=PHONE if device == "phone" else DESKTOP, **options) as context:
+        page = context.new_page()
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        yield page
+        assert complaints == []
+
+
+def look(page: Page, name: str, request: pytest.FixtureRequest) -> None:
+    """Everything can be read, nothing sticks out to the side."""
+    assert page.evaluate(LOW_CONTRAST) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    if PICTURES:
+        page.screenshot(path=f"{PICTURES}/{name}-{request.node.callspec.params['page']}.png")
+
+
+def test_tea_is_bought_with_the_keyboard_alone(page: Page, url: str, request: pytest.FixtureRequest) -> None:
+    """From the shop to the gateway, to the payer's page, and home."""
+    page.goto(url)
+    look(page, "shop", request)
+    for _ in range(3):  # past the two links, to the first product
+        page.keyboard.press("Tab")
+    assert page.locator(":focus").inner_text() == "Alipay 支付宝"
+    assert page.locator(":focus").evaluate("e => getComputedStyle(e).outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Pay 支付 ¥128.00").press("Enter")
+    page.wait_for_url("**/pay/shop/return/**")
+    assert page.get_by_role("heading").inner_text() == "Payment received"
+    assert "128.00 CNY" in page.get_by_role("main").inner_text()
+    look(page, "paid", request)
+    page.get_by_role("link", name="中文").press("Enter")
+    assert page.get_by_role("heading").inner_text() == "支付成功"
+    page.get_by_role("link", name="返回Tea House 茶舍").press("Enter")
+    page.wait_for_url(f"{url}/")
+    page.goto(f"{url}/orders")
+    assert "yes 已发货" in page.get_by_role("row").nth(1).inner_text()
+    look(page, "orders", request)
+
+
+def test_a_part_of_the_sum_is_not_thanked_for(page: Page, url: str, request: pytest.FixtureRequest) -> None:
+    """Fifty of eighty-eight."""
+    page.goto(url)
+    page.get_by_role("button", name="Alipay").nth(1).click()
+    page.get_by_label("Another amount").fill("50")
+    page.get_by_role("button", name="Pay this").click()
+    page.wait_for_url("**/pay/shop/return/**")
+    said = page.get_by_role("main").inner_text()
+    assert "Only a part was received" in said
+    assert "50.00 CNY" in said
+    assert "88.00 CNY" in said
+    assert "not pay again" not in said
+    look(page, "short", request)
+
+
+def test_the_code_waits_until_it_was_paid(
+    page: Page, url: str, gateway: SandboxProcess, request: pytest.FixtureRequest
+) -> None:
+    """The payer pays on a phone; the page on the desktop goes on by itself."""
+    page.goto(url)
+    page.get_by_role("button", name="WeChat").first.click()
+    page.wait_for_url("**/wait/shop/**")
+    look(page, "wait", request)
+    gateway.pay(gateway.orders()[0]["platform_order_no"])
+    page.wait_for_url("**/pay/shop/return/**")
+    assert page.get_by_role("heading").inner_text() == "Payment received"
+    assert "CNY" not in page.get_by_role("main").inner_text()  # nothing was proved
+
+
+def test_the_payers_page_is_live(page: Page, url: str, gateway: SandboxProcess, request: pytest.FixtureRequest) -> None:
+    """It changes once the notify has come; nobody reloads."""
+    page.goto(url)
+    page.get_by_role("button", name="Alipay").first.click()
+    page.wait_for_url(f"{gateway.url}/pay/**")
+    number = page.url.rpartition("/")[2].partition("?")[0]
+    order = next(order for order in gateway.orders() if order["platform_order_no"] == number)
+    page.goto(f"{url}/pay/shop/return/{order['order_no']}")
+    look(page, "checking", request)
+    gateway.pay(number)
+    page.get_by_role("heading", name="Payment received").wait_for()
+    assert page.title() == "Payment received · Tea House 茶舍"
+
+
+def test_thanks_for_a_posted_return_stay_until_the_money_is_there(
+    page: Page, url: str, gateway: SandboxProcess
+) -> None:
+    """What is looked up without the proof does not take the thanks back; what is settled replaces them."""
+    gateway.fault("notify", "lost", times=9)
+    page.goto(url)
+    page.get_by_role("button", name="Alipay").first.click()
+    page.wait_for_url(f"{gateway.url}/pay/**")
+    number = page.url.rpartition("/")[2].partition("?")[0]
+    page.get_by_role("button", name="Pay 支付").first.click()
+    page.wait_for_url("**/pay/shop/return/**")
+    with page.expect_response("**/pay/shop/return/**"):
+        assert page.get_by_role("heading").inner_text() == "Thank you"
+    assert page.get_by_role("heading").inner_text() == "Thank you"
+    gateway.clear_faults()
+    gateway.notify(number)
+    page.get_by_role("heading", name="Payment received").wait_for()
