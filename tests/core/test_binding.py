@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -21,10 +21,11 @@ from payhub_core import (
     Refund,
     RefundStatus,
     Reply,
+    WrongAccount,
     WrongAmount,
     WrongOrder,
 )
-from payhub_core.binding import bind_payment, bind_refund
+from payhub_core.binding import believe_failed, bind_payment, bind_refund
 
 CALLBACK = Callback("POST", {}, b"", b"")
 
@@ -272,3 +273,42 @@ def test_an_unfit_number_of_a_refund_is_refused(field: str) -> None:
     """Nobody could store it, show it or send it again."""
     with pytest.raises(GatewayError, match=f"{field}: expected at most 128 printable characters"):
         refund_bound(**{field: "P\x00"})
+
+
+@pytest.mark.parametrize("whose", [{"account": "other"}, {"provider": "other"}])
+def test_a_payment_of_another_account_is_refused(whose: dict[str, str]) -> None:
+    """By the account's name and by the provider's."""
+    with pytest.raises(WrongAccount):
+        bound(Payment(reference="A1001", status=PaymentStatus.PAID, **whose))
+
+
+def test_a_number_has_at_most_128_characters() -> None:
+    """And so has a method; the one is refused, the other left out."""
+    longest = "x" * 128
+    fine = bound(Payment(reference="A1001", gateway_id=longest, method=longest, status=PaymentStatus.PENDING))
+    assert (fine.gateway_id, fine.method) == (longest, longest)
+    assert bound(Payment(reference="A1001", method=f"{longest}x", status=PaymentStatus.PENDING)).method is None
+    with pytest.raises(GatewayError):
+        bound(Payment(reference="A1001", gateway_id=f"{longest}x", status=PaymentStatus.PENDING))
+
+
+DAY = 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("status", "claimed", "age", "comes_to"),
+    [
+        (PaymentStatus.PENDING, PaymentStatus.FAILED, DAY + 60, PaymentStatus.FAILED),
+        (PaymentStatus.PENDING, PaymentStatus.FAILED, DAY - 60, PaymentStatus.PENDING),
+        (PaymentStatus.PENDING, PaymentStatus.FAILED, None, PaymentStatus.PENDING),
+        (PaymentStatus.PENDING, PaymentStatus.PAID, DAY + 60, PaymentStatus.PENDING),
+        (PaymentStatus.PAID, PaymentStatus.FAILED, DAY + 60, PaymentStatus.PAID),
+    ],
+)
+def test_failed_is_believed_of_an_order_that_is_old(
+    status: PaymentStatus, claimed: PaymentStatus, age: float | None, comes_to: PaymentStatus
+) -> None:
+    """And of no other, nor where something else is claimed or known."""
+    payment = Payment(reference="A1001", status=status, claimed_status=claimed)
+    believe_failed(payment, None if age is None else datetime.now(UTC) - timedelta(seconds=age), DAY)
+    assert payment.status is comes_to

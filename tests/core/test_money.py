@@ -219,3 +219,17 @@ def test_sixteen_digits_are_too_many(amount: Any) -> None:
     """Said of the number of digits."""
     with pytest.raises(InvalidOrder, match="at most 15 digits"):
         Money.of(amount, "CNY")
+
+
+@pytest.mark.parametrize(
+    ("word", "code"),
+    [
+        *(("RMB", "CNY"), ("rmb", "CNY"), ("Yuan", "CNY"), ("CNH", "CNY"), ("¥", "CNY")),
+        *(("€", "EUR"), ("$", "USD"), ("£", "GBP"), ("eur", "EUR")),
+    ],
+)
+def test_another_word_for_a_currency_is_told_its_code(word: str, code: str) -> None:
+    """And is not taken for it: a sign may mean several."""
+    with pytest.raises(InvalidOrder) as error:
+        Money.of("1", word)
+    assert error.value.hint == f"write {code!r}"

@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")) if "```python" in path.read_text("utf-8")
 )
+EVERY_PAGE = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*/*.md")})
+LINK = re.compile(r"\]\(([^)\s#]+)[^)]*\)")
 WEB = ROOT / "docs" / "web.md"  # run by tests/web, on real servers
 READMES = ("README.md", "README.zh.md")
 
@@ -77,3 +79,20 @@ def test_no_link_of_the_page_is_dead(page: Path) -> None:
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)", text) + re.findall(r"`(tests/[\w./]+)`", text)
     base = {link: ROOT / link if link.startswith("tests/") else page.parent / link for link in links}
     assert [link for link, target in base.items() if not target.exists()] == []
+
+
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda path: path.name)
+def test_every_file_that_a_page_links_to_is_there(page: Path) -> None:
+    """Addresses of the web apart."""
+    for target in LINK.findall(page.read_text("utf-8")):
+        assert "://" in target or (page.parent / target.partition("#")[0]).exists(), target
+
+
+def test_every_promise_links_to_its_proof() -> None:
+    """Each of the ten names tests."""
+    promises = re.findall(r"^\| \d+ \| .* \| (.*) \|$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert len(promises) == 10
+    for proofs in promises:
+        tests = [ROOT / target for target in LINK.findall(proofs) if target.startswith("tests/")]
+        assert tests, proofs
+        assert all(path.name.startswith("test_") and "def test_" in path.read_text("utf-8") for path in tests), proofs
