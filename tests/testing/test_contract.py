@@ -105,6 +105,58 @@ def test_a_request_that_the_gateway_would_not_take_is_the_providers_mistake() ->
     assert "a request that this account signed" in verdict.text
 
 
+def test_what_is_not_written_yet_is_named_one_by_one() -> None:
+    """In the sequence in which an author writes, whichever case needs it first."""
+
+    class Whole(ProviderContract):
+        pass
+
+    named = []
+    for name in ("provider", "settings", "other", "acknowledged", "answer", "asked", "notify"):
+        verdicts = (Whole().run(case) for case in CASES)
+        text = next(verdict.text for verdict in verdicts if verdict.outcome == "failed")
+        assert text.count("next: write") == 1, text
+        assert "Traceback" not in text
+        named.append(text.partition("next: write ")[2].split()[0].rstrip("()"))
+        setattr(Whole, name, TeaContract.__dict__[name])
+        if name == "answer":
+            Whole.message, Whole.key = TeaContract.message, TeaContract.key  # type: ignore[attr-defined]
+    Whole.tolerance = TeaContract.tolerance
+    assert named == ["provider", "settings", "other", "acknowledged", "answer", "asked", "notify"]
+
+
+def test_a_key_that_two_merchants_share_is_a_slip_of_the_contract() -> None:
+    """Every message of the one would be the other's."""
+
+    class Shared(TeaContract):
+        other = {**TeaContract.other, "key": TeaContract.settings["key"]}
+
+    text = Shared().run(NAMED["notify.genuine"]).text
+    assert "other: expected another 'key' than settings has, it is the same. Two merchants share no key" in text
+    assert TeaContract.settings["key"] not in text
+
+
+def test_nothing_in_place_of_an_answer_is_the_contracts_slip() -> None:
+    """It is not laid to the provider."""
+
+    class Silent(TeaContract):
+        def answer(self, request: Any, sale: Any) -> Any:
+            """Says nothing."""
+
+    assert "answer() returned NoneType, expected a Response" in Silent().run(NAMED["create.accepted"]).text
+
+
+def test_a_provider_without_a_hook_is_told_which() -> None:
+    """In one line, since it is what comes next."""
+
+    class NoQuery(TeaContract):
+        provider = type("NoQuery", (), {name: getattr(Tea, name) for name in ("info", "create_payment")})
+
+    text = NoQuery().run(NAMED["create.accepted"]).text
+    assert "Traceback" not in text
+    assert "parse_callback" in text
+
+
 # Under pytest
 
 FILE = """

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
+import pytest
 import stamina
 
 from payhub_core.accounts import load_account
@@ -42,6 +43,13 @@ __all__ = ["Bench", "Call", "Outcome", "expect", "meaning", "storable"]
 
 ACCOUNT = "shop"
 _ORDER: Any = object()
+#: What a contract says beside its methods.
+_CLAIMS = {
+    "provider": "the provider's class",
+    "settings": "an account's settings, with keys that open nothing",
+    "other": "another merchant's settings: another identity, every key another",
+    "acknowledged": "the body that the gateway wants in answer to a notify",
+}
 #: A NUL as JSON writes it, and not a backslash before "u0000".
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -135,6 +143,15 @@ class Bench:
     """Plays the hooks of a contract's provider, each through both hubs, which have to end alike."""
 
     def __init__(self, contract: ProviderContract) -> None:
+        for name, what in _CLAIMS.items():
+            if not hasattr(contract, name):
+                pytest.fail(f"next: write {name} = ... in the contract: {what}", pytrace=False)
+        for name, value in contract.other.items():
+            if contract.settings.get(name) == value:
+                pytest.fail(
+                    f"other: expected another {name!r} than settings has, it is the same. Two merchants share no key",
+                    pytrace=False,
+                )
         self.contract = contract
         self.provider: Any = contract.provider
         self.hooks: Mapping[str, tuple[str, ...]] = check_provider(self.provider)  # type: ignore[arg-type]
@@ -347,6 +364,8 @@ class Bench:
     def _asked(self, request: Request) -> tuple[str, Money] | None:
         try:
             return self.contract.asked(request)
+        except NotImplementedError:
+            raise
         except Exception as error:
             about = f"{request.method} {request.url.path}"
             raise Mismatch(f"a request that asked() can read ({about})", f"{type(error).__name__}: {error}") from error
@@ -439,7 +458,13 @@ class _Wire:
         return Response(response.status_code, headers=response.headers, stream=stream)
 
     def honest(self, request: Request) -> Callable[..., Response]:
-        return lambda **changes: self.contract.answer(request, self.call.sale.but(**changes))
+        def honest(**changes: Any) -> Response:
+            said: object = self.contract.answer(request, self.call.sale.but(**changes))
+            if not isinstance(said, Response):
+                raise TypeError(f"answer() returned {type(said).__name__}, expected a Response")
+            return said
+
+        return honest
 
     def check(self) -> None:
         """Raises what the contract's own answer raised; the hub would take it for a broken connection."""

@@ -47,6 +47,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from payhub_core.errors import ConfigError
 from payhub_core.flow import Request, Response
 from payhub_core.models import Callback, Order
 from payhub_core.money import Money
@@ -94,14 +95,14 @@ class ProviderContract:
         A gateway that signs its answers signs with ``sale.settings``. Assert here what the gateway asks of requests,
         such as their signature, by ``self.settings``.
         """
-        raise NotImplementedError
+        raise NotImplementedError("the Response that your gateway's manual has for a request")
 
     def notify(self, sale: Sale) -> Callback:
         """The callback in which the gateway's server says ``sale``, signed with ``sale.settings``.
 
         The same sale is always the same bytes: no random nonce, and no clock but ``sale.at``.
         """
-        raise NotImplementedError
+        raise NotImplementedError("the Callback that your gateway's manual has, signed with sale.settings")
 
     def returned(self, sale: Sale) -> Callback:
         """The payer's browser coming back, where the gateway adds something to the address; leave it out if not."""
@@ -113,7 +114,7 @@ class ProviderContract:
         None for a request that moves no money. Where a create sends nothing, this is the request of the payer's
         browser: the GET of a Redirect, or the POST of a form.
         """
-        raise NotImplementedError
+        raise NotImplementedError("the shop's number and the sum that a request asks for, or None")
 
     def order(self, **changes: Any) -> Order:
         """An order that the gateway takes; it fits what the provider declares."""
@@ -172,8 +173,8 @@ class ProviderContract:
         except Mismatch as mismatch:
             text = _teach(case, mismatch)
             return Verdict(case, "excused", excuse, mismatch) if excuse else Verdict(case, "failed", text, mismatch)
-        except pytest.fail.Exception as said:  # a contract may fail by itself, as where nothing is written yet
-            return Verdict(case, "failed", f"{case.id}: {said.msg}")
+        except (pytest.fail.Exception, NotImplementedError, ConfigError) as said:  # the contract is not whole yet
+            return Verdict(case, "failed", f"{case.id}: {_next(said)}")
         except Exception as error:
             trace = "".join(traceback.format_exception(error))
             text = f"{case.id}: {case.what}\n  the contract could not play it: {trace}"
@@ -237,6 +238,13 @@ def _verdicts(contract: type[ProviderContract]) -> dict[str, Verdict]:
 
 
 _RUN: dict[type[ProviderContract], dict[str, Verdict]] = {}
+
+
+def _next(said: BaseException) -> str:
+    """What a contract that is not whole yet ends with: the one next thing to write."""
+    if isinstance(said, NotImplementedError):
+        return f"next: write {traceback.extract_tb(said.__traceback__)[-1].name}() in the contract: {said}"
+    return str(said)
 
 
 def _of(cls: type[ProviderContract], name: str) -> object:

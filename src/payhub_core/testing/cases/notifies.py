@@ -110,7 +110,8 @@ def _foreign_key(bench: Bench) -> None:
         _ = outcome.payment
         expect(
             outcome.requests,
-            "a request to the gateway, since notify() writes the same bytes with any key",
+            "a request to the gateway, since notify() writes the same bytes with any key. Where the gateway signs, "
+            "sign with sale.settings, and give `other` another key",
             f"{outcome} without any request",
         )
         raise NotApplicable("the callback is not signed, it is believed by asking the gateway")
