@@ -12,6 +12,7 @@ from tests.testing.broken import PastedPage, Polite
 from tests.testing.tea import Tea, TeaContract
 
 from payhub_core import testing
+from payhub_core.pages import page
 from payhub_core.testing import ProviderContract
 from payhub_core.testing.cases import CASES
 from payhub_core.testing.contract import summary
@@ -207,7 +208,7 @@ def test_a_failure_is_short_and_teaches(tmp_path: Path) -> None:
     """No traceback through the kit."""
     told = pytest_of(tmp_path, "provider = NoNumber", "-k", "two_payments", names="NoNumber")
     assert "expected:  the gateway's number 70010001" in told
-    assert "read:      docs/hooks.md" in told
+    assert f"read:      {page('hooks.md')}#" in told
     assert "Traceback" not in told
 
 

@@ -51,6 +51,7 @@ from payhub_core.errors import ConfigError
 from payhub_core.flow import Request, Response
 from payhub_core.models import Callback, Order
 from payhub_core.money import Money
+from payhub_core.pages import page
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Case, Mismatch, NotApplicable
 from payhub_core.testing.cases import CASES
@@ -258,5 +259,5 @@ def _teach(case: Case, mismatch: Mismatch) -> str:
         f"  expected:  {mismatch.expected}\n"
         f"  what came: {mismatch.came}\n"
         f"  why:       {case.why}\n"
-        f"  read:      docs/{case.page}"
+        f"  read:      {page(case.page)}"
     )
