@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.testing.broken import PastedPage, Polite
+from tests.testing.broken import InCents, KeyInAddress, PastedPage, Polite, RefundInCents
 from tests.testing.tea import Tea, TeaContract
 
-from payhub_core import testing
+from payhub_core import Redirect, Request, testing
+from payhub_core.kit import grammar
 from payhub_core.pages import page
 from payhub_core.testing import ProviderContract
 from payhub_core.testing.cases import CASES
@@ -43,11 +45,49 @@ def test_an_excuse_whose_case_holds_after_all_fails() -> None:
     assert "out of date: 'the gateway takes any text with HTTP 200'" in verdict.text
 
 
+class OneHook(TeaContract):
+    provider = KeyInAddress
+    excuses = {"secret.address[query]": "the protocol has a query carry the key"}
+
+
+def test_one_hook_may_be_excused_and_the_others_are_still_tried() -> None:
+    """A case about every flow is left out for the one that cannot keep it."""
+
+    class CreateToo(KeyInAddress):
+        def action(self, url: str) -> Any:
+            return Redirect(url=f"{url}?key={self.key[0].text}") if url else None
+
+    class Unexcused(OneHook):
+        provider = CreateToo
+
+    verdict = OneHook().run(NAMED["secret.address"])
+    assert (verdict.outcome, verdict.text) == ("excused", "the protocol has a query carry the key")
+    rest = Unexcused().run(NAMED["secret.address"])
+    assert rest.outcome == "failed"
+    assert "no secret in what the payer's browser is given" in rest.text
+
+
+def test_an_excuse_for_a_hook_that_needs_none_fails() -> None:
+    """Each of them is needed, or it would hide the next mistake."""
+
+    class TwoHooks(OneHook):
+        excuses = {**OneHook.excuses, "secret.address[refund]": "a refund as well"}
+
+    class Whole(OneHook):
+        provider = Tea
+
+    for contract, reason in ((TwoHooks, "a refund as well"), (Whole, "carry the key")):
+        verdict = contract().run(NAMED["secret.address"])
+        assert verdict.outcome == "failed"
+        assert "out of date" in verdict.text
+        assert reason in verdict.text
+
+
 def test_what_an_author_may_not_replace_is_found() -> None:
     """And so is an excuse for a case that is not there."""
 
     class Overridden(TeaContract):
-        excuses = {"notify.genuin": "a slip"}
+        excuses = {"notify.genuin": "a slip", "secret.address[ask]": "no hook"}
 
         def test_case(self, case: Any) -> None:
             """Runs nothing."""
@@ -55,6 +95,7 @@ def test_what_an_author_may_not_replace_is_found() -> None:
     assert Overridden.altered() == [
         "test_case was replaced: no case is run by it",
         "there is no case 'notify.genuin' to excuse",
+        "there is no case 'secret.address[ask]' to excuse",
     ]
     assert TeaContract.altered() == []
 
@@ -135,6 +176,77 @@ def test_a_key_that_two_merchants_share_is_a_slip_of_the_contract() -> None:
     text = Shared().run(NAMED["notify.genuine"]).text
     assert "other: expected another 'key' than settings has, it is the same. Two merchants share no key" in text
     assert TeaContract.settings["key"] not in text
+
+
+class Bare(TeaContract):
+    """A gateway whose requests name no currency, and whose numbers are words."""
+
+    gateway_ids = ("pay_Aa1", "pay_Bb2")
+    refund_references = ("8f14e45f-ceea-467f", "c9f0f895-fb98-4b91")
+
+    def asked(self, request: Request) -> Any:
+        found = TeaContract.asked(self, request)
+        return (found[0], found[1].minor) if found else None
+
+
+@pytest.mark.parametrize("name", ["create.asks", "money.asked", "money.largest", "refund.asks", "refund.key"])
+def test_a_request_may_name_its_sum_in_minor_units_alone(name: str) -> None:
+    """Refunds of many gateways name no currency: it is the order's."""
+    assert Bare().run(NAMED[name]).outcome == "passed"
+
+
+@pytest.mark.parametrize(("name", "provider"), [("create.asks", InCents), ("refund.asks", RefundInCents)])
+def test_a_wrong_sum_in_minor_units_is_found(name: str, provider: type[Any]) -> None:
+    """As with a currency."""
+    contract = type("Of", (Bare,), {"provider": provider})
+    assert "expected:" in contract().run(NAMED[name]).text
+
+
+def test_a_request_that_names_no_sum_asks_for_all_of_it() -> None:
+    """Such a refund is no refund of a part."""
+
+    class Sumless(TeaContract):
+        def asked(self, request: Request) -> Any:
+            found = TeaContract.asked(self, request)
+            return (found[0], None) if found else None
+
+    assert Sumless().run(NAMED["refund.key"]).outcome == "passed"
+    assert "expected:  one request for 25.00 CNY" in Sumless().run(NAMED["refund.asks"]).text
+
+
+@pytest.mark.parametrize("name", ["notify.two_payments", "query.number", "query.agrees", "fault.other_order"])
+def test_the_gateways_numbers_are_of_the_shape_that_the_contract_says(name: str) -> None:
+    """A provider that reads nothing else passes."""
+
+    class Words(Tea):
+        def payment(self, fields: Any) -> Any:
+            fields.read("id", grammar("pay_[A-Za-z0-9]+", "pay_ and letters"))
+            return Tea.payment(self, fields)
+
+    contract = type("OfWords", (Bare,), {"provider": Words})
+    assert contract().run(NAMED[name]).outcome == "passed"
+
+
+def test_order_numbers_that_are_numbers_stay_within_their_range() -> None:
+    """The largest is tried, and none above it."""
+    for largest in (2**31 - 1, 40):
+
+        class Counted(Tea):
+            info = replace(Tea.info, largest_reference=largest)
+
+        contract = type("OfCounted", (TeaContract,), {"provider": Counted})()
+        assert contract.order().reference in {"1001", "11"}
+        for name in ("claims.reference", "create.key"):
+            assert contract.run(NAMED[name]).outcome == "passed"
+
+    class Cut(Tea):
+        info = replace(Tea.info, largest_reference=2**31 - 1)
+
+        def body(self, order: Any) -> Any:
+            return {**super().body(order), "order": order.reference[:9]}
+
+    cut = type("OfCut", (TeaContract,), {"provider": Cut})().run(NAMED["claims.reference"])
+    assert "expected:  3 keys for 3 orders" in cut.text
 
 
 def test_nothing_in_place_of_an_answer_is_the_contracts_slip() -> None:
