@@ -16,6 +16,7 @@ from payhub_core import Redirect, Request, testing
 from payhub_core.kit import grammar
 from payhub_core.pages import page
 from payhub_core.testing import ProviderContract
+from payhub_core.testing.bench import Bench
 from payhub_core.testing.cases import CASES
 from payhub_core.testing.contract import summary
 
@@ -117,6 +118,12 @@ def test_an_error_of_the_contracts_own_is_shown_as_one() -> None:
     assert verdict.outcome == "failed"
     assert "the contract could not play it" in verdict.text
     assert "KeyError: 'slip'" in verdict.text
+
+
+def test_all_messages_of_a_case_are_of_one_moment() -> None:
+    """Or a second that passes in between would make two of one."""
+    bench = Bench(TeaContract())
+    assert bench.paid().at is bench.sale().at
 
 
 def test_a_notify_that_is_never_the_same_is_refused() -> None:

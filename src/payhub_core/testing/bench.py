@@ -8,6 +8,7 @@ import re
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -159,6 +160,8 @@ class Bench:
                 )
         self.contract = contract
         self.without = without
+        # One for the whole case: where a second passes within it, the same message has to be the same bytes.
+        self.at: datetime = datetime.now(UTC).replace(microsecond=0)
         self.provider: Any = contract.provider
         self.hooks: Mapping[str, tuple[str, ...]] = check_provider(self.provider)  # type: ignore[arg-type]
         self.info: ProviderInfo = self.provider.info
@@ -179,7 +182,7 @@ class Bench:
 
     def sale(self, order: Order | None = None, **changes: Any) -> Sale:
         """What the gateway has of ``order``, open unless it is ``changed``; of this account."""
-        return self.contract.sale(order, **{"settings": self.settings, **changes})
+        return self.contract.sale(order, **{"settings": self.settings, "at": self.at, **changes})
 
     def paid(self, order: Order | None = None, **changes: Any) -> Sale:
         """`sale`, paid in full unless ``changes`` say otherwise."""
