@@ -13,8 +13,8 @@ import pluggy
 from pydantic import ValidationError
 
 from payhub_core.binding import believe_failed, bind_notification, bind_payment, bind_refund, check_new
-from payhub_core.declaration import FAILED_AFTER, check_amount, check_order, check_reference
-from payhub_core.errors import ConfigError, GatewayError, InvalidOrder, NotSent, PayhubError, Unsupported, plain
+from payhub_core.declaration import FAILED_AFTER, check_amount, check_order, check_reference, check_refund_reference
+from payhub_core.errors import ConfigError, GatewayError, InvalidOrder, NotSent, PayhubError, Unsupported
 from payhub_core.flow import Flow, Request
 from payhub_core.hookspecs import HOOKS, Provider, Specification, hookimpl
 from payhub_core.mistakes import mistakes
@@ -125,8 +125,7 @@ class Calls:
                 check_reference(self.provider, arguments["reference"])
             if hook == "refund":
                 check_amount(self.provider.info, arguments["amount"])
-                if not plain(arguments["refund_reference"]) == arguments["refund_reference"] != "":
-                    raise InvalidOrder("expected a refund_reference of 1 to 80 printable characters")
+                check_refund_reference(self.provider.info, arguments["refund_reference"])
             return own(arguments)
 
         own = self._own[hook]

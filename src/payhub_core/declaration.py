@@ -12,7 +12,17 @@ from payhub_core.errors import ConfigError, InvalidOrder, plain
 from payhub_core.models import Order, PaymentMethod, Reply
 from payhub_core.money import Money
 
-__all__ = ["FAILED_AFTER", "REFUSED", "RETRY", "ProviderInfo", "check_amount", "check_order", "check_reference"]
+__all__ = [
+    "FAILED_AFTER",
+    "REFUSED",
+    "RETRY",
+    "ProviderInfo",
+    "check_amount",
+    "check_order",
+    "check_reference",
+    "check_refund_reference",
+    "fits_reference",
+]
 
 #: What is answered to a callback that is not believed, and to one that is to be sent again.
 REFUSED = Reply(b"refused", status_code=400)
@@ -35,7 +45,9 @@ class ProviderInfo:
     it may name as text, "" for none; ``method_needed``: whether it has to name one.
     ``payer_needed``: the methods for which an order has to name its payer.
     ``reference`` and ``reference_length``: a pattern of the order numbers that the gateway takes, and how many
-    characters they have at most: a number, or the name of the setting that holds it.
+    characters they have at most: a number, or the name of the setting that holds it. ``largest_reference``: where they
+    are whole numbers, the largest.
+    ``refund_reference``: a pattern of the shop's numbers of refunds.
     ``largest_amount``: the largest sum of one order, in minor units.
     ``extra_fields``: a pattern of the names that an order's ``extra`` may have, "" for none; ``reserved_fields``: names
     among them that are the provider's own, in any case of letters.
@@ -56,6 +68,8 @@ class ProviderInfo:
     payer_needed: frozenset[PaymentMethod] = frozenset()
     reference: str = "[A-Za-z0-9_-]+"
     reference_length: int | str = 64
+    largest_reference: int | None = None
+    refund_reference: str = ".+"
     largest_amount: int = 10**15 - 1
     extra_fields: str = ""
     reserved_fields: frozenset[str] = frozenset()
@@ -65,7 +79,7 @@ class ProviderInfo:
     time_limits: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for pattern in (self.raw_methods, self.reference, self.extra_fields):
+        for pattern in (self.raw_methods, self.reference, self.refund_reference, self.extra_fields):
             try:
                 re.compile(pattern)
             except re.error as error:
@@ -103,6 +117,28 @@ def check_reference(provider: Declared, reference: str) -> None:
             if setting and len(reference) > longest
             else "",
         )
+    if not _in_range(info, reference):
+        raise InvalidOrder(
+            f"expected a reference that is a whole number of 1 to {info.largest_reference}, not {plain(reference)!r}"
+        )
+
+
+def _in_range(info: ProviderInfo, reference: str) -> bool:
+    largest = info.largest_reference
+    return largest is None or (re.fullmatch("[1-9][0-9]{0,62}", reference) is not None and int(reference) <= largest)
+
+
+def fits_reference(info: ProviderInfo, reference: str) -> bool:
+    """Whether a reference is in the gateway's grammar, whatever its length."""
+    return re.fullmatch(info.reference, reference) is not None and _in_range(info, reference)
+
+
+def check_refund_reference(info: ProviderInfo, reference: str) -> None:
+    """Raises InvalidOrder for a shop's number of a refund that the gateway does not take."""
+    if not plain(reference) == reference != "":
+        raise InvalidOrder("expected a refund_reference of 1 to 80 printable characters")
+    if not re.fullmatch(info.refund_reference, reference):
+        raise InvalidOrder(f"expected a refund_reference matching {info.refund_reference}, not {reference!r}")
 
 
 def check_amount(info: ProviderInfo, amount: Money) -> None:

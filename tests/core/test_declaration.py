@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
@@ -23,6 +24,7 @@ from payhub_core import (
     Request,
     hookimpl,
 )
+from payhub_core.declaration import check_reference, check_refund_reference
 
 
 class Declared:
@@ -152,3 +154,33 @@ def test_a_provider_that_declares_no_method_takes_none(
     with pytest.raises(InvalidOrder, match="this provider takes none"):
         hub.create_payment("tiny", make_order())
     assert hub.create_payment("tiny", make_order(method=None)).status is PaymentStatus.PENDING
+
+
+@pytest.mark.parametrize("reference", ["0", "01", "2147483648", "-1", "A1001", "1" * 5000, "1.0"])
+def test_an_order_number_outside_the_range_is_refused(reference: str) -> None:
+    """Where the gateway counts, and has the number in 32 bits."""
+    with pytest.raises(InvalidOrder, match=r"a whole number of 1 to 2147483647|expected a reference of 1 to 64"):
+        check_reference(Counting(), reference)
+
+
+@pytest.mark.parametrize("reference", ["1", "1001", "2147483647"])
+def test_an_order_number_within_the_range_is_taken(reference: str) -> None:
+    """Up to the largest."""
+    check_reference(Counting(), reference)
+
+
+class Counting:
+    info: ClassVar[ProviderInfo] = ProviderInfo(
+        name="counting", currencies=frozenset({"CNY"}), identity=(), largest_reference=2**31 - 1
+    )
+
+
+@pytest.mark.parametrize(("reference", "taken"), [("R-1", False), ("R_1", False), ("R1", True), ("", False)])
+def test_a_refunds_number_has_a_grammar_of_its_own(reference: str, taken: bool) -> None:
+    """It is the gateway's key against paying back twice: cut or altered there, it is none."""
+    info = replace(Counting.info, refund_reference="[A-Z0-9]{1,20}")
+    if taken:
+        check_refund_reference(info, reference)
+        return
+    with pytest.raises(InvalidOrder, match="expected a refund_reference"):
+        check_refund_reference(info, reference)

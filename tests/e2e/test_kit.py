@@ -41,3 +41,15 @@ def test_the_command_runs_the_contract(clean_python: Path, folder: Path) -> None
         result = run(folder, payhub, "check", named)
         assert result.returncode == 0, result.stdout + result.stderr
         assert "excused 0, failed 0" in result.stdout
+
+
+def test_a_message_of_the_kit_leads_to_a_page_that_is_there(clean_python: Path, tmp_path: Path, folder: Path) -> None:
+    """Out of the wheel, without a source tree or a network; so do the commands."""
+    bank = (folder / "test_bank.py").read_text("utf-8").replace('Reply(b"OK")', 'Reply(b"success")')
+    (tmp_path / "test_bank.py").write_text(bank, "utf-8")
+    payhub = str(clean_python.with_name("payhub"))
+    for command in (["check", "test_bank.py:TestBank"], ["check", "--help"], ["new-provider", "teapay"]):
+        said = run(tmp_path, payhub, *command).stdout
+        named = [Path(path) for path in re.findall(r"(?<!\w)/\S+?\.md\b", re.sub(r"\n\s*", "", said))]
+        assert named, said
+        assert [path for path in named if not path.is_file() or clean_python.parents[1] not in path.parents] == []

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.testing.broken import PastedPage, Polite
+from tests.testing.broken import InCents, KeyInAddress, PastedPage, Polite, RefundInCents
 from tests.testing.tea import Tea, TeaContract
 
-from payhub_core import testing
+from payhub_core import Redirect, Request, testing
+from payhub_core.kit import grammar
+from payhub_core.pages import page
 from payhub_core.testing import ProviderContract
+from payhub_core.testing.bench import Bench
 from payhub_core.testing.cases import CASES
 from payhub_core.testing.contract import summary
 
@@ -42,11 +46,49 @@ def test_an_excuse_whose_case_holds_after_all_fails() -> None:
     assert "out of date: 'the gateway takes any text with HTTP 200'" in verdict.text
 
 
+class OneHook(TeaContract):
+    provider = KeyInAddress
+    excuses = {"secret.address[query]": "the protocol has a query carry the key"}
+
+
+def test_one_hook_may_be_excused_and_the_others_are_still_tried() -> None:
+    """A case about every flow is left out for the one that cannot keep it."""
+
+    class CreateToo(KeyInAddress):
+        def action(self, url: str) -> Any:
+            return Redirect(url=f"{url}?key={self.key[0].text}") if url else None
+
+    class Unexcused(OneHook):
+        provider = CreateToo
+
+    verdict = OneHook().run(NAMED["secret.address"])
+    assert (verdict.outcome, verdict.text) == ("excused", "the protocol has a query carry the key")
+    rest = Unexcused().run(NAMED["secret.address"])
+    assert rest.outcome == "failed"
+    assert "no secret in what the payer's browser is given" in rest.text
+
+
+def test_an_excuse_for_a_hook_that_needs_none_fails() -> None:
+    """Each of them is needed, or it would hide the next mistake."""
+
+    class TwoHooks(OneHook):
+        excuses = {**OneHook.excuses, "secret.address[refund]": "a refund as well"}
+
+    class Whole(OneHook):
+        provider = Tea
+
+    for contract, reason in ((TwoHooks, "a refund as well"), (Whole, "carry the key")):
+        verdict = contract().run(NAMED["secret.address"])
+        assert verdict.outcome == "failed"
+        assert "out of date" in verdict.text
+        assert reason in verdict.text
+
+
 def test_what_an_author_may_not_replace_is_found() -> None:
     """And so is an excuse for a case that is not there."""
 
     class Overridden(TeaContract):
-        excuses = {"notify.genuin": "a slip"}
+        excuses = {"notify.genuin": "a slip", "secret.address[ask]": "no hook"}
 
         def test_case(self, case: Any) -> None:
             """Runs nothing."""
@@ -54,6 +96,7 @@ def test_what_an_author_may_not_replace_is_found() -> None:
     assert Overridden.altered() == [
         "test_case was replaced: no case is run by it",
         "there is no case 'notify.genuin' to excuse",
+        "there is no case 'secret.address[ask]' to excuse",
     ]
     assert TeaContract.altered() == []
 
@@ -75,6 +118,12 @@ def test_an_error_of_the_contracts_own_is_shown_as_one() -> None:
     assert verdict.outcome == "failed"
     assert "the contract could not play it" in verdict.text
     assert "KeyError: 'slip'" in verdict.text
+
+
+def test_all_messages_of_a_case_are_of_one_moment() -> None:
+    """Or a second that passes in between would make two of one."""
+    bench = Bench(TeaContract())
+    assert bench.paid().at is bench.sale().at
 
 
 def test_a_notify_that_is_never_the_same_is_refused() -> None:
@@ -103,6 +152,129 @@ def test_a_request_that_the_gateway_would_not_take_is_the_providers_mistake() ->
     verdict = OfUnsigned().run(NAMED["create.accepted"])
     assert "expected:  a request that the gateway takes" in verdict.text
     assert "a request that this account signed" in verdict.text
+
+
+def test_what_is_not_written_yet_is_named_one_by_one() -> None:
+    """In the sequence in which an author writes, whichever case needs it first."""
+
+    class Whole(ProviderContract):
+        pass
+
+    named = []
+    for name in ("provider", "settings", "other", "acknowledged", "answer", "asked", "notify"):
+        verdicts = (Whole().run(case) for case in CASES)
+        text = next(verdict.text for verdict in verdicts if verdict.outcome == "failed")
+        assert text.count("next: write") == 1, text
+        assert "Traceback" not in text
+        named.append(text.partition("next: write ")[2].split()[0].rstrip("()"))
+        setattr(Whole, name, TeaContract.__dict__[name])
+        if name == "answer":
+            Whole.message, Whole.key = TeaContract.message, TeaContract.key  # type: ignore[attr-defined]
+    Whole.tolerance = TeaContract.tolerance
+    assert named == ["provider", "settings", "other", "acknowledged", "answer", "asked", "notify"]
+
+
+def test_a_key_that_two_merchants_share_is_a_slip_of_the_contract() -> None:
+    """Every message of the one would be the other's."""
+
+    class Shared(TeaContract):
+        other = {**TeaContract.other, "key": TeaContract.settings["key"]}
+
+    text = Shared().run(NAMED["notify.genuine"]).text
+    assert "other: expected another 'key' than settings has, it is the same. Two merchants share no key" in text
+    assert TeaContract.settings["key"] not in text
+
+
+class Bare(TeaContract):
+    """A gateway whose requests name no currency, and whose numbers are words."""
+
+    gateway_ids = ("pay_Aa1", "pay_Bb2")
+    refund_references = ("8f14e45f-ceea-467f", "c9f0f895-fb98-4b91")
+
+    def asked(self, request: Request) -> Any:
+        found = TeaContract.asked(self, request)
+        return (found[0], found[1].minor) if found else None
+
+
+@pytest.mark.parametrize("name", ["create.asks", "money.asked", "money.largest", "refund.asks", "refund.key"])
+def test_a_request_may_name_its_sum_in_minor_units_alone(name: str) -> None:
+    """Refunds of many gateways name no currency: it is the order's."""
+    assert Bare().run(NAMED[name]).outcome == "passed"
+
+
+@pytest.mark.parametrize(("name", "provider"), [("create.asks", InCents), ("refund.asks", RefundInCents)])
+def test_a_wrong_sum_in_minor_units_is_found(name: str, provider: type[Any]) -> None:
+    """As with a currency."""
+    contract = type("Of", (Bare,), {"provider": provider})
+    assert "expected:" in contract().run(NAMED[name]).text
+
+
+def test_a_request_that_names_no_sum_asks_for_all_of_it() -> None:
+    """Such a refund is no refund of a part."""
+
+    class Sumless(TeaContract):
+        def asked(self, request: Request) -> Any:
+            found = TeaContract.asked(self, request)
+            return (found[0], None) if found else None
+
+    assert Sumless().run(NAMED["refund.key"]).outcome == "passed"
+    assert "expected:  one request for 25.00 CNY" in Sumless().run(NAMED["refund.asks"]).text
+
+
+@pytest.mark.parametrize("name", ["notify.two_payments", "query.number", "query.agrees", "fault.other_order"])
+def test_the_gateways_numbers_are_of_the_shape_that_the_contract_says(name: str) -> None:
+    """A provider that reads nothing else passes."""
+
+    class Words(Tea):
+        def payment(self, fields: Any) -> Any:
+            fields.read("id", grammar("pay_[A-Za-z0-9]+", "pay_ and letters"))
+            return Tea.payment(self, fields)
+
+    contract = type("OfWords", (Bare,), {"provider": Words})
+    assert contract().run(NAMED[name]).outcome == "passed"
+
+
+def test_order_numbers_that_are_numbers_stay_within_their_range() -> None:
+    """The largest is tried, and none above it."""
+    for largest in (2**31 - 1, 40):
+
+        class Counted(Tea):
+            info = replace(Tea.info, largest_reference=largest)
+
+        contract = type("OfCounted", (TeaContract,), {"provider": Counted})()
+        assert contract.order().reference in {"1001", "11"}
+        for name in ("claims.reference", "create.key"):
+            assert contract.run(NAMED[name]).outcome == "passed"
+
+    class Cut(Tea):
+        info = replace(Tea.info, largest_reference=2**31 - 1)
+
+        def body(self, order: Any) -> Any:
+            return {**super().body(order), "order": order.reference[:9]}
+
+    cut = type("OfCut", (TeaContract,), {"provider": Cut})().run(NAMED["claims.reference"])
+    assert "expected:  3 keys for 3 orders" in cut.text
+
+
+def test_nothing_in_place_of_an_answer_is_the_contracts_slip() -> None:
+    """It is not laid to the provider."""
+
+    class Silent(TeaContract):
+        def answer(self, request: Any, sale: Any) -> Any:
+            """Says nothing."""
+
+    assert "answer() returned NoneType, expected a Response" in Silent().run(NAMED["create.accepted"]).text
+
+
+def test_a_provider_without_a_hook_is_told_which() -> None:
+    """In one line, since it is what comes next."""
+
+    class NoQuery(TeaContract):
+        provider = type("NoQuery", (), {name: getattr(Tea, name) for name in ("info", "create_payment")})
+
+    text = NoQuery().run(NAMED["create.accepted"]).text
+    assert "Traceback" not in text
+    assert "parse_callback" in text
 
 
 # Under pytest
@@ -155,7 +327,7 @@ def test_a_failure_is_short_and_teaches(tmp_path: Path) -> None:
     """No traceback through the kit."""
     told = pytest_of(tmp_path, "provider = NoNumber", "-k", "two_payments", names="NoNumber")
     assert "expected:  the gateway's number 70010001" in told
-    assert "read:      docs/hooks.md" in told
+    assert f"read:      {page('hooks.md')}#" in told
     assert "Traceback" not in told
 
 

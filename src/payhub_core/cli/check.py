@@ -17,6 +17,7 @@ from rich.text import Text
 
 from payhub_core.cli.options import json_option, print_json
 from payhub_core.errors import ConfigError, did_you_mean, plain
+from payhub_core.pages import page
 
 if TYPE_CHECKING:
     from payhub_core.testing.contract import ProviderContract, Verdict
@@ -27,7 +28,7 @@ _OUTCOMES = ("passed", "failed", "excused", "not applicable")
 _STYLES = {"passed": "green", "failed": "bold red", "excused": "yellow", "not applicable": "dim"}
 
 
-@click.command(short_help="Hold a provider to its contract.")
+@click.command(short_help="Hold a provider to its contract.", epilog=f"How to write one: {page('testing.md')}")
 @click.argument("contract", metavar="MODULE:CLASS")
 @json_option
 def check(contract: str, as_json: bool) -> None:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from payhub_core.errors import ConfigError, plain
+from payhub_core.pages import page
 
 __all__ = ["Names", "new_provider", "render"]
 
@@ -90,6 +91,7 @@ def new_provider(*, name: str, folder: Path | None) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    Console().print(f"\nIt is here: {escape(page('writing-a-provider.md'))}", highlight=False, soft_wrap=True)
 
 
 def render(example: Path, folder: Path, names: Names) -> int:

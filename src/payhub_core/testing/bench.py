@@ -6,12 +6,14 @@ import asyncio
 import logging
 import re
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
+import pytest
 import stamina
 
 from payhub_core.accounts import load_account
@@ -42,6 +44,13 @@ __all__ = ["Bench", "Call", "Outcome", "expect", "meaning", "storable"]
 
 ACCOUNT = "shop"
 _ORDER: Any = object()
+#: What a contract says beside its methods.
+_CLAIMS = {
+    "provider": "the provider's class",
+    "settings": "an account's settings, with keys that open nothing",
+    "other": "another merchant's settings: another identity, every key another",
+    "acknowledged": "the body that the gateway wants in answer to a notify",
+}
 #: A NUL as JSON writes it, and not a backslash before "u0000".
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -51,8 +60,10 @@ class Outcome:
     """What a call ended in, and what the gateway got to see of it.
 
     ``requests`` are those that reached the gateway, ``tried`` those that the flow asked for, ``answers`` the bodies of
-    what came back.
+    what came back. ``sale`` is what it was about.
     """
+
+    sale: Sale
 
     result: Any = None
     error: BaseException | None = None
@@ -132,10 +143,25 @@ def storable(result: Any) -> bool:
 
 
 class Bench:
-    """Plays the hooks of a contract's provider, each through both hubs, which have to end alike."""
+    """Plays the hooks of a contract's provider, each through both hubs, which have to end alike.
 
-    def __init__(self, contract: ProviderContract) -> None:
+    ``without`` are the hooks that a case about every flow leaves out.
+    """
+
+    def __init__(self, contract: ProviderContract, without: Collection[str] = ()) -> None:
+        for name, what in _CLAIMS.items():
+            if not hasattr(contract, name):
+                pytest.fail(f"next: write {name} = ... in the contract: {what}", pytrace=False)
+        for name, value in contract.other.items():
+            if contract.settings.get(name) == value:
+                pytest.fail(
+                    f"other: expected another {name!r} than settings has, it is the same. Two merchants share no key",
+                    pytrace=False,
+                )
         self.contract = contract
+        self.without = without
+        # One for the whole case: where a second passes within it, the same message has to be the same bytes.
+        self.at: datetime = datetime.now(UTC).replace(microsecond=0)
         self.provider: Any = contract.provider
         self.hooks: Mapping[str, tuple[str, ...]] = check_provider(self.provider)  # type: ignore[arg-type]
         self.info: ProviderInfo = self.provider.info
@@ -156,7 +182,7 @@ class Bench:
 
     def sale(self, order: Order | None = None, **changes: Any) -> Sale:
         """What the gateway has of ``order``, open unless it is ``changed``; of this account."""
-        return self.contract.sale(order, **{"settings": self.settings, **changes})
+        return self.contract.sale(order, **{"settings": self.settings, "at": self.at, **changes})
 
     def paid(self, order: Order | None = None, **changes: Any) -> Sale:
         """`sale`, paid in full unless ``changes`` say otherwise."""
@@ -231,7 +257,7 @@ class Bench:
         """A query for ``order``, with all that a shop may know of it."""
         arguments = {
             "reference": order.reference,
-            "gateway_id": "70010001",
+            "gateway_id": self.contract.gateway_ids[0],
             "expect": order,
             "created_at": self.contract.created_at,
         }
@@ -266,9 +292,9 @@ class Bench:
         sale = sale or self.paid(order, refund=order.amount)
         arguments = {
             "reference": order.reference,
-            "gateway_id": "70010001",
+            "gateway_id": self.contract.gateway_ids[0],
             "amount": order.amount if sale.refund is None else sale.refund,
-            "refund_reference": "R1001",
+            "refund_reference": sale.refund_reference,
         }
         return Call("refund", arguments, sale, **how)
 
@@ -280,7 +306,7 @@ class Bench:
         """A close of the contract's order."""
         self.need("close")
         sale = sale or self.sale(status=PaymentStatus.CANCELED)
-        return Call("close", {"reference": sale.reference, "gateway_id": "70010001"}, sale, **how)
+        return Call("close", {"reference": sale.reference, "gateway_id": self.contract.gateway_ids[0]}, sale, **how)
 
     def need(self, hook: str) -> None:
         """Raises NotApplicable where the provider lacks the hook."""
@@ -313,7 +339,7 @@ class Bench:
         wire, outcomes = _Wire(self.contract), []
         with Hub({ACCOUNT: account}, client=wire) as hub:
             for call in calls:
-                outcome = wire.outcome = Outcome()
+                outcome = wire.outcome = Outcome(call.sale)
                 wire.call = call
                 with _Listening() as heard:
                     try:
@@ -329,7 +355,7 @@ class Bench:
         wire, outcomes = _AsyncWire(self.contract), []
         async with AsyncHub({ACCOUNT: account}, client=wire) as hub:
             for call in calls:
-                outcome = wire.outcome = Outcome()
+                outcome = wire.outcome = Outcome(call.sale)
                 wire.call = call
                 with _Listening() as heard:
                     try:
@@ -345,14 +371,20 @@ class Bench:
 
     def asked(self, outcome: Outcome) -> list[tuple[str, Money]]:
         """The payments, or refunds, that the gateway was asked for: by requests, or by the payer's own browser."""
-        found = [self._asked(request) for request in outcome.requests]
+        found = [self._asked(request, outcome.sale) for request in outcome.requests]
         if not any(found) and (page := self.page(outcome)) is not None:
-            found = [self._asked(page)]
+            found = [self._asked(page, outcome.sale)]
         return [asked for asked in found if asked is not None]
 
-    def _asked(self, request: Request) -> tuple[str, Money] | None:
+    def _asked(self, request: Request, sale: Sale) -> tuple[str, Money] | None:
         try:
-            return self.contract.asked(request)
+            if (asked := self.contract.asked(request)) is None:
+                return None
+            key, told = asked
+            whole = sale.amount if told is None else told
+            return key, whole if isinstance(whole, Money) else Money(whole, sale.amount.currency)
+        except NotImplementedError:
+            raise
         except Exception as error:
             about = f"{request.method} {request.url.path}"
             raise Mismatch(f"a request that asked() can read ({about})", f"{type(error).__name__}: {error}") from error
@@ -417,7 +449,7 @@ class _Wire:
     def __init__(self, contract: ProviderContract) -> None:
         self.contract = contract
         self.call: Call
-        self.outcome = Outcome()
+        self.outcome: Outcome
         self.broken: Exception | None = None
 
     def send(self, request: Request, **_: object) -> Response:
@@ -445,7 +477,13 @@ class _Wire:
         return Response(response.status_code, headers=response.headers, stream=stream)
 
     def honest(self, request: Request) -> Callable[..., Response]:
-        return lambda **changes: self.contract.answer(request, self.call.sale.but(**changes))
+        def honest(**changes: Any) -> Response:
+            said: object = self.contract.answer(request, self.call.sale.but(**changes))
+            if not isinstance(said, Response):
+                raise TypeError(f"answer() returned {type(said).__name__}, expected a Response")
+            return said
+
+        return honest
 
     def check(self) -> None:
         """Raises what the contract's own answer raised; the hub would take it for a broken connection."""

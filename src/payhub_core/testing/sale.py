@@ -22,8 +22,8 @@ class Sale:
 
     ``status`` is where the payment stands; ``word``, where it is not empty, is written in place of the status's own
     word: one that nobody knows yet. ``amount`` is the sum due, ``paid`` the sum received, None until it is paid.
-    ``gateway_id`` is the gateway's number, digits alone. ``url`` is where the payer goes. ``at`` is when the message is
-    written, aware.
+    ``gateway_id`` is the gateway's number, one of the contract's ``gateway_ids``. ``url`` is where the payer goes.
+    ``at`` is when the message is written, aware.
 
     ``no`` is "" unless the gateway says no: "missing" (there is no such order), "refused" (the order is not accepted),
     "duplicate" (its number is taken) or "account" (the account is not accepted).

@@ -108,6 +108,9 @@ def _reference(bench: Bench) -> None:
 def _numbers(bench: Bench) -> Iterator[str]:
     """Order numbers as long as can be, with every character that is allowed, and two that differ at the end."""
     info = bench.info
+    if info.largest_reference is not None:
+        yield from map(str, sorted({1, info.largest_reference - 1, info.largest_reference} - {0}))
+        return
     longest = info.reference_length
     longest = min(LONGEST, getattr(bench.account(), longest) if isinstance(longest, str) else longest)
     allowed = [

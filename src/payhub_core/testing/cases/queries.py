@@ -145,7 +145,7 @@ def _wrong_amount(bench: Bench) -> None:
 def _number(bench: Bench) -> None:
     if "gateway_id" not in bench.hooks["query"]:
         raise NotApplicable("the provider looks up by the order's number")
-    outcome = bench.query(bench.paid(gateway_id="70010002"))
+    outcome = bench.query(bench.paid(gateway_id=bench.contract.gateway_ids[1]))
     told = isinstance(outcome.error, WrongOrder | NotFound)
     expect(told, "WrongOrder, or NotFound where the provider looks through what it is given", outcome)
 
