@@ -14,6 +14,7 @@ from tests.checkouts import EitherCheckout
 
 from payhub_core import LedgerError, Order
 from payhub_core.ledger import Ledger, turns
+from payhub_core.ledger.together import Heard
 
 on_sqlite = pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
 SEVERAL = 24
@@ -108,3 +109,56 @@ def test_a_task_that_is_cancelled_while_it_waits_leaves_the_queue() -> None:
 
     assert asyncio.run(scene()) == "done"
     assert done == ["second"]
+
+
+def test_a_ledger_that_is_closed_tells_the_tasks_that_wait(ledger: Ledger) -> None:
+    """At once, and none of it reaches whoever's turn ends, who may have committed."""
+
+    async def main() -> None:
+        await ledger._afind("shop", "A1")
+        with ledger._connections.turns.alone():
+            waiting = [asyncio.create_task(ledger._afind("shop", "A1")) for _ in range(3)]
+            await asyncio.sleep(0)
+            ledger.close()
+        for told in await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 5):
+            assert isinstance(told, LedgerError)
+            assert "closed" in str(told)
+
+    asyncio.run(main())
+
+
+def test_a_ledger_that_is_closed_tells_the_threads_that_wait(ledger: Ledger) -> None:
+    """None of those that share a batch is left without an answer: each is to be recorded alone, which says the rest."""
+    queue = ledger._connections.turns
+    with ThreadPoolExecutor(2) as pool:
+        with queue.alone():
+            waiting = [pool.submit(queue.share, Heard(None, None)) for _ in range(2)]  # type: ignore[arg-type]
+            while len(queue._waiting) < len(waiting):
+                threading.Event().wait(0.01)
+            ledger.close()
+        assert [told.result(5) for told in waiting] == [None, None]
+
+
+def test_a_task_whose_event_loop_is_gone_keeps_nobody_waiting() -> None:
+    """Its place is ahead in the batch that a thread shares, and another is next for a turn of its own."""
+    queue = turns.Turns(lambda places: [place.done("done") for place in places])
+    heard: list[object] = []
+    gone = asyncio.new_event_loop()
+
+    async def wait() -> list[asyncio.Task[Any]]:
+        left = [asyncio.ensure_future(queue.ashare(0)), asyncio.ensure_future(queue.aalone().__aenter__())]
+        await asyncio.sleep(0)
+        return left
+
+    with queue.alone():
+        left = gone.run_until_complete(wait())
+        for task in left:
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
+        thread = threading.Thread(target=lambda: heard.append(queue.share(1)), daemon=True)
+        thread.start()
+        while len(queue._waiting) <= len(left):
+            threading.Event().wait(0.01)
+        gone.close()
+    thread.join(5)
+    assert heard == ["done"]
+    assert queue.share(2) == "done"

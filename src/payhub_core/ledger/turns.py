@@ -45,8 +45,8 @@ class Place(ABC):
         return self._outcome
 
     @abstractmethod
-    def come(self) -> None:
-        """The turn has come."""
+    def come(self) -> bool:
+        """The turn has come; False where nobody is left to take it."""
 
     @abstractmethod
     def tell(self) -> None:
@@ -121,16 +121,19 @@ class Turns:
                 self._waiting.append(place)
                 return
             self._taken = True
-        place.come()
+        if not place.come():
+            self.leave()
 
     def leave(self) -> None:
         """Ends a turn: it is the next one's."""
-        with self._mutex:
-            if not self._waiting:
-                self._taken = False
+        while True:
+            with self._mutex:
+                if not self._waiting:
+                    self._taken = False
+                    return
+                place = self._waiting.popleft()
+            if place.come():
                 return
-            place = self._waiting.popleft()
-        place.come()
 
     def _wait(self, place: _Thread) -> None:
         self._enter(place)
@@ -161,8 +164,9 @@ class _Thread(Place):
         self.gate = Lock()
         self.gate.acquire()
 
-    def come(self) -> None:
+    def come(self) -> bool:
         self.gate.release()
+        return True
 
     def tell(self) -> None:
         self.gate.release()
@@ -177,17 +181,26 @@ class _Task(Place):
         self.future: asyncio.Future[None] = self.loop.create_future()
         self._turns = turns
 
-    def come(self) -> None:
+    def come(self) -> bool:
         if self.work is None:
-            try:
-                self.tell()
-            except RuntimeError:  # its loop is gone, and it with it
-                self._turns.leave()
-        else:
+            return self._reached()
+        try:
             self._turns.thread.submit(self._turns.lead, self)
+        except RuntimeError:  # the ledger was closed, or the process is ending
+            self.done(None, LedgerError("this ledger was closed", hint="nothing was changed; close it later"))
+            return False
+        return True
 
     def tell(self) -> None:
-        self.loop.call_soon_threadsafe(self._go_on)
+        self._reached()
+
+    def _reached(self) -> bool:
+        """Lets the task go on; False where its event loop is gone, and it with it."""
+        try:
+            self.loop.call_soon_threadsafe(self._go_on)
+        except RuntimeError:
+            return False
+        return True
 
     def give_up(self) -> None:
         if self._turns.withdraw(self) and not self.future.done():
