@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import Connection, event, text
 from tests.checkouts import EitherCheckout
 
 from payhub_core import LedgerError, Order
@@ -68,6 +68,21 @@ def test_one_that_cannot_be_recorded_fails_alone(till: EitherCheckout, paid: Any
         ledger.write(lambda c: c.execute(text("ALTER TABLE payhub_payments DROP CONSTRAINT odd")))
     assert [number for number, body in enumerate(answers) if body != b"SUCCESS"] == [7]
     assert {it.payment.reference for it in ledger.payments(limit=100) if it.payment.status != "paid"} == {"B7"}
+
+
+def test_where_the_database_fails_no_batch_is_tried_again(
+    till: EitherCheckout, paid: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not once for each of its messages, which would all wait for it once more."""
+    alone: list[object] = []
+
+    def fail(connection: Connection, heard: object) -> None:
+        raise connection.dialect.loaded_dbapi.OperationalError("gone")
+
+    monkeypatch.setattr("payhub_core.ledger.together.record", fail)
+    monkeypatch.setattr("payhub_core.ledger.changes.record", lambda *it, **_: alone.append(it))
+    assert set(at_once(till, paid)) == {b"try again"}
+    assert alone == []
 
 
 @on_sqlite

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager, nullcontext, suppres
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import NullPool
 from sqlalchemy.util import await_only
@@ -161,6 +161,13 @@ class Connections:
 
             checked = self._checked_first(lambda connection: body(connection, handle), "async")
             return await outer.run_sync(database.atomically, checked)
+
+    def is_to_blame(self, error: Exception) -> bool:
+        """Whether the database failed, rather than what was written to it; the hot paths raise its driver's errors."""
+        if self._engine is None:
+            return False
+        driver = self._engine.dialect.loaded_dbapi
+        return isinstance(error.__cause__, (OperationalError, driver.OperationalError, driver.InterfaceError, OSError))
 
     def close(self) -> None:
         """Closes them, unless the engine is the application's."""

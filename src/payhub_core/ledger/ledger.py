@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from payhub_core.errors import ConfigError
@@ -171,7 +170,7 @@ class Ledger(Views):
                     place.done(row)
         except Exception as error:
             # One of several may be to blame, unless the database is: then each is recorded alone.
-            alone = len(heard) > 1 and not isinstance(error.__cause__, OperationalError)
+            alone = len(heard) > 1 and not self._connections.is_to_blame(error)
             for place in places:
                 if not place.is_done:
                     place.done(None, error=None if alone and isinstance(place.work, Heard) else error)
