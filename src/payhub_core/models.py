@@ -61,7 +61,8 @@ class PaymentMethod(StrEnum):
     """How the payer pays, in words that mean the same at every gateway.
 
     ALIPAY and WECHAT leave it to the gateway's page which way suits the payer's device; H5 is a page in a phone's
-    browser, WEB one on a desktop, QR a code to scan, APP the wallet's SDK in the shop's own app.
+    browser, WEB one on a desktop, QR a code to scan, APP the wallet's SDK in the shop's own app. UPI, PIX and SBP are
+    the instant transfers of India, Brazil and Russia.
     """
 
     ALIPAY = "alipay"
@@ -82,6 +83,12 @@ class PaymentMethod(StrEnum):
     CARD = "card"
     BANK_TRANSFER = "bank_transfer"
     DIRECT_DEBIT = "direct_debit"
+    UPI = "upi"
+    PIX = "pix"
+    SBP = "sbp"
+    APPLE_PAY = "apple_pay"
+    GOOGLE_PAY = "google_pay"
+    PAYPAL = "paypal"
     WALLET = "wallet"
     PAY_LATER = "pay_later"
     VOUCHER = "voucher"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, unquote_plus, urlencode
 from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape
 
 from pydantic import PrivateAttr, field_validator
 from tests.testing.tea import METHODS, OWN, STATES, Tea, TeaContract, digest, joined, refusal
@@ -1087,6 +1089,41 @@ class KeptAsItCame(Creating):
 
     def made(self, order: Order, response: Response) -> Payment:
         fields = json.loads(response.content)
+        return changed(self.payment(Fields(fields)), raw=fields)
+
+
+def _created_in(written: Callable[[dict[str, str]], str]) -> Callable[[TeaContract, Request, Sale], Response]:
+    """A gateway that answers a create, and that alone, in another notation."""
+
+    def answer(self: TeaContract, request: Request, sale: Sale) -> Response:
+        told = TeaContract.answer(self, request, sale)
+        if (request.method, request.url.path) != ("POST", "/payments") or told.status_code != 200:
+            return told
+        return Response(200, text=written(told.json()))
+
+    return answer
+
+
+@broken("fault.surrogates", answer=_created_in(urlencode))
+class FormKeptAsItCame(Creating):
+    """Keeps whatever a form holds."""
+
+    def made(self, order: Order, response: Response) -> Payment:
+        fields = dict(parse_qsl(response.text, keep_blank_values=True, errors="surrogatepass"))
+        return changed(self.payment(Fields(fields)), raw=fields)
+
+
+def _as_xml(fields: dict[str, str]) -> str:
+    return f"<tea>{''.join(f'<{name}>{escape(text)}</{name}>' for name, text in fields.items())}</tea>"
+
+
+@broken("fault.surrogates", answer=_created_in(_as_xml))
+class XmlKeptAsItCame(Creating):
+    """Reads XML by hand, and keeps whatever it holds."""
+
+    def made(self, order: Order, response: Response) -> Payment:
+        found = re.findall(r"<(\w+)>([^<]*)</", response.text)
+        fields = {name: re.sub("&#x([0-9A-F]+);", lambda code: chr(int(code[1], 16)), text) for name, text in found}
         return changed(self.payment(Fields(fields)), raw=fields)
 
 

@@ -96,10 +96,19 @@ def broken_text(response: Response) -> Response:
 
 
 def with_surrogates(response: Response) -> Response:
-    """The reply with one more field in each object, half a character; raises NotApplicable where it is no JSON."""
-    if _shape(response.content) != "json" or b"{" not in response.content:
-        raise NotApplicable("the answer is no JSON")
-    return rewritten(response, re.sub(rb'\{(?=\s*")', rb'{"remark": "\\ud800", ', response.content))
+    """The reply with one more field, half a character, in each object of JSON, in a form or in XML.
+
+    Raises NotApplicable where it is none of these.
+    """
+    body, shape = response.content, _shape(response.content)
+    if shape == "json" and b"{" in body:
+        return rewritten(response, re.sub(rb'\{(?=\s*")', rb'{"remark": "\\ud800", ', body))
+    if shape == "form":
+        return rewritten(response, body.rstrip() + b"&remark=%ED%A0%80")
+    if shape == "xml" and b"</" in body:
+        inside, end, name = body.rpartition(b"</")
+        return rewritten(response, inside + b"<remark>&#xD800;</remark>" + end + name)
+    raise NotApplicable("the answer has no fields")
 
 
 def rewritten(response: Response, body: bytes) -> Response:
