@@ -18,10 +18,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 import trustme
-import vcr
-import yaml
 
 from payhub_core import Hub, Money, Order, PaymentMethod, load_accounts
+from payhub_core.testing import cassette
 
 TESTS = Path(__file__).parent
 HOST = "gateway.example"
@@ -84,18 +83,6 @@ def open_hub(settings: dict[str, Any]) -> Iterator[Callable[..., Hub]]:
             thing.close()
 
 
-class Format:
-    """Cassettes as a person would write them: UTF-8, long lines whole."""
-
-    @staticmethod
-    def serialize(content: dict[str, Any]) -> str:
-        return yaml.safe_dump(content, allow_unicode=True, sort_keys=False, width=10**6)
-
-    @staticmethod
-    def deserialize(text: str) -> Any:
-        return yaml.safe_load(text)
-
-
 @pytest.fixture(scope="session")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any] | None]:
     """Asks the simulator something, while it is recorded from as https://gateway.example; None to replay."""
@@ -140,18 +127,8 @@ def recorded(request: pytest.FixtureRequest, simulator: Callable[..., Any] | Non
         simulator("GET", "/_reset")
     folder = Path(os.environ.get("CASSETTES", TESTS / "cassettes"))
     path = folder / f"{request.node.name.removeprefix('test_')}.yaml"
-    recorder = vcr.VCR(
-        record_mode="none" if simulator is None else "once",
-        match_on=["method", "scheme", "host", "port", "path", "query", "raw_body"],
-        ignore_hosts=["127.0.0.1"],
-        filter_headers=["accept", "accept-encoding", "connection", "user-agent"],  # the client's, not the provider's
-        serializer="readable",
-    )
-    recorder.register_serializer("readable", Format)
-    with recorder.use_cassette(path) as cassette:
-        assert simulator or len(cassette), f"there is nothing in {path}"
-        yield lambda: [f"{made.method} {made.path}" for made in cassette.requests]
-    assert simulator or cassette.all_played
+    with cassette(path, record=simulator is not None, ignore_hosts=["127.0.0.1"]) as played:
+        yield lambda: [f"{made.method} {made.path}" for made in played.requests]
 
 
 @pytest.fixture
