@@ -26,6 +26,7 @@ from payhub_core import (
     Flow,
     GatewayError,
     HtmlPage,
+    InvalidOrder,
     MalformedCallback,
     Money,
     NotFound,
@@ -743,6 +744,19 @@ class RefundInCents(Refunding):
         return {**super().refund_body(reference, amount, refund_reference), "amount": str(amount.minor)}
 
 
+@broken("refund.asks")
+class PartIsWhole(Refunding):
+    """Pays all of it back, and then says that it refunds no parts."""
+
+    @hookimpl
+    def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
+        whole = Money(10000, amount.currency)
+        refund = yield from Refunding.refund(self, reference, whole, refund_reference)
+        if amount != whole:
+            raise InvalidOrder("expected the whole sum")
+        return refund
+
+
 @broken("refund.key")
 class OneRefundForAll(Refunding):
     """Names a refund by its order, so that there is one."""
@@ -910,6 +924,23 @@ class ExtraLost(Tea):
 
     def body(self, order: Order) -> dict[str, Any]:
         return {name: value for name, value in super().body(order).items() if name in OWN}
+
+
+@broken("claims.extra")
+class SumNamed(Tea):
+    """Names the sum among what an order's extra may set."""
+
+    info: ClassVar[ProviderInfo] = replace(Tea.info, extra_fields="remark|amount", reserved_fields=frozenset())
+
+    def body(self, order: Order) -> dict[str, Any]:
+        return {**super().body(order), **order.extra}
+
+
+@broken("claims.extra")
+class NamedAndLost(Tea):
+    """Names a field that an order may set, and sends its own."""
+
+    info: ClassVar[ProviderInfo] = replace(Tea.info, extra_fields="remark|note", reserved_fields=frozenset())
 
 
 @broken("claims.hooks")

@@ -41,10 +41,9 @@ class TestEPay(ProviderContract):
     other: ClassVar[dict[str, Any]] = {"pid": "1002", "key": "another-key-not-for-money"}
     acknowledged = b"success"
     excuses: ClassVar[dict[str, str]] = {
-        "claims.extra": "clientip and device are guesses, which an order that knows better replaces",
-        "refund.asks": "only whole sums are refunded, since a refund has no number of its own",
         "refund.key": "a refund has no number of its own: it asks first, and sends nothing where money has gone back",
-        "secret.address": "the protocol has a query carry the key in its address",
+        "secret.address[query]": "the protocol has a query carry the key in its address",
+        "secret.address[refund]": "a refund asks by such a query first",
     }
 
     def order(self, **changes: Any) -> Order:

@@ -18,7 +18,7 @@ __all__ = [
     "differing",
     "parts",
     "reply_parts",
-    "request_names",
+    "request_fields",
     "rewritten",
     "with_surrogates",
 ]
@@ -117,10 +117,13 @@ def rewritten(response: Response, body: bytes) -> Response:
     return Response(response.status_code, headers=headers, content=body)
 
 
-def request_names(request: Request) -> set[str]:
-    """The names of a request's fields, in its address and in its body."""
-    found = {span[0] for data in (request.url.query, request.content) for span in _spans(data)}
-    return {name.rpartition(".")[2].partition("[")[0] for name in found}
+def request_fields(request: Request) -> set[tuple[str, bytes]]:
+    """The names and values of a request's fields, in its address and in its body."""
+    return {
+        (name.rpartition(".")[2].partition("[")[0], data[start:end])
+        for data in (request.url.query, request.content)
+        for name, start, end, _ in _spans(data)
+    }
 
 
 def _of(data: bytes, where: str, made: Callable[[bytes], Callback]) -> Iterator[Part]:

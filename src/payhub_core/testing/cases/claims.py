@@ -13,7 +13,7 @@ from payhub_core.models import PaymentMethod, PaymentStatus
 from payhub_core.testing.bench import Bench, Outcome, expect
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.creates import asks
-from payhub_core.testing.messages import request_names
+from payhub_core.testing.messages import request_fields
 
 PAGE = "hooks.md#the-declaration"
 LONGEST = 64
@@ -132,7 +132,7 @@ def _fits(pattern: str, text: str) -> bool:
 
 @case(
     "claims.extra",
-    "what an order's extra sets reaches the gateway, and never replaces a field of the provider's own",
+    "what an order's extra sets reaches the gateway, and replaces no field but one that extra_fields names in full",
     "Extra may come from a form of the shop's: it must not set the sum.",
     PAGE,
 )
@@ -141,20 +141,30 @@ def _extra(bench: Bench) -> None:
     if not info.extra_fields:
         raise NotApplicable("no extra fields")
     plain = bench.create()
-    own = {name for request in bench.sent(plain) for name in request_names(request)}
+    fields = {field for request in bench.sent(plain) for field in request_fields(request)}
     fresh = next(
         (name for name in ("remark_1", "remark", "x-remark", "remark1") if _fits(info.extra_fields, name)), None
     )
-    for name in sorted(own):
+    named = set(info.extra_fields.split("|"))  # what the author lets an order set, name by name
+    for name in sorted({name for name, _ in fields}):
         if _fits(info.extra_fields, name) and name.lower() not in info.reserved_fields:
             order = bench.order(extra={name: "1"})
             outcome = bench.create(order)
-            if not isinstance(outcome.error, InvalidOrder):
-                raise Mismatch(f"InvalidOrder for {name!r} in extra, a field of the provider's own", outcome)
+            if name in named and outcome.error is None:
+                asks(bench, outcome, str(order.amount))
+                sent = {field for request in bench.sent(outcome) for field in request_fields(request)}
+                expect(sent != fields, f"{name!r} of extra in the request", "the request without it")
+                expect(outcome.payment.reference == order.reference, "a payment of the order", outcome)
+            elif not isinstance(outcome.error, InvalidOrder):
+                raise Mismatch(
+                    f"InvalidOrder for {name!r} in extra, a field of the provider's own: put it in reserved_fields, or "
+                    "in extra_fields by its full name where an order may set it",
+                    outcome,
+                )
     if fresh is not None:
-        sent = bench.create(bench.order(extra={fresh: "1"}))
+        outcome = bench.create(bench.order(extra={fresh: "1"}))
         expect(
-            written(bench, sent) != written(bench, plain),
+            written(bench, outcome) != written(bench, plain),
             f"{fresh!r} of extra in the request",
             "the request without it",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from payhub_core.errors import OutcomeUnknown, PayhubError, Refused
+from payhub_core.errors import InvalidOrder, OutcomeUnknown, PayhubError, Refused
 from payhub_core.models import PaymentStatus, Refund, RefundStatus
 from payhub_core.money import Money
 from payhub_core.testing.bench import Bench, Outcome, expect
@@ -44,7 +44,7 @@ def _accepted(bench: Bench) -> None:
 
 @case(
     "refund.asks",
-    "the gateway is asked once, for the sum of the refund",
+    "the gateway is asked once, for the sum of the refund; a part that cannot be refunded is InvalidOrder",
     "A part that goes back as the whole is money given away.",
     REFUND,
 )
@@ -53,6 +53,8 @@ def _asks(bench: Bench) -> None:
     amount = bench.order().amount
     for part in (amount, Money(amount.minor // 4, amount.currency)):
         outcome = bench.refund(bench.paid(refund=part))
+        if part != amount and isinstance(outcome.error, InvalidOrder) and not bench.asked(outcome):
+            continue  # it refunds whole sums, and says so before anything moves
         _ = refunded(outcome)
         asked = [money for _, money in bench.asked(outcome)]
         expect(asked == [part], f"one request for {part}", ", ".join(map(str, asked)) or "none")
