@@ -594,6 +594,14 @@ class PastedJson(Tea):
         return Request("POST", f"{self.base_url}{path}", content=content, headers=self.headers(content))
 
 
+@broken("create.attach")
+class AttachLost(Tea):
+    """Forgets what the shop attached, and makes no request like another."""
+
+    def body(self, order: Order) -> dict[str, Any]:
+        return {**super().body(order), "note": "", "nonce": str(next(_numbers))}
+
+
 @broken("create.hostile")
 class PastedPage(Tea):
     """Pastes an address into a page."""

@@ -7,6 +7,7 @@ from payhub_core.models import Payment, PaymentStatus
 from payhub_core.testing.bench import Bench, Outcome, expect, meaning
 from payhub_core.testing.case import NotApplicable, case
 from payhub_core.testing.cases.notifies import TEXTS
+from payhub_core.testing.messages import request_fields
 
 PAGE = "hooks.md#create_paymentself-account-order"
 HOSTILE = (
@@ -159,6 +160,26 @@ def _text(bench: Bench) -> None:
     for text in (*TEXTS, "Tea&amount=1&total_fee=1", '","amount":1,"a":"'):
         order = bench.order(description=text, attach=text, notify_url="https://shop.example/notify?a=1&amount=1&b=茶")
         asks(bench, bench.create(order), str(order.amount))
+
+
+@case(
+    "create.attach",
+    "what the shop attached reaches the gateway, whose messages bring it back",
+    "Shops attach what they deliver by: never sent, it never comes back, and the order is paid for nobody knows what.",
+    PAGE,
+)
+def _attach(bench: Bench) -> None:
+    if bench.notify(bench.paid(attach="a")) == bench.notify(bench.paid()):
+        raise NotApplicable("the message does not carry what the shop attached")
+    sent = []
+    for text in ("Oolong1277", "Oolong1277", "Sencha1277"):
+        outcome = bench.create(bench.order(attach=text))
+        _ = outcome.payment
+        sent.append({field for request in bench.sent(outcome) for field in request_fields(request)})
+    steady = sent[0] & sent[1]  # a nonce is another every time
+    if not steady:
+        raise NotApplicable("what is sent cannot be read here")
+    expect(not steady <= sent[2], "other requests for other texts in attach", "the same one for both")
 
 
 @case(
