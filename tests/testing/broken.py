@@ -602,6 +602,22 @@ class AttachLost(Tea):
         return {**super().body(order), "note": "", "nonce": str(next(_numbers))}
 
 
+@broken("create.addresses")
+class NotifyLost(Tea):
+    """Forgets to say where notifies go."""
+
+    def body(self, order: Order) -> dict[str, Any]:
+        return {**super().body(order), "notify_url": ""}
+
+
+@broken("create.addresses")
+class ReturnLost(Tea):
+    """Forgets to say where payers come back to."""
+
+    def body(self, order: Order) -> dict[str, Any]:
+        return {**super().body(order), "return_url": ""}
+
+
 @broken("create.hostile")
 class PastedPage(Tea):
     """Pastes an address into a page."""

@@ -171,15 +171,33 @@ def _text(bench: Bench) -> None:
 def _attach(bench: Bench) -> None:
     if bench.notify(bench.paid(attach="a")) == bench.notify(bench.paid()):
         raise NotApplicable("the message does not carry what the shop attached")
-    sent = []
-    for text in ("Oolong1277", "Oolong1277", "Sencha1277"):
-        outcome = bench.create(bench.order(attach=text))
+    sent(bench, "attach", "Oolong1277", "Sencha1277")
+
+
+def sent(bench: Bench, name: str, one: str, other: str) -> None:
+    """Raises Mismatch where a create is the same request whatever the order's attribute ``name`` is."""
+    seen = []
+    for text in (one, one, other):
+        outcome = bench.create(bench.order(**{name: text}))
         _ = outcome.payment
-        sent.append({field for request in bench.sent(outcome) for field in request_fields(request)})
-    steady = sent[0] & sent[1]  # a nonce is another every time
+        seen.append({field for request in bench.sent(outcome) for field in request_fields(request)})
+    steady = seen[0] & seen[1]  # a nonce is another every time
     if not steady:
         raise NotApplicable("what is sent cannot be read here")
-    expect(not steady <= sent[2], "other requests for other texts in attach", "the same one for both")
+    expect(not steady <= seen[2], f"the order's {name} in the request", "the same request for another")
+
+
+@case(
+    "create.addresses",
+    "the order's notify_url reaches the gateway, and its return_url where payers come back with a message",
+    "A gateway that is not told where to send notifies sends none. Where a merchant enters it there, excuse this case.",
+    "writing-a-provider.md#kinds-of-gateways",
+)
+def _addresses(bench: Bench) -> None:
+    if not bench.sent(bench.create()):
+        raise NotApplicable("create sends nothing")
+    for name in ("notify_url", "return_url") if bench.contract.returns else ("notify_url",):
+        sent(bench, name, "https://shop.example/oolong", "https://shop.example/sencha")
 
 
 @case(
