@@ -11,19 +11,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import aiosqlite
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from payhub_core import ConfigError, Hub, Order, PaymentStatus, load_accounts
+from payhub_core import ConfigError, Hub, Money, Order, Payment, PaymentStatus, load_accounts
 from payhub_core.checkout import Checkout
 from payhub_core.errors import LedgerError
 from payhub_core.ledger import Ledger, changes
 from payhub_core.ledger.database import SCHEMA
 from payhub_core.ledger.migrations import versions as migrations
 from payhub_core.ledger.migrations.versions import MIGRATIONS
+from payhub_core.ledger.sql import begin
 from payhub_core.ledger.tables import VERSION_TABLE, metadata
 
 
@@ -427,3 +429,65 @@ def test_a_file_that_is_made_is_its_owners_alone(tmp_path: Path, colour: str) ->
 async def _upgraded(ledger: Ledger) -> None:
     await ledger.aupgrade()
     await ledger.aclose()
+
+
+def test_what_a_task_leaves_open_on_sqlite_ends_when_the_connection_is_given_back(tmp_path: Path) -> None:
+    """Else it would hold the file's lock at rest, and every writer would wait for it."""
+
+    async def leave_open() -> None:
+        async with Ledger(f"sqlite:///{tmp_path}/l.db") as ledger:
+            await ledger.aupgrade()
+            async with ledger.async_engine.connect() as connection:
+                await connection.run_sync(begin)
+            async with ledger.async_engine.connect() as connection:
+                assert not (await connection.get_raw_connection()).driver_connection.in_transaction  # type: ignore[union-attr]
+
+    asyncio.run(leave_open())
+
+
+def test_a_task_records_in_three_hops_beside_its_handler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every hop to the driver's thread keeps all other writers waiting."""
+    hops: list[str] = []
+    execute: Any = aiosqlite.Connection._execute
+
+    async def counted(connection: object, function: Any, *args: object, **options: object) -> object:
+        hops.append(getattr(function, "__qualname__", str(function)))
+        return await execute(connection, function, *args, **options)
+
+    monkeypatch.setattr(aiosqlite.Connection, "_execute", counted)
+
+    async def handler(_transition: object, _connection: object) -> None:
+        hops.append("handler")
+
+    due, now = Money.of("88.00", "CNY"), datetime.now(UTC)
+    order = Order(
+        reference="A1001",
+        amount=due,
+        description="Tea",
+        notify_url="https://shop.example/notify",
+        return_url="https://shop.example/thanks",
+    )
+    paid = Payment(
+        account="shop",
+        provider="gpu",
+        reference="A1001",
+        status=PaymentStatus.PAID,
+        amount=due,
+        paid=due,
+        gateway_id="P1",
+    )
+
+    async def receive() -> None:
+        async with Ledger(f"sqlite:///{tmp_path}/l.db") as ledger:
+            await ledger.aupgrade()
+            row = await ledger.awrite(lambda c: changes.insert(c, "shop", "gpu", order, lease="", until=now, now=now))
+            assert row is not None
+            news = changes.heard(row, paid, "notify")
+            hops.clear()
+            await ledger._awrite_handling(
+                lambda connection, handle: changes.record(connection, row, news, handle), handler, begins=False
+            )
+            assert len(hops) == 4
+            assert hops[1] == "handler"
+
+    asyncio.run(receive())

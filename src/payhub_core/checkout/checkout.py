@@ -265,6 +265,7 @@ class AsyncCheckout:
                 return await self.ledger._awrite_handling(
                     lambda connection, handle: changes.record(connection, row, news, handle),
                     lambda *lent: _awaitable(handler(*lent)),
+                    begins=False,
                 )
             case Deliver(handler, transition):
                 return await _awaitable(handler(transition))

@@ -20,7 +20,7 @@ from payhub_core.ledger.models import Creation, Transition
 from payhub_core.ledger.orders import order_text, same_order
 from payhub_core.ledger.rows import Row
 from payhub_core.ledger.schedule import FIRST_CHECK, SETTLED, next_check
-from payhub_core.ledger.sql import CHANGE, FIND, INSERT
+from payhub_core.ledger.sql import CHANGE, FIND, INSERT, at_once, begin
 from payhub_core.ledger.tables import payments
 from payhub_core.models import Order, Payment, PaymentStatus
 
@@ -240,22 +240,40 @@ def _record(
     ``checked`` sets when to ask next. Raises HandlerFailed or LedgerError: roll back.
     """
     now = datetime.now(UTC)
+    # All are written down before the first is handled: a handler that commits, which it must not, loses none of them.
+    new, first, says_something = at_once(
+        connection,
+        lambda beneath: _written(beneath, row, news, now, lease, checked=checked, handled=handle is not None),
+    )
+    if handle is not None:
+        for name, anomaly in first:
+            _handled(connection, outbox.transition(new, name, anomaly, now), handle)
+    if says_something:
+        # Last on purpose, since it says whether all of this still stands: a handler may have rolled it back.
+        history.add(connection, observation(new, news, now))
+    return new
+
+
+def _written(
+    connection: Connection,
+    row: Row,
+    news: News | RefundNews,
+    now: datetime,
+    lease: str,
+    *,
+    checked: bool,
+    handled: bool,
+) -> Merged:
+    """`merge`, written; without the transitions that were known."""
+    begin(connection)
     while True:
         merged = merge(row, news, now, checked=checked)
         new = merged.row._replace(**given_back(row, lease))
         if CHANGE.of(connection, new).changed == 1:
             break
         row = again(connection, row)
-    # All are written down before the first is handled: a handler that commits, which it must not, loses none of them.
-    handled = handle is not None
     first = [it for it in merged.became_true if outbox.add(connection, outbox.values(new, *it, now, handled=handled))]
-    if handle is not None:
-        for name, anomaly in first:
-            _handled(connection, outbox.transition(new, name, anomaly, now), handle)
-    if merged.says_something:
-        # Last on purpose, since it says whether all of this still stands: a handler may have rolled it back.
-        history.add(connection, observation(new, news, now))
-    return new
+    return Merged(new, first, merged.says_something)
 
 
 class Merged(NamedTuple):

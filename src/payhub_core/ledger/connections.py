@@ -148,6 +148,8 @@ class Connections:
         self,
         body: Callable[[Connection, Callable[[Transition], object]], T],
         handler: Callable[[Transition, AsyncConnection], Awaitable[object]],
+        *,
+        begins: bool = True,
     ) -> T:
         """`arun`, for a body that calls an async ``handler`` with transitions, in its transaction."""
         async with self._aconnected(write=True) as outer:
@@ -160,7 +162,7 @@ class Connections:
                 return await_only(handled(transition))
 
             checked = self._checked_first(lambda connection: body(connection, handle), "async")
-            return await outer.run_sync(database.atomically, checked)
+            return await outer.run_sync(database.atomically, checked, begins=begins)
 
     def is_to_blame(self, error: Exception) -> bool:
         """Whether the database failed, rather than what was written to it; the hot paths raise its driver's errors."""

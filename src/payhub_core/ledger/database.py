@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 from sqlalchemy import URL, Column, Connection, Engine, String, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import PoolResetState
 
 from payhub_core.errors import ConfigError, LedgerError
-from payhub_core.ledger.sql import run
+from payhub_core.ledger.sql import begin, run
 from payhub_core.ledger.tables import VERSION_TABLE, metadata
 
 __all__ = [
@@ -93,8 +94,13 @@ def async_engine(url: URL) -> AsyncEngine:
     return _prepared(create_async_engine, url.set(drivername=_ASYNC[url.get_backend_name()]))
 
 
-def atomically(connection: Connection, body: Callable[[Connection], T], *, write: bool = True) -> T:
-    """Runs ``body`` in one transaction and commits; raises LedgerError where the transaction is not what it seems."""
+def atomically(
+    connection: Connection, body: Callable[[Connection], T], *, write: bool = True, begins: bool = True
+) -> T:
+    """Runs ``body`` in one transaction and commits; raises LedgerError where the transaction is not what it seems.
+
+    A body that begins to write by itself, with `begin`, needs no ``begins``.
+    """
     with connection.begin() as transaction:
         driver: Any = connection.connection.driver_connection
         if connection.dialect.name == "postgresql":
@@ -103,9 +109,8 @@ def atomically(connection: Connection, body: Callable[[Connection], T], *, write
             if driver.autocommit:
                 raise LedgerError("the engine commits each statement by itself", hint="leave its isolation_level alone")
             limited(connection)
-        elif write and not driver.in_transaction:
-            # From the start: a reader that becomes a writer half-way is refused at once, whatever the busy time-out.
-            run(connection, "BEGIN IMMEDIATE")
+        elif write and begins:
+            begin(connection)
         result = body(connection)
         if not transaction.is_active:
             raise LedgerError(_ENDED, hint=LEAVE)
@@ -230,6 +235,9 @@ def release_on_cancel(engine: Engine) -> None:
 
 def _prepared(create: Callable[..., EngineT], url: URL) -> EngineT:
     lite = url.get_backend_name() == "sqlite"
+    options: dict[str, Any] = {"pool_pre_ping": not lite, "pool_size": _KEPT, "max_overflow": _KEPT}
+    if lite and create is create_async_engine:
+        options["pool_reset_on_return"] = None  # see `_rolled_back`
     connect: dict[str, Any] = {"timeout": _BUSY_SECONDS}
     try:
         if not lite:
@@ -237,15 +245,15 @@ def _prepared(create: Callable[..., EngineT], url: URL) -> EngineT:
 
             url, connect = postgresql.arguments(url)
         # Parameters hold what payers typed: they stay out of error messages.
-        engine = create(
-            url, hide_parameters=True, connect_args=connect, pool_pre_ping=not lite, pool_size=_KEPT, max_overflow=_KEPT
-        )
+        engine = create(url, hide_parameters=True, connect_args=connect, **options)
     except (ArgumentError, TypeError, ValueError):
         raise ConfigError("ledger: the database URL has an option that does not fit") from None
     if lite:
         plain = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
         event.listen(plain, "do_connect", _private)
         event.listen(plain, "connect", _durable)
+        if plain is not engine:
+            event.listen(plain, "reset", _rolled_back)
     else:
         postgresql.prepare(engine, TRUSTED_SECONDS)
     return engine
@@ -257,6 +265,12 @@ def _private(_dialect: object, _record: object, arguments: list[Any], _options: 
     if not path.startswith("file:"):
         with suppress(OSError):  # it is there, or SQLite says what is wrong
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+def _rolled_back(connection: Any, _record: object, state: PoolResetState) -> None:
+    """Ends what a connection of aiosqlite that is given back has left open: most have nothing, and need no hop."""
+    if state.asyncio_safe and connection.driver_connection.in_transaction:
+        connection.rollback()
 
 
 def _durable(connection: Any, _record: object) -> None:

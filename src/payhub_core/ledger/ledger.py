@@ -143,9 +143,11 @@ class Ledger(Views):
         self,
         body: Callable[[Connection, Callable[[Transition], object]], T],
         handler: Callable[[Transition, AsyncConnection], Awaitable[object]],
+        *,
+        begins: bool = True,
     ) -> T:
         """`awrite`, for a body that calls an async ``handler`` with transitions, in its transaction."""
-        return await self._connections.arun_handling(body, handler)
+        return await self._connections.arun_handling(body, handler, begins=begins)
 
     async def _ashare(self, work: object) -> Any:
         turns = self._connections.turns

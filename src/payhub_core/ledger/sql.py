@@ -8,12 +8,14 @@ beneath the given connection, in its transaction. What is not hot is written wit
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from operator import attrgetter, itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Dialect
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.util import await_only
 
 from payhub_core.ledger.rows import FIXED, Row
@@ -28,10 +30,14 @@ __all__ = [
     "INSERT",
     "Result",
     "Statement",
+    "at_once",
+    "begin",
     "find_several",
     "lock_several",
     "run",
 ]
+
+T = TypeVar("T")
 
 _NAME = re.compile(r":([a-z_]+)")
 
@@ -96,7 +102,7 @@ class Statement:
 def run(connection: Connection, sql: str, values: Sequence[object] = ()) -> Result:
     """Runs a statement, its parameters written as the driver has them; raises what the driver raises."""
     if connection.dialect.driver == "aiosqlite":
-        return await_only(_in_one_hop(connection, sql, values))
+        return at_once(connection, lambda beneath: run(beneath, sql, values))
     cursor: Any = connection.connection.cursor()
     try:
         cursor.execute(sql, values)
@@ -105,13 +111,38 @@ def run(connection: Connection, sql: str, values: Sequence[object] = ()) -> Resu
         cursor.close()
 
 
-async def _in_one_hop(connection: Connection, sql: str, values: Sequence[object]) -> Result:
-    """Runs in the driver's thread, all at once: a cursor would go there and back three times for each statement."""
+def at_once(connection: Connection, work: Callable[[Connection], T]) -> T:
+    """Does ``work``, which runs statements of this module and nothing else; on aiosqlite with one hop to its thread.
+
+    By itself the driver goes there and back three times for each statement, and the turn to write is held meanwhile.
+    """
+    if connection.dialect.driver != "aiosqlite":
+        return work(connection)
     driver: Any = connection.connection.driver_connection
-    before = driver.total_changes
-    rows = await driver.execute_fetchall(sql, values)
-    # One row at most, whatever a trigger of the application's changes beside it.
-    return Result(list(rows), min(1, driver.total_changes - before))
+    beneath: Any = _Beneath(driver._conn)  # noqa: SLF001  aiosqlite has no public way to run a function in its thread
+    done: T = await_only(driver._execute(work, beneath))  # noqa: SLF001
+    return done
+
+
+class _Beneath:
+    """The connection of sqlite3 beneath one of aiosqlite, as statements use it."""
+
+    dialect: Dialect = SQLiteDialect_pysqlite()
+
+    def __init__(self, driver: sqlite3.Connection) -> None:
+        self.connection: _Beneath = self
+        self.driver_connection: sqlite3.Connection = driver
+        self.cursor: Callable[[], sqlite3.Cursor] = driver.cursor
+
+
+def begin(connection: Connection) -> None:
+    """Begins a writing transaction on SQLite, unless one has begun; on PostgreSQL the driver begins it.
+
+    To write from the start: a reader that becomes a writer half-way is refused at once, whatever the busy time-out.
+    """
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name == "sqlite" and not driver.in_transaction:
+        run(connection, "BEGIN IMMEDIATE")
 
 
 def _lite(value: object) -> object:
