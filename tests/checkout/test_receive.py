@@ -24,11 +24,14 @@ from payhub_core import (
     ConfigError,
     GatewayError,
     Hub,
+    Money,
+    Notification,
     Order,
     OutcomeUnknown,
     Payment,
     PaymentStatus,
     ProviderInfo,
+    Reply,
     WrongOrder,
     hookimpl,
     load_accounts,
@@ -361,6 +364,57 @@ def test_a_gateway_that_refuses_the_account_while_a_notify_is_asked_about_is_to_
     with httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(401))) as client:
         checkout = Checkout(Hub({"shop": Answering(revoked)}, client=client), ledger)
         assert checkout.receive("shop", Callback("POST", {}, b"", b"id=1")).status_code == RETRY
+
+
+class Confirming(Answering):
+    """A gateway that keeps a payment only once the shop has confirmed it: the notify is a claim, the query confirms."""
+
+    def __init__(self, claim: dict[str, Any], answers: list[Any]) -> None:
+        super().__init__(lambda _callback: Notification(CallbackKind.NOTIFY, self.claimed(**claim), Reply(b"OK")))
+        self.answers, self.asked = answers, 0
+
+    def claimed(self, **said: Any) -> Payment:
+        return Payment(reference="A1001", status=PENDING, **{"claimed_status": PAID, **said})
+
+    @hookimpl
+    def query(self, reference: str, expect: Order | None) -> Payment:
+        assert expect is not None
+        self.asked += 1
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return Payment(reference=reference, status=answer, amount=expect.amount, paid=expect.amount)
+
+
+PAID, PENDING = PaymentStatus.PAID, PaymentStatus.PENDING
+
+
+@pytest.mark.parametrize(
+    ("claim", "answers", "replies", "asked", "status"),
+    [
+        ({}, [PAID], [200, 200], 1, PAID),
+        ({}, [PENDING, PAID], [200, 200], 2, PAID),
+        ({}, [AccountRefused("the key is revoked"), PAID], [RETRY, 200], 2, PAID),
+        ({"amount": Money.of("1.00", "CNY")}, [], [REFUSED], 0, PENDING),
+        ({"claimed_status": PaymentStatus.FAILED}, [], [200], 0, PENDING),
+    ],
+    ids=["paid", "not yet", "no answer", "another sum", "not paid"],
+)
+def test_a_notify_that_only_claims_to_be_paid_is_asked_about_before_it_is_acknowledged(
+    ledger: Ledger, order: Order, shop: Any, claim: Any, answers: Any, replies: Any, asked: int, status: PaymentStatus
+) -> None:
+    """So a gateway that wants each payment confirmed is told so for the order that the shop holds, and no other."""
+    now = datetime.now(UTC)
+    ledger.write(lambda c: changes.insert(c, "shop", "answering", order, lease="", until=now, now=now))
+    provider = Confirming(claim, list(answers))
+    with Hub({"shop": provider}) as hub:
+        checkout = Checkout(hub, ledger, handler=shop.handle)
+        heard = [checkout.receive("shop", Callback("POST", {}, b"", b"id=1")).status_code for _ in replies]
+    assert (heard, provider.asked) == (replies, asked)
+    stored = ledger.payment("shop", "A1001")
+    assert stored is not None
+    assert stored.payment.status is status
+    assert shop.delivered == (["shop/A1001/paid"] if status is PAID else [])
 
 
 def test_a_return_about_an_order_not_started_here_is_refused(till: Any, platform: Any, paid: Any) -> None:

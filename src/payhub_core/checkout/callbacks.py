@@ -6,12 +6,13 @@ import logging
 from contextlib import suppress
 from functools import partial
 
-from payhub_core.checkout.checks import stored
+from payhub_core.checkout.checks import check, stored
 from payhub_core.checkout.steps import AnyHub, Find, Parse, Settle, Steps, Store
 from payhub_core.declaration import RETRY
 from payhub_core.errors import CallbackError, ConfigError, PayhubError, WrongOrder, plain
 from payhub_core.ledger import changes, failures
 from payhub_core.ledger.rows import Row
+from payhub_core.ledger.schedule import SETTLED
 from payhub_core.models import Callback, CallbackKind, Notification, Payment, PaymentStatus, Reply
 
 __all__ = ["receive", "view"]
@@ -38,7 +39,11 @@ def receive(hub: AnyHub, account: str, callback: Callback, handler: object) -> S
             logger.warning("refused a callback: no such order", extra={"account": account})
             return info.refused
         news = changes.heard(row, payment, "notify")
-        settled = changes.says_nothing_new(row, news) or (yield from _settled(row, news, handler))
+        settled = True
+        if _only_claims_paid(row, payment):
+            yield from check(hub, row, "", handler)
+        elif not changes.says_nothing_new(row, news):
+            settled = yield from _settled(row, news, handler)
     except CallbackError as error:
         logger.warning("refused a callback: %s", error, extra={"account": account})
         return info.refused
@@ -47,6 +52,12 @@ def receive(hub: AnyHub, account: str, callback: Callback, handler: object) -> S
         logger.error("a callback was not settled; the gateway is to resend: %s", error, exc_info=bug)  # noqa: TRY400
         return info.retry
     return notification.reply if settled else info.retry
+
+
+def _only_claims_paid(row: Row, payment: Payment) -> bool:
+    """Whether a notify claims, and does not prove, that an order was paid which is not known to be: a query tells."""
+    claims = payment.status is PaymentStatus.PENDING and payment.claimed_status is PaymentStatus.PAID
+    return claims and row.status not in SETTLED
 
 
 def _settled(row: Row, news: changes.News, handler: object) -> Steps[bool]:
