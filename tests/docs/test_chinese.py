@@ -1,0 +1,61 @@
+"""The Chinese pages keep up with the English ones. Their Python runs as that of every page does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs" / "zh").glob("*.md"))
+#: Those with a section for each of their English page's, and whatever that page writes as code.
+WHOLE = ("gateway.md", "operating.md", "signature-mismatch.md")
+
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+def followed(page: Path) -> Path:
+    """The English page that ``page`` says it follows."""
+    (link,) = re.findall(r"^对应英文页：\[[^\]]+\]\(([^)]+)\)", page.read_text("utf-8"), re.MULTILINE)
+    return (page.parent / link).resolve()
+
+
+def commands(page: Path) -> list[str]:
+    """The blocks that no test runs, without their comments."""
+    blocks = BLOCK.findall(page.read_text("utf-8"))
+    return [re.sub(r" *# .*", "", block) for language, block in blocks if language != "python"]
+
+
+def code(page: Path) -> set[str]:
+    """What stands as code in the text: settings, commands, fields, words."""
+    return set(re.findall(r"`([^`\n]+)`", BLOCK.sub("", page.read_text("utf-8"))))
+
+
+def headings(page: Path) -> int:
+    return BLOCK.sub("", page.read_text("utf-8")).count("\n## ")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_block_that_is_not_run_stands_in_the_english_page(page: Path) -> None:
+    """So a command or a setting that is renamed there is renamed here."""
+    english = "\n".join(commands(followed(page)))
+    assert [block for block in commands(page) if block not in english] == []
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_whole_page_has_the_sections_and_the_code_of_its_english_page(name: str) -> None:
+    """Neither lacks a setting, a command or a field that the other names."""
+    page = ROOT / "docs" / "zh" / name
+    assert headings(page) == headings(followed(page))
+    assert code(page) ^ code(followed(page)) == set()
+
+
+def test_the_list_of_pages_links_to_all_that_the_english_list_does() -> None:
+    """To the Chinese page, where there is one."""
+    links = re.compile(r"^\| .*\]\(([^)#]+)", re.MULTILINE)
+    english, chinese = ROOT / "docs", ROOT / "docs" / "zh"
+    told = {(english / link).resolve() for link in links.findall((english / "README.md").read_text("utf-8"))}
+    here = {(chinese / link).resolve() for link in links.findall((chinese / "README.md").read_text("utf-8"))}
+    twin = {followed(page): page for page in PAGES}
+    assert {twin.get(page, page) for page in told} == here
