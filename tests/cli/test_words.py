@@ -149,7 +149,7 @@ def test_the_doctor_speaks_chinese(command: Callable[..., Result], stored: None,
         (["payments", "anomalies"], "实收 / 应付"),
         (["outbox", "list"], "商户号"),
     ],
-    ids=" ".join,
+    ids=["list", "show", "anomalies", "outbox"],
 )
 def test_a_list_is_chinese_for_people_alone(
     words: list[str], shown: str, command: Callable[..., Result], stored: None, monkeypatch: pytest.MonkeyPatch

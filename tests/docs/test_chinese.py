@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from payhub_core.cli.words import catalogue
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs" / "zh").glob("*.md"))
 #: Those with a section for each of their English page's, and whatever that page writes as code.
@@ -70,3 +72,12 @@ def test_the_list_of_pages_links_to_all_that_the_english_list_does() -> None:
     here = {(chinese / link).resolve() for link in links.findall((chinese / "README.md").read_text("utf-8"))}
     twin = {followed(page): page for page in PAGES}
     assert {twin.get(page, page) for page in told} == here
+
+
+def test_the_operators_page_names_the_findings_as_the_commands_do() -> None:
+    """So what is read on a terminal is found on the page."""
+    text = (ROOT / "docs" / "zh" / "operating.md").read_text("utf-8")
+    table = text.partition("| 结果 | 含义 | 处理 |\n|---|---|---|\n")[2].partition("\n\n")[0]
+    named = [name for row in table.splitlines() for name in row.split(" | ")[0].strip("| ").split("、")]
+    assert len(named) > 10
+    assert [name for name in named if not any(name in said for said in catalogue().values())] == []
