@@ -127,6 +127,8 @@ def test_no_command_prints_a_text_that_is_not_said(path: Path) -> None:
 def test_each_text_is_found_with_anything_in_its_gaps(english: str, chinese: None) -> None:
     """And no other text is taken for it."""
     gaps = [f"gap{number} 100%" for number in range(english.count("{}"))]
+    if english.endswith(": {}"):
+        gaps[-1] = "KeyError: it ended so: badly"
     assert say(english.replace("{}", "%s") % tuple(gaps)) == catalogue()[english].format(*gaps) != english
     assert all(gap in catalogue()[english].format(*gaps) for gap in gaps)
 

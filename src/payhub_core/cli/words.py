@@ -47,4 +47,4 @@ def catalogue() -> dict[str, str]:
 def _patterns() -> list[tuple[re.Pattern[str], str]]:
     """The texts with gaps; the one that says most comes first."""
     gaps = sorted((it for it in catalogue() if "{}" in it), key=lambda it: len(it.replace("{}", "")), reverse=True)
-    return [(re.compile(re.escape(it).replace(r"\{\}", "(.*)"), re.DOTALL), catalogue()[it]) for it in gaps]
+    return [(re.compile(re.escape(it).replace(r"\{\}", "(.*?)"), re.DOTALL), catalogue()[it]) for it in gaps]
