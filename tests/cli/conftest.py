@@ -16,6 +16,12 @@ from payhub_core.cli.commands import payhub
 one_checkout = pytest.mark.parametrize("open_checkout", ["Checkout"], indirect=True)  # both write the same rows
 
 
+@pytest.fixture(autouse=True)
+def english(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the language of whoever runs the tests."""
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+
+
 @pytest.fixture(scope="session")
 def platform() -> PlatformOfToday:
     return PlatformOfToday()

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 import payhub_core
 from payhub_core import (
@@ -31,7 +32,11 @@ from payhub_core import (
     Reply,
 )
 from payhub_core.cli.commands import payhub
+from payhub_core.settings import PREFIX, Settings
 from payhub_core.testing.cases import CASES
+from payhub_dummy import Dummy
+from payhub_epay import EPay
+from payhub_gpu import Gpu
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reference.md"
@@ -59,11 +64,24 @@ def model(cls: type[BaseModel]) -> Callable[[], str]:
         lines = ["| field | type | default |", "|---|---|---|"]
         for name, info in cls.model_fields.items():
             if name != "type":
-                default = "" if info.is_required() else f"`{info.get_default(call_default_factory=True)!r}`"
-                lines.append(f"| `{name}` | `{annotation(cls, name)}` | {default} |")
+                lines.append(f"| `{name}` | `{annotation(cls, name)}` | {default_of(info)} |")
         return "\n".join(lines)
 
     return table
+
+
+def settings() -> str:
+    """What a configuration has at its top, with the variable of each."""
+    lines = ["| setting | variable | type | default |", "|---|---|---|---|"]
+    for name, info in Settings.model_fields.items():
+        variable = f"{PREFIX}{name.upper()}{'__SHOP__SECRET' * (name == 'accounts')}"
+        lines.append(f"| `{name}` | `{variable}` | `{annotation(Settings, name)}` | {default_of(info)} |")
+    return "\n".join(lines)
+
+
+def default_of(info: FieldInfo) -> str:
+    """A field's default; nothing where it is required."""
+    return "" if info.is_required() else f"`{info.get_default(call_default_factory=True)!r}`"
 
 
 def dataclass(cls: type[Any]) -> Callable[[], str]:
@@ -162,6 +180,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "errors": errors,
     "gateways": gateways,
     "commands": commands,
+    "settings": settings,
+    **{cls.info.name: model(cls) for cls in (Gpu, EPay, Dummy)},
     **{cls.__name__: model(cls) for cls in (Order, Payment, Refund)},
     **{cls.__name__: model(cls) for cls in (Redirect, QrCode, HtmlPage, FormPost, AppParameters)},
     **{cls.__name__: dataclass(cls) for cls in (Callback, Notification, Reply, ProviderInfo)},

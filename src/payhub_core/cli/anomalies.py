@@ -18,6 +18,7 @@ from payhub_core.cli.options import (
     time,
 )
 from payhub_core.cli.tables import anomaly_json, print_table, remark, when
+from payhub_core.cli.words import say
 from payhub_core.errors import PayhubError
 from payhub_core.ledger import AnomalyKind, Ledger, StoredAnomaly
 
@@ -57,9 +58,9 @@ def anomalies(
     elif shown:
         print_anomalies(shown)
     else:
-        remark("There are no such anomalies.")
+        remark(say("There are no such anomalies."))
     if cut and not as_json:
-        remark(f"There are more: these are the last {limit}; see --limit.")
+        remark(say(f"There are more: these are the last {limit}; see --limit."))
     if any(stored.resolved_at is None for stored in shown):
         sys.exit(1)
 
@@ -96,8 +97,8 @@ def resolve(
 
 def print_anomalies(found: list[StoredAnomaly]) -> None:
     """A table of anomalies."""
-    columns = ("Found out", "Account", "Order", "Odd", "Received / due", "Gateway ids", "Resolved")
-    print_table(columns, map(_cells, found))
+    head = say("Found out | Account | Order | Odd | Received / due | Gateway ids | Resolved")
+    print_table(head, map(_cells, found))
 
 
 def _cells(stored: StoredAnomaly) -> tuple[str, ...]:
@@ -109,5 +110,5 @@ def _cells(stored: StoredAnomaly) -> tuple[str, ...]:
         anomaly.name,
         f"{anomaly.received.amount} / {anomaly.due}",
         ", ".join(anomaly.gateway_ids),
-        f"{when(stored.resolved_at)} by {stored.resolved_by}: {stored.resolution}" if stored.resolved_at else "",
+        say(f"{when(stored.resolved_at)} by {stored.resolved_by}: {stored.resolution}") if stored.resolved_at else "",
     )

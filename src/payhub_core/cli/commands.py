@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from payhub_core.cli.help import with_help
 from payhub_core.errors import ConfigError, PayhubError
 from payhub_core.version import VERSION
 
@@ -31,7 +32,7 @@ class _Installed(click.Group):
                 return _unusable(cmd_name, ConfigError(f"{error.name} is not installed", hint=hint))
             except PayhubError as error:
                 return _unusable(cmd_name, error)
-            return command if isinstance(command, click.Command) else None
+            return with_help(command) if isinstance(command, click.Command) else None
         return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> object:
@@ -55,3 +56,6 @@ def _unusable(name: str, error: PayhubError) -> click.Command:
 @click.version_option(VERSION, prog_name="payhub")
 def payhub() -> None:
     """Payments through any gateway."""
+
+
+with_help(payhub)

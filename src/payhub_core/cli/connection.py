@@ -59,9 +59,10 @@ def _on_the_way(account: str, address: str) -> Iterator[Finding]:
             tls = stream.get_extra_info("ssl_object") if stream is not None else None
             certificate = tls.getpeercert() if tls is not None else None
     except httpx.HTTPError as error:
-        about = "its certificate" if "CERTIFICATE" in str(error).upper() else "a firewall, a proxy, the port"
+        certified = "CERTIFICATE" not in str(error).upper()
+        remedy = "see the firewall, the proxy, the port" if certified else "see its certificate"
         reason = f"{plain(host)}:{port} cannot be reached: {type(error).__name__}: {plain(error)}"
-        yield Finding(account, reason, f"see {about}")
+        yield Finding(account, reason, remedy)
         return
     if certificate and "notAfter" in certificate:
         left = (ssl.cert_time_to_seconds(str(certificate["notAfter"])) - datetime.now(UTC).timestamp()) / 86400

@@ -14,6 +14,7 @@ from payhub_core.cli.configured import Configured, configured, sources
 from payhub_core.cli.connection import connection
 from payhub_core.cli.options import check_account, config_option, config_path, json_option, print_json, read_config
 from payhub_core.cli.tables import print_table, when
+from payhub_core.cli.words import say
 from payhub_core.config import Config
 from payhub_core.errors import ConfigError, LedgerError, plain
 from payhub_core.ledger import Finding, Health, Ledger
@@ -77,32 +78,33 @@ def _examine(found: _Examined, settings: Config, account: str | None, *, connect
         console = Console(stderr=True)
         for name, provider in found.configured.providers.items():
             if account in {None, name}:
-                with console.status(f"asking {name}"):
+                with console.status(say(f"asking {name}")):
                     found.findings += connection(name, provider, newest.get(name))
 
 
 def _print(found: _Examined, account: str | None) -> None:
-    rows = [(name, ", ".join(names) or "none") for name, names in found.read.items()]
+    read = say("files | variables | secret files").split(" | ")
+    rows = [(name, ", ".join(names) or say("none")) for name, names in zip(read, found.read.values(), strict=True)]
     if found.configured is not None:
-        rows.append(("installed", ", ".join(found.configured.installed) or "none"))
+        rows.append((say("installed"), ", ".join(found.configured.installed) or say("none")))
         rows += [
-            (f"account {name}", f"{provider.info.name}: {_keys(found.configured.keys[name])}")
+            (say(f"account {name}"), f"{provider.info.name}: {_keys(found.configured.keys[name])}")
             for name, provider in found.configured.providers.items()
             if account in {None, name}
         ]
     if found.health is not None:
-        rows.append(("last pass", when(found.health.passed_at) or "none yet"))
-    print_table((), rows)
+        rows.append((say("last pass"), when(found.health.passed_at) or say("none yet")))
+    print_table("", rows)
     shown = [it for it in (found.health.accounts if found.health else ()) if account in {None, it.account}]
     if shown:
-        columns = ("Account", "Last notify", "Last answer", "Stuck", "Due", "Waiting", "Odd in a day", "Odd and open")
+        head = say("Account | Last notify | Last answer | Stuck | Due | Waiting | Odd in a day | Odd and open")
         print_table(
-            columns,
+            head,
             [
                 (
                     it.account,
-                    when(it.notified_at) or "none",
-                    when(it.answered_at) or "none",
+                    when(it.notified_at) or say("none"),
+                    when(it.answered_at) or say("none"),
                     str(it.stuck),
                     str(it.due),
                     str(it.waiting),
@@ -113,12 +115,17 @@ def _print(found: _Examined, account: str | None) -> None:
             ],
         )
     for finding in found.findings:
-        click.echo(plain(f"! {finding}", 2000))
-    click.echo(f"findings: {len(found.findings)}")
+        click.echo(plain(f"! {_line(finding)}", 2000))
+    click.echo(say(f"findings: {len(found.findings)}"))
+
+
+def _line(finding: Finding) -> str:
+    line = say(f"{say(finding.what)}. Hint: {say(finding.remedy)}")
+    return say(f"account {finding.account}: {line}") if finding.account else line
 
 
 def _keys(keys: dict[str, list[str]]) -> str:
-    return "; ".join(f"{name} {'; '.join(shown)}" for name, shown in keys.items()) or "no keys"
+    return "; ".join(f"{name} {'; '.join(shown)}" for name, shown in keys.items()) or say("no keys")
 
 
 def _json(found: _Examined) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from payhub_core.accounts import load_accounts
 from payhub_core.calls import Calls
 from payhub_core.cli.curl import Redaction, curl
 from payhub_core.cli.options import config_option, read_config
+from payhub_core.cli.words import say
 from payhub_core.declaration import ProviderInfo
 from payhub_core.errors import InvalidOrder, PayhubError, plain
 from payhub_core.flow import Request
@@ -45,9 +46,9 @@ def dry_run(account: str, order: tuple[str, ...], config: str | None) -> None:
     if request is None:
         raise PayhubError("creating a payment sends no request at this account")
     click.echo(curl(request, Redaction(provider, asked)))
-    click.echo("Nothing was sent. *** hides keys and signatures.", err=True)
+    click.echo(say("Nothing was sent. *** hides keys and signatures."), err=True)
     if request.extensions.get("harmless"):
-        click.echo("This request creates no payment yet: the next one depends on its answer.", err=True)
+        click.echo(say("This request creates no payment yet: the next one depends on its answer."), err=True)
 
 
 def _first_of_payer(payment: Payment) -> Request | None:

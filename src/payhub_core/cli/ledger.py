@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from payhub_core.cli.options import check_account, config_option, json_option, print_json, read_config
+from payhub_core.cli.words import say
 from payhub_core.ledger import Ledger
 from payhub_core.ledger.database import SCHEMA
 
@@ -26,7 +27,7 @@ def upgrade(*, config: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"schema": SCHEMA})
     else:
-        click.echo("The ledger is ready.")
+        click.echo(say("The ledger is ready."))
 
 
 @ledger.command()
@@ -45,4 +46,4 @@ def retire(*, config: str | None, account: str, as_json: bool) -> None:
     if as_json:
         print_json({"account": account, "unsettled": count})
     else:
-        click.echo(f"unsettled orders of {account} that are not asked about any more: {count}")
+        click.echo(say(f"unsettled orders of {account} that are not asked about any more: {count}"))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.markup import escape
 
+from payhub_core.cli.words import say
 from payhub_core.errors import ConfigError, plain
 from payhub_core.pages import page
 
@@ -80,18 +80,16 @@ def new_provider(*, name: str, folder: Path | None) -> None:
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError(f"{folder} is not empty", hint="name another one with --folder")
     count = render(_example(), folder, names)
-    Console().print(
+    said = (
         f"{folder}: {count} files. Next:\n\n"
-        f"  cd {folder}\n  pip install -e {escape(repr('.[dev]'))}\n  pytest -x\n\n"
+        f"  cd {folder}\n  pip install -e '.[dev]'\n  pytest -x\n\n"
         "pytest -x ends with the next thing to write. In this order it goes well:\n\n"
         "  1. tests/test_contract.py: how your gateway answers, notifies and is asked\n"
         f"  2. src/{names.package}/provider.py: the account's settings, what is taken, the gateway's words, the hooks\n"
         "  3. tests/test_samples.py: a sample of your gateway's manual\n\n"
-        "docs/writing-a-provider.md explains each step.",
-        highlight=False,
-        soft_wrap=True,
+        f"Each step is explained in {page('writing-a-provider.md')}"
     )
-    Console().print(f"\nIt is here: {escape(page('writing-a-provider.md'))}", highlight=False, soft_wrap=True)
+    Console().print(say(said), highlight=False, markup=False, soft_wrap=True)
 
 
 def render(example: Path, folder: Path, names: Names) -> int:

@@ -14,6 +14,7 @@ from payhub_core.checkout import Checkout
 from payhub_core.cli.options import config_option, json_option, limit_option, print_json, read_config
 from payhub_core.cli.tables import iso, print_table, remark, when
 from payhub_core.cli.till import imported
+from payhub_core.cli.words import say
 from payhub_core.hub import Hub
 from payhub_core.ledger import Ledger, Transition
 
@@ -41,11 +42,11 @@ def list_(*, config: str | None, limit: int, as_json: bool) -> None:
         waiting = [{"id": it.id, "account": it.account, "reference": it.reference, "at": iso(it.at)} for it in shown]
         print_json({"waiting": waiting, "cut": cut})
     elif shown:
-        print_table(("Since", "Account", "Order", "What"), [_cells(it) for it in shown])
+        print_table(say("Since | Account | Order | What"), [_cells(it) for it in shown])
     else:
-        remark("Nothing waits.")
+        remark(say("Nothing waits."))
     if cut and not as_json:
-        remark(f"There are more: these are the oldest {limit}; see --limit.")
+        remark(say(f"There are more: these are the oldest {limit}; see --limit."))
     if shown:
         sys.exit(1)
 
@@ -76,7 +77,7 @@ def deliver(*, config: str | None, handler: str, limit: int, as_json: bool) -> N
         Hub({}) as hub,
         Progress(console=console, transient=True, disable=not console.is_terminal) as bar,
     ):
-        task = bar.add_task("handing out", total=None)
+        task = bar.add_task(say("handing out"), total=None)
 
         def counted(transition: Transition) -> object:
             nonlocal tried
@@ -89,9 +90,9 @@ def deliver(*, config: str | None, handler: str, limit: int, as_json: bool) -> N
     if as_json:
         print_json({"delivered": delivered, "failed": tried - delivered, "waiting": left})
     else:
-        click.echo(f"delivered {delivered}, failed {tried - delivered}")
+        click.echo(say(f"delivered {delivered}, failed {tried - delivered}"))
     if left and not as_json:
-        remark("payhub: transitions wait, of which some may be due later; see: payhub outbox list")
+        remark(say("payhub: transitions wait, of which some may be due later; see: payhub outbox list"))
     if tried > delivered:
         sys.exit(1)
 

@@ -19,7 +19,8 @@ from payhub_core.cli.options import (
     time,
 )
 from payhub_core.cli.refresh import refresh
-from payhub_core.cli.tables import anomaly_json, iso, payment_json, payment_rows, print_table, remark, when
+from payhub_core.cli.tables import anomaly_json, iso, payment_json, print_payments, print_table, remark, when
+from payhub_core.cli.words import say
 from payhub_core.errors import PayhubError
 from payhub_core.ledger import Creation, Ledger, Observation, StoredPayment, Total
 from payhub_core.ledger.queries import Wanted
@@ -115,26 +116,26 @@ def show(*, config: str | None, account: str, reference: str, as_json: bool) -> 
         return
     payment = stored.payment
     facts = {
-        "account": payment.account,
-        "order": payment.reference,
-        "status": payment.status.value,
-        "creating it": stored.creation.value,
-        "due": str(payment.amount),
-        "paid": str(payment.paid or ""),
-        "refunded": str(payment.refunded or ""),
-        "gateway id": payment.gateway_id or "",
-        "started": when(payment.created_at),
-        "payable until": when(payment.expires_at),
-        "paid at": when(payment.paid_at),
-        "changed": when(stored.updated_at),
-        "asked": f"{stored.attempts} times",
-        "asked next": when(stored.next_check_at) or "no more",
+        say("account"): payment.account,
+        say("order"): payment.reference,
+        say("status"): payment.status.value,
+        say("creating it"): stored.creation.value,
+        say("due"): str(payment.amount),
+        say("paid"): str(payment.paid or ""),
+        say("refunded"): str(payment.refunded or ""),
+        say("gateway id"): payment.gateway_id or "",
+        say("started"): when(payment.created_at),
+        say("payable until"): when(payment.expires_at),
+        say("paid at"): when(payment.paid_at),
+        say("changed"): when(stored.updated_at),
+        say("asked"): say(f"{stored.attempts} times"),
+        say("asked next"): when(stored.next_check_at) or say("no more"),
     }
-    print_table((), [(name, value) for name, value in facts.items() if value])
+    print_table("", [(name, value) for name, value in facts.items() if value])
     if odd:
         print_anomalies(odd)
     rows = [(when(item.at), item.source, _said(item), _sum(item, currency), item.gateway_id or "") for item in history]
-    print_table(("When", "From", "Said", "Paid", "Gateway id"), rows)
+    print_table(say("When | From | Said | Paid | Gateway id"), rows)
 
 
 payments.add_command(anomalies)
@@ -155,14 +156,13 @@ def _print_list(found: list[StoredPayment], totals: list[Total], *, as_json: boo
         )
         return
     if not found:
-        remark("There are no such payments.")
+        remark(say("There are no such payments."))
         return
-    columns, *rows = payment_rows(found)
-    print_table(columns, rows)
+    print_payments(found)
     lines = [(str(it.count), it.status.value, f"{it.paid.amount} / {it.due}") for it in totals]
-    print_table(("In all", "Status", "Paid / due"), lines)
+    print_table(say("In all | Status | Paid / due"), lines)
     if count > len(found):
-        remark(f"These are the newest {len(found)} of {count}; see --limit.")
+        remark(say(f"These are the newest {len(found)} of {count}; see --limit."))
 
 
 def _total(total: Total) -> dict[str, Any]:

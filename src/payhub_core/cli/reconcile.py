@@ -21,6 +21,7 @@ from rich.progress import Progress as ProgressBar
 from payhub_core.checkout import Progress, Summary
 from payhub_core.cli.options import config_option
 from payhub_core.cli.till import Till, checkout_options, open_till
+from payhub_core.cli.words import say
 from payhub_core.errors import LedgerError
 
 __all__ = ["reconcile"]
@@ -77,7 +78,8 @@ def reconcile(
         till.check_account(account)
         for name in till.hints():
             if account in {None, name}:
-                _complain(f"account {name} is asked over plain http: its answers are hints, nothing can settle by them")
+                said = f"account {name} is asked over plain http: its answers are hints, nothing can settle by them"
+                _complain(say(said))
         asked = partial(till.do, "reconcile", older_than=timedelta(seconds=older_than), rate=rate, account=account)
         one_pass = partial(_one_pass, till, asked, limit, stamped=watch, as_json=as_json)
         if watch:
@@ -108,7 +110,7 @@ def _one_pass(till: Till, reconcile: Callable[..., Summary], limit: int, *, stam
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
     with ProgressBar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task, lock = bar.add_task("asking the gateways", total=None), threading.Lock()
+        task, lock = bar.add_task(say("asking the gateways"), total=None), threading.Lock()
 
         def advance(progress: Progress) -> None:
             with lock:
@@ -122,15 +124,13 @@ def _one_pass(till: Till, reconcile: Callable[..., Summary], limit: int, *, stam
         click.echo(json.dumps({"at": now.isoformat(), **asdict(summary), "waiting": waiting}))
         return summary
     stamp = f"{now:%Y-%m-%d %H:%M:%S} UTC " if stamped else ""
-    due = f", still due {summary.due}" if summary.due else ""
-    click.echo(
-        f"{stamp}asked {summary.asked}, changed {summary.changed}, paid {summary.paid}, "
-        f"unanswered {summary.unanswered}{due}"
-    )
+    due = say(f", still due {summary.due}") if summary.due else ""
+    figures = f"asked {summary.asked}, changed {summary.changed}, paid {summary.paid}, unanswered {summary.unanswered}"
+    click.echo(f"{stamp}{say(figures)}{due}")
     for _, reason in sorted(summary.errors.items()):
         _complain(stamp + reason)
     if waiting:
-        _complain(stamp + "transitions wait in the outbox, no handler has had them; see: payhub outbox list")
+        _complain(stamp + say("transitions wait in the outbox, no handler has had them; see: payhub outbox list"))
     return summary
 
 

@@ -9,6 +9,7 @@ import click
 from payhub_core.cli.options import config_option, json_option, print_json
 from payhub_core.cli.tables import payment_json, remark
 from payhub_core.cli.till import checkout_options, open_till
+from payhub_core.cli.words import say
 from payhub_core.errors import PayhubError, plain
 from payhub_core.ledger import StoredPayment
 from payhub_core.models import Payment, PaymentStatus
@@ -50,10 +51,12 @@ def refresh(
     if as_json:
         print_json({"before": status, **payment_json(after), "claimed_status": claimed})
     else:
-        became = f"{status}, now {answered.status.value}" if answered.status != status else f"still {status}"
-        said = f"; the gateway claims that it is {claimed}" if claimed != answered.status else ""
+        changed, now = answered.status != status, answered.status.value
+        became = say(f"{status}, now {now}") if changed else say(f"still {status}")
+        said = say(f"; the gateway claims that it is {claimed}") if claimed != answered.status else ""
         click.echo(f"{account} {reference}: {became}{said}")
     if account in hints:
-        remark("payhub: this account is asked over plain http: its answers are hints, and nothing can settle by them")
+        text = "payhub: this account is asked over plain http: its answers are hints, and nothing can settle by them"
+        remark(say(text))
     if waiting:
-        remark("payhub: transitions wait in the outbox, no handler has had them; see: payhub outbox list")
+        remark(say("payhub: transitions wait in the outbox, no handler has had them; see: payhub outbox list"))

@@ -12,16 +12,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from payhub_core.cli.words import say
 from payhub_core.errors import plain
 from payhub_core.ledger import Creation, StoredAnomaly, StoredPayment
 
-__all__ = ["anomaly_json", "from_now", "iso", "payment_json", "payment_rows", "print_table", "remark", "when"]
+__all__ = ["anomaly_json", "from_now", "iso", "payment_json", "print_payments", "print_table", "remark", "when"]
 
 _WIDEST = 250
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Prints a table, with a head where there are ``columns``."""
+def print_table(head: str, rows: Iterable[Sequence[str]]) -> None:
+    """Prints a table; ``head`` names its columns, with " | " between two."""
+    columns = head.split(" | ") if head else ()
     table = Table(*columns, box=box.SIMPLE_HEAD if columns else None, show_header=bool(columns), padding=(0, 1, 0, 0))
     for row in rows:
         # Text, never markup: much of it was written by others.
@@ -38,9 +40,13 @@ def remark(text: str) -> None:
     click.echo(plain(text, 2000), err=True)
 
 
-def payment_rows(found: Iterable[StoredPayment]) -> Iterable[Sequence[str]]:
-    """The rows of a list of payments, and before them its columns."""
-    yield "Started", "Account", "Order", "Status", "Paid / due", "Asked", "Asked next", "Odd"
+def print_payments(found: Iterable[StoredPayment]) -> None:
+    """A table of payments."""
+    head = say("Started | Account | Order | Status | Paid / due | Asked | Asked next | Odd")
+    print_table(head, _payment_rows(found))
+
+
+def _payment_rows(found: Iterable[StoredPayment]) -> Iterable[Sequence[str]]:
     for stored in found:
         payment = stored.payment
         made = "" if stored.creation is Creation.CREATED else f" ({stored.creation.value})"
@@ -106,8 +112,6 @@ def from_now(time: datetime | None) -> str:
         return ""
     seconds = max(int((time - datetime.now(UTC)).total_seconds()), 0)
     if seconds < 1:
-        return "now"
-    for unit, size in (("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"in {seconds // size} {unit}"
-    return f"in {seconds} s"
+        return say("now")
+    unit, size = next(it for it in (("h", 3600), ("min", 60), ("s", 1)) if seconds >= it[1])
+    return say(f"in {seconds // size} {unit}")

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from payhub_core.accounts import Accounts
 from payhub_core.cli.options import print_json
+from payhub_core.cli.words import say
 from payhub_core.errors import BadSignature, CallbackError, MalformedCallback, PayhubError, plain
 from payhub_core.explanation import Explanation, explain
 from payhub_core.hub import Hub
@@ -55,10 +56,12 @@ class Verdict:
             Console().print(_table(result, self._word))
 
     @property
-    def _word(self) -> str:
-        return (
-            "genuine" if self.error is None else "refused" if isinstance(self.error, CallbackError) else "not verified"
-        )
+    def _word(self) -> Text:
+        if self.error is None:
+            return Text(say("genuine"), style="green")
+        if isinstance(self.error, CallbackError):
+            return Text(say("refused"), style="red")
+        return Text(say("not verified"))
 
 
 def judge(accounts: Accounts, account: str, callback: Callback, *, explained: bool) -> Verdict:
@@ -87,30 +90,30 @@ def _explained(explanation: Explanation) -> dict[str, Any]:
     return asdict(explanation) | {"text": str(explanation)}
 
 
-def _table(result: dict[str, Any], verdict: str) -> Table:
+def _table(result: dict[str, Any], verdict: Text) -> Table:
     table = Table(show_header=False, title=Text(Path(result["file"]).name), title_justify="left")
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     answered = result["answered"] if isinstance(result["answered"], dict) else {}
     rows = {
-        "recorded": result["recorded_at"],
-        "account": result["account"],
-        "address": result["address"],
-        "answered then": " ".join(str(answered.get(key, "")) for key in ("status_code", "content_type")).strip(),
-        "now": verdict,
+        say("recorded"): result["recorded_at"],
+        say("account"): result["account"],
+        say("address"): result["address"],
+        say("answered then"): " ".join(str(answered.get(key, "")) for key in ("status_code", "content_type")).strip(),
+        say("now"): verdict,
     }
     if payment := result["payment"]:
         shown = ("reference", "gateway_id", "status", "claimed_status", "amount", "paid", "attach", "paid_at")
-        rows |= {key.replace("_", " "): payment[key] for key in shown}
+        names = say("reference | gateway id | status | claimed status | amount | paid | attach | paid at").split(" | ")
+        rows |= {name: payment[key] for name, key in zip(names, shown, strict=True)}
     explanation = result["explanation"]
     if error := result["error"]:
         hint = "" if explanation else error["hint"]
-        rows |= {"error": f"{error['type']}: {error['message']}", "hint": hint}
+        rows |= {say("error"): f"{error['type']}: {error['message']}", say("hint"): hint}
     if explanation:
-        rows["signature"] = explanation["text"]
+        rows[say("signature")] = explanation["text"]
     for label, value in rows.items():
         if value is not None and value != "":
             # Text, never markup, and nothing unprintable: what a message says is not to be interpreted.
-            style = {"genuine": "green", "refused": "red"}.get(str(value), "")
-            table.add_row(label, Text(plain(value, 2000), style=style))
+            table.add_row(label, value if isinstance(value, Text) else Text(plain(value, 2000)))
     return table

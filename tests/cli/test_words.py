@@ -1,0 +1,245 @@
+"""The commands speak Chinese where the environment asks for it, to people and never to programs."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from rich.cells import cell_len
+from tests.cli.conftest import one_checkout
+
+import payhub_core
+from payhub_core.cli.commands import payhub
+from payhub_core.cli.help import with_help
+from payhub_core.cli.words import catalogue, say
+
+ROOT = Path(payhub_core.__file__).parent
+COMMANDS = sorted((ROOT / "cli").glob("*.py"))
+#: What click writes by itself.
+CLICKS = {
+    "Usage:",
+    "Options",
+    "Commands",
+    "Show this message and exit.",
+    "Show the version and exit.",
+    "required",
+    "default: {}",
+}
+#: They show what another part of the project says in English, to the authors of providers.
+ENGLISH = {"check.py"}
+PRINTS = {"echo", "remark", "print_table", "_complain", "print", "status", "add_task", "add_column"}
+FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def name_of(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def texts(node: ast.expr, function: ast.AST) -> Iterator[str]:
+    """The texts that an expression may be, with {} for what an f-string puts in."""
+    match node:
+        case ast.Constant(value=str(text)):
+            yield text
+        case ast.JoinedStr(values=parts):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in parts)
+        case ast.IfExp(body=body, orelse=orelse):
+            yield from (*texts(body, function), *texts(orelse, function))
+        case ast.BinOp(left=left, right=right):
+            yield from (*texts(left, function), *texts(right, function))
+        case ast.BoolOp(values=values):
+            for value in values:
+                yield from texts(value, function)
+        case ast.Name(id=name):
+            for it in ast.walk(function):
+                if isinstance(it, ast.Assign) and any(isinstance(to, ast.Name) and to.id == name for to in it.targets):
+                    yield from texts(it.value, function)
+
+
+def calls(path: Path) -> Iterator[tuple[ast.Call, ast.AST]]:
+    """Every call in a file, with the function that it stands in."""
+    for function in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(function, FUNCTION):
+            yield from ((it, function) for it in ast.walk(function) if isinstance(it, ast.Call))
+
+
+@cache
+def said() -> set[str]:
+    """All that the commands pass to `say`, and the findings of the project."""
+    found = set()
+    for path in ROOT.rglob("*.py"):
+        for call, function in calls(path):
+            if name_of(call) == "say" and path in COMMANDS:
+                found |= set(texts(call.args[0], function))
+            elif name_of(call) == "Finding":
+                found |= {text for argument in call.args[1:] for text in texts(argument, function)}
+    return found - {"", "{}"}
+
+
+@cache
+def helped(command: click.Command = payhub) -> set[str]:
+    """The help of all commands: paragraphs, and each option's line."""
+    written = (command.help or "", command.short_help or "", re.sub(r"(?<= )/\S+", "{}", command.epilog or ""))
+    found = {" ".join(paragraph.split()) for text in written for paragraph in text.split("\n\n")}
+    found |= {it.help for it in command.params if isinstance(it, click.Option) and it.help}
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found |= helped(command.get_command(context, name))  # type: ignore[arg-type]
+    return found - {""}
+
+
+@pytest.fixture
+def chinese(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LC_ALL", raising=False)
+    monkeypatch.delenv("LC_MESSAGES", raising=False)
+    monkeypatch.setenv("LANG", "zh_CN.UTF-8")
+
+
+def test_there_is_chinese_for_all_that_the_commands_say_and_for_nothing_else() -> None:
+    """Collected from the code, so that a new text is missed here first."""
+    wanted = said() | helped() | CLICKS
+    assert sorted(wanted - set(catalogue())) == []
+    assert sorted(set(catalogue()) - wanted) == []
+
+
+@pytest.mark.parametrize("path", [path for path in COMMANDS if path.name not in ENGLISH], ids=lambda path: path.name)
+def test_no_command_prints_a_text_that_is_not_said(path: Path) -> None:
+    """Every text that is printed goes through `say`."""
+    printed = [
+        text
+        for call, function in calls(path)
+        if name_of(call) in PRINTS and call.args
+        for text in texts(call.args[0], function)
+    ]
+    assert [text for text in printed if re.search(r"[A-Za-z]{2}", re.sub("payhub|UTC", "", text))] == []
+
+
+@pytest.mark.parametrize("english", sorted(said() | CLICKS))
+def test_each_text_is_found_with_anything_in_its_gaps(english: str, chinese: None) -> None:
+    """And no other text is taken for it."""
+    gaps = [f"gap{number} 100%" for number in range(english.count("{}"))]
+    if english.endswith(": {}"):
+        gaps[-1] = "KeyError: it ended so: badly"
+    assert say(english.replace("{}", "%s") % tuple(gaps)) == catalogue()[english].format(*gaps) != english
+    assert all(gap in catalogue()[english].format(*gaps) for gap in gaps)
+
+
+@one_checkout
+def test_the_doctor_speaks_chinese(command: Callable[..., Result], stored: None, chinese: None) -> None:
+    """Its tables, and each finding with its remedy."""
+    output = command("doctor").output
+    assert "! 商户号 shop：未处理的异常单：1 条。处理：先 payhub payments anomalies --account shop，" in output
+    assert "最近异步通知" in output
+    assert "Hint" not in output
+
+
+@one_checkout
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["payments", "list"], "下单时间"),
+        (["payments", "show", "shop", "A1001"], "网关单号"),
+        (["payments", "anomalies"], "实收 / 应付"),
+        (["outbox", "list"], "商户号"),
+    ],
+    ids=["list", "show", "anomalies", "outbox"],
+)
+def test_a_list_is_chinese_for_people_alone(
+    words: list[str], shown: str, command: Callable[..., Result], stored: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JSON is the same in every language."""
+    monkeypatch.setenv("LC_ALL", "C")
+    english, json = command(*words), command(*words, "--json")
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    assert shown in command(*words).output
+    assert shown not in english.output
+    assert command(*words, "--json").output == json.output
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"LANG": "zh_CN.UTF-8"}, "无"),
+        ({"LANG": "zh"}, "无"),
+        ({"LANG": "en_US.UTF-8", "LC_MESSAGES": "zh_CN.UTF-8"}, "无"),
+        ({"LANG": "zh_CN.UTF-8", "LC_MESSAGES": "C"}, "none"),
+        ({"LANG": "zh_CN.UTF-8", "LC_ALL": "C"}, "none"),
+        ({"LANG": "C", "LC_ALL": ""}, "none"),
+        ({}, "none"),
+    ],
+    ids=str,
+)
+def test_the_language_is_that_of_the_first_variable_that_is_set(
+    environment: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As POSIX has it: LC_ALL, then LC_MESSAGES, then LANG."""
+    for name in ("LANG", "LC_MESSAGES", "LC_ALL"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert say("none") == expected
+
+
+def every(command: click.Command = payhub, *words: str) -> Iterator[list[str]]:
+    """The words of all commands."""
+    yield list(words)
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            yield from every(command.get_command(context, name), *words, name)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("words", list(every()), ids=" ".join)
+@pytest.mark.parametrize("columns", [60, 80])
+def test_the_help_is_chinese_and_fits_the_terminal(
+    words: list[str], columns: int, chinese: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A Chinese character is two columns wide; no English is left but names."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    payhub.main([*words, "--help"], "payhub", standalone_mode=False)
+    output = capsys.readouterr().out
+    assert output.startswith("用法： payhub")
+    assert "选项:" in output
+    flat = " ".join(output.split())
+    assert [text for text in helped() | CLICKS if f" {text[:25]}" in flat] == []
+    assert [line for line in output.splitlines()[1:] if cell_len(line) > columns and not line.startswith("  --")] == []
+
+
+def test_a_plugins_own_help_is_left_as_it_is(chinese: None) -> None:
+    """Where a sentence only begins like one of payhub's, too."""
+
+    @click.group()
+    def plugin() -> None:
+        """Show"""
+
+    @plugin.command()
+    @click.option("--much", default=1, show_default=True, help="How many")
+    def counted() -> None:
+        """Show one payment"""
+
+    def shown(*words: str) -> str:
+        return CliRunner().invoke(with_help(plugin), [*words, "--help"]).output
+
+    assert "Show one payment\n" in shown()
+    assert "How many  [默认：1]" in shown("counted")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("utf-8", "未处理"), ("gbk", "未处理"), ("ascii", "open"), ("latin-1", "open")]
+)
+def test_a_terminal_that_cannot_write_chinese_has_english(encoding: str, shown: str, tmp_path: Path) -> None:
+    """And one of any encoding is written to without a crash."""
+    environment = os.environ | {"LANG": "zh_CN.UTF-8", "LC_ALL": "", "LC_MESSAGES": "", "PYTHONIOENCODING": encoding}
+    program = [sys.executable, "-m", "payhub_core", "payments", "anomalies", "--help"]
+    ended = subprocess.run(program, capture_output=True, env=environment, cwd=tmp_path, check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert shown in ended.stdout.decode(encoding)

@@ -1,0 +1,83 @@
+"""The Chinese pages keep up with the English ones. Their Python runs as that of every page does, or is the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from payhub_core.cli.words import catalogue
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs" / "zh").glob("*.md"))
+#: Those with a section for each of their English page's, and whatever that page writes as code.
+WHOLE = ("gateway.md", "operating.md", "signature-mismatch.md")
+
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+def followed(page: Path) -> Path:
+    """The English page that ``page`` says it follows."""
+    (link,) = re.findall(r"^对应英文页：\[[^\]]+\]\(([^)]+)\)", page.read_text("utf-8"), re.MULTILINE)
+    return (page.parent / link).resolve()
+
+
+def commands(page: Path) -> list[str]:
+    """The blocks that no test runs, without their comments."""
+    blocks = BLOCK.findall(page.read_text("utf-8"))
+    return [re.sub(r" *# .*", "", block) for language, block in blocks if language != "python"]
+
+
+def programs(page: Path) -> list[str]:
+    """The blocks of Python."""
+    return [block for language, block in BLOCK.findall(page.read_text("utf-8")) if language == "python"]
+
+
+def code(page: Path) -> set[str]:
+    """What stands as code in the text: settings, commands, fields, words."""
+    return set(re.findall(r"`([^`\n]+)`", BLOCK.sub("", page.read_text("utf-8"))))
+
+
+def headings(page: Path) -> int:
+    return BLOCK.sub("", page.read_text("utf-8")).count("\n## ")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_block_that_is_not_run_stands_in_the_english_page(page: Path) -> None:
+    """So a command or a setting that is renamed there is renamed here."""
+    english = "\n".join(commands(followed(page)))
+    assert [block for block in commands(page) if block not in english] == []
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_whole_page_has_the_sections_and_the_code_of_its_english_page(name: str) -> None:
+    """Neither lacks a setting, a command or a field that the other names."""
+    page = ROOT / "docs" / "zh" / name
+    assert headings(page) == headings(followed(page))
+    assert code(page) ^ code(followed(page)) == set()
+
+
+def test_the_code_that_is_not_run_twice_is_that_of_the_english_page() -> None:
+    """It looks for causes for a quarter of a minute."""
+    page = ROOT / "docs" / "zh" / "signature-mismatch.md"
+    assert programs(page) == programs(followed(page)) != []
+
+
+def test_the_list_of_pages_links_to_all_that_the_english_list_does() -> None:
+    """To the Chinese page, where there is one."""
+    links = re.compile(r"^\| .*\]\(([^)#]+)", re.MULTILINE)
+    english, chinese = ROOT / "docs", ROOT / "docs" / "zh"
+    told = {(english / link).resolve() for link in links.findall((english / "README.md").read_text("utf-8"))}
+    here = {(chinese / link).resolve() for link in links.findall((chinese / "README.md").read_text("utf-8"))}
+    twin = {followed(page): page for page in PAGES}
+    assert {twin.get(page, page) for page in told} == here
+
+
+def test_the_operators_page_names_the_findings_as_the_commands_do() -> None:
+    """So what is read on a terminal is found on the page."""
+    text = (ROOT / "docs" / "zh" / "operating.md").read_text("utf-8")
+    table = text.partition("| 结果 | 含义 | 处理 |\n|---|---|---|\n")[2].partition("\n\n")[0]
+    named = [name for row in table.splitlines() for name in row.split(" | ")[0].strip("| ").split("、")]
+    assert len(named) > 10
+    assert [name for name in named if not any(name in said for said in catalogue().values())] == []
