@@ -69,9 +69,9 @@ def test_a_step_that_comes_out_otherwise_ends_the_demo_with_an_error(
 
 
 def test_the_settings_of_whoever_starts_it_have_no_part_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An account of the same name in the environment, and a proxy that is not there."""
+    """An account of the same name in the environment, and a proxy that httpx cannot speak to."""
     monkeypatch.setenv("PAYHUB_ACCOUNTS__SHOP__SECRET", "c1277-another-key-altogether")
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
     result = CliRunner().invoke(payhub, ["demo"])
     assert result.exit_code == 0, result.output
 
