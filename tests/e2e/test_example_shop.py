@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from payhub_sandbox import SandboxProcess
+from payhub_sandbox.demo.shop import EXAMPLE, open_shop
 
 pytestmark = pytest.mark.browser
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "shop"
 PHONE: ViewportSize = {"width": 390, "height": 844}
 DESKTOP: ViewportSize = {"width": 1100, "height": 480}
 PICTURES = os.environ.get("PICTURES")
@@ -60,23 +55,10 @@ def gateway() -> Iterator[SandboxProcess]:
 
 @pytest.fixture(scope="module")
 def url(gateway: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The example, served by uvicorn from a folder with its own configuration but for the gateway's port."""
-    folder = tmp_path_factory.mktemp("shop")
-    written = (EXAMPLE / "payhub.toml").read_text("utf-8")
-    (folder / "payhub.toml").write_text(written.replace("http://127.0.0.1:8787", gateway.url), "utf-8")
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        command = ["-m", "uvicorn", "--app-dir", str(EXAMPLE), "--fd", str(listening.fileno()), "shop:app"]
-        environment = os.environ | {"SHOP_URL": address}
-        process = subprocess.Popen(
-            [sys.executable, *command], cwd=folder, env=environment, pass_fds=[listening.fileno()]
-        )
-        try:
-            httpx.get(address, trust_env=False, timeout=60)
-            yield address
-        finally:
-            process.terminate()
-            process.wait()
+    """The example, with its own configuration but for the gateway's port."""
+    written = (EXAMPLE / "payhub.toml").read_text("utf-8").replace("http://127.0.0.1:8787", gateway.url)
+    with open_shop(tmp_path_factory.mktemp("shop"), written) as shop:
+        yield shop.url
 
 
 @pytest.fixture(params=["phone-light", "phone-dark", "desktop-light", "desktop-dark"])
@@ -92,10 +74,15 @@ def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
         assert complaints == []
 
 
-def look(page: Page, name: str, request: pytest.FixtureRequest) -> None:
+def can_read(page: Page) -> None:
     """Everything can be read, nothing sticks out to the side."""
     assert page.evaluate(LOW_CONTRAST) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def look(page: Page, name: str, request: pytest.FixtureRequest) -> None:
+    """It can be read; and a picture of it, where they are wanted."""
+    can_read(page)
     if PICTURES:
         page.screenshot(path=f"{PICTURES}/{name}-{request.node.callspec.params['page']}.png")
 
@@ -164,6 +151,31 @@ def test_the_payers_page_is_live(page: Page, url: str, gateway: SandboxProcess, 
     gateway.pay(number)
     page.get_by_role("heading", name="Payment received").wait_for()
     assert page.title() == "Payment received · Tea House 茶舍"
+
+
+@pytest.mark.parametrize(("fault", "asked", "more"), [("refuse", 0, 0), ("cut_before", 1, 1), ("cut", 1, 1)])
+def test_a_buyer_is_told_what_to_do_where_a_payment_cannot_be_started(
+    browser: Browser, url: str, gateway: SandboxProcess, fault: str, asked: int, more: int
+) -> None:
+    """Refused: order again. Unknown: go on with the same order, which the gateway then has once."""
+    before = len(gateway.orders())
+    with browser.new_context(viewport=PHONE, color_scheme="dark") as context:
+        page = context.new_page()
+        page.goto(url)
+        gateway.fault("unified", fault)
+        page.get_by_role("button", name="Alipay").first.click()
+        can_read(page)
+        for _ in range(asked):
+            assert "We do not know yet" in page.get_by_role("heading", level=2).inner_text()
+            page.get_by_role("button", name="Go on").press("Enter")
+        if fault == "cut_before":
+            page.wait_for_url(f"{gateway.url}/pay/**")
+        else:
+            page.get_by_text("This order cannot be paid").wait_for()
+            can_read(page)
+            page.get_by_role("link", name="Back to the shop").press("Enter")
+            page.wait_for_url(f"{url}/")
+    assert len(gateway.orders()) == before + more
 
 
 def test_thanks_for_a_posted_return_stay_until_the_money_is_there(

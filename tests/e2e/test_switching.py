@@ -81,6 +81,15 @@ def test_the_environment_sees_no_source_tree(clean_python: Path, tmp_path: Path)
     assert [path.startswith(str(clean_python.parents[1])) for path in paths] == [True] * 3
 
 
+def test_the_demo_plays_with_the_shop_of_the_wheel(clean_python: Path, tmp_path: Path) -> None:
+    """Nothing but what is installed."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COVERAGE"))}
+    command = [str(clean_python), "-m", "payhub_core", "demo"]
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert f"The shop's code, to copy: {clean_python.parents[1]}" in result.stdout
+
+
 def shipped(url: str, count: int) -> list[str]:
     """What the shop has shipped, once it is so many parcels."""
     deadline = time.monotonic() + 10

@@ -1,22 +1,22 @@
 """The demonstration, as a newcomer runs it."""
 
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 from click.testing import CliRunner
 
-from payhub_core import PaymentStatus
 from payhub_core.cli.commands import payhub
-from payhub_sandbox import PUBLIC_MERCHANTS, SandboxProcess
-from payhub_sandbox.demo.shop import ACCOUNT, Shop
-
-APPID, MERCHANT = next(iter(PUBLIC_MERCHANTS.items()))
+from payhub_sandbox.demo.shop import EXAMPLE
 
 
 def test_the_demo_plays_one_whole_order_and_ends_by_itself() -> None:
@@ -55,49 +55,57 @@ def test_the_demo_plays_an_order_without_a_gateway_too() -> None:
     assert "'OK'" in result.output
 
 
-def test_a_step_that_comes_out_otherwise_ends_the_demo_with_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_that_comes_out_otherwise_ends_the_demo_with_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """A shop that ships nothing is noticed."""
-    monkeypatch.setattr(Shop, "ship", lambda *_: None)
+    shutil.copytree(EXAMPLE, tmp_path, dirs_exist_ok=True)
+    code = (tmp_path / "shop.py").read_text("utf-8")
+    (tmp_path / "shop.py").write_text(code.replace("SET shipped = 1", "SET shipped = 0"), "utf-8")
+    monkeypatch.setattr("payhub_sandbox.demo.shop.EXAMPLE", tmp_path)
     result = CliRunner().invoke(payhub, ["demo"])
     assert result.exit_code == 1
     assert "it came out otherwise" in result.output
 
 
-def test_a_browser_can_buy_tea_from_the_shop(tmp_path: Path) -> None:
-    """The page, the purchase and the gateway's pay page hang together by links alone."""
-    with (
-        SandboxProcess() as gateway,
-        Shop({"provider": "gpu", "base_url": gateway.url, "appid": APPID, "secret": MERCHANT.secret}, tmp_path) as shop,
-        httpx.Client(trust_env=False) as browser,
-    ):
-        assert "/buy" in browser.get(shop.url).text
-        assert browser.get(f"{shop.url}/elsewhere").status_code == 404
-        bought = browser.post(f"{shop.url}/buy")
-        assert bought.status_code == 303
-        browser.post(bought.headers["location"], data={"action": "pay"}).raise_for_status()
-        stored = shop.ledger.payment(ACCOUNT, "A1001")
-        assert stored is not None
-        assert stored.payment.status is PaymentStatus.PAID
-        assert shop.shipped == ["A1001"]
+def test_the_settings_of_whoever_starts_it_have_no_part_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An account of the same name in the environment, and a proxy that httpx cannot speak to."""
+    monkeypatch.setenv("PAYHUB_ACCOUNTS__SHOP__SECRET", "c1277-another-key-altogether")
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    result = CliRunner().invoke(payhub, ["demo"])
+    assert result.exit_code == 0, result.output
 
 
-def test_what_is_bought_from_the_dummys_shop_is_shipped_when_it_asks(tmp_path: Path) -> None:
-    """The payer is back at once; reconciliation stands in for the notify."""
-    with (
-        Shop({"provider": "dummy", "development": True}, tmp_path) as shop,
-        httpx.Client(trust_env=False, follow_redirects=True) as browser,
-    ):
-        assert "please do not pay again" in browser.post(f"{shop.url}/buy").text
-        assert shop.shipped == []
-        shop.checkout.refresh(ACCOUNT, "A1001")
-        assert shop.shipped == ["A1001"]
+def test_a_shop_that_does_not_start_ends_the_demo_with_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The shop's own process says why."""
+    (tmp_path / "shop.py").write_text("raise SystemExit('out of tea')", "utf-8")
+    (tmp_path / "payhub.toml").touch()
+    monkeypatch.setattr("payhub_sandbox.demo.shop.EXAMPLE", tmp_path)
+    result = CliRunner().invoke(payhub, ["demo", "--provider", "dummy"])
+    assert result.exit_code == 1
+    assert "the shop did not start" in result.output
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stay_keeps_both_servers_until_it_is_ended(number: signal.Signals) -> None:
-    """Ctrl-C and SIGTERM alike end shop and gateway, and leave no process behind."""
+@pytest.mark.proof
+def test_what_is_bought_from_the_dummys_shop_is_shipped_when_it_asks() -> None:
+    """The payer is back at once; reconciliation stands in for the notify, half a minute later."""
+    with staying("--provider", "dummy") as (_, output), httpx.Client(trust_env=False, follow_redirects=True) as payer:
+        shop = re.findall(r"Buy tea at (\S+);", output)[0]
+        back = payer.post(f"{shop}/buy/puer/alipay_h5")
+        assert "Thank you" in back.text
+        deadline = time.monotonic() + 90
+        while payer.get(f"{shop}/orders").text.count("yes 已发货") < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+
+
+@contextmanager
+def staying(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The demo that stays, and what it wrote until then."""
     process = subprocess.Popen(
-        [sys.executable, "-c", "from payhub_core.cli import main; main()", "demo", "--stay"],
+        [sys.executable, "-c", "from payhub_core.cli import main; main()", "demo", "--stay", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -105,7 +113,7 @@ def test_stay_keeps_both_servers_until_it_is_ended(number: signal.Signals) -> No
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )
     assert process.stdout is not None
-    killer = threading.Timer(60, process.kill)
+    killer = threading.Timer(120, process.kill)
     killer.start()
     try:
         output = ""
@@ -113,17 +121,24 @@ def test_stay_keeps_both_servers_until_it_is_ended(number: signal.Signals) -> No
             line = process.stdout.readline()
             assert line, output
             output += line
+        yield process, output
+    finally:
+        killer.cancel()
+        process.terminate()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stay_keeps_both_servers_until_it_is_ended(number: signal.Signals) -> None:
+    """Ctrl-C and SIGTERM alike end shop and gateway, and leave no process behind."""
+    with staying() as (process, output):
         found = re.search(r"Buy tea at (\S+); the gateway's own page is\s+(\S+)", output)
         assert found is not None, output
         shop, gateway = found.groups()
-        assert "Tea" in httpx.get(shop, trust_env=False).text
+        assert "Tea House" in httpx.get(shop, trust_env=False).text
         assert "SANDBOX" in httpx.get(gateway, trust_env=False).text
         process.send_signal(number)
         assert process.wait(timeout=30) == 0
         for url in (shop, gateway):
             with pytest.raises(httpx.ConnectError):
                 httpx.get(url, trust_env=False)
-    finally:
-        killer.cancel()
-        process.kill()
-        process.stdout.close()

@@ -17,10 +17,10 @@ import click
 import httpx
 from rich.console import Console
 
-from payhub_core import PaymentStatus, Redirect
+from payhub_core import Hub, PaymentStatus, Redirect, load_accounts
 from payhub_sandbox import PUBLIC_MERCHANTS, SandboxProcess
-from payhub_sandbox.demo.dummy import play_dummy
-from payhub_sandbox.demo.shop import ACCOUNT, PRICE, Shop
+from payhub_sandbox.demo.dummy import DUMMY, play_dummy
+from payhub_sandbox.demo.shop import ACCOUNT, EXAMPLE, Shop, open_shop, run
 from payhub_sandbox.demo.timeline import Timeline
 
 __all__ = ["demo"]
@@ -51,47 +51,57 @@ def demo(*, provider: str, stay: bool) -> None:
 
 def _with_sandbox(timeline: Timeline, folder: Path, payer: httpx.Client, *, stay: bool) -> None:
     with SandboxProcess() as gateway:
-        account = {"provider": "gpu", "base_url": gateway.url, "appid": APPID, "secret": MERCHANT.secret}
-        with Shop(account, folder) as shop:
+        written = (EXAMPLE / "payhub.toml").read_text("utf-8")
+        configuration = written.replace("http://127.0.0.1:8787", gateway.url)
+        with open_shop(folder, configuration) as shop:
             timeline.say("Two servers", f"the gateway on {gateway.url}, a shop on {shop.url}")
             play(timeline, gateway, shop, payer)
             if stay:
                 timeline.console.print(f"\nBuy tea at [link]{shop.url}[/link]; the gateway's own page is {gateway.url}")
-                timeline.console.print("Ctrl-C ends both.")
-                with suppress(KeyboardInterrupt):
-                    threading.Event().wait()
+                _stay(timeline)
             else:
                 timeline.console.print(
                     "\nNext: [bold]payhub demo --stay[/bold] to click through it in a browser, "
                     "[bold]payhub sandbox --help[/bold] for the gateway alone, README.md for the ten lines behind this."
                 )
+                _tell_code(timeline)
 
 
 def _with_dummy(timeline: Timeline, folder: Path, payer: httpx.Client, *, stay: bool) -> None:
-    with Shop({"provider": "dummy", "development": True}, folder) as shop:
+    with open_shop(folder, DUMMY) as shop:
         timeline.say("One server", f"a shop on {shop.url}; the dummy is a provider without a gateway")
         play_dummy(timeline, shop, payer)
         if stay:
             timeline.console.print(
                 f"\nBuy tea at [link]{shop.url}[/link]; nobody notifies it, so it asks, half a minute after the order."
             )
-            timeline.console.print("Ctrl-C ends it.")
-            with suppress(KeyboardInterrupt):
-                while not threading.Event().wait(1.0):
-                    shop.checkout.reconcile()
+            command = ("-m", "payhub_core", "reconcile", "--checkout", "shop:checkout", "--watch", "--every", "1")
+            with run(shop.folder, *command):
+                _stay(timeline)
         else:
             timeline.console.print("\nNext: docs/dummy.md has the sums for every other outcome.")
+            _tell_code(timeline)
+
+
+def _tell_code(timeline: Timeline) -> None:
+    timeline.console.print(f"The shop's code, to copy: {EXAMPLE / 'shop.py'}", soft_wrap=True)
+
+
+def _stay(timeline: Timeline) -> None:
+    _tell_code(timeline)
+    timeline.console.print("Ctrl-C ends it.")
+    with suppress(KeyboardInterrupt):
+        threading.Event().wait()
 
 
 def play(timeline: Timeline, gateway: SandboxProcess, shop: Shop, payer: httpx.Client) -> None:
     """The whole order, over HTTP between the shop, the gateway's process and the payer."""
-    order = shop.order()
-    payment = shop.buy(order)
-    action, number = payment.next_action, payment.gateway_id or ""
+    payment = shop.buy(payer)
+    reference, number, action = payment.reference, payment.gateway_id or "", payment.next_action
     address = action.url if isinstance(action, Redirect) else ""
     timeline.check(
         "The shop creates a payment",
-        f"{order.reference} over {PRICE}: {payment.status}; next: {action!r}",
+        f"{reference} over {payment.amount}: {payment.status}; next: {action!r}",
         holds=bool(address) and payment.status is PaymentStatus.PENDING,
     )
 
@@ -103,19 +113,19 @@ def play(timeline: Timeline, gateway: SandboxProcess, shop: Shop, payer: httpx.C
     timeline.check(
         "The gateway notifies the shop; verified, bound to the order, committed, acknowledged",
         f"the shop answered {delivery['reply']!r}; shipped: {', '.join(shop.shipped)}",
-        holds=delivery["reply"] == "SUCCESS" and shop.shipped == [order.reference],
+        holds=delivery["reply"] == "SUCCESS" and shop.shipped == [reference],
     )
 
     again = gateway.notify(number)
     timeline.check(
         "The same notify once more",
         f"the shop answered {again['reply']!r}; still shipped once: {', '.join(shop.shipped)}",
-        holds=again["reply"] == "SUCCESS" and shop.shipped == [order.reference],
+        holds=again["reply"] == "SUCCESS" and shop.shipped == [reference],
     )
 
     forged = {
         "appid": APPID,
-        "order_no": order.reference,
+        "order_no": reference,
         "amount": "1.00",
         "actual_amount": "1.00",
         "attach": "",
@@ -123,26 +133,29 @@ def play(timeline: Timeline, gateway: SandboxProcess, shop: Shop, payer: httpx.C
         "pay_time": "2026-01-01 00:00:00",
         "sign": "0" * 32,
     }
-    refused = payer.post(order.notify_url, data=forged)
+    refused = payer.post(f"{shop.url}/pay/{ACCOUNT}/notify", data=forged)
     timeline.check(
         "A forged notify",
         f"the shop answered HTTP {refused.status_code} {refused.text!r}, and changed nothing",
-        holds=refused.is_client_error and shop.shipped == [order.reference],
+        holds=refused.is_client_error and shop.shipped == [reference],
     )
 
     fields = dict(re.findall(r'name="([^"]+)" value="([^"]*)"', page.text))
-    returned = payer.post(order.return_url, data={name: unescape(value) for name, value in fields.items()})
+    back = f"{shop.url}/pay/{ACCOUNT}/return/{reference}"
+    returned = payer.post(back, data={name: unescape(value) for name, value in fields.items()})
     timeline.check(
         "The payer's browser returns to the shop",
         f"HTTP {returned.status_code}: a page that says what the return claims; a return settles nothing",
         holds=returned.is_success,
     )
 
-    known = shop.hub.query(ACCOUNT, order.reference, expect=order)
+    account = {"provider": "gpu", "base_url": gateway.url, "appid": APPID, "secret": MERCHANT.secret}
+    with Hub(load_accounts({"accounts": {ACCOUNT: account}}), client=payer) as hub:
+        known = hub.query(ACCOUNT, reference, expect=shop.order(reference))
     timeline.check(
         "A query agrees",
         f"it claims {known.claimed_status} over {known.amount}; being plain http, it proves nothing: {known.status}",
-        holds=known.claimed_status is PaymentStatus.PAID and known.amount == PRICE,
+        holds=known.claimed_status is PaymentStatus.PAID and known.amount == payment.amount,
     )
 
 

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import httpx
 
-from payhub_core import PaymentStatus, Redirect
+from payhub_core import Hub, PaymentStatus, Redirect, load_accounts
 from payhub_dummy import notify
-from payhub_sandbox.demo.shop import ACCOUNT, PRICE, Shop
+from payhub_sandbox.demo.shop import ACCOUNT, Shop
 from payhub_sandbox.demo.timeline import Timeline
 
-__all__ = ["play_dummy"]
+__all__ = ["DUMMY", "play_dummy"]
+
+#: The configuration of the shop: all that differs from the one with a gateway.
+DUMMY = """default = "shop"
+ledger = "sqlite:///shop.db"
+
+[accounts.shop]
+provider = "dummy"
+development = true
+"""
 
 
 def play_dummy(timeline: Timeline, shop: Shop, payer: httpx.Client) -> None:
     """The whole order, over HTTP between the shop and the payer."""
-    order = shop.order()
-    payment = shop.buy(order)
-    action = payment.next_action
+    payment = shop.buy(payer)
+    reference, action = payment.reference, payment.next_action
     address = action.url if isinstance(action, Redirect) else ""
     timeline.check(
         "The shop creates a payment",
-        f"{order.reference} over {PRICE}, a sum that ends in 00: {payment.status}; next: {action!r}",
+        f"{reference} over {payment.amount}, a sum that ends in 00: {payment.status}; next: {action!r}",
         holds=bool(address) and payment.status is PaymentStatus.PENDING,
     )
 
@@ -31,31 +41,33 @@ def play_dummy(timeline: Timeline, shop: Shop, payer: httpx.Client) -> None:
         holds=returned.is_success and shop.shipped == [],
     )
 
+    order, address = shop.order(reference), f"{shop.url}/pay/{ACCOUNT}/notify"
     callback = notify(ACCOUNT, order)
-    heard = payer.post(order.notify_url, content=callback.body, headers=dict(callback.headers))
+    heard = payer.post(address, content=callback.body, headers=dict(callback.headers))
     timeline.check(
         "A notify, made by payhub_dummy.notify; verified, bound to the order, committed, acknowledged",
         f"the shop answered {heard.text!r}; shipped: {', '.join(shop.shipped)}",
-        holds=heard.text == "OK" and shop.shipped == [order.reference],
+        holds=heard.text == "OK" and shop.shipped == [reference],
     )
 
-    again = payer.post(order.notify_url, content=callback.body, headers=dict(callback.headers))
+    again = payer.post(address, content=callback.body, headers=dict(callback.headers))
     timeline.check(
         "The same notify once more",
         f"the shop answered {again.text!r}; still shipped once: {', '.join(shop.shipped)}",
-        holds=again.text == "OK" and shop.shipped == [order.reference],
+        holds=again.text == "OK" and shop.shipped == [reference],
     )
 
-    refused = payer.post(order.notify_url, content=callback.body[:-1] + b"?", headers=dict(callback.headers))
+    refused = payer.post(address, content=callback.body[:-1] + b"?", headers=dict(callback.headers))
     timeline.check(
         "A forged notify",
         f"the shop answered HTTP {refused.status_code} {refused.text!r}, and changed nothing",
-        holds=refused.is_client_error and shop.shipped == [order.reference],
+        holds=refused.is_client_error and shop.shipped == [reference],
     )
 
-    known = shop.hub.query(ACCOUNT, order.reference, expect=order)
+    with Hub(load_accounts(tomllib.loads(DUMMY)), client=payer) as hub:
+        known = hub.query(ACCOUNT, reference, expect=order)
     timeline.check(
         "A query agrees",
         f"it says {known.status} over {known.amount}",
-        holds=known.status is PaymentStatus.PAID and known.amount == PRICE,
+        holds=known.status is PaymentStatus.PAID and known.amount == order.amount,
     )

@@ -1,119 +1,101 @@
-"""A minimal shop: one page that sells tea, its orders in SQLite, the gateway's callbacks under ``/pay``."""
+"""The shop of ``examples/shop``, in a process of its own and in a copy of its folder."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Mapping
-from itertools import count
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from socketserver import ThreadingMixIn
-from typing import Any, Self
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
-from wsgiref.util import shift_path_info
 
+import click
 import httpx
-from sqlalchemy import Column, Connection, MetaData, String, Table
+import uvicorn
+from sqlalchemy import text
 
-from payhub_core import Hub, Money, Order, Payment, PaymentMethod, PaymentStatus, Redirect, load_accounts
-from payhub_core.checkout import Checkout
-from payhub_core.ledger import Ledger, Transition
-from payhub_core.web import wsgi
+from payhub_core import Order, Payment
+from payhub_core.ledger import Ledger
 
-__all__ = ["ACCOUNT", "PRICE", "Shop"]
+__all__ = ["ACCOUNT", "EXAMPLE", "Shop", "open_shop", "run", "serve"]
 
-_tables = MetaData()
-_shipments = Table("shipments", _tables, Column("reference", String(64), primary_key=True))
-
+_SHIPPED = Path(__file__).parent / "example"
+#: Beside this file in a wheel, and in its own place in the source tree.
+EXAMPLE = _SHIPPED if _SHIPPED.is_dir() else Path(__file__).parents[3] / "examples" / "shop"
 ACCOUNT = "shop"
-PRICE = Money.of("100.00", "CNY")
-
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Tea</title>
-<meta name="viewport" content="width=device-width">
-<style>body{font:18px/1.6 system-ui,sans-serif;max-width:30rem;margin:4rem auto;padding:0 1rem;color:#222}
-button{font:inherit;padding:.6rem 2rem;border:0;border-radius:.5rem;background:#1677ff;color:#fff}</style>
-<h1>Tea 茶</h1>
-<p>A tin of tea for %s. Nobody pays anything here: this is a demonstration.<br>一罐茶。仅为演示，不会扣款。</p>
-<form method="post" action="/buy"><button>Buy 购买</button></form><p>Shipped so far 已发货: %d</p></html>"""
 
 
+@dataclass(frozen=True, slots=True)
 class Shop:
-    """Sells tea while the ``with`` block runs; ``url`` is its address, ``shipped`` the orders it has sent out.
+    """A shop that runs: ``url`` is its address, ``folder`` where it runs, ``ledger`` what it knows."""
 
-    ``account`` is the settings of the one account, ``provider`` among them.
-    """
+    url: str
+    folder: Path
+    ledger: Ledger
 
-    def __init__(self, account: Mapping[str, Any], folder: Path) -> None:
-        # All of it is on this machine, so no proxy of the environment has a part in it.
-        self._client = httpx.Client(trust_env=False)
-        self.hub: Hub = Hub(load_accounts({"accounts": {ACCOUNT: account}}), client=self._client)
-        self.ledger: Ledger = Ledger(f"sqlite:///{folder}/shop.db")
-        self.ledger.upgrade()
-        self.ledger.write(_tables.create_all)
-        self.checkout: Checkout = Checkout(self.hub, self.ledger, handler=self.ship)
-        self._callbacks = wsgi(self.checkout)
-        self._numbers = count(1001)
-        self._server = make_server("127.0.0.1", 0, self, server_class=_Server, handler_class=_Quiet)
-        self.url: str = f"http://127.0.0.1:{self._server.server_port}"
+    def buy(self, payer: httpx.Client) -> Payment:
+        """What the shop has started for a payer who bought tea."""
+        answer = payer.post(f"{self.url}/buy/longjing/alipay_h5")
+        if not answer.has_redirect_location:
+            raise click.ClickException(f"the shop answered HTTP {answer.status_code}: see what it wrote")
+        return self.ledger.payments(limit=1)[0].payment
 
-    def order(self) -> Order:
-        """A new order for a tin of tea."""
-        return Order(
-            reference=f"A{next(self._numbers)}",
-            amount=PRICE,
-            description="Tea 茶",
-            method=PaymentMethod.ALIPAY_H5,
-            notify_url=f"{self.url}/pay/{ACCOUNT}/notify",
-            return_url=f"{self.url}/pay/{ACCOUNT}/return",
+    def order(self, reference: str) -> Order:
+        """The order of that reference, as the shop has written it down."""
+        body = text("SELECT body FROM orders WHERE reference = :reference")
+        return Order.model_validate_json(
+            self.ledger.read(lambda connection: connection.scalar(body, {"reference": reference}))
         )
-
-    def buy(self, order: Order) -> Payment:
-        """Stores the order, and only then tells the gateway."""
-        return self.checkout.start(ACCOUNT, order)
-
-    def ship(self, transition: Transition, connection: Connection) -> None:
-        """The application's part: runs once for each transition, in the transaction that records it."""
-        if transition.status is PaymentStatus.PAID:
-            connection.execute(_shipments.insert().values(reference=transition.reference))
 
     @property
     def shipped(self) -> list[str]:
         """The references of what has been sent out."""
-        return self.ledger.read(lambda connection: list(connection.scalars(_shipments.select())))
-
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """The WSGI application."""
-        route = (environ["REQUEST_METHOD"], environ["PATH_INFO"])
-        if route == ("GET", "/"):
-            start_response("200 OK", [("Content-Type", "text/html; charset=utf-8")])
-            return [(_PAGE % (PRICE, len(self.shipped))).encode()]
-        if route == ("POST", "/buy"):
-            action = self.buy(self.order()).next_action
-            if isinstance(action, Redirect):
-                start_response("303 See Other", [("Location", action.url)])
-                return []
-        if shift_path_info(environ) == "pay":
-            return self._callbacks(environ, start_response)
-        start_response("404 Not Found", [("Content-Type", "text/plain")])
-        return [b"There is only tea here: /"]
-
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-        self.hub.close()
-        self._client.close()
-        self.ledger.close()
+        found = text("SELECT reference FROM orders WHERE shipped = 1")
+        return self.ledger.read(lambda connection: list(connection.scalars(found)))
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
+@contextmanager
+def open_shop(folder: Path, configuration: str) -> Iterator[Shop]:
+    """The shop runs in ``folder`` while the block does; ``configuration`` is its payhub.toml."""
+    shutil.copytree(EXAMPLE, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.db*", "__pycache__"))
+    (folder / "payhub.toml").write_text(configuration, "utf-8")
+    with run(folder, "-c", "from payhub_sandbox.demo.shop import serve; serve()", stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None  # noqa: S101  it is a pipe
+        url = process.stdout.readline().strip()
+        if not url:
+            raise click.ClickException("the shop did not start: see what it wrote")
+        with Ledger(f"sqlite:///{folder}/shop.db") as ledger, httpx.Client(trust_env=False, timeout=60) as client:
+            client.get(url).raise_for_status()
+            yield Shop(url, folder, ledger)
 
 
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class's name
-        """The timeline tells what happens."""
+@contextmanager
+def run(folder: Path, *arguments: str, stdout: int = subprocess.DEVNULL) -> Iterator[subprocess.Popen[str]]:
+    """Runs this interpreter in ``folder`` while the block does, without its caller's settings and proxies."""
+    own = {key: value for key, value in os.environ.items() if not key.upper().startswith("PAYHUB_")}
+    own = {key: value for key, value in own.items() if not key.upper().endswith("_PROXY")} | {"PYTHONUTF8": "1"}
+    with subprocess.Popen(  # noqa: S603  this interpreter, and arguments of the demonstration's own
+        [sys.executable, *arguments], cwd=folder, env=own, stdout=stdout, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+def serve() -> None:
+    """Serves the shop of the current folder on a free port, which it prints, until SIGINT or SIGTERM."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    os.environ["SHOP_URL"] = url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    config = uvicorn.Config("shop:app", log_level="warning", timeout_graceful_shutdown=1)
+    config.load()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn hears the signals while it serves, and hands them on when it is done: to be stopped is no failure.
+        signal.signal(number, lambda *_: sys.exit(0))
+    sys.stdout.write(f"{url}\n")
+    sys.stdout.flush()
+    uvicorn.Server(config).run(sockets=[listener])
