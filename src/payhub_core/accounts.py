@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from pydantic import BaseModel, ValidationError
 
 from payhub_core.config import Config, revealed
+from payhub_core.declaration import ProviderInfo
 from payhub_core.errors import ConfigError, PayhubError, did_you_mean, plain
 from payhub_core.hookspecs import Provider
 from payhub_core.mistakes import missing, mistakes, named, unknown
@@ -192,7 +193,10 @@ def _hint(cls: type[Provider], error: ValidationError, account: str) -> str:
 
 def merchant(provider: Provider) -> Merchant | None:
     """What tells the merchant of an account from others; None where its provider declares no identity."""
-    info = provider.info
+    info = getattr(provider, "info", None)
+    if not isinstance(info, ProviderInfo):
+        hint = "load_accounts makes accounts of settings"
+        raise ConfigError(f"expected a provider, not {type(provider).__name__}", hint=hint)
     return (info.name, *[getattr(provider, key) for key in info.identity]) if info.identity else None
 
 
