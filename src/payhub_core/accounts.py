@@ -11,10 +11,12 @@ from typing import Any, TypeAlias
 from pydantic import BaseModel, ValidationError
 
 from payhub_core.config import Config, revealed
+from payhub_core.declaration import ProviderInfo
 from payhub_core.errors import ConfigError, PayhubError, did_you_mean, plain
 from payhub_core.hookspecs import Provider
-from payhub_core.mistakes import missing, mistakes, unknown
+from payhub_core.mistakes import missing, mistakes, named, unknown
 from payhub_core.registry import BrokenProvider, provider_class
+from payhub_core.variables import PREFIX, key_hint
 
 __all__ = [
     "Accounts",
@@ -22,6 +24,7 @@ __all__ = [
     "check_merchants",
     "load_account",
     "load_accounts",
+    "loaded",
     "merchant",
     "route_faults",
     "same_merchant",
@@ -76,7 +79,7 @@ def load_account(name: str, settings: Mapping[str, Any]) -> Provider:
     """
     config = Config(accounts={name: settings})
     del settings  # the local variables of a traceback may be reported, and a Config shows no settings
-    return _loaded(name, config)
+    return loaded(name, config)
 
 
 def load_accounts(config: Config | Mapping[str, Any]) -> Accounts:
@@ -89,46 +92,70 @@ def load_accounts(config: Config | Mapping[str, Any]) -> Accounts:
         config = _from_dict(config)
     accounts: dict[str, Provider | ConfigError] = {}
     faults: list[ConfigError] = []
+    strays: list[ConfigError] = []
     for name in config.accounts:
         try:
-            accounts[name] = _loaded(name, config)
+            accounts[name] = loaded(name, config)
         except BrokenProvider as broken:
             logger.exception("account %s is out of order", name)
             accounts[name] = broken
+        except _Stray as stray:
+            strays.append(stray)
         except ConfigError as error:
             faults.append(error)
     default = config.default
     if default is not None and default not in config.accounts:
-        faults.append(unknown_account(default, config.accounts, "default: "))
+        faults.append(unknown_account(default, config.accounts, f"{named('default', config.set_by)}: "))
     faults += _doubles(accounts)
-    faults += route_faults(config.routes, config.accounts)
-    if faults:
-        where = f"{config.source}: " if config.source else ""
-        raise ConfigError(where + "; ".join(map(str, faults)))
+    faults += route_faults(config.routes, config.accounts, config.set_by)
+    if faults or strays:
+        where = f"{config.source}: " if config.source and faults else ""
+        raise ConfigError(where + "; ".join(map(str, faults + strays)))
     return Accounts(accounts, default or (next(iter(accounts)) if len(accounts) == 1 else None))
 
 
-def _loaded(name: str, config: Config) -> Provider:
+class _Stray(ConfigError):
+    """A variable or secret file is for an account that the file does not have."""
+
+
+def loaded(name: str, config: Config) -> Provider:
+    """The account ``name`` of ``config``; raises ConfigError."""
     if not isinstance(name, str) or not _ACCOUNT_NAME.fullmatch(name):
         raise ConfigError(f"an account's name is like 'shop_1' (a-z, 0-9, _), not {plain(name)!r}")
     if not isinstance(config.accounts[name], Mapping):
         raise ConfigError("expected a table of settings", account=name)
+    _check_stray(name, config)
     return _configured(provider_class(name, config.accounts[name].get("provider")), name, config)
+
+
+def _check_stray(name: str, config: Config) -> None:
+    table = config.accounts[name]
+    origins = [config.set_by.get(f"accounts.{name}.{key}") for key in table]
+    if "provider" not in table and table and all(origins):
+        others = {other for other, it in config.accounts.items() if isinstance(it, Mapping) and "provider" in it}
+        own = f"to configure it by variables alone, set {PREFIX}ACCOUNTS__{name.upper()}__PROVIDER too"
+        near = did_you_mean(name, others, "")
+        hint = f"{near} {own[0].upper()}{own[1:]}" if near else own
+        raise _Stray(f"{origins[0]} is for the account {name!r}, which has no provider", hint=hint)
 
 
 def unknown_account(name: object, known: Mapping[str, Any], where: str = "") -> ConfigError:
     """The error for an account that is not there; a mapping that cannot be walked at no cost is not walked."""
-    names = set(known) if isinstance(known, dict | Accounts) else set[str]()
-    return ConfigError(f"{where}there is no account {plain(name)!r}", hint=did_you_mean(str(name), names))
+    if not isinstance(name, str):
+        return ConfigError(f"{where}expected the name of an account, not {type(name).__name__}")
+    hint = ""
+    if isinstance(known, dict | Accounts):
+        hint = did_you_mean(name, set(known)) or "no account is configured: write [accounts.shop] into payhub.toml"
+    return ConfigError(f"{where}there is no account {plain(name)!r}", hint=hint)
 
 
 def _from_dict(config: Mapping[str, Any]) -> Config:
     if not isinstance(config, Mapping) or not isinstance(config.get("accounts", {}), Mapping):
         raise ConfigError("expected the result of load_config, or a dict such as {'accounts': {'shop': {...}}}")
-    known = {key.name for key in fields(Config)} - {"source"}
+    known = {key.name for key in fields(Config)} - {"source", "set_by"}
     if unknown := set(config) - known:
         word = min(map(str, unknown))
-        raise ConfigError(f"unknown key {plain(word)!r}", hint=did_you_mean(word, known))
+        raise ConfigError(f"unknown key {plain(word)!r}", hint=key_hint(word))
     return Config(**config)
 
 
@@ -136,7 +163,9 @@ def _configured(cls: type[Provider], account: str, config: Config) -> Provider:
     try:
         provider = cls(**{key: revealed(it) for key, it in config.accounts[account].items() if key != "provider"})
     except ValidationError as error:
-        raise ConfigError(mistakes(error), hint=_hint(cls, error, account), account=account) from None
+        origins = {key.removeprefix(f"accounts.{account}."): origin for key, origin in config.set_by.items()}
+        said = mistakes(error, origins=origins)
+        raise ConfigError(said, hint=_hint(cls, error, account), account=account) from None
     except PayhubError as error:
         raise ConfigError(error.message, hint=error.hint, account=account) from None
     except Exception as error:
@@ -149,11 +178,11 @@ def _configured(cls: type[Provider], account: str, config: Config) -> Provider:
 
 def _hint(cls: type[Provider], error: ValidationError, account: str) -> str:
     if strange := unknown(error):
-        fields = set(cls.model_fields) if issubclass(cls, BaseModel) else set[str]()
-        return did_you_mean(strange[0], {*fields, "provider"})
+        if strange[0] in {key.name for key in fields(Config)}:
+            return f"{strange[0]} belongs above the first [table] of the file"
+        known = set(cls.model_fields) if issubclass(cls, BaseModel) else set[str]()
+        return did_you_mean(strange[0], {*known, "provider"})
     if lacking := missing(error):
-        from payhub_core.settings import PREFIX  # noqa: PLC0415  it takes 0.3 s to import
-
         variable = f"{PREFIX}accounts__{account}__{lacking[0]}"
         return (
             f"set {lacking[0]} in [accounts.{account}]; a secret belongs into {variable.upper()} in the environment, "
@@ -164,14 +193,18 @@ def _hint(cls: type[Provider], error: ValidationError, account: str) -> str:
 
 def merchant(provider: Provider) -> Merchant | None:
     """What tells the merchant of an account from others; None where its provider declares no identity."""
-    info = provider.info
+    info = getattr(provider, "info", None)
+    if not isinstance(info, ProviderInfo):
+        hint = "load_accounts makes accounts of settings"
+        raise ConfigError(f"expected a provider, not {type(provider).__name__}", hint=hint)
     return (info.name, *[getattr(provider, key) for key in info.identity]) if info.identity else None
 
 
 def same_merchant(first: str, second: str, provider: Provider) -> ConfigError:
     """The error for one merchant under two names."""
     identity = ", ".join(provider.info.identity)
-    return ConfigError(f"accounts {first!r} and {second!r} have the same provider and {identity}")
+    hint = f"drop one of them, or mend its {identity}: an order of the one could be settled as the other's"
+    return ConfigError(f"accounts {first!r} and {second!r} have the same provider and {identity}", hint=hint)
 
 
 def check_merchants(accounts: Mapping[str, Provider | ConfigError]) -> None:
@@ -190,13 +223,16 @@ def _doubles(accounts: Mapping[str, Provider | ConfigError]) -> Iterator[ConfigE
                 yield same_merchant(first, name, provider)
 
 
-def route_faults(routes: Mapping[str, Sequence[str]], accounts: Mapping[str, Any]) -> Iterator[ConfigError]:
-    """What is wrong with ``routes`` that are to lead along ``accounts``."""
+def route_faults(
+    routes: Mapping[str, Sequence[str]], accounts: Mapping[str, Any], set_by: Mapping[str, str] = {}
+) -> Iterator[ConfigError]:
+    """What is wrong with ``routes`` that are to lead along ``accounts``; ``set_by`` names what set them."""
     for route, names in routes.items():
+        where = named(f"routes.{route}", set_by)
         if route in accounts:
-            yield ConfigError(f"routes.{route}: {route!r} is the name of an account")
+            yield ConfigError(f"{where}: {route!r} is the name of an account", hint="rename the route")
         if not names or len(set(names)) != len(names):
-            yield ConfigError(f"routes.{route}: expected the names of accounts, each once")
+            yield ConfigError(f'{where}: expected names of accounts, each once, as ["shop", "outlet"]')
         for name in names:
             if name not in accounts:
-                yield unknown_account(name, accounts, f"routes.{route}: ")
+                yield unknown_account(name, accounts, f"{where}: ")

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
-from payhub_core.errors import ConfigError, did_you_mean
+from payhub_core.errors import ConfigError
+from payhub_core.variables import PREFIX, set_by
 
 __all__ = ["Config", "load_config", "revealed"]
-
-
-#: What Kubernetes and Docker put into the environment of every container beside a service named payhub or payhub-*.
-_OF_A_SERVICE = re.compile(r"PAYHUB_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_\w+)?)?)")
 
 
 @dataclass(frozen=True)
@@ -25,7 +21,7 @@ class Config:
     ``accounts`` still holds the settings as text, secrets among them: that text shows as stars wherever it is repeated,
     by `dataclasses.asdict` and a failed assert too, and pickling raises TypeError. ``ledger`` is the database's URL; a
     route names accounts in the order in which they are tried; ``recorder`` is the folder for recorded callbacks.
-    ``source`` is the file's name, for error messages.
+    For error messages, ``source`` is the file's name, and ``set_by`` has the variable or secret file that set a key.
     """
 
     accounts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
@@ -34,6 +30,7 @@ class Config:
     routes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     recorder: str | None = None
     source: str = ""
+    set_by: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "accounts", _hidden(self.accounts))
@@ -83,29 +80,36 @@ def load_config(path: str | os.PathLike[str] | None = None, *, secrets_dir: str 
     lower case and lies in ``secrets_dir`` (or ``PAYHUB_SECRETS_DIR``); white space around its content is dropped.
     Raises ConfigError, which names the file and the key and never shows a value.
     """
-    from payhub_core.settings import PREFIX, Settings, read  # noqa: PLC0415  pydantic-settings takes 0.3 s to import
+    from payhub_core.settings import read  # noqa: PLC0415  pydantic-settings takes 0.3 s to import
 
-    source = "" if path is None else os.fspath(path)
-    file = None if path is None else Path(path)
-    if file is not None and not file.is_file():
-        raise ConfigError(f"there is no configuration file {source}", hint="pass the path of your payhub.toml")
-    secrets_dir = secrets_dir or os.environ.get(f"{PREFIX}SECRETS_DIR")
-    if secrets_dir is not None and not Path(secrets_dir).is_dir():
-        raise ConfigError(f"there is no folder of secret files {secrets_dir}")
-    known = {*Settings.model_fields, "secrets_dir"}
-    for variable in os.environ:
-        if variable.startswith(PREFIX) and not _OF_A_SERVICE.fullmatch(variable):
-            key = variable.removeprefix(PREFIX).lower().partition("__")[0]
-            if key not in known:
-                raise ConfigError(
-                    f"the environment variable {variable} means nothing here", hint=did_you_mean(key, known)
-                )
-    settings = read(file, secrets_dir)
+    file = None if path is None else _file(path)
+    secrets_dir = secrets_dir or os.environ.get(f"{PREFIX}SECRETS_DIR") or None
+    folder = None if secrets_dir is None else Path(secrets_dir)
+    if folder is not None and not folder.is_dir():
+        hint = f"name it in secrets_dir= or {PREFIX}SECRETS_DIR, or see that it is mounted"
+        raise ConfigError(f"there is no folder of secret files {folder.absolute()}", hint=hint)
+    origins = set_by(list(os.environ), folder)  # the names alone: a traceback shows no value
+    settings = read(file, folder, origins)
     return Config(
         accounts=settings.accounts,
         default=settings.default,
         ledger=settings.ledger,
         routes=settings.routes,
         recorder=settings.recorder,
-        source=source,
+        source="" if path is None else os.fspath(path),
+        set_by=origins,
     )
+
+
+def _file(path: str | os.PathLike[str]) -> Path:
+    if isinstance(path, Mapping):
+        raise ConfigError("expected the path of a file, not a dict", hint="load_accounts takes a dict as it is")
+    file = Path(path)
+    if file.is_dir():
+        raise ConfigError(
+            f"expected a configuration file, {file.absolute()} is a folder", hint="name the payhub.toml in it"
+        )
+    if not file.is_file():
+        hint = "name your payhub.toml by its whole path, or start where it lies"
+        raise ConfigError(f"there is no configuration file {file.absolute()}", hint=hint)
+    return file

@@ -171,13 +171,15 @@ def plain(text: object, longest: int = _LONGEST_QUOTE) -> str:
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
-def did_you_mean(word: str, known: set[str] | frozenset[str]) -> str:
-    """A hint that names the nearest of ``known``, or all of them where none is near."""
+def did_you_mean(word: str, known: set[str] | frozenset[str], otherwise: str | None = None) -> str:
+    """A hint that names the nearest of ``known``; where none is near it is ``otherwise``, or names all of them."""
     from difflib import get_close_matches  # noqa: PLC0415  only where something is wrong
 
     near = get_close_matches(word, known, n=1)
     if near:
         return f"did you mean {near[0]!r}?"
+    if otherwise is not None:
+        return otherwise
     return f"known are: {', '.join(sorted(known))}" if known else ""
 
 

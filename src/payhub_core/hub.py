@@ -35,6 +35,10 @@ class _BaseHub(ABC, Generic[BoundT]):
     """What the two hubs share: accounts, opened on first use and kept until they are forgotten."""
 
     def __init__(self, accounts: Mapping[str, Provider], extensions: Sequence[object]) -> None:
+        given: object = accounts
+        if not isinstance(given, Mapping):
+            hint = "pass what load_accounts returns, as in Hub(load_accounts(load_config(path)))"
+            raise ConfigError(f"expected accounts, not {type(given).__name__}", hint=hint)
         if isinstance(accounts, dict):
             check_merchants(accounts)
         self.accounts: Mapping[str, Provider] = accounts
@@ -47,13 +51,15 @@ class _BaseHub(ABC, Generic[BoundT]):
 
     def __getitem__(self, account: str) -> BoundT:
         """The account's hooks with its name bound; raises ConfigError for a name that is not configured."""
-        return self._open.get(account) or self._opened(account)
+        return (self._open.get(account) if isinstance(account, str) else None) or self._opened(account)
 
     def _opened(self, account: str) -> BoundT:
         while True:
             if self._closed:
                 raise PayhubError("this hub is closed", hint="open a new one, or close it later")
             forgotten = self._forgotten
+            if not isinstance(account, str):
+                raise unknown_account(account, self.accounts)
             bound = self._bind(account, self._asked(account))
             with self._lock:
                 if forgotten == self._forgotten:  # else what was read may be what was to be forgotten

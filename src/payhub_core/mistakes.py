@@ -7,16 +7,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-__all__ = ["missing", "mistakes", "unknown"]
+__all__ = ["missing", "mistakes", "named", "unknown"]
 
 #: By pydantic's name of the mistake; ``came`` is the type of what came, the others are the limits that were passed.
 _WORDS: Mapping[str, str] = {
     "missing": "is missing",
     "extra_forbidden": "there is no such field",
     "string_type": "expected text, not {came}",
-    "string_too_short": "expected text, of {min_length} or more characters",
+    "string_too_short": "expected text, of {min_length} or more characters{but}",
     "string_too_long": "expected text, of at most {max_length} characters",
-    "string_pattern_mismatch": "expected text of the form {pattern}",
+    "string_pattern_mismatch": "expected text of the form {pattern}{but}",
     "too_short": "expected at least {min_length} of them",
     "too_long": "expected at most {max_length} of them",
     "int_type": "expected a whole number, not {came}",
@@ -36,10 +36,10 @@ _WORDS: Mapping[str, str] = {
     "enum": "expected {expected}",
     "dict_type": "expected a table of names and values, not {came}",
     "mapping_type": "expected a table of names and values, not {came}",
-    "list_type": "expected a list, not {came}",
-    "tuple_type": "expected a list, not {came}",
-    "set_type": "expected a list, not {came}",
-    "frozen_set_type": "expected a list, not {came}",
+    "list_type": 'expected a list such as ["one", "two"], not {came}',
+    "tuple_type": 'expected a list such as ["one", "two"], not {came}',
+    "set_type": 'expected a list such as ["one", "two"], not {came}',
+    "frozen_set_type": 'expected a list such as ["one", "two"], not {came}',
     "is_instance_of": "expected {class}, not {came}",
     "dataclass_type": "expected {class_name}, not {came}",
     "model_type": "expected {class_name}, not {came}",
@@ -52,10 +52,13 @@ _WORDS: Mapping[str, str] = {
 _WRITTEN = {"Money": "Money, such as Money.of('88.00', 'CNY')"}
 
 
-def mistakes(error: ValidationError, whole: str = "settings") -> str:
-    """What is wrong with which field, each once; ``whole`` names what they are fields of."""
+def mistakes(error: ValidationError, whole: str = "settings", origins: Mapping[str, str] = {}) -> str:
+    """What is wrong with which field, each once.
+
+    ``whole`` names what they are fields of, ``origins`` the variable or secret file that set a field.
+    """
     found = error.errors(include_url=False)
-    return "; ".join(dict.fromkeys(f"{_place(it['loc']) or whole}: {_said(it)}" for it in found))
+    return "; ".join(dict.fromkeys(f"{named(_place(it['loc']), origins) or whole}: {_said(it)}" for it in found))
 
 
 def missing(error: ValidationError) -> list[str]:
@@ -73,6 +76,12 @@ def _place(location: tuple[int | str, ...]) -> str:
     return ".".join(part for part in location if isinstance(part, str) and "[" not in part and part != "str")
 
 
+def named(place: str, origins: Mapping[str, str]) -> str:
+    """``place``, and what set it, where a variable or a secret file did."""
+    origin = next((origin for key, origin in origins.items() if f"{place}.".startswith(f"{key}.")), None)
+    return place if origin is None else f"{place} (from {origin})"
+
+
 def _said(item: Any) -> str:
     limits = dict(item.get("ctx", {}))
     if item["type"] in {"value_error", "assertion_error"}:
@@ -80,7 +89,14 @@ def _said(item: Any) -> str:
     if "class_name" in limits:
         limits["class_name"] = _WRITTEN.get(limits["class_name"], limits["class_name"])
     words = _WORDS.get(item["type"], "expected another kind of value, not {came}")
-    return words.format(**limits, came=_a(type(item["input"]).__name__))
+    return words.format(**limits, came=_a(type(item["input"]).__name__), but=_but(item["input"]))
+
+
+def _but(text: object) -> str:
+    """What is wrong with a text, where that can be said without showing it."""
+    if text == "":
+        return ", not an empty one"
+    return ", without white space around it" if isinstance(text, str) and text != text.strip() else ""
 
 
 def _a(name: str) -> str:

@@ -61,10 +61,9 @@ class Money:
         decimal places than the currency has: nothing is rounded.
         """
         if isinstance(amount, bool) or not isinstance(amount, str | int | Decimal):
-            raise TypeError(
-                f"an amount is text, an int or a Decimal, not {type(amount).__name__}, which cannot hold every price; "
-                'write Money.of("9.99", "CNY")'
-            )
+            why = ", which cannot hold every price" if isinstance(amount, float) else ""
+            came = f"{type(amount).__name__}{why}"
+            raise TypeError(f'an amount is text, an int or a Decimal, not {came}; write Money.of("9.99", "CNY")')
         if isinstance(amount, Decimal) and not amount.is_finite():
             raise InvalidOrder(f"an amount is a plain decimal number such as '100.00', not {amount}")
         if isinstance(amount, int | Decimal) and not -_LONGEST < amount < _LONGEST:
@@ -77,7 +76,8 @@ class Money:
         whole, _, fraction = text.partition(".")
         digits = _EXPONENTS[currency]
         if fraction[digits:].strip("0"):
-            raise InvalidOrder(f"{currency} has {digits} decimal places, {text} has more; payhub never rounds")
+            hint = "round it first: payhub never rounds"
+            raise InvalidOrder(f"{currency} has {digits} decimal places, {text} has more", hint=hint)
         return cls(int(whole + fraction[:digits].ljust(digits, "0")), currency)
 
     @property
@@ -114,7 +114,7 @@ class Money:
 
     def _same(self, other: object) -> int:
         if not isinstance(other, Money):
-            raise TypeError(f"money goes with money only, not with {type(other).__name__}")
+            raise TypeError(f"money goes with money only, not with {type(other).__name__}; make it Money with Money.of")
         if other.currency != self.currency:
             raise TypeError(f"{self.currency} and {other.currency} do not add or compare; convert one first")
         return other.minor

@@ -65,9 +65,11 @@ def _entry_point(account: str, name: object) -> EntryPoint:
     if not found:
         known = {point.name for point in _installed()}
         hint = did_you_mean(str(name), known)
+        if name is None:
+            hint = f"write the name of one that is installed: {', '.join(sorted(known))}"
         if not known:
             hint = 'no installed package says that it has providers; name the class, as in provider = "module:Class"'
-        reason = "provider: missing" if name is None else f"provider: none is installed under {plain(name)!r}"
+        reason = "provider: is missing" if name is None else f"provider: none is installed under {plain(name)!r}"
         raise ConfigError(reason, hint=hint, account=account)
     if len(found) > 1:
         claims = ", ".join(sorted(point.dist.name if point.dist else "?" for point in found))

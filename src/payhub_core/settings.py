@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,12 +17,11 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from payhub_core.errors import ConfigError, did_you_mean
+from payhub_core.errors import ConfigError
 from payhub_core.mistakes import mistakes, unknown
+from payhub_core.variables import PREFIX, key_hint, secret_files
 
-__all__ = ["PREFIX", "Settings", "read"]
-
-PREFIX = "PAYHUB_"
+__all__ = ["Settings", "read"]
 
 
 class Settings(BaseSettings):
@@ -61,9 +61,7 @@ class _Secrets(NestedSecretsSettingsSource):
     @classmethod
     def load_secrets(cls, path: Path) -> dict[str, str]:
         """The content of each file by its path inside the folder."""
-        files = {str(file.relative_to(path)): file for file in path.rglob("*") if file.is_file()}
-        own = {name: file for name, file in files.items() if name.lower().startswith(PREFIX.lower())}
-        return {name: text_of(file, "a secret file").strip() for name, file in own.items()}
+        return {name: text_of(file, "the secret file").strip() for name, file in secret_files(path).items()}
 
 
 def text_of(file: Path, what: str) -> str:
@@ -71,33 +69,47 @@ def text_of(file: Path, what: str) -> str:
     try:
         data = file.read_bytes()
         marked = len(data) > len(BOM_UTF16_LE) and data.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
-        return data.decode("utf-16" if marked else "utf-8-sig")
+        if marked or b"\0" not in data:
+            return data.decode("utf-16" if marked else "utf-8-sig")
     except UnicodeDecodeError:
-        # Not chained: the error carries the bytes.
-        raise ConfigError(f"{file} is not in UTF-8", hint=f"save {what} as UTF-8 in your editor") from None
+        pass  # Not chained: the error carries the bytes.
     except OSError as error:
-        raise ConfigError(f"{file} cannot be read: {type(error).__name__}", hint="see who may read it") from None
+        raise ConfigError(f"{file} cannot be read: {type(error).__name__}", hint="let this user read it") from None
+    del data
+    raise ConfigError(f"{file} is not in UTF-8", hint=f"save {what} as UTF-8 in your editor")
 
 
-def read(file: Path | None, secrets_dir: str | None) -> Settings:
-    """The settings of all sources; raises ConfigError."""
-    where = "the configuration" if file is None else str(file)
+def read(file: Path | None, secrets_dir: Path | None, origins: Mapping[str, str]) -> Settings:
+    """The settings of all sources; raises ConfigError, which names what set a key by ``origins``."""
+    where = "" if file is None else f"{file}: "
     try:
         # No variable ever holds the content: the local variables of a traceback may be reported.
         return Settings(_secrets_dir=secrets_dir, **({} if file is None else _content(file)))  # type: ignore[call-arg]
     except ValidationError as error:
-        raise ConfigError(f"{where}: {mistakes(error)}", hint=_hint(error)) from None
+        raise ConfigError(f"{where}{mistakes(error, origins=origins)}", hint=_hint(error)) from None
     except (SettingsError, TypeError) as error:
-        raise ConfigError(f"{where}: {type(error).__name__} while reading the environment or secret files") from None
+        raise ConfigError(f"{where}{type(error).__name__} while reading the environment or secret files") from None
 
 
 def _content(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text_of(file, "the configuration"))
-    except tomllib.TOMLDecodeError as error:  # which quotes no line
-        raise ConfigError(f"{file} cannot be read as TOML: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        said = str(error)  # which quotes no line; the error itself holds the file
+    raise ConfigError(f"{file} cannot be read as TOML: {said}", hint=_toml_hint(said))
+
+
+def _toml_hint(said: str) -> str:
+    if said.startswith(("Unescaped", "Invalid hex")):
+        return "write a path of Windows in single quotes, as 'C:\\shop', or with /"
+    if said.startswith("Cannot"):
+        return "each table and each name stands once"
+    return 'a line is like appid = "gpu10000000", text in straight quotes'
 
 
 def _hint(error: ValidationError) -> str:
+    found = error.errors(include_url=False)
+    if any(it["loc"][:1] == ("accounts",) and it["type"] == "dict_type" for it in found):
+        return "an account is a table of its own, as [accounts.shop]"
     strange = unknown(error)
-    return did_you_mean(strange[0], set(Settings.model_fields)) if strange else ""
+    return key_hint(strange[0]) if strange else ""

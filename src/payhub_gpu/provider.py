@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, TypeAlias
 from urllib.parse import quote
 
 from httpx import URL
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from payhub_core import (
     BadSignature,
@@ -36,6 +36,13 @@ Words: TypeAlias = Annotated[
     BeforeValidator(lambda words: (words,) if isinstance(words, str) else words),
 ]
 
+
+def _above_orders(url: str) -> str:
+    if "/api/order" in url:
+        raise ValueError("expected the address up to /api/order, such as https://gateway.example")
+    return url
+
+
 _ACKNOWLEDGED = Reply(b"SUCCESS")
 
 
@@ -61,7 +68,7 @@ class Gpu(AccountSettings):
         reserved_fields=messages.FIELDS,
     )
 
-    base_url: Address
+    base_url: Annotated[Address, AfterValidator(_above_orders)]
     appid: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
     secret: Secrets
     secret_placement: Placement = "sorted"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import datetime
+from ssl import SSLError
 from typing import Any
 
 import click
@@ -79,6 +80,9 @@ def sandbox(**options: Any) -> None:
 
     try:
         serve(Settings(merchants=_merchants(), **options), _announce)
+    except SSLError as error:
+        said = "the certificate cannot be used. Hint: --certfile and --keyfile are PEM files that belong together"
+        raise click.ClickException(said) from error
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
 
@@ -92,7 +96,9 @@ def _merchants() -> dict[str, Merchant]:
     except ValidationError as error:
         # The error itself quotes its input, and that holds secrets.
         where = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise click.ClickException(f"{MERCHANTS_VARIABLE} is malformed{f' at {where}' if where else ''}") from None
+        at = f" at {where}" if where else ""
+        form = '{"gpu10000002": {"secret": "..."}}'
+        raise click.ClickException(f"{MERCHANTS_VARIABLE} is malformed{at}. Hint: write JSON such as {form}") from None
 
 
 def _announce(url: str, settings: Settings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import httpx
@@ -70,6 +71,13 @@ class Tiny(BaseModel):
     def query(self, reference: str, gateway_id: str | None) -> Flow[Payment]:
         response = yield httpx.Request("GET", f"https://tiny.example/orders/{gateway_id or reference}")
         return Payment(reference=reference, status=PaymentStatus(response.json()["status"]), raw={"id": gateway_id})
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The application's folder, without a payhub.toml."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

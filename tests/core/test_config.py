@@ -188,7 +188,7 @@ def test_an_unknown_provider_is_named_with_the_one_that_was_meant(settings: dict
 
 def test_a_missing_provider_is_asked_for(settings: dict[str, Any]) -> None:
     """Every account has one."""
-    assert "provider: missing" in refused(
+    assert "provider: is missing" in refused(
         {"accounts": {"shop": {k: v for k, v in settings.items() if k != "provider"}}}
     )
 

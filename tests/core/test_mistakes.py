@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from payhub_core import ConfigError, InvalidOrder, Money, Order, load_accounts
+from payhub_core import AsyncHub, Config, ConfigError, Hub, InvalidOrder, Money, Order, PayhubError, load_accounts
 
 ACCOUNT = {
     "provider": "gpu",
@@ -66,9 +66,44 @@ SUMS: dict[str, tuple[tuple[Any, Any], type[Exception], str]] = {
     "RMB": (("88", "RMB"), InvalidOrder, "not 'RMB'. Hint: write 'CNY'"),
     "small letters": (("88", "cny"), InvalidOrder, "not 'cny'. Hint: write 'CNY'"),
     "no currency": (("88", ""), InvalidOrder, "a currency is an ISO 4217 code such as 'CNY', not ''"),
-    "too many decimals": (("8.888", "CNY"), InvalidOrder, "CNY has 2 decimal places, 8.888 has more"),
+    "the number of a currency": (("88", 156), InvalidOrder, "a currency is an ISO 4217 code such as 'CNY', not '156'"),
+    "a sign for a currency": (("88", "¥"), InvalidOrder, "not '¥'. Hint: write 'CNY'"),
+    "too many decimals": (
+        ("8.888", "CNY"),
+        InvalidOrder,
+        "CNY has 2 decimal places, 8.888 has more. Hint: round it first: payhub never rounds",
+    ),
+    "decimals of a currency without": (("8.5", "JPY"), InvalidOrder, "JPY has 0 decimal places, 8.5 has more"),
+    "a unit": (("88元", "CNY"), InvalidOrder, "a plain decimal number such as '100.00', not '88元'"),
+    "nothing": ((None, "CNY"), TypeError, 'not NoneType; write Money.of("9.99", "CNY")'),
+    "true": ((True, "CNY"), TypeError, 'not bool; write Money.of("9.99", "CNY")'),
     "a comma": (("1,000.00", "CNY"), InvalidOrder, "a plain decimal number such as '100.00', not '1,000.00'"),
     "no number": ((Decimal("NaN"), "CNY"), InvalidOrder, "a plain decimal number such as '100.00', not NaN"),
+}
+HUBS: dict[str, tuple[object, str]] = {
+    "a path": (
+        "payhub.toml",
+        (
+            "expected accounts, not str. "
+            "Hint: pass what load_accounts returns, as in Hub(load_accounts(load_config(path)))"
+        ),
+    ),
+    "a configuration": (
+        Config(),
+        (
+            "expected accounts, not Config. "
+            "Hint: pass what load_accounts returns, as in Hub(load_accounts(load_config(path)))"
+        ),
+    ),
+    "settings": ({"shop": ACCOUNT}, "expected a provider, not dict. Hint: load_accounts makes accounts of settings"),
+}
+#: By what stands where an account's name is expected.
+NAMES: dict[str, tuple[Any, str]] = {
+    "a misspelt name": ("shpo", "there is no account 'shpo'. Hint: did you mean 'shop'?"),
+    "another name": ("café", "there is no account 'café'. Hint: known are: shop"),
+    "no name": (None, "expected the name of an account, not NoneType"),
+    "the provider": (5, "expected the name of an account, not int"),
+    "a list": (["shop"], "expected the name of an account, not list"),
 }
 
 
@@ -105,3 +140,53 @@ def test_a_mistake_in_a_sum(mistake: str) -> None:
     with pytest.raises(kind) as error:
         Money.of(*arguments)
     assert told in str(error.value)
+
+
+@pytest.mark.parametrize("kind", [Hub, AsyncHub])
+@pytest.mark.parametrize("mistake", HUBS)
+def test_a_mistake_in_what_a_hub_is_given(kind: Any, mistake: str) -> None:
+    """At once, not when the first payer comes."""
+    given, told = HUBS[mistake]
+    with pytest.raises(ConfigError) as error:
+        kind(given)
+    assert str(error.value) == told
+
+
+@pytest.mark.parametrize("mistake", NAMES)
+def test_a_mistake_in_the_name_of_an_account(mistake: str) -> None:
+    """The nearest name, or all of them."""
+    given, told = NAMES[mistake]
+    with Hub(load_accounts({"accounts": {"shop": ACCOUNT}})) as hub, pytest.raises(ConfigError) as error:
+        hub.query(given, "A1001")
+    assert str(error.value) == told
+
+
+def test_an_order_where_the_account_belongs(order: Order) -> None:
+    """The arguments in the other order."""
+    with Hub(load_accounts({"accounts": {"shop": ACCOUNT}})) as hub, pytest.raises(ConfigError) as error:
+        hub.create_payment(order, "shop")  # type: ignore[arg-type]
+    assert str(error.value) == "expected the name of an account, not Order"
+
+
+def test_a_hub_without_accounts() -> None:
+    """What to write, where no name is near."""
+    with Hub(load_accounts({})) as hub, pytest.raises(ConfigError) as error:
+        hub.query("shop", "A1001")
+    told = "there is no account 'shop'. Hint: no account is configured: write [accounts.shop] into payhub.toml"
+    assert str(error.value) == told
+
+
+def test_a_hub_after_it_was_closed() -> None:
+    """Most often a return too early, out of its with."""
+    hub = Hub(load_accounts({"accounts": {"shop": ACCOUNT}}))
+    hub.close()
+    with pytest.raises(PayhubError) as error:
+        hub.query("shop", "A1001")
+    assert str(error.value) == "this hub is closed. Hint: open a new one, or close it later"
+
+
+def test_accounts_without_the_word() -> None:
+    """A dict has the shape of a file."""
+    with pytest.raises(ConfigError) as error:
+        load_accounts({"shop": ACCOUNT})
+    assert str(error.value).startswith("unknown key 'shop'. Hint: an account is a table of its own, as [accounts.shop]")

@@ -141,7 +141,7 @@ OFFERED = {
     "BoundAccount": "close_payment create_payment info name parse_callback query refund supports timeout",
     "AsyncBoundAccount": "close_payment create_payment info name parse_callback query refund supports timeout",
     "Accounts": "default get items keys values",
-    "Config": "accounts default ledger recorder routes source",
+    "Config": "accounts default ledger recorder routes set_by source",
     "ProviderInfo": "callback_headers currencies extra_fields identity largest_amount largest_reference method_needed"
     " methods name payer_needed raw_methods reference reference_length refund_reference refused"
     " reserved_fields retry time_limits",

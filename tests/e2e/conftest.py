@@ -178,18 +178,27 @@ def asked() -> Callable[..., int]:
     return count
 
 
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+
+
 @pytest.fixture(scope="session")
-def clean_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheels of payhub and of EPay."""
+    folder = tmp_path_factory.mktemp("wheels")
+    build = ["wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(folder)]
+    subprocess.run([*PIP, *build, str(ROOT), str(EPAY)], check=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def clean_python(tmp_path_factory: pytest.TempPathFactory, wheels: Path) -> Path:
     """The interpreter of an environment that holds both wheels and what they need, and sees no source tree."""
     folder = tmp_path_factory.mktemp("environment")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    build = ["wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(folder / "wheels")]
-    subprocess.run([*pip, *build, str(ROOT), str(EPAY)], check=True)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")], check=True)
     python = folder / "venv" / "bin" / "python"
-    wheels = [str(wheel) for wheel in (folder / "wheels").iterdir()]
-    assert len(wheels) == 2
-    subprocess.run([*pip, "--python", str(python), "install", "--no-deps", "--no-index", *wheels], check=True)
+    files = [str(wheel) for wheel in wheels.iterdir()]
+    assert len(files) == 2
+    subprocess.run([*PIP, "--python", str(python), "install", "--no-deps", "--no-index", *files], check=True)
     # The pinned dependencies, one by one: what is installed here of payhub itself points at the source tree.
     (folder / "dependencies").mkdir()
     for entry in Path(sysconfig.get_path("purelib")).iterdir():

@@ -114,6 +114,15 @@ def test_a_port_in_use_is_an_error_in_one_line(sandbox: SandboxProcess) -> None:
     assert "Traceback" not in result.stderr
 
 
+def test_a_certificate_that_is_none_is_told_by_its_option(tmp_path: Path) -> None:
+    """In place of the words of OpenSSL."""
+    (tmp_path / "chain.pem").write_text("no certificate")
+    result = run("--port=0", f"--certfile={tmp_path / 'chain.pem'}")
+    assert result.returncode == 1
+    said = "the certificate cannot be used. Hint: --certfile and --keyfile are PEM files that belong together"
+    assert result.stderr == f"Error: {said}\n"
+
+
 @pytest.mark.parametrize(
     "merchants", ["{", "[]", '{"gpu1": "very-secret-text"}', '{"gpu1": {"secret": "very-secret-text", "x": 1}}']
 )

@@ -51,6 +51,7 @@ class Checkout:
         handler: Handler | None = None,
         routes: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
+        _check_parts(hub, Hub, ledger)
         if inspect.iscoroutinefunction(handler):
             raise _async_handler()
         self.hub = hub
@@ -191,6 +192,7 @@ class AsyncCheckout:
         handler: AsyncHandler | None = None,
         routes: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
+        _check_parts(hub, AsyncHub, ledger)
         self.hub = hub
         self.ledger = ledger
         self.handler = handler
@@ -271,6 +273,15 @@ class AsyncCheckout:
                 return await _awaitable(handler(transition))
             case Pause(seconds):
                 return await anyio.sleep(seconds)  # type: ignore[func-returns-value]
+
+
+def _check_parts(hub: object, kind: type, ledger: object) -> None:
+    for part, expected in ((hub, kind), (ledger, Ledger)):
+        if not isinstance(part, expected):
+            raise ConfigError(
+                f"expected {expected.__name__}, not {type(part).__name__}",
+                hint="Hub goes with Checkout, AsyncHub with AsyncCheckout; a Ledger is made of a URL",
+            )
 
 
 def _handle(handler: Handler | None, connection: Connection) -> Callable[[Transition], object] | None:

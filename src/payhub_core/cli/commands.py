@@ -15,6 +15,8 @@ from payhub_core.version import VERSION
 __all__ = ["payhub"]
 
 GROUP = "payhub.commands"
+#: Of a command that is not there, nobody can tell which words it would take.
+_WHATEVER = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 
 class _Installed(click.Group):
@@ -38,7 +40,9 @@ class _Installed(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except PayhubError as error:
+        except (PayhubError, click.ClickException) as error:
+            if isinstance(error, click.UsageError):
+                raise
             Console(stderr=True).print(Text(f"payhub: {error}", style="red"), soft_wrap=True)
             ctx.exit(1)
 
@@ -47,9 +51,7 @@ def _unusable(name: str, error: PayhubError) -> click.Command:
     def explain() -> None:
         raise error
 
-    return click.Command(
-        name, callback=explain, short_help=f"({error.message})", context_settings={"ignore_unknown_options": True}
-    )
+    return click.Command(name, callback=explain, short_help=f"({error.message})", context_settings=_WHATEVER)
 
 
 @click.group(cls=_Installed, context_settings={"help_option_names": ["-h", "--help"]})

@@ -12,17 +12,16 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
-from payhub_core.accounts import load_account, load_accounts
+from payhub_core.accounts import load_accounts, loaded
 from payhub_core.cli.till import plain_http
 from payhub_core.config import Config
 from payhub_core.errors import ConfigError
 from payhub_core.hookspecs import Provider
 from payhub_core.ledger import Finding
 from payhub_core.registry import GROUP
+from payhub_core.variables import PREFIX, secret_files
 
 __all__ = ["Configured", "configured", "sources"]
-
-_PREFIX = "PAYHUB_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +36,21 @@ class Configured:
 
 def sources(config: str | None) -> dict[str, list[str]]:
     """By name alone, never by value: the file, the variables of the environment, the secret files."""
-    folder = os.environ.get(f"{_PREFIX}SECRETS_DIR")
-    files = Path(folder).rglob("*") if folder else ()
+    folder = os.environ.get(f"{PREFIX}SECRETS_DIR")
+    files = secret_files(Path(folder)) if folder else {}
     return {
         "files": [config] if config else [],
-        "variables": sorted(name for name in os.environ if name.upper().startswith(_PREFIX)),
-        "secret files": sorted(str(file) for file in files if file.name.lower().startswith(_PREFIX.lower())),
+        "variables": sorted(name for name in os.environ if name.upper().startswith(PREFIX)),
+        "secret files": sorted(map(str, files.values())),
     }
 
 
 def configured(config: Config) -> Configured:
     """Loads every account by itself, so that one which is wrong hides no other."""
     found = Configured(sorted({point.name for point in entry_points(group=GROUP)}))
-    for name, settings in config.accounts.items():
+    for name in config.accounts:
         try:
-            provider = load_account(name, settings)
+            provider = loaded(name, config)
         except ConfigError as error:
             remedy = error.hint or "mend its settings: docs/configuration.md"
             found.findings.append(Finding(name, f"cannot be used: {error.message}", remedy))

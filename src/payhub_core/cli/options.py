@@ -13,6 +13,7 @@ import click
 
 from payhub_core.accounts import unknown_account
 from payhub_core.config import Config, load_config
+from payhub_core.errors import ConfigError
 from payhub_core.ledger import Ledger
 
 __all__ = [
@@ -69,7 +70,11 @@ def time(value: str) -> datetime:
 
 def read_config(path: str | None) -> Config:
     """The configuration a command was given."""
-    return load_config(config_path(path))
+    config = load_config(config_path(path))
+    if not config.source and not config.set_by:
+        hint = "run it in the application's folder, or name the file with --config"
+        raise ConfigError(f"there is no {DEFAULT_CONFIG} in {Path.cwd()}, and no PAYHUB_ variable is set", hint=hint)
+    return config
 
 
 def config_path(path: str | None) -> str | None:

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from payhub_core.accounts import Accounts, load_accounts, unknown_account
 from payhub_core.checkout import AsyncCheckout, Checkout
 from payhub_core.cli.options import Command, read_config
-from payhub_core.errors import ConfigError
+from payhub_core.errors import ConfigError, plain
 from payhub_core.hookspecs import Provider
 from payhub_core.hub import Hub
 from payhub_core.ledger import Ledger
@@ -95,6 +95,8 @@ def open_till(config: str | None, handler: str | None, checkout: str | None) -> 
 def imported(option: str, name: str, of: tuple[type, ...] = ()) -> Any:
     """The function that ``option`` names, or the object ``of`` one of these classes; raises ConfigError."""
     module, _, attribute = name.partition(":")
+    if not attribute:
+        raise ConfigError(f"{option}: expected MODULE:NAME, such as shop:fulfil, not {plain(name)!r}")
     sys.path.insert(0, str(Path.cwd()))  # a console script's path begins at the folder it lies in
     try:
         found = getattr(importlib.import_module(module), attribute)
@@ -102,7 +104,7 @@ def imported(option: str, name: str, of: tuple[type, ...] = ()) -> Any:
         raise ConfigError(f"{option}: {name!r} cannot be imported: {error}") from None
     if of and not isinstance(found, of):
         expected = " or an ".join(cls.__name__ for cls in of)
-        raise ConfigError(f"{option}: expected a {expected}, {name!r} is a {type(found).__name__}")
+        raise ConfigError(f"{option}: expected a {expected}, {name!r} is of the type {type(found).__name__}")
     if not of and not callable(found):
         raise ConfigError(f"{option}: {name!r} is no function")
     return found

@@ -13,10 +13,12 @@ from payhub_core.declaration import FAILED_AFTER
 __all__ = ["AccountSettings", "Address", "Secret", "Secrets"]
 
 _SHORTEST = 16
+#: The path of a page, such as submit.php: a provider appends the paths of its gateway by itself.
+_PAGE = re.compile(r"/[^/]*\.[A-Za-z]{2,5}/*$")
 _LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 #: The sandbox's keys, which everyone knows.
 _PUBLISHED = re.compile(r"sandbox-secret-[0-9]+-not-for-money")
-_WRAPPED = re.compile(r"""(["']).*\1|\[.*\]|\(.*\)""", re.DOTALL)
+_WRAPPED = re.compile(r"""(["']).*\1|\[.*\]|\(.*\)|\$\{\w*\}""", re.DOTALL)
 
 
 class AccountSettings(BaseModel):
@@ -63,12 +65,18 @@ def listed(value: object) -> object:
 def _fit(secret: Secret, info: ValidationInfo) -> Secret:
     stripped = Secret(secret.text.strip())
     if len(stripped) < _SHORTEST or not stripped.text.isprintable():
-        raise ValueError(f"expected a secret of at least {_SHORTEST} printable characters, or several")
+        came = "a shorter one" if stripped.text else "an empty one"
+        if not stripped.text.isprintable():
+            came = "one with line breaks or other control characters"
+        raise ValueError(f"expected a secret of at least {_SHORTEST} printable characters, or several, not {came}")
     addresses = [value for value in info.data.values() if isinstance(value, str) and value.startswith("http")]
     if _PUBLISHED.fullmatch(stripped.text) and any(not _loopback(address) for address in addresses):
         raise ValueError("the sandbox's own key is published: a gateway that is not on this machine has another")
     if _WRAPPED.fullmatch(stripped.text):
-        raise ValueError("expected the secret itself, not one in quotes or brackets; several are a list of their own")
+        raise ValueError(
+            "expected the secret itself, not one in quotes or brackets; several are a list, in a variable as JSON: "
+            '["new", "old"]'
+        )
     return stripped
 
 
@@ -82,6 +90,8 @@ def _address(url: str, info: ValidationInfo) -> str:
         fine = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and "@" not in parts.netloc
     except ValueError:
         fine = False
+    if fine and _PAGE.search(parts.path):
+        raise ValueError("expected the address of the gateway, not of one of its pages: leave out the page's path")
     if not fine or not re.fullmatch(r"[!-~]+", url) or any(mark in url for mark in "?#\\"):
         raise ValueError("expected an address such as https://gateway.example")
     # allow_http is in `AccountSettings`, so it was read before any field of a provider.
@@ -90,8 +100,9 @@ def _address(url: str, info: ValidationInfo) -> str:
     return url.rstrip("/")
 
 
-#: The absolute address of a gateway (RFC 3986, 4.3): http or https, without user, query or fragment, its final slash
-#: dropped; https unless the host is loopback or the account has ``allow_http``, since an answer over http is anyone's.
+#: The absolute address of a gateway (RFC 3986, 4.3): http or https, without user, query or fragment, and not that of a
+#: page (``/submit.php``); its final slash is dropped. It is https unless the host is loopback or the account has
+#: ``allow_http``, since an answer over http is anyone's.
 Address: TypeAlias = Annotated[str, AfterValidator(_address)]
 
 #: One secret, or several while they rotate: the first signs, any verifies. Each is at least 16 printable characters,

@@ -37,6 +37,8 @@ class Connections:
     """
 
     def __init__(self, url: str | Engine | AsyncEngine, together: Callable[[Sequence[Place]], None]) -> None:
+        if not isinstance(url, str | Engine | AsyncEngine):
+            raise ConfigError(f"ledger: expected a database URL or an engine, not {type(url).__name__}")
         self._url = database.parse_url(url) if isinstance(url, str) else None
         self._engine = url if isinstance(url, Engine) else None
         self._async_engines: PerLoop[AsyncEngine] = PerLoop(self._opened)
@@ -259,7 +261,10 @@ def _ledger_error(error: Exception) -> LedgerError:
     reason = ""
     with suppress(Exception):  # the first line only: what follows may quote rows
         reason = str(origin).splitlines()[0][:200]
+    remedy = (
+        "the folder of the file exists" if "unable to open" in reason else "the database can be reached and written"
+    )
     return LedgerError(
         f"the database failed: {type(origin).__name__}{': ' if reason else ''}{reason}",
-        hint="nothing was changed; see that the database can be reached and written",
+        hint=f"nothing was changed; see that {remedy}",
     )

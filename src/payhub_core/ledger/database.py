@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from sqlite3 import OperationalError
 from typing import Any, TypeVar
 
@@ -60,6 +61,9 @@ _ASYNC = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
 
 def parse_url(text: str) -> URL:
     """The database's URL; raises ConfigError, which never quotes it, for it may hold a password."""
+    if "://" not in text:
+        hint = "three slashes before a file in the current folder, four before one elsewhere: sqlite:////srv/payhub.db"
+        raise ConfigError("ledger: expected a database URL, such as sqlite:///payhub.db", hint=hint)
     try:
         url = _parsed(text)
     except (ArgumentError, ValueError):
@@ -72,6 +76,8 @@ def parse_url(text: str) -> URL:
             hint="sqlite:///payhub.db or postgresql://user:password@host/database",
         )
     if url.get_backend_name() == "sqlite" and (url.database or ":memory:") == ":memory:":
+        if url.host:
+            raise ConfigError("ledger: expected three slashes before a file's name", hint="as in sqlite:///payhub.db")
         raise ConfigError("ledger: payments are not kept in memory", hint="sqlite:///payhub.db names a file")
     return url
 
@@ -175,12 +181,18 @@ def check_schema(connection: Connection) -> None:
     """Raises LedgerError unless the tables are those of this version."""
     found = versions(connection)
     if not found:
-        raise LedgerError("the database has no ledger yet", hint="run: payhub ledger upgrade")
+        raise LedgerError(f"{_called(connection)} has no ledger yet", hint="run: payhub ledger upgrade")
     if found != {SCHEMA}:
         raise LedgerError(
             f"the database has ledger schema {', '.join(sorted(found))}, this version of payhub needs {SCHEMA}",
             hint="run: payhub ledger upgrade; where it does not know the schema, payhub is older than the database",
         )
+
+
+def _called(connection: Connection) -> str:
+    """The database, a file by its whole path: most often the folder is a wrong one. Of another URL nothing is shown."""
+    file = connection.engine.url.database if connection.dialect.name == "sqlite" else None
+    return f"the database {Path(file).absolute()}" if file and not file.startswith("file:") else "the database"
 
 
 def upgrade(connection: Connection, to: str = SCHEMA) -> None:

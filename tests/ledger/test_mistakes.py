@@ -1,0 +1,99 @@
+"""The mistakes that people make in a ledger's URL, each with the whole text that they are told; never a password."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from payhub_core import AsyncHub, ConfigError, Hub, LedgerError, load_accounts
+from payhub_core.checkout import AsyncCheckout, Checkout
+from payhub_core.ledger import Ledger
+
+KINDS = "Hint: sqlite:///payhub.db or postgresql://user:password@host/database"
+ENCODE = "Hint: percent-encode what is special in a password: '@' is %40, ':' is %3A, '/' is %2F"
+SLASHES = "Hint: three slashes before a file in the current folder, four before one elsewhere: sqlite:////srv/payhub.db"
+URL = f"ledger: expected a database URL, such as sqlite:///payhub.db. {SLASHES}"
+URLS: dict[str, tuple[Any, str]] = {
+    "MySQL": ("mysql://shop:canary@db/shop", f"ledger: expected SQLite or PostgreSQL, not mysql. {KINDS}"),
+    "a driver of MySQL": (
+        "mysql+pymysql://shop:canary@db/shop",
+        f"ledger: expected SQLite or PostgreSQL, not mysql. {KINDS}",
+    ),
+    "a misspelt scheme": ("sqllite:///payhub.db", f"ledger: expected SQLite or PostgreSQL, not sqllite. {KINDS}"),
+    "another misspelt scheme": (
+        "postgressql://shop:canary@db/shop",
+        f"ledger: expected SQLite or PostgreSQL, not postgressql. {KINDS}",
+    ),
+    "a relative path": ("payhub.db", URL),
+    "a whole path": ("/srv/payhub.db", URL),
+    "a path of Windows": ("C:\\payhub.db", URL),
+    "one slash": ("sqlite:/payhub.db", URL),
+    "nothing": ("", URL),
+    "two slashes": (
+        "sqlite://payhub.db",
+        "ledger: expected three slashes before a file's name. Hint: as in sqlite:///payhub.db",
+    ),
+    "memory": ("sqlite://", "ledger: payments are not kept in memory. Hint: sqlite:///payhub.db names a file"),
+    "an at sign in a password": (
+        "postgresql://shop:can@ry@db/shop",
+        f"ledger: the database URL has an '@' too many. {ENCODE}",
+    ),
+    "a port that is none": (
+        "postgresql://shop:canary@db:port/shop",
+        f"ledger: expected a database URL such as sqlite:///payhub.db. {ENCODE}",
+    ),
+    "a Path": (Path("payhub.db"), "ledger: expected a database URL or an engine, not PosixPath"),
+    "a number": (5, "ledger: expected a database URL or an engine, not int"),
+    "none": (
+        None,
+        ('no ledger is configured. Hint: set ledger = "sqlite:///payhub.db" in the configuration, or PAYHUB_LEDGER'),
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", URLS)
+def test_a_mistake_in_the_url(mistake: str) -> None:
+    """At once, and without the password."""
+    url, told = URLS[mistake]
+    with pytest.raises(ConfigError) as error:
+        Ledger(url)
+    assert str(error.value) == told
+
+
+def test_a_database_without_tables_is_named_by_its_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite makes an empty file in whichever folder the program was started in."""
+    monkeypatch.chdir(tmp_path)
+    with Ledger("sqlite:///payhub.db") as ledger, pytest.raises(LedgerError) as error:
+        ledger.payments()
+    assert str(error.value) == f"the database {tmp_path}/payhub.db has no ledger yet. Hint: run: payhub ledger upgrade"
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    """SQLite makes files, not folders."""
+    with Ledger(f"sqlite:///{tmp_path}/nowhere/payhub.db") as ledger, pytest.raises(LedgerError) as error:
+        ledger.upgrade()
+    assert str(error.value) == (
+        "the database failed: OperationalError: unable to open database file. "
+        "Hint: nothing was changed; see that the folder of the file exists"
+    )
+
+
+@pytest.mark.parametrize(("checkout", "hub"), [(Checkout, AsyncHub), (AsyncCheckout, Hub)])
+def test_a_hub_of_the_other_colour(checkout: Any, hub: Any, tmp_path: Path) -> None:
+    """Which would be awaited by nobody, or not at all."""
+    with Ledger(f"sqlite:///{tmp_path}/payhub.db") as ledger, pytest.raises(ConfigError) as error:
+        checkout(hub(load_accounts({})), ledger)
+    expected = "AsyncHub" if hub is Hub else "Hub"
+    assert str(error.value) == (
+        f"expected {expected}, not {hub.__name__}. "
+        "Hint: Hub goes with Checkout, AsyncHub with AsyncCheckout; a Ledger is made of a URL"
+    )
+
+
+def test_a_url_where_a_ledger_belongs() -> None:
+    """The checkout opens no database by itself."""
+    with Hub(load_accounts({})) as hub, pytest.raises(ConfigError) as error:
+        Checkout(hub, "sqlite:///payhub.db")  # type: ignore[arg-type]
+    assert str(error.value).startswith("expected Ledger, not str. Hint: ")
