@@ -1,5 +1,6 @@
 """The demonstration, as a newcomer runs it."""
 
+import os
 import re
 import shutil
 import signal
@@ -109,6 +110,7 @@ def staying(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
         # A shell that runs this suite in the background has Ctrl-C ignored, and so would the child.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )
@@ -125,7 +127,16 @@ def staying(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     finally:
         killer.cancel()
         process.terminate()
-        process.communicate()
+        process.wait()
+        process.stdout.close()
+
+
+def test_ctrl_c_ends_what_asks_on_behalf_of_the_dummys_shop() -> None:
+    """A terminal sends it to all that the demo has started: none of them complains."""
+    with staying("--provider", "dummy") as (process, _):
+        os.killpg(process.pid, signal.SIGINT)
+        rest, _ = process.communicate(timeout=30)
+        assert (process.returncode, rest) == (0, "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -137,8 +148,9 @@ def test_stay_keeps_both_servers_until_it_is_ended(number: signal.Signals) -> No
         shop, gateway = found.groups()
         assert "Tea House" in httpx.get(shop, trust_env=False).text
         assert "SANDBOX" in httpx.get(gateway, trust_env=False).text
-        process.send_signal(number)
-        assert process.wait(timeout=30) == 0
+        os.killpg(process.pid, number)
+        rest, _ = process.communicate(timeout=30)
+        assert (process.returncode, rest) == (0, "")
         for url in (shop, gateway):
             with pytest.raises(httpx.ConnectError):
                 httpx.get(url, trust_env=False)
