@@ -1,5 +1,6 @@
 """The demonstration, as a newcomer runs it."""
 
+import os
 import re
 import shutil
 import signal
@@ -16,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from payhub_core.cli.commands import payhub
-from payhub_sandbox.demo.shop import EXAMPLE
+from payhub_sandbox.demo.shop import EXAMPLE, run
 
 
 def test_the_demo_plays_one_whole_order_and_ends_by_itself() -> None:
@@ -109,6 +110,7 @@ def staying(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
         # A shell that runs this suite in the background has Ctrl-C ignored, and so would the child.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )
@@ -125,7 +127,15 @@ def staying(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     finally:
         killer.cancel()
         process.terminate()
-        process.communicate()
+        process.wait()
+        process.stdout.close()
+
+
+def test_what_the_demo_starts_hears_no_ctrl_c_of_the_terminal(tmp_path: Path) -> None:
+    """A terminal sends it to a whole group, and two of them would complain of it."""
+    with run(tmp_path, "-c", "import os; print(os.getpgrp())", stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert int(process.stdout.read()) == process.pid
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -137,8 +147,9 @@ def test_stay_keeps_both_servers_until_it_is_ended(number: signal.Signals) -> No
         shop, gateway = found.groups()
         assert "Tea House" in httpx.get(shop, trust_env=False).text
         assert "SANDBOX" in httpx.get(gateway, trust_env=False).text
-        process.send_signal(number)
-        assert process.wait(timeout=30) == 0
+        os.killpg(process.pid, number)
+        rest, _ = process.communicate(timeout=30)
+        assert (process.returncode, rest) == (0, "")
         for url in (shop, gateway):
             with pytest.raises(httpx.ConnectError):
                 httpx.get(url, trust_env=False)

@@ -88,9 +88,9 @@ def _tell_code(timeline: Timeline) -> None:
 
 
 def _stay(timeline: Timeline) -> None:
-    _tell_code(timeline)
-    timeline.console.print("Ctrl-C ends it.")
     with suppress(KeyboardInterrupt):
+        _tell_code(timeline)
+        timeline.console.print("Ctrl-C ends it.")
         threading.Event().wait()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -78,8 +77,9 @@ def run(folder: Path, *arguments: str, stdout: int = subprocess.DEVNULL) -> Iter
     """Runs this interpreter in ``folder`` while the block does, without its caller's settings and proxies."""
     own = {key: value for key, value in os.environ.items() if not key.upper().startswith("PAYHUB_")}
     own = {key: value for key, value in own.items() if not key.upper().endswith("_PROXY")} | {"PYTHONUTF8": "1"}
+    # A group of its own: Ctrl-C is for the demonstration, which then ends what it started.
     with subprocess.Popen(  # noqa: S603  this interpreter, and arguments of the demonstration's own
-        [sys.executable, *arguments], cwd=folder, env=own, stdout=stdout, text=True
+        [sys.executable, *arguments], cwd=folder, env=own, stdout=stdout, text=True, process_group=0
     ) as process:
         try:
             yield process
@@ -88,14 +88,11 @@ def run(folder: Path, *arguments: str, stdout: int = subprocess.DEVNULL) -> Iter
 
 
 def serve() -> None:
-    """Serves the shop of the current folder on a free port, which it prints, until SIGINT or SIGTERM."""
+    """Serves the shop of the current folder on a free port, which it prints, until SIGTERM."""
     listener = socket.create_server(("127.0.0.1", 0))
     os.environ["SHOP_URL"] = url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     config = uvicorn.Config("shop:app", log_level="warning", timeout_graceful_shutdown=1)
     config.load()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # uvicorn hears the signals while it serves, and hands them on when it is done: to be stopped is no failure.
-        signal.signal(number, lambda *_: sys.exit(0))
     sys.stdout.write(f"{url}\n")
     sys.stdout.flush()
     uvicorn.Server(config).run(sockets=[listener])
