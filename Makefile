@@ -64,6 +64,7 @@ bench: .venv/installed  ## what payhub costs beside hand-written code, in one ru
 	$(BIN)/python bench/peers.py
 	$(BIN)/python bench/concurrency.py
 	$(BIN)/python bench/ledger.py
+	$(BIN)/python bench/report.py
 	$(BIN)/python bench/server.py
 
 soak: .venv/installed  ## 50,000 orders with a tenth of the exchanges failing; compares the books

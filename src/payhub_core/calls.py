@@ -164,6 +164,7 @@ class Calls:
             kind = rule.lost if sent else rule.unsent_end
             end = kind(_reason(error), hint=error.hint if isinstance(error, PayhubError) else "")
         end.account = end.account or self.name
+        end.provider = self._provider_name
         end.reference = end.reference or _reference(arguments)
         return end
 

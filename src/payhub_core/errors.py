@@ -53,8 +53,11 @@ _UNSIGNED = "payhub dry-run shows the request; payhub verify, with a message of 
 class PayhubError(Exception):
     """Anything payhub raises on purpose.
 
-    ``account`` and ``reference`` say what it is about, where known; the hub fills them in. ``hint`` says what to do.
+    ``account``, ``provider`` and ``reference`` say what it is about, where known; the hub fills them in. ``hint`` says
+    what to do.
     """
+
+    provider: str = ""
 
     def __init__(self, message: str, *, hint: str = "", account: str = "", reference: str = "") -> None:
         super().__init__(message)

@@ -13,7 +13,7 @@ import payhub_core
 # httpx itself imports click and rich, and httpcore trio, where they are installed.
 HEAVY = {
     *("stamina", "tenacity", "pydantic_settings", "sqlalchemy", "alembic", "starlette", "uvicorn", "jinja2"),
-    *("pytest", "hypothesis", "psycopg", "django", "flask", "fastapi", "segno"),
+    *("pytest", "hypothesis", "psycopg", "django", "flask", "fastapi", "segno", "opentelemetry"),
 }
 
 

@@ -158,10 +158,10 @@ OFFERED = {
     "Notification": "bound kind payment reply",
     "Reply": "body content_type status_code",
     "Money": "amount currency minor of",
-    "PayhubError": "account hint message reference",
-    "ConfigError": "account hint message reference",
-    "GatewayError": "account hint message reference unanswered unreadable",
-    "Refused": "account code hint message reason reference unanswered unreadable",
+    "PayhubError": "account hint message provider reference",
+    "ConfigError": "account hint message provider reference",
+    "GatewayError": "account hint message provider reference unanswered unreadable",
+    "Refused": "account code hint message provider reason reference unanswered unreadable",
 }
 
 

@@ -66,6 +66,11 @@ class AccountHealth:
     paid_by_notify: int = 0
     paid_by_query: int = 0
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether the last pass had no usable answer from the account's gateway."""
+        return self.unanswered_at is not None and (self.answered_at is None or self.unanswered_at > self.answered_at)
+
 
 @dataclass(frozen=True, slots=True)
 class Health:
@@ -163,7 +168,7 @@ def _findings(found: Health) -> Iterator[Finding]:
                 f"orders that nobody asks about: {it.due}, the first was due at {_time(it.due_since)}",
                 "let a scheduler run payhub reconcile every minute",
             )
-        if it.unanswered_at and it.unanswered_at > (it.answered_at or it.unanswered_at - _DAY):
+        if it.is_silent and it.unanswered_at:
             yield Finding(
                 it.account,
                 f"the gateway gave no answer at {_time(it.unanswered_at)}: {plain(it.unanswered, 300)}",

@@ -16,11 +16,12 @@ from payhub_core.ledger.tables import UNCLEAR, payments
 from payhub_core.models import PaymentStatus
 from payhub_core.money import Money
 
-__all__ = ["STUCK", "Wanted", "accounts", "list_payments", "totals"]
+__all__ = ["MEND", "STUCK", "Wanted", "accounts", "list_payments", "money", "totals"]
 
 #: How long an order may be starting or unknown: by then it has been asked about five times.
 STUCK = timedelta(minutes=15)
 
+MEND = "mend the row, or see a backup"
 #: What stands in the facts of any payment.
 _WORDS_OF_FACTS = {"receipts", "said", "ids", "refunds", "refunded", *PaymentStatus}
 
@@ -90,10 +91,18 @@ def _conditions(connection: Connection, wanted: Wanted) -> Iterator[ColumnElemen
         yield or_(*found)
 
 
+def money(minor: Any, currency: str) -> Money:
+    """A sum as a database adds it up, to an int or a whole Decimal; raises LedgerError."""
+    try:
+        return Money(int(minor), currency)
+    except InvalidOrder:
+        raise LedgerError(
+            "the ledger holds a currency that payhub did not write, or sums too large", hint=MEND
+        ) from None
+
+
 def _total(status: str, currency: str, count: int, due: Any, paid: Any) -> Total:
     try:
-        return Total(PaymentStatus(status), count, Money(int(due), currency), Money(int(paid), currency))
-    except (ValueError, InvalidOrder):
-        raise LedgerError(
-            "the ledger holds a status or a currency that payhub did not write", hint="mend the row, or see a backup"
-        ) from None
+        return Total(PaymentStatus(status), count, money(due, currency), money(paid, currency))
+    except ValueError:
+        raise LedgerError("the ledger holds a status that payhub did not write", hint=MEND) from None

@@ -14,7 +14,7 @@ from payhub_core.models import Payment
 from payhub_core.web.answers import PRIVATE, Answer, make_answer
 from payhub_core.web.words import Language, State, labels, language, payment_state, words
 
-__all__ = ["AGAIN", "Pages"]
+__all__ = ["AGAIN", "COLOURS", "Pages", "digest"]
 
 #: The header of a request that only looks again: such a one is not recorded.
 AGAIN = "x-payhub-again"
@@ -23,12 +23,15 @@ _MARKS: Mapping[State, str] = {"paid": "✓", "refunded": "↩", "short": "!", "
 _OPEN: frozenset[State] = frozenset({"claimed", "failed", "checking"})
 _TAGS: Mapping[Language, str] = {"en": "en", "zh": "zh-CN"}
 
-STYLE = (
+#: The colours of every page, light and dark: what is written in them can be read on a card.
+COLOURS = (
     ":root{color-scheme:light dark;--ink:#1c2330;--soft:#5b6472;--page:#f3f5f9;--card:#fff;--line:#dfe3eb;"
     "--green:#067647;--amber:#93500a;--red:#b42318;--blue:#1763d6}"
     "@media(prefers-color-scheme:dark){:root{--ink:#eef1f6;--soft:#a6b0c0;--page:#12161d;--card:#1b212b;"
     "--line:#323b4a;--green:#5fd39a;--amber:#f2b04c;--red:#ff8a80;--blue:#7db0ff}}"
-    "*{box-sizing:border-box}"
+)
+STYLE = (
+    COLOURS + "*{box-sizing:border-box}"
     "body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1rem;background:var(--page);"
     "color:var(--ink);font:17px/1.6 system-ui,'Noto Sans CJK SC','PingFang SC','Microsoft YaHei',sans-serif}"
     "main{--tone:var(--blue);width:100%;max-width:27rem;padding:2rem 1.5rem;text-align:center;overflow-wrap:anywhere;"
@@ -61,12 +64,13 @@ SCRIPT = (
 )
 
 
-def _digest(text: str) -> str:
+def digest(text: str) -> str:
+    """What a content security policy allows ``text`` by."""
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
-_POLICY = f"default-src 'none'; style-src {_digest(STYLE)}; "
-_POLICY_OPEN = f"{_POLICY}script-src {_digest(SCRIPT)}; connect-src 'self'; "
+_POLICY = f"default-src 'none'; style-src {digest(STYLE)}; "
+_POLICY_OPEN = f"{_POLICY}script-src {digest(SCRIPT)}; connect-src 'self'; "
 _POLICY_END = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
