@@ -602,7 +602,7 @@ class AttachLost(Tea):
         return {**super().body(order), "note": "", "nonce": str(next(_numbers))}
 
 
-@broken("create.addresses")
+@broken("create.notify_url")
 class NotifyLost(Tea):
     """Forgets to say where notifies go."""
 
@@ -610,7 +610,7 @@ class NotifyLost(Tea):
         return {**super().body(order), "notify_url": ""}
 
 
-@broken("create.addresses")
+@broken("create.return_url")
 class ReturnLost(Tea):
     """Forgets to say where payers come back to."""
 
