@@ -35,12 +35,13 @@ from payhub_core.money import Money
 from payhub_core.registry import check_provider
 from payhub_core.testing.case import Mismatch, NotApplicable
 from payhub_core.testing.faults import Answer, Raw
+from payhub_core.testing.meaning import check_alike
 from payhub_core.testing.sale import Sale
 
 if TYPE_CHECKING:
     from payhub_core.testing.contract import ProviderContract
 
-__all__ = ["Bench", "Call", "Outcome", "expect", "meaning", "storable"]
+__all__ = ["Bench", "Call", "Outcome", "expect", "storable"]
 
 ACCOUNT = "shop"
 _ORDER: Any = object()
@@ -118,15 +119,6 @@ def expect(holds: object, expected: str, came: object) -> None:
     """Raises Mismatch unless it ``holds``."""
     if not holds:
         raise Mismatch(expected, came)
-
-
-def meaning(outcome: Outcome) -> object:
-    """What an application would act upon: all of a result but ``raw``."""
-    result = outcome.result
-    if isinstance(result, Notification):
-        told = result.payment.model_dump(exclude={"raw"}) if result.payment else None
-        return (result.kind, told, result.bound)
-    return result.model_dump(exclude={"raw"}) if isinstance(result, Payment | Refund) else result
 
 
 def storable(result: Any) -> bool:
@@ -327,8 +319,7 @@ class Bench:
         with stamina.set_testing(True, attempts=1):
             sync, awaited = self._sync(calls, accounts[0]), asyncio.run(self._awaited(calls, accounts[1]))
         for one, two in zip(sync, awaited, strict=True):
-            alike = type(one.error) is type(two.error) and meaning(one) == meaning(two)
-            expect(alike, "Hub and AsyncHub to end alike", f"{one}, and with AsyncHub {two}")
+            check_alike(one, two)
         return sync
 
     def account(self, settings: dict[str, Any] | None = None) -> Any:

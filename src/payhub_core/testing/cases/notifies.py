@@ -13,8 +13,9 @@ from datetime import timedelta
 from payhub_core.errors import CallbackError, InvalidOrder, PayhubError, WrongOrder
 from payhub_core.models import Callback, CallbackKind, PaymentStatus
 from payhub_core.money import Money
-from payhub_core.testing.bench import Bench, Outcome, expect, meaning, storable
+from payhub_core.testing.bench import Bench, Outcome, expect, storable
 from payhub_core.testing.case import NotApplicable, case
+from payhub_core.testing.meaning import meaning
 from payhub_core.testing.messages import differing, parts
 
 PAGE = "hooks.md#parse_callbackself-account-callback-expect"
