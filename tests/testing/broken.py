@@ -374,6 +374,15 @@ class DecodedTwice(Tea):
         return super().payment(Fields(fields, note=unquote_plus(fields.get("note", ""))))
 
 
+def _without_note(contract: Any, sale: Sale) -> dict[str, str]:
+    return {name: text for name, text in TeaContract.message(contract, sale).items() if name != "note"}
+
+
+@broken("notify.text", message=_without_note)
+class AttachTaken(Tea):
+    """Takes what an order attaches, which the gateway never brings back."""
+
+
 @broken("notify.control")
 class AnyCharacter(Tea):
     """Reads a form with the standard library alone."""

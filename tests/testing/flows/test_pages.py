@@ -42,7 +42,9 @@ def refusal(fields: Fields) -> tuple[str, str]:
 class Transfers(AccountSettings):
     """A bank that lists what came in, newest first, and takes as many transfers for one order as payers send."""
 
-    info: ClassVar[ProviderInfo] = ProviderInfo(name="transfers", currencies=frozenset({"EUR"}), identity=("iban",))
+    info: ClassVar[ProviderInfo] = ProviderInfo(
+        name="transfers", currencies=frozenset({"EUR"}), identity=("iban",), attach=False
+    )
 
     iban: str
     key: Secrets

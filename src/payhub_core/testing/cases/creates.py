@@ -159,7 +159,8 @@ def _account_refused(bench: Bench) -> None:
 )
 def _text(bench: Bench) -> None:
     for text in (*TEXTS, "Tea&amount=1&total_fee=1", '","amount":1,"a":"'):
-        order = bench.order(description=text, attach=text, notify_url="https://shop.example/notify?a=1&amount=1&b=茶")
+        attached = {"attach": text} if bench.info.attach else {}
+        order = bench.order(description=text, notify_url="https://shop.example/notify?a=1&amount=1&b=茶", **attached)
         asks(bench, bench.create(order), str(order.amount))
 
 
@@ -170,8 +171,8 @@ def _text(bench: Bench) -> None:
     PAGE,
 )
 def _attach(bench: Bench) -> None:
-    if bench.notify(bench.paid(attach="a")) == bench.notify(bench.paid()):
-        raise NotApplicable("the message does not carry what the shop attached")
+    if not bench.info.attach:
+        raise NotApplicable("the gateway does not bring back what the shop attached")
     sent(bench, "attach", "Oolong1277", "Sencha1277")
 
 
