@@ -594,6 +594,17 @@ class OrderRefused(Tea):
             raise Refused("the gateway refused", code=refused.code) from None
 
 
+@broken("create.account_refused")
+class AllRefused(Tea):
+    """Calls every refusal one of the account."""
+
+    def fields(self, response: Response, *, missing: bool = False) -> Fields:
+        try:
+            return super().fields(response, missing=missing)
+        except Refused as refused:
+            raise AccountRefused("the gateway refused", code=refused.code) from None
+
+
 @broken("create.text")
 class PastedJson(Tea):
     """Writes JSON by hand."""

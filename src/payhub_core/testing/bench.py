@@ -37,6 +37,7 @@ from payhub_core.testing.case import Mismatch, NotApplicable
 from payhub_core.testing.faults import Answer, Raw
 from payhub_core.testing.meaning import check_alike
 from payhub_core.testing.sale import Sale
+from payhub_core.testing.words import answered, said
 
 if TYPE_CHECKING:
     from payhub_core.testing.contract import ProviderContract
@@ -193,7 +194,7 @@ class Bench:
 
     def notify(self, sale: Sale) -> Callback:
         """The contract's notify; raises NotApplicable where the gateway has no word for it."""
-        callback = self._said(self.contract.notify, sale)
+        callback = said(self.contract, self.contract.notify, sale, "parse_callback", Callback)
         if callback != self.contract.notify(sale):
             raise ValueError("notify() has to write the same bytes for the same sale: take nonces out of the sale")
         return callback
@@ -212,19 +213,11 @@ class Bench:
         """The contract's return; raises NotApplicable where there is none."""
         if not self.contract.returns:
             raise NotApplicable("no return")
-        return self._said(self.contract.returned, sale)
+        return said(self.contract, self.contract.returned, sale, "parse_callback", Callback)
 
-    def _said(self, say: Callable[[Sale], Callback], sale: Sale) -> Callback:
-        try:
-            said = say(sale)
-        except KeyError as error:
-            raise no_word(error, sale) or error from error
-        if not isinstance(said, Callback):
-            raise TypeError(
-                f"{say.__name__}() returned {type(said).__name__}, expected a Callback. For what it never says "
-                "raise NotApplicable"
-            )
-        return said
+    def answer(self, request: Request, sale: Sale, hook: str) -> Response:
+        """The contract's answer to a request of ``hook``."""
+        return answered(self.contract, request, sale, hook)
 
     # Playing
 
@@ -393,15 +386,6 @@ class Bench:
         return Request("POST", action.url, data=action.fields) if isinstance(action, FormPost) else None
 
 
-def no_word(error: KeyError, sale: Sale) -> NotApplicable | None:
-    """What a look-up in a contract's own table says where it lacks a word of the sale's."""
-    words = {"status": sale.status, "answer": sale.no, "currency": sale.amount.currency, "refund": sale.refund_status}
-    for kind, word in words.items():
-        if word and error.args == (word,):
-            return NotApplicable(f"the gateway has no {kind} {str(word)!r}")
-    return None
-
-
 def _method(bound: Any, hook: str) -> Callable[..., Any]:
     return getattr(bound, "close_payment" if hook == "close" else hook)  # type: ignore[no-any-return]
 
@@ -469,10 +453,7 @@ class _Wire:
 
     def honest(self, request: Request) -> Callable[..., Response]:
         def honest(**changes: Any) -> Response:
-            said: object = self.contract.answer(request, self.call.sale.but(**changes))
-            if not isinstance(said, Response):
-                raise TypeError(f"answer() returned {type(said).__name__}, expected a Response")
-            return said
+            return answered(self.contract, request, self.call.sale.but(**changes), self.call.hook)
 
         return honest
 
@@ -484,7 +465,7 @@ class _Wire:
                 raise Mismatch(
                     "a request that the gateway takes", str(error).partition("\n")[0] or "another"
                 ) from error
-            raise (isinstance(error, KeyError) and no_word(error, self.call.sale)) or error
+            raise error
 
 
 class _AsyncWire(_Wire):

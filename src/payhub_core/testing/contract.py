@@ -31,8 +31,9 @@ A test file is this much::
             body = json.loads(request.content)
             return body["id"], Money(body["minor"], "CNY")
 
-The class's name begins with "Test", as pytest wants it. A look-up that fails because the table lacks the sale's own
-status, currency or ``no`` says that the gateway has no word for it: the case is then not applicable, and is counted.
+The class's name begins with "Test", as pytest wants it. Where a case asks for an unusual sale, such as one that failed,
+a look-up that fails for its status, currency, ``no`` or ``refund_status`` says that the gateway has no word for it: the
+case is then not applicable, and is counted. Without a word for a usual sale the contract fails.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ from payhub_core.declaration import fits_reference
 from payhub_core.errors import ConfigError
 from payhub_core.flow import Request, Response
 from payhub_core.hookspecs import HOOKS
-from payhub_core.models import Callback, Order
+from payhub_core.models import Callback, Order, RefundStatus
 from payhub_core.money import Money
 from payhub_core.pages import page
 from payhub_core.testing.bench import Bench
@@ -82,6 +83,7 @@ class ProviderContract:
     ``public``: settings that differ between merchants and are no secret, such as a gateway's public key.
     ``gateway_ids``: the gateway's numbers of two payments, as it writes them; ``refund_references``: the shop's numbers
     of two refunds, as the gateway takes them.
+    ``refund_status``: what the gateway answers to a refund that it takes: REFUNDED, or PENDING where it is done later.
     ``excuses``: by a case's id, the reason why it need not hold; "secret.address[query]" excuses one hook, in a case
     that plays every hook. One that holds after all is a failure.
     """
@@ -94,13 +96,14 @@ class ProviderContract:
     public: ClassVar[frozenset[str]] = frozenset()
     gateway_ids: ClassVar[tuple[str, str]] = ("70010001", "70010002")
     refund_references: ClassVar[tuple[str, str]] = ("R1001", "R1002")
+    refund_status: ClassVar[RefundStatus] = RefundStatus.REFUNDED
     excuses: ClassVar[dict[str, str]] = {}
 
     def answer(self, request: Request, sale: Sale) -> Response:
         """The gateway's answer to ``request``, whatever hook it is of, where it has ``sale``.
 
         A gateway that signs its answers signs with ``sale.settings``. Assert here what the gateway asks of requests,
-        such as their signature, by ``self.settings``.
+        such as their signature, by ``self.settings``. ``sale.hook`` is the hook that asks.
         """
         raise NotImplementedError("the Response that your gateway's manual has for a request")
 
@@ -152,6 +155,7 @@ class ProviderContract:
             "attach": order.attach,
             "gateway_id": self.gateway_ids[0],
             "refund_reference": self.refund_references[0],
+            "refund_status": self.refund_status,
             "settings": dict(self.settings),
             **changes,
         }

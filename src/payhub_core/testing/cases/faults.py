@@ -352,8 +352,8 @@ def _signed(bench: Bench) -> None:
                 return honest(settings=bench.foreign(call.sale).settings)
 
             request = fine.tried[at]
-            mine = bench.contract.answer(request, call.sale)
-            theirs = bench.contract.answer(request, bench.foreign(call.sale))
+            mine = bench.answer(request, call.sale, call.hook)
+            theirs = bench.answer(request, bench.foreign(call.sale), call.hook)
             if (mine.content, dict(mine.headers)) == (theirs.content, dict(theirs.headers)):
                 continue
             found = True

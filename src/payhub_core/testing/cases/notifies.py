@@ -203,7 +203,7 @@ def _own_words(bench: Bench) -> None:
     if not signed(bench):
         raise NotApplicable("the callback is not signed")
     heard = False
-    for outcome in (bench.create(), bench.query(bench.sale())):
+    for hook, outcome in (("create_payment", bench.create()), ("query", bench.query())):
         for request in bench.sent(outcome):
             texts = {request.content, request.url.query} - {b""}
             for body, headers in itertools.product(texts, (merged(callback, request.headers), callback.headers)):
@@ -211,10 +211,11 @@ def _own_words(bench: Bench) -> None:
                 refused(bench.hear(replace(callback, headers=headers, body=body)), "a request of the shop's own")
                 refused(bench.hear(replace(callback, headers=headers, query=body, body=b"")), "a request of its own")
         for request in outcome.requests:
-            reply = bench.contract.answer(request, bench.sale())
-            told = bench.hear(replace(callback, headers=merged(callback, reply.headers), body=reply.content))
-            harmless = told.error is not None or told.payment.status is not PaymentStatus.PAID
-            expect(harmless, "nothing that is paid out of a reply about an open order", told)
+            with suppress(NotApplicable):
+                reply = bench.answer(request, bench.sale(), hook)
+                told = bench.hear(replace(callback, headers=merged(callback, reply.headers), body=reply.content))
+                harmless = told.error is not None or told.payment.status is not PaymentStatus.PAID
+                expect(harmless, "nothing that is paid out of a reply about an open order", told)
     if not heard:
         raise NotApplicable("the provider sends nothing")
 
@@ -512,11 +513,13 @@ def _repeated(bench: Bench) -> None:
 )
 def _sequence(bench: Bench) -> None:
     calls = [bench.hear_call(bench.notify(bench.paid()))]
+    alone = [meaning(bench.play(calls[0], fresh=True)[0])]
     for status in (PaymentStatus.PENDING, PaymentStatus.FAILED):
         with suppress(NotApplicable):
             sale = bench.sale(status=status)
-            calls.append(bench.hear_call(bench.notify(sale), sale))
-    alone = [meaning(bench.play(call, fresh=True)[0]) for call in calls]
+            call = bench.hear_call(bench.notify(sale), sale)
+            alone.append(meaning(bench.play(call, fresh=True)[0]))
+            calls.append(call)
     for turn in itertools.permutations(range(len(calls))):
         heard = bench.play(*[calls[n] for n in turn])
         for n, outcome in zip(turn, heard, strict=True):
