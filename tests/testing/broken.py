@@ -821,6 +821,17 @@ class RefundNeverRefused(Tea):
             raise GatewayError("no refund came back") from None
 
 
+@broken("refund.refused")
+class RefundLookedUpFirst(RefundNeverRefused):
+    """Tells a refusal of its look-up, and none of the refund."""
+
+    @hookimpl
+    def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
+        url = f"{self.base_url}/payments/{reference}"
+        self.reply((yield Request("GET", url, headers=self.headers(b""), extensions={"harmless": True})))
+        return (yield from RefundNeverRefused.refund(self, reference, amount, refund_reference))
+
+
 @broken("refund.other")
 class AnyRefundIsRight(Refunding):
     """Takes number and sum from what was asked for."""
