@@ -250,6 +250,45 @@ def test_an_answer_knows_which_hook_asks() -> None:
     assert asked == {"create_payment", "query", "refund", "close"}
 
 
+def test_an_assertion_of_the_contracts_own_says_how_to_leave_a_case_out() -> None:
+    """It may stand where the gateway has no such message."""
+
+    class Unsaid(TeaContract):
+        def notify(self, sale: Any) -> Any:
+            assert sale.paid is None
+            return super().notify(sale)
+
+    text = Unsaid().run(NAMED["notify.genuine"]).text
+    assert "AssertionError" in text
+    assert 'raise NotApplicable("...") there, from payhub_core.testing.' in text
+
+
+class DatedContract(TeaContract):
+    """A gateway whose order numbers begin with their time."""
+
+    provider = type("Dated", (Tea,), {"info": replace(Tea.info, reference="[0-9]{14}[A-Z0-9]*")})
+
+
+def test_a_gateway_that_takes_no_usual_order_number_asks_for_one() -> None:
+    """In one sentence."""
+    verdict = DatedContract().run(NAMED["create.accepted"])
+    assert verdict.text == (
+        "create.accepted: next: write order() in the contract: info.reference takes none of A1001, 1001, a1001, "
+        '00001001, 11; return super().order(**{"reference": "...", **changes}) with one that it takes'
+    )
+
+
+def test_an_order_number_that_is_given_is_all_that_is_needed() -> None:
+    """By the way that the sentence names."""
+
+    class Given(DatedContract):
+        def order(self, **changes: Any) -> Any:
+            return super().order(**{"reference": "20261126092044A1", **changes})
+
+    for name in ("create.accepted", "create.key"):
+        assert Given().run(NAMED[name]).outcome == "passed"
+
+
 def test_all_messages_of_a_case_are_of_one_moment() -> None:
     """Or a second that passes in between would make two of one."""
     bench = Bench(TeaContract())
