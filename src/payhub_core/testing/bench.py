@@ -7,6 +7,7 @@ import logging
 import re
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -309,8 +310,13 @@ class Bench:
             accounts = self._accounts = self._accounts or (self.account(), self.account())
         else:
             accounts = (self.account(settings), self.account(settings))
+        contract = self.contract
+        if settings is not None:
+            contract = copy(contract)
+            vars(contract)["settings"] = self.sending(settings)
         with stamina.set_testing(True, attempts=1):
-            sync, awaited = self._sync(calls, accounts[0]), asyncio.run(self._awaited(calls, accounts[1]))
+            sync = self._sync(calls, accounts[0], contract)
+            awaited = asyncio.run(self._awaited(calls, accounts[1], contract))
         for one, two in zip(sync, awaited, strict=True):
             check_alike(one, two)
         return sync
@@ -319,8 +325,15 @@ class Bench:
         """A new account of the provider."""
         return load_account(ACCOUNT, {"provider": self.provider, **(self.settings if settings is None else settings)})
 
-    def _sync(self, calls: Sequence[Call], account: Any) -> list[Outcome]:
-        wire, outcomes = _Wire(self.contract), []
+    def sending(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings as a contract has them: of several keys, where it has one, the first, which signs what is sent."""
+        return {
+            name: value[0] if isinstance(value, list) and not isinstance(self.settings.get(name), list) else value
+            for name, value in settings.items()
+        }
+
+    def _sync(self, calls: Sequence[Call], account: Any, contract: ProviderContract) -> list[Outcome]:
+        wire, outcomes = _Wire(contract), []
         with Hub({ACCOUNT: account}, client=wire) as hub:
             for call in calls:
                 outcome = wire.outcome = Outcome(call.sale)
@@ -335,8 +348,8 @@ class Bench:
                 outcomes.append(outcome)
         return outcomes
 
-    async def _awaited(self, calls: Sequence[Call], account: Any) -> list[Outcome]:
-        wire, outcomes = _AsyncWire(self.contract), []
+    async def _awaited(self, calls: Sequence[Call], account: Any, contract: ProviderContract) -> list[Outcome]:
+        wire, outcomes = _AsyncWire(contract), []
         async with AsyncHub({ACCOUNT: account}, client=wire) as hub:
             for call in calls:
                 outcome = wire.outcome = Outcome(call.sale)
