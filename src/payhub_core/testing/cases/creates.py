@@ -176,10 +176,10 @@ def _text(bench: Bench) -> None:
 def _attach(bench: Bench) -> None:
     if not bench.info.attach:
         raise NotApplicable("the gateway does not bring back what the shop attached")
-    sent(bench, "attach", "Oolong1277", "Sencha1277")
+    sent(bench, "attach", "Oolong1277", "Sencha1277", ", or attach=False in info")
 
 
-def sent(bench: Bench, name: str, one: str, other: str) -> None:
+def sent(bench: Bench, name: str, one: str, other: str, otherwise: str = "") -> None:
     """Raises Mismatch where a create is the same request whatever the order's attribute ``name`` is."""
     seen = []
     for text in (one, one, other):
@@ -191,7 +191,7 @@ def sent(bench: Bench, name: str, one: str, other: str) -> None:
     steady = seen[0] & seen[1]  # a nonce is another every time
     if not any(field for field, _ in steady):
         raise NotApplicable("what is sent cannot be read here")
-    expect(not steady <= seen[2], f"the order's {name} in the request", "the same request for another")
+    expect(not steady <= seen[2], f"the order's {name} in the request{otherwise}", "the same request for another")
 
 
 @case(
