@@ -16,6 +16,7 @@ from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from pydantic import PrivateAttr, field_validator
+from tests.testing.confirming import Confirming, ConfirmingContract
 from tests.testing.tea import METHODS, OWN, STATES, Tea, TeaContract, digest, joined, refusal
 
 from payhub_core import (
@@ -679,6 +680,17 @@ class AsksAgain(Tea):
         return self.payment(self.reply((yield self.post("/payments", body)), missing=True))
 
 
+@broken("query.asks_for_nothing")
+class OpenAsksAgain(AsksAgain):
+    """Makes an order anew of which nothing has come yet."""
+
+    @hookimpl
+    def query(self, reference: str, gateway_id: str | None, expect: Order | None) -> Flow[Payment]:
+        payment = yield from Tea.query(self, reference, gateway_id)
+        waits = payment.status is PaymentStatus.PENDING
+        return (yield from AsksAgain.query(self, reference, expect)) if waits else payment
+
+
 @broken("query.status")
 class FailedIsClosed(Querying):
     """Mixes two words up."""
@@ -748,6 +760,76 @@ class TwoNumbers(Tea):
 
 
 # Refund and close
+
+
+# Confirmations
+
+
+CONFIRMS = {"confirms": ConfirmingContract.confirms}
+
+
+@broken("confirm.paid", **CONFIRMS)
+class NeverConfirmed(Tea):
+    """Takes a notify for the end of it."""
+
+
+@broken("confirm.paid", **CONFIRMS)
+class QueriedUnconfirmed(Confirming):
+    """Takes what waits for its confirmation for paid, where it asks itself."""
+
+    @hookimpl
+    def query(self, reference: str, gateway_id: str | None) -> Flow[Payment]:
+        payment = yield from Tea.query(self, reference, gateway_id)
+        waits = payment.status is PaymentStatus.AUTHORIZED
+        return changed(payment, status=PaymentStatus.PAID) if waits else payment
+
+
+@broken("confirm.paid", **CONFIRMS)
+class ConfirmedAndWaiting(Confirming):
+    """Leaves it to a query to say what is paid."""
+
+    def confirmed(self, payment: Payment, expect: Order | None) -> Flow[Payment]:
+        yield from super().confirmed(payment, expect)
+        return payment
+
+
+@broken("confirm.refused", **CONFIRMS)
+class ConfirmedInVain(Confirming):
+    """Sends the confirmation, and does not look at its answer."""
+
+    def confirmed(self, payment: Payment, expect: Order | None) -> Flow[Payment]:
+        try:
+            return (yield from super().confirmed(payment, expect))
+        except GatewayError:
+            return changed(payment, status=PaymentStatus.PAID)
+
+
+@broken("confirm.other", **CONFIRMS)
+class AnyIsConfirmed(Confirming):
+    """Keeps whatever money is there."""
+
+    def confirmed(self, payment: Payment, expect: Order | None) -> Flow[Payment]:
+        return (yield from super().confirmed(payment, None))
+
+
+@broken("confirm.other", **CONFIRMS)
+class AnyAnswerIsConfirmed(Confirming):
+    """Looks at what is expected in a notify, and not in a query."""
+
+    @hookimpl
+    def query(self, reference: str, gateway_id: str | None) -> Flow[Payment]:
+        return (yield from Confirming.query(self, reference, gateway_id, None))
+
+
+@broken("confirm.other", **CONFIRMS)
+class ConfirmedUnread(Confirming):
+    """Confirms before the signature is checked."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback, expect: Order | None) -> Flow[Notification]:
+        fields = self.form(callback, "POST" if callback.method == "POST" else "GET")
+        payment = yield from self.confirmed(self.payment(fields), expect)
+        return replace(Tea.parse_callback(self, callback), payment=payment)
 
 
 class Refunding(Tea):

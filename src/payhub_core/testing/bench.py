@@ -375,7 +375,7 @@ class Bench:
 
     def _asked(self, request: Request, sale: Sale) -> tuple[str, Money] | None:
         try:
-            if (asked := self.contract.asked(request)) is None:
+            if self.contract.confirms(request) or (asked := self.contract.asked(request)) is None:
                 return None
             key, told = asked
             whole = sale.amount if told is None else told
@@ -385,6 +385,10 @@ class Bench:
         except Exception as error:
             about = f"{request.method} {request.url.path}"
             raise Mismatch(f"a request that asked() can read ({about})", f"{type(error).__name__}: {error}") from error
+
+    def confirmed(self, outcome: Outcome) -> bool:
+        """Whether the gateway was sent a confirmation."""
+        return any(self.contract.confirms(request) for request in outcome.requests)
 
     def sent(self, outcome: Outcome) -> list[Request]:
         """What reached the gateway, the payer's browser included."""

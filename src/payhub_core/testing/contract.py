@@ -134,6 +134,14 @@ class ProviderContract:
         """
         raise NotImplementedError("the shop's number and the sum that a request asks for, or None")
 
+    def confirms(self, request: Request) -> bool:  # noqa: ARG002
+        """Whether ``request`` is the confirmation without which the gateway gives the money back to the payer.
+
+        Leave it out where the gateway asks for none. A payment is then paid once its confirmation has succeeded; what
+        an `answer` says AUTHORIZED of waits for it.
+        """
+        return False
+
     def order(self, **changes: Any) -> Order:
         """An order that the gateway takes; it fits what the provider declares."""
         info = self.provider.info
@@ -172,6 +180,11 @@ class ProviderContract:
     def returns(self) -> bool:
         """Whether the contract has a `returned`."""
         return type(self).returned is not ProviderContract.returned
+
+    @property
+    def confirming(self) -> bool:
+        """Whether the contract has a `confirms`."""
+        return type(self).confirms is not ProviderContract.confirms
 
     @property
     def created_at(self) -> datetime:
