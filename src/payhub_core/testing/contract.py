@@ -17,7 +17,7 @@ A test file is this much::
 
         def answer(self, request: Request, sale: Sale) -> Response:
             if sale.no:
-                codes = {"missing": 404, "refused": 422, "account": 401}
+                codes = {"missing": 404, "refused": 422, "duplicate": 409, "account": 401}
                 return Response(codes[sale.no], json={"error": sale.no})
             return Response(200, json=self.message(sale))
 

@@ -196,7 +196,7 @@ def _shown(name: str, value: object) -> str:
     "secret.rotation",
     "while keys rotate, a message that any of them signed is believed",
     "At the change of a key messages signed with the old one are under way: refused, paid orders are not delivered.",
-    "kit.md#address-secrets",
+    "kit.md#address-secrets-secret",
 )
 def _rotation(bench: Bench) -> None:
     genuine = bench.notify(bench.paid())
