@@ -85,6 +85,7 @@ from payhub_core.kit import (
     verified_by_any,
     write_form,
 )
+from payhub_core.testing import Played, play
 from payhub_gpu import Gpu
 
 
@@ -399,3 +400,13 @@ def values(fields: Fields) -> None:
     assert_type(fields.object("data"), Fields)
     assert_type(fields.objects("items"), list[Fields])
     Number("1.5")
+
+
+def played(own: Own, short: Short, provider: Provider) -> None:
+    payment, requests = play(short.query("A1001"), Response(200))
+    assert_type(payment, Payment)
+    assert_type(requests, list[Request])
+    assert_type(play(own.refund("A1001", Money(1, "CNY"), "R1"), Response(200)).result, Refund)
+    assert_type(play(short.create_payment(order())).result, Payment)
+    assert_type(play(own.parse_callback("own", callback(), None)), Played[Notification])
+    assert_type(play(provider.query("own", "A1001", None, None, None)).result, Payment)

@@ -49,6 +49,7 @@ class ProviderInfo:
     are whole numbers, the largest.
     ``refund_reference``: a pattern of the shop's numbers of refunds.
     ``largest_amount``: the largest sum of one order, in minor units.
+    ``attach``: whether the gateway brings back, with its notify, what an order attached.
     ``extra_fields``: a pattern of the names that an order's ``extra`` may have, "" for none; ``reserved_fields``: names
     among them that are the provider's own, in any case of letters.
     ``callback_headers``: the headers that its callbacks are verified by: what a Recorder keeps beside the content type.
@@ -71,6 +72,7 @@ class ProviderInfo:
     largest_reference: int | None = None
     refund_reference: str = ".+"
     largest_amount: int = 10**15 - 1
+    attach: bool = True
     extra_fields: str = ""
     reserved_fields: frozenset[str] = frozenset()
     callback_headers: frozenset[str] = frozenset()
@@ -159,6 +161,11 @@ def check_order(provider: Declared, order: Order) -> None:
     _check_method(info, order)
     if order.method in info.payer_needed and not order.payer:
         raise InvalidOrder(f"expected a payer: {order.method} needs the payer's id at the wallet, such as an openid")
+    if order.attach and not info.attach:
+        raise InvalidOrder(
+            "expected an order without attach: this gateway does not bring it back",
+            hint="keep it in the shop, by the order's reference",
+        )
     for name in order.extra:
         if name.lower() in info.reserved_fields or not _whole(info.extra_fields)(name):
             allowed = "this provider takes none" if not info.extra_fields else "use the order's own attributes"

@@ -83,7 +83,7 @@ class Money:
     @property
     def amount(self) -> Decimal:
         """The sum in major units, with the currency's number of decimal places."""
-        return Decimal(self.minor).scaleb(-_EXPONENTS[self.currency])
+        return Decimal(f"{self.minor}E-{_EXPONENTS[self.currency]}")  # exact whatever precision decimals are set to
 
     def __str__(self) -> str:
         return f"{self.amount:f} {self.currency}"

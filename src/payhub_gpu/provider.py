@@ -25,7 +25,7 @@ from payhub_core import (
     WrongAccount,
     hookimpl,
 )
-from payhub_core.kit import FORM, AccountSettings, Address, Secrets, write_form
+from payhub_core.kit import FORM, AccountSettings, Address, Secrets, method_code, write_form
 from payhub_gpu import messages
 from payhub_gpu.signing import Empties, Placement, drop_empty, sign, signed_pairs, verify
 
@@ -121,7 +121,7 @@ class Gpu(AccountSettings):
             "amount": str(order.amount.minor),
             "openid": order.payer or "",
             "product_name": order.description,
-            "bank_code": messages.BANK_CODES.get(order.method, order.method),  # type: ignore[call-overload]
+            "bank_code": method_code(order.method, messages.BANK_CODES),
             # Encoded before signing (section 5.1), which also keeps "&" and "=" out of every signed string.
             "attach": quote(order.attach, safe=""),
             "notify_url": order.notify_url,

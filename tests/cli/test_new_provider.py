@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,6 +73,19 @@ def test_the_new_package_is_small(tmp_path: Path) -> None:
     files = written(tmp_path / "here")
     assert len(files) <= 7
     assert sum(text.count("\n") for text in files.values()) < 350
+
+
+def test_a_test_of_the_new_package_imports_from_another(tmp_path: Path) -> None:
+    """The samples reuse what the contract knows of signing."""
+    folder = tmp_path / "here"
+    run("bank", "--folder", str(folder))
+    (folder / "tests" / "test_more.py").write_text(
+        "from test_contract import TestBank as Contract\n\ndef test_it():\n    assert Contract.settings['merchant']\n"
+    )
+    program = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_more.py", "-k", "test_it"]
+    environment = {**os.environ, "PYTHONPATH": str(folder / "src")}
+    told = subprocess.run(program, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert told.returncode == 0, told.stdout
 
 
 @pytest.mark.parametrize("name", ["", "Bank", "1bank", "bank-", "a--b", "../bank", "银行"])

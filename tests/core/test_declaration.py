@@ -169,6 +169,16 @@ def test_an_order_number_within_the_range_is_taken(reference: str) -> None:
     check_reference(Counting(), reference)
 
 
+def test_what_cannot_come_back_is_not_taken(declared: Any, fitting: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shop that delivers by it would wait for it in vain."""
+    assert declared.create_payment("shop", fitting(attach="table 7")).status is PaymentStatus.PENDING
+    monkeypatch.setattr(Declared, "info", replace(Declared.info, attach=False))
+    with pytest.raises(InvalidOrder, match="without attach: this gateway does not bring it back"):
+        declared.create_payment("shop", fitting(attach="table 7", reference="A1002"))
+    assert len(declared.requests) == 1
+    assert declared.create_payment("shop", fitting(reference="A1003")).status is PaymentStatus.PENDING
+
+
 class Counting:
     info: ClassVar[ProviderInfo] = ProviderInfo(
         name="counting", currencies=frozenset({"CNY"}), identity=(), largest_reference=2**31 - 1

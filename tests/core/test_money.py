@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 import pytest
@@ -212,6 +212,15 @@ def test_a_sum_is_not_more_than_itself() -> None:
     """Nor less."""
     assert not Money(1, "CNY") > Money(1, "CNY")
     assert not Money(1, "CNY") < Money(1, "CNY")
+
+
+def test_what_arithmetic_an_application_has_set_rounds_no_sum() -> None:
+    """A request would ask for another one."""
+    with localcontext() as context:
+        context.prec = 3
+        assert str(Money(1234567, "CNY")) == "12345.67 CNY"
+        assert Money(1234567, "CNY").amount == Decimal("12345.67")
+        assert Money.of(Decimal("12345.67"), "CNY") == Money(1234567, "CNY")
 
 
 @pytest.mark.parametrize("amount", [10**15, -(10**15), Decimal(10**15), Decimal(-(10**15))])

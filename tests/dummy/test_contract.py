@@ -27,7 +27,7 @@ class TestDummy(ProviderContract):
     )
     excuses |= {
         "return.own_words": "the dummy's next action is the return itself, which settles nothing",
-        "create.addresses": "nothing is sent: a test makes the notify and takes it where it likes",
+        "create.notify_url": "nothing is sent: a test makes the notify and takes it where it likes",
         "claims.extra": "extra goes nowhere, so any field may be set",
         "claims.identity": "a message names its account, so any number of dummies may stand side by side",
     }

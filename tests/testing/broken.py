@@ -16,6 +16,7 @@ from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from pydantic import PrivateAttr, field_validator
+from tests.testing.confirming import Confirming, ConfirmingContract
 from tests.testing.tea import METHODS, OWN, STATES, Tea, TeaContract, digest, joined, refusal
 
 from payhub_core import (
@@ -374,6 +375,15 @@ class DecodedTwice(Tea):
         return super().payment(Fields(fields, note=unquote_plus(fields.get("note", ""))))
 
 
+def _without_note(contract: Any, sale: Sale) -> dict[str, str]:
+    return {name: text for name, text in TeaContract.message(contract, sale).items() if name != "note"}
+
+
+@broken("notify.text", message=_without_note)
+class AttachTaken(Tea):
+    """Takes what an order attaches, which the gateway never brings back."""
+
+
 @broken("notify.control")
 class AnyCharacter(Tea):
     """Reads a form with the standard library alone."""
@@ -585,6 +595,17 @@ class OrderRefused(Tea):
             raise Refused("the gateway refused", code=refused.code) from None
 
 
+@broken("create.account_refused")
+class AllRefused(Tea):
+    """Calls every refusal one of the account."""
+
+    def fields(self, response: Response, *, missing: bool = False) -> Fields:
+        try:
+            return super().fields(response, missing=missing)
+        except Refused as refused:
+            raise AccountRefused("the gateway refused", code=refused.code) from None
+
+
 @broken("create.text")
 class PastedJson(Tea):
     """Writes JSON by hand."""
@@ -602,7 +623,7 @@ class AttachLost(Tea):
         return {**super().body(order), "note": "", "nonce": str(next(_numbers))}
 
 
-@broken("create.addresses")
+@broken("create.notify_url")
 class NotifyLost(Tea):
     """Forgets to say where notifies go."""
 
@@ -610,7 +631,7 @@ class NotifyLost(Tea):
         return {**super().body(order), "notify_url": ""}
 
 
-@broken("create.addresses")
+@broken("create.return_url")
 class ReturnLost(Tea):
     """Forgets to say where payers come back to."""
 
@@ -657,6 +678,17 @@ class AsksAgain(Tea):
     def query(self, reference: str, expect: Order | None) -> Flow[Payment]:
         body = self.body(expect) if expect else {}
         return self.payment(self.reply((yield self.post("/payments", body)), missing=True))
+
+
+@broken("query.asks_for_nothing")
+class OpenAsksAgain(AsksAgain):
+    """Makes an order anew of which nothing has come yet."""
+
+    @hookimpl
+    def query(self, reference: str, gateway_id: str | None, expect: Order | None) -> Flow[Payment]:
+        payment = yield from Tea.query(self, reference, gateway_id)
+        waits = payment.status is PaymentStatus.PENDING
+        return (yield from AsksAgain.query(self, reference, expect)) if waits else payment
 
 
 @broken("query.status")
@@ -730,6 +762,76 @@ class TwoNumbers(Tea):
 # Refund and close
 
 
+# Confirmations
+
+
+CONFIRMS = {"confirms": ConfirmingContract.confirms}
+
+
+@broken("confirm.paid", **CONFIRMS)
+class NeverConfirmed(Tea):
+    """Takes a notify for the end of it."""
+
+
+@broken("confirm.paid", **CONFIRMS)
+class QueriedUnconfirmed(Confirming):
+    """Takes what waits for its confirmation for paid, where it asks itself."""
+
+    @hookimpl
+    def query(self, reference: str, gateway_id: str | None) -> Flow[Payment]:
+        payment = yield from Tea.query(self, reference, gateway_id)
+        waits = payment.status is PaymentStatus.AUTHORIZED
+        return changed(payment, status=PaymentStatus.PAID) if waits else payment
+
+
+@broken("confirm.paid", **CONFIRMS)
+class ConfirmedAndWaiting(Confirming):
+    """Leaves it to a query to say what is paid."""
+
+    def confirmed(self, payment: Payment, expect: Order | None) -> Flow[Payment]:
+        yield from super().confirmed(payment, expect)
+        return payment
+
+
+@broken("confirm.refused", **CONFIRMS)
+class ConfirmedInVain(Confirming):
+    """Sends the confirmation, and does not look at its answer."""
+
+    def confirmed(self, payment: Payment, expect: Order | None) -> Flow[Payment]:
+        try:
+            return (yield from super().confirmed(payment, expect))
+        except GatewayError:
+            return changed(payment, status=PaymentStatus.PAID)
+
+
+@broken("confirm.other", **CONFIRMS)
+class AnyIsConfirmed(Confirming):
+    """Keeps whatever money is there."""
+
+    def confirmed(self, payment: Payment, expect: Order | None) -> Flow[Payment]:
+        return (yield from super().confirmed(payment, None))
+
+
+@broken("confirm.other", **CONFIRMS)
+class AnyAnswerIsConfirmed(Confirming):
+    """Looks at what is expected in a notify, and not in a query."""
+
+    @hookimpl
+    def query(self, reference: str, gateway_id: str | None) -> Flow[Payment]:
+        return (yield from Confirming.query(self, reference, gateway_id, None))
+
+
+@broken("confirm.other", **CONFIRMS)
+class ConfirmedUnread(Confirming):
+    """Confirms before the signature is checked."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback, expect: Order | None) -> Flow[Notification]:
+        fields = self.form(callback, "POST" if callback.method == "POST" else "GET")
+        payment = yield from self.confirmed(self.payment(fields), expect)
+        return replace(Tea.parse_callback(self, callback), payment=payment)
+
+
 class Refunding(Tea):
     """One whose mistake is in its refunds."""
 
@@ -799,6 +901,17 @@ class RefundNeverRefused(Tea):
             return (yield from Tea.refund(self, reference, amount, refund_reference))
         except Refused:
             raise GatewayError("no refund came back") from None
+
+
+@broken("refund.refused")
+class RefundLookedUpFirst(RefundNeverRefused):
+    """Tells a refusal of its look-up, and none of the refund."""
+
+    @hookimpl
+    def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
+        url = f"{self.base_url}/payments/{reference}"
+        self.reply((yield Request("GET", url, headers=self.headers(b""), extensions={"harmless": True})))
+        return (yield from RefundNeverRefused.refund(self, reference, amount, refund_reference))
 
 
 @broken("refund.other")

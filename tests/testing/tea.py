@@ -39,6 +39,7 @@ from payhub_core.kit import (
     Secrets,
     check_age,
     made_by_any,
+    method_code,
     read_form,
     read_reply,
     write_form,
@@ -139,7 +140,7 @@ class Tea(AccountSettings):
             "order": order.reference,
             "amount": self.written(order.amount),
             "currency": order.amount.currency,
-            "method": METHODS[order.method] if order.method else "any",  # type: ignore[index]
+            "method": method_code(order.method, METHODS, default="any"),
             "payer": order.payer or "",
             "text": order.description,
             "note": order.attach,

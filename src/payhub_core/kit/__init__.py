@@ -4,6 +4,7 @@ from payhub_core.kit.fields import CallbackFields, Fields, Number, grammar
 from payhub_core.kit.forms import FORM, read_form, write_form
 from payhub_core.kit.keys import PrivateKey, PublicKey, PublicKeys
 from payhub_core.kit.markup import read_xml
+from payhub_core.kit.methods import method_code
 from payhub_core.kit.mismatch import SignedPairs
 from payhub_core.kit.objects import read_json, read_object
 from payhub_core.kit.replies import Refusal, read_reply
@@ -28,6 +29,7 @@ __all__ = [
     "check_age",
     "grammar",
     "made_by_any",
+    "method_code",
     "read_form",
     "read_json",
     "read_object",

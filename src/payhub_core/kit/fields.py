@@ -23,7 +23,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEAR_3000 = datetime(3000, 1, 1, tzinfo=UTC) - _EPOCH
 _SINCE = {"seconds", "milliseconds"}
 _digits = re.compile(r"[0-9]{1,15}").fullmatch
-_decimal = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,15})?").fullmatch
+# As long as any sum that is written; how long it may be, Money says.
+_units = re.compile(r"[0-9]{1,24}").fullmatch
+_decimal = re.compile(r"[0-9]{1,24}(?:\.[0-9]{1,15})?").fullmatch
 _local = re.compile(r"[12]\d\d\d-\d\d-\d\d (?!24)\d\d:\d\d:\d\d", re.ASCII).fullmatch
 _rfc3339 = re.compile(
     r"[12]\d\d\d-\d\d-\d\d[T ](?!24)\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?[0-5]\d)", re.ASCII
@@ -195,8 +197,11 @@ _KINDS = {
 
 @lru_cache(maxsize=512)
 def _sum(text: str, currency: str, unit: str, decimals: int | None) -> Money:
-    if not (_decimal if unit == "major" else _digits)(text):
+    if not (_decimal if unit == "major" else _units)(text):
         raise ValueError
     if unit == "major":
-        return Money.of(text, currency)
-    return Money(int(text), currency) if decimals is None else Money.of(Decimal(text).scaleb(-decimals), currency)
+        return Money.of(Decimal(text), currency)
+    if decimals is None:
+        return Money(int(text), currency)
+    # Not scaled: arithmetic rounds to the precision that the application has set for its decimals.
+    return Money.of(Decimal(f"{text}E{-decimals}"), currency)

@@ -7,6 +7,7 @@ import logging
 import re
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,12 +36,14 @@ from payhub_core.money import Money
 from payhub_core.registry import check_provider
 from payhub_core.testing.case import Mismatch, NotApplicable
 from payhub_core.testing.faults import Answer, Raw
+from payhub_core.testing.meaning import check_alike
 from payhub_core.testing.sale import Sale
+from payhub_core.testing.words import answered, said
 
 if TYPE_CHECKING:
     from payhub_core.testing.contract import ProviderContract
 
-__all__ = ["Bench", "Call", "Outcome", "expect", "meaning", "storable"]
+__all__ = ["Bench", "Call", "Outcome", "expect", "storable"]
 
 ACCOUNT = "shop"
 _ORDER: Any = object()
@@ -120,15 +123,6 @@ def expect(holds: object, expected: str, came: object) -> None:
         raise Mismatch(expected, came)
 
 
-def meaning(outcome: Outcome) -> object:
-    """What an application would act upon: all of a result but ``raw``."""
-    result = outcome.result
-    if isinstance(result, Notification):
-        told = result.payment.model_dump(exclude={"raw"}) if result.payment else None
-        return (result.kind, told, result.bound)
-    return result.model_dump(exclude={"raw"}) if isinstance(result, Payment | Refund) else result
-
-
 def storable(result: Any) -> bool:
     """Whether a result can be written as JSON and kept by any database: no lone surrogate, no NUL."""
     value = result.payment if isinstance(result, Notification) else result
@@ -201,7 +195,7 @@ class Bench:
 
     def notify(self, sale: Sale) -> Callback:
         """The contract's notify; raises NotApplicable where the gateway has no word for it."""
-        callback = self._said(self.contract.notify, sale)
+        callback = said(self.contract, self.contract.notify, sale, "parse_callback", Callback)
         if callback != self.contract.notify(sale):
             raise ValueError("notify() has to write the same bytes for the same sale: take nonces out of the sale")
         return callback
@@ -220,19 +214,11 @@ class Bench:
         """The contract's return; raises NotApplicable where there is none."""
         if not self.contract.returns:
             raise NotApplicable("no return")
-        return self._said(self.contract.returned, sale)
+        return said(self.contract, self.contract.returned, sale, "parse_callback", Callback)
 
-    def _said(self, say: Callable[[Sale], Callback], sale: Sale) -> Callback:
-        try:
-            said = say(sale)
-        except KeyError as error:
-            raise no_word(error, sale) or error from error
-        if not isinstance(said, Callback):
-            raise TypeError(
-                f"{say.__name__}() returned {type(said).__name__}, expected a Callback. For what it never says "
-                "raise NotApplicable"
-            )
-        return said
+    def answer(self, request: Request, sale: Sale, hook: str) -> Response:
+        """The contract's answer to a request of ``hook``."""
+        return answered(self.contract, request, sale, hook)
 
     # Playing
 
@@ -324,19 +310,30 @@ class Bench:
             accounts = self._accounts = self._accounts or (self.account(), self.account())
         else:
             accounts = (self.account(settings), self.account(settings))
+        contract = self.contract
+        if settings is not None:
+            contract = copy(contract)
+            vars(contract)["settings"] = self.sending(settings)
         with stamina.set_testing(True, attempts=1):
-            sync, awaited = self._sync(calls, accounts[0]), asyncio.run(self._awaited(calls, accounts[1]))
+            sync = self._sync(calls, accounts[0], contract)
+            awaited = asyncio.run(self._awaited(calls, accounts[1], contract))
         for one, two in zip(sync, awaited, strict=True):
-            alike = type(one.error) is type(two.error) and meaning(one) == meaning(two)
-            expect(alike, "Hub and AsyncHub to end alike", f"{one}, and with AsyncHub {two}")
+            check_alike(one, two)
         return sync
 
     def account(self, settings: dict[str, Any] | None = None) -> Any:
         """A new account of the provider."""
         return load_account(ACCOUNT, {"provider": self.provider, **(self.settings if settings is None else settings)})
 
-    def _sync(self, calls: Sequence[Call], account: Any) -> list[Outcome]:
-        wire, outcomes = _Wire(self.contract), []
+    def sending(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings as a contract has them: of several keys, where it has one, the first, which signs what is sent."""
+        return {
+            name: value[0] if isinstance(value, list) and not isinstance(self.settings.get(name), list) else value
+            for name, value in settings.items()
+        }
+
+    def _sync(self, calls: Sequence[Call], account: Any, contract: ProviderContract) -> list[Outcome]:
+        wire, outcomes = _Wire(contract), []
         with Hub({ACCOUNT: account}, client=wire) as hub:
             for call in calls:
                 outcome = wire.outcome = Outcome(call.sale)
@@ -351,8 +348,8 @@ class Bench:
                 outcomes.append(outcome)
         return outcomes
 
-    async def _awaited(self, calls: Sequence[Call], account: Any) -> list[Outcome]:
-        wire, outcomes = _AsyncWire(self.contract), []
+    async def _awaited(self, calls: Sequence[Call], account: Any, contract: ProviderContract) -> list[Outcome]:
+        wire, outcomes = _AsyncWire(contract), []
         async with AsyncHub({ACCOUNT: account}, client=wire) as hub:
             for call in calls:
                 outcome = wire.outcome = Outcome(call.sale)
@@ -378,7 +375,7 @@ class Bench:
 
     def _asked(self, request: Request, sale: Sale) -> tuple[str, Money] | None:
         try:
-            if (asked := self.contract.asked(request)) is None:
+            if self.contract.confirms(request) or (asked := self.contract.asked(request)) is None:
                 return None
             key, told = asked
             whole = sale.amount if told is None else told
@@ -388,6 +385,10 @@ class Bench:
         except Exception as error:
             about = f"{request.method} {request.url.path}"
             raise Mismatch(f"a request that asked() can read ({about})", f"{type(error).__name__}: {error}") from error
+
+    def confirmed(self, outcome: Outcome) -> bool:
+        """Whether the gateway was sent a confirmation."""
+        return any(self.contract.confirms(request) for request in outcome.requests)
 
     def sent(self, outcome: Outcome) -> list[Request]:
         """What reached the gateway, the payer's browser included."""
@@ -400,15 +401,6 @@ class Bench:
         if isinstance(action, Redirect):
             return Request("GET", action.url)
         return Request("POST", action.url, data=action.fields) if isinstance(action, FormPost) else None
-
-
-def no_word(error: KeyError, sale: Sale) -> NotApplicable | None:
-    """What a look-up in a contract's own table says where it lacks a word of the sale's."""
-    words = {"status": sale.status, "answer": sale.no, "currency": sale.amount.currency, "refund": sale.refund_status}
-    for kind, word in words.items():
-        if word and error.args == (word,):
-            return NotApplicable(f"the gateway has no {kind} {str(word)!r}")
-    return None
 
 
 def _method(bound: Any, hook: str) -> Callable[..., Any]:
@@ -478,10 +470,7 @@ class _Wire:
 
     def honest(self, request: Request) -> Callable[..., Response]:
         def honest(**changes: Any) -> Response:
-            said: object = self.contract.answer(request, self.call.sale.but(**changes))
-            if not isinstance(said, Response):
-                raise TypeError(f"answer() returned {type(said).__name__}, expected a Response")
-            return said
+            return answered(self.contract, request, self.call.sale.but(**changes), self.call.hook)
 
         return honest
 
@@ -493,7 +482,7 @@ class _Wire:
                 raise Mismatch(
                     "a request that the gateway takes", str(error).partition("\n")[0] or "another"
                 ) from error
-            raise (isinstance(error, KeyError) and no_word(error, self.call.sale)) or error
+            raise error
 
 
 class _AsyncWire(_Wire):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar, overload
 
 from payhub_core.errors import PayhubError
 from payhub_core.flow import Flow, Request, Response
@@ -20,6 +20,10 @@ class Played(NamedTuple, Generic[T]):
     requests: list[Request]
 
 
+@overload
+def play(flow: Flow[T], *responses: Response | PayhubError) -> Played[T]: ...
+@overload
+def play(flow: T | Flow[T], *responses: Response | PayhubError) -> Played[T]: ...
 def play(flow: T | Flow[T], *responses: Response | PayhubError) -> Played[T]:
     """Plays a hook's ``flow``, each request answered by the next of ``responses``; an error is thrown in at the yield.
 

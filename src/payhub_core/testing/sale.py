@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from payhub_core.models import PaymentMethod, PaymentStatus, RefundStatus
 from payhub_core.money import Money
@@ -31,6 +31,8 @@ class Sale:
     ``refund`` is the sum of one refund, with ``refund_reference`` (the shop's number), ``refund_id`` (the gateway's)
     and ``refund_status``.
 
+    ``hook`` is the hook whose request is answered, such as "refund"; "" in a message of the gateway's own.
+
     ``settings`` are those of the account that it belongs to: sign and name the merchant with these and no others.
     """
 
@@ -44,11 +46,12 @@ class Sale:
     attach: str = ""
     url: str = "https://pay.example/70010001"
     at: datetime = field(default_factory=_now)
-    no: str = ""
+    no: Literal["", "missing", "refused", "duplicate", "account"] = ""
     refund: Money | None = None
     refund_reference: str = "R1001"
     refund_id: str = "80010001"
     refund_status: RefundStatus = RefundStatus.REFUNDED
+    hook: str = ""
     settings: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def but(self, **changes: Any) -> Sale:

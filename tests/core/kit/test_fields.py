@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 import pytest
@@ -213,7 +213,10 @@ def test_a_sum_is_exact(value: Any, currency: str, unit: Any, minor: int) -> Non
 
 @pytest.mark.parametrize(
     ("value", "currency", "decimals", "minor"),
-    [(50000, "ISK", 2, 500), ("500", "CLP", 0, 500), (12300, "CNY", 3, 1230), ("5", "KWD", 2, 50), (0, "ISK", 2, 0)],
+    [
+        *((50000, "ISK", 2, 500), ("500", "CLP", 0, 500), (12300, "CNY", 3, 1230), ("5", "KWD", 2, 50)),
+        *((0, "ISK", 2, 0), ("99999999999999900", "VND", 2, 10**15 - 1)),
+    ],
 )
 def test_a_gateways_own_minor_unit_is_converted_exactly(value: Any, currency: str, decimals: int, minor: int) -> None:
     """Several gateways count krónur in hundredths that do not exist."""
@@ -289,6 +292,24 @@ def test_nothing_is_rounded_and_no_unit_guessed(value: Any, currency: str, unit:
     """More decimals than the currency has, decimals in minor units, currencies that are none, too large a sum."""
     with pytest.raises(GatewayError, match="x: "):
         one(value).money("x", currency, unit)
+
+
+def test_what_arithmetic_an_application_has_set_rounds_no_sum() -> None:
+    """Three digits are its own business."""
+    with localcontext() as context:
+        context.prec = 3
+        assert one("1234500").money("x", "ISK", "minor", decimals=2) == Money(12345, "ISK")
+        assert one("12345.67").money("x", "CNY", "major") == Money(1234567, "CNY")
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "decimals"),
+    [("9" * 16, "minor", None), ("9" * 18, "minor", 2), ("9" * 16, "major", None), ("9" * 15 + ".00", "major", None)],
+)
+def test_a_sum_that_is_too_large_is_refused_for_its_length(value: str, unit: Any, decimals: int | None) -> None:
+    """It is written as a sum is."""
+    with pytest.raises(GatewayError, match="x: a sum has at most 15 digits"):
+        one(value).money("x", "CNY", unit, decimals=decimals)
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ class TestWallet(ProviderContract):
     provider = Wallet
     settings = {"shop": "s1", "key": "c1277-throw-away-key-of-the-shop"}
     other = {"shop": "s2", "key": "c1277-throw-away-key-of-another"}
-    excuses = {"create.addresses": "a merchant enters the address of notifies at the gateway"}
+    excuses = {"create.notify_url": "a merchant enters the address of notifies at the gateway"}
     acknowledged = b"ok"
     tolerance = timedelta(minutes=5)
 

@@ -42,7 +42,9 @@ def refusal(fields: Fields) -> tuple[str, str]:
 class Transfers(AccountSettings):
     """A bank that lists what came in, newest first, and takes as many transfers for one order as payers send."""
 
-    info: ClassVar[ProviderInfo] = ProviderInfo(name="transfers", currencies=frozenset({"EUR"}), identity=("iban",))
+    info: ClassVar[ProviderInfo] = ProviderInfo(
+        name="transfers", currencies=frozenset({"EUR"}), identity=("iban",), attach=False
+    )
 
     iban: str
     key: Secrets
@@ -99,7 +101,7 @@ class TestTransfers(ProviderContract):
     provider = Transfers
     settings = {"iban": "DE1", "key": "c1277-throw-away-key-of-the-shop"}
     other = {"iban": "DE2", "key": "c1277-throw-away-key-of-another"}
-    excuses = {"create.addresses": "a merchant enters the address of notifies at the gateway"}
+    excuses = {"create.notify_url": "a merchant enters the address of notifies at the gateway"}
     acknowledged = b"OK"
 
     def item(self, sale: Sale, **changes: Any) -> dict[str, Any]:

@@ -39,7 +39,11 @@ def refusal(fields: Fields) -> tuple[str, str]:
 
 class Ping(AccountSettings):
     info: ClassVar[ProviderInfo] = ProviderInfo(
-        name="ping", currencies=frozenset({"EUR", "USD"}), identity=("client",), time_limits={"parse_callback": 5}
+        name="ping",
+        currencies=frozenset({"EUR", "USD"}),
+        identity=("client",),
+        attach=False,
+        time_limits={"parse_callback": 5},
     )
 
     client: str

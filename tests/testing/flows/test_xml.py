@@ -32,7 +32,7 @@ from payhub_core import (
     WrongAccount,
     hookimpl,
 )
-from payhub_core.kit import AccountSettings, CallbackFields, Fields, Secrets, made_by_any, read_xml
+from payhub_core.kit import AccountSettings, CallbackFields, Fields, Secrets, made_by_any, method_code, read_xml
 from payhub_core.testing import ProviderContract, Sale
 
 WORDS = {"NOTPAY": PaymentStatus.PENDING, "SUCCESS": PaymentStatus.PAID, "CLOSED": PaymentStatus.CANCELED}
@@ -66,7 +66,7 @@ class Xml(AccountSettings):
             "body": order.description,
             "attach": order.attach,
             "notify_url": order.notify_url,
-            "trade_type": METHODS[order.method],  # type: ignore[index]
+            "trade_type": method_code(order.method, METHODS),
         }
         told = yield from self.call("/unifiedorder", fields)
         url = told.text("code_url")

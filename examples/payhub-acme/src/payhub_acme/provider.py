@@ -25,7 +25,7 @@ from payhub_core import (
     WrongAccount,
     hookimpl,
 )
-from payhub_core.kit import AccountSettings, Address, Fields, Secrets, made_by_any, read_json, read_reply
+from payhub_core.kit import AccountSettings, Address, Fields, Secrets, made_by_any, method_code, read_json, read_reply
 
 __all__ = ["Acme"]
 
@@ -69,7 +69,7 @@ class Acme(AccountSettings):
             "reference": order.reference,
             "amount": order.amount.minor,
             "currency": order.amount.currency,
-            "method": METHODS[order.method] if order.method else "any",  # type: ignore[index]
+            "method": method_code(order.method, METHODS, default="any"),
             "description": order.description,
             "note": order.attach,
             "notify_url": order.notify_url,

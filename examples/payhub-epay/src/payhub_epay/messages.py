@@ -23,7 +23,7 @@ from payhub_core import (
     Refused,
     Response,
 )
-from payhub_core.kit import CallbackFields, Fields, grammar, read_form, read_reply
+from payhub_core.kit import CallbackFields, Fields, grammar, method_code, read_form, read_reply
 
 __all__ = ["CURRENCY", "TYPES", "accepted", "asked", "created", "notified", "opened", "queried", "received"]
 
@@ -69,7 +69,7 @@ def asked(order: Order, pid: str) -> dict[str, str]:
     """The fields that ask for a payment of ``order``, unsigned."""
     return {
         "pid": pid,
-        "type": TYPES.get(order.method, order.method),  # type: ignore[call-overload]
+        "type": method_code(order.method, TYPES),
         "out_trade_no": order.reference,
         "notify_url": order.notify_url,
         "return_url": order.return_url,

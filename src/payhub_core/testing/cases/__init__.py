@@ -1,13 +1,36 @@
 """The list of cases, each in the file of its noun."""
 
 from payhub_core.testing.case import CASES
-from payhub_core.testing.cases import claims, creates, faults, money, notifies, queries, refunds, returns, secrets
+from payhub_core.testing.cases import (
+    claims,
+    confirmations,
+    creates,
+    faults,
+    money,
+    notifies,
+    queries,
+    refunds,
+    returns,
+    secrets,
+)
 
-__all__ = ["CASES", "claims", "creates", "faults", "money", "notifies", "queries", "refunds", "returns", "secrets"]
+__all__ = [
+    "CASES",
+    "claims",
+    "confirmations",
+    "creates",
+    "faults",
+    "money",
+    "notifies",
+    "queries",
+    "refunds",
+    "returns",
+    "secrets",
+]
 
 #: From what an author writes first to what can go wrong with it, so that ``pytest -x`` ends with the one next thing.
 _SEQUENCE = (
-    *("create", "notify", "return", "query", "refund", "close"),
+    *("create", "notify", "return", "query", "confirm", "refund", "close"),
     *("claims", "money", "values", "replies", "fault", "secret"),
 )
 CASES.sort(key=lambda case: _SEQUENCE.index(case.id.partition(".")[0]))

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from payhub_core.errors import CallbackError, GatewayError, NotFound, NotSent, OutcomeUnknown, Refused
 from payhub_core.flow import Request, Response
-from payhub_core.testing.bench import Bench, Call, Outcome, expect, meaning, storable
+from payhub_core.testing.bench import Bench, Call, Outcome, expect, storable
 from payhub_core.testing.case import NotApplicable, case
 from payhub_core.testing.faults import ELSEWHERE, FAULTS, Answer
+from payhub_core.testing.meaning import meaning
 from payhub_core.testing.messages import altered_reply, reply_parts, rewritten
 
 PAGE = "hooks.md#failures-inside-a-flow"
@@ -351,8 +352,8 @@ def _signed(bench: Bench) -> None:
                 return honest(settings=bench.foreign(call.sale).settings)
 
             request = fine.tried[at]
-            mine = bench.contract.answer(request, call.sale)
-            theirs = bench.contract.answer(request, bench.foreign(call.sale))
+            mine = bench.answer(request, call.sale, call.hook)
+            theirs = bench.answer(request, bench.foreign(call.sale), call.hook)
             if (mine.content, dict(mine.headers)) == (theirs.content, dict(theirs.headers)):
                 continue
             found = True

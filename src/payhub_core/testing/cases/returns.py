@@ -46,7 +46,7 @@ def _forged(bench: Bench) -> None:
 def _return_own_words(bench: Bench) -> None:
     returned = bench.returned(bench.paid())
     heard = False
-    for request in [*bench.sent(bench.create()), *bench.sent(bench.query(bench.sale()))]:
+    for request in [*bench.sent(bench.create()), *bench.sent(bench.query())]:
         for data in {request.content, request.url.query} - {b""}:
             heard = True
             outcome = bench.hear(replace(returned, query=data, body=b""))

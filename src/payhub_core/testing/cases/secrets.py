@@ -196,7 +196,7 @@ def _shown(name: str, value: object) -> str:
     "secret.rotation",
     "while keys rotate, a message that any of them signed is believed",
     "At the change of a key messages signed with the old one are under way: refused, paid orders are not delivered.",
-    "kit.md#address-secrets",
+    "kit.md#address-secrets-secret",
 )
 def _rotation(bench: Bench) -> None:
     genuine = bench.notify(bench.paid())
@@ -207,7 +207,10 @@ def _rotation(bench: Bench) -> None:
         raise NotApplicable("no setting takes several keys")
     for newest_first in (False, True):
         changed = {name: _several(bench, name, newest_first=newest_first) for name in rotating}
-        outcome = bench.play(bench.hear_call(genuine), settings={**bench.settings, **changed})[0]
+        settings = {**bench.settings, **changed}
+        # The gateway knows the key that signs the account's own requests.
+        sale = bench.paid(settings=bench.sending(settings))
+        outcome = bench.play(bench.hear_call(genuine, sale), settings=settings)[0]
         place = "second" if newest_first else "first"
         expect(outcome.error is None, f"a message to be believed that the {place} of two keys signed", outcome)
 

@@ -1,0 +1,102 @@
+"""Cases about confirmations: a gateway that keeps a payment only once the shop has confirmed it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+
+from payhub_core.flow import Request, Response
+from payhub_core.models import PaymentStatus
+from payhub_core.money import Money
+from payhub_core.testing.bench import Bench, Call, Outcome, expect
+from payhub_core.testing.case import NotApplicable, case
+from payhub_core.testing.faults import FAULTS
+
+PAGE = "testing.md#payments-that-have-to-be-confirmed"
+FAILURES = ("connect", "read", "cut", "400", "500", "html", "empty", "truncated")
+
+
+def waiting(bench: Bench) -> Iterator[tuple[Call, Outcome]]:
+    """Every flow that hears of a payment that waits for its confirmation, with how it ends where all goes well."""
+    if not bench.contract.confirming:
+        raise NotApplicable("the gateway asks for no confirmation")
+    order, sale = bench.order(), bench.paid()
+    call = bench.hear_call(bench.notify(sale), sale)
+    yield call, bench.play(call, fresh=True)[0]
+    with suppress(NotApplicable):
+        call = bench.query_call(bench.paid(status=PaymentStatus.AUTHORIZED), order)
+        fine = bench.play(call, fresh=True)[0]
+        yield call, fine
+
+
+def paid(outcome: Outcome) -> bool:
+    """Whether it ended in a payment that is paid."""
+    return outcome.error is None and outcome.payment.status is PaymentStatus.PAID
+
+
+@case(
+    "confirm.paid",
+    "a payment that has to be confirmed is confirmed, and is paid only then",
+    "What nobody confirms goes back to the payer, when the goods are delivered already.",
+    PAGE,
+)
+def _paid(bench: Bench) -> None:
+    for call, outcome in waiting(bench):
+        confirmed = bench.confirmed(outcome)
+        if call.hook == "parse_callback" or confirmed:
+            expect(paid(outcome), "a payment that is paid once it is confirmed", outcome)
+        expect(confirmed or not paid(outcome), "a request that confirms(), before it is paid", f"{outcome} without any")
+
+
+@case(
+    "confirm.refused",
+    "a confirmation that is refused or fails pays nothing",
+    "The gateway has not kept the money: the payer gets it back.",
+    PAGE,
+)
+def _refused(bench: Bench) -> None:
+    for call, fine in waiting(bench):
+        sent = [at for at, request in enumerate(fine.tried) if bench.contract.confirms(request)]
+        for at in sent[:1]:
+            for name, fault in {"refused": _refusing, **{name: FAULTS[name] for name in FAILURES}}.items():
+                with suppress(NotApplicable):
+                    outcome = bench.play(replace(call, fault=fault, at=at))[0]
+                    anew = len(outcome.tried) > len(fine.tried)
+                    expect(
+                        anew or not paid(outcome),
+                        f"an error, or a payment that is not paid, where the answer to the confirmation is {name!r}",
+                        outcome,
+                    )
+
+
+def _refusing(_: Request, honest: Callable[..., Response]) -> Response:
+    return honest(no="refused")
+
+
+@case(
+    "confirm.other",
+    "nothing is confirmed of another order, of another sum, or of a message that another key signed",
+    "To confirm is to keep the money: what is not the shop's order is left to go back.",
+    PAGE,
+)
+def _other(bench: Bench) -> None:
+    for _ in waiting(bench):
+        break
+    order, another = bench.order(), bench.another()
+    less = Money(max(1, order.amount.minor // 100), order.amount.currency)
+    smaller, reserved = bench.paid(amount=less, paid=less), PaymentStatus.AUTHORIZED
+    genuine, forged = bench.notify(bench.paid()), bench.notify(bench.foreign(bench.paid()))
+    calls = {
+        "a notify about another order": bench.hear_call(genuine, bench.paid(), another),
+        "a notify about a smaller sum": bench.hear_call(bench.notify(smaller), smaller),
+        "an answer about another order": bench.query_call(bench.paid(another, status=reserved), order),
+        "an answer about a smaller sum": bench.query_call(smaller.but(status=reserved), order),
+    }
+    if forged != genuine:
+        calls["a message that another key signed"] = bench.hear_call(forged)
+    for about, call in calls.items():
+        with suppress(NotApplicable):
+            outcome = bench.play(call)[0]
+            sent = [request for request in outcome.tried if bench.contract.confirms(request)]
+            expect(not sent, f"no confirmation for {about}", f"{len(sent)} of them, and {outcome}")

@@ -1,0 +1,95 @@
+"""The words of a contract's gateway: what it says of a sale, and what it has no word for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import pytest
+
+from payhub_core.flow import Request, Response
+from payhub_core.models import PaymentStatus
+from payhub_core.testing.case import NotApplicable
+from payhub_core.testing.sale import Sale
+
+if TYPE_CHECKING:
+    from payhub_core.testing.contract import ProviderContract
+
+__all__ = ["answered", "said"]
+
+T = TypeVar("T")
+
+#: The status that every gateway has a word for, by the hook that is told of it.
+_USUAL = {"create_payment": PaymentStatus.PENDING, "close": PaymentStatus.CANCELED}
+
+
+def said(contract: ProviderContract, say: Callable[[Sale], T], sale: Sale, hook: str, kind: type[T]) -> T:
+    """What ``say``, a method of the contract, says of ``sale`` to ``hook``.
+
+    Raises NotApplicable where the gateway has no word for what sets this sale apart from a usual one. One without a
+    word for the usual would take every case with it, so the contract fails then.
+    """
+    name = say.__name__
+    unusual = _unusual(contract, sale, hook)
+    try:
+        found: object = say(sale)
+    except NotApplicable as reason:
+        if unusual:
+            raise
+        _fail(name, hook, f"{reason}", "")
+    except KeyError as error:
+        words = {
+            "status": sale.status,
+            "refund_status": sale.refund_status,
+            "no": sale.no,
+            "currency": sale.amount.currency,
+        }
+        alike = [word for word, value in words.items() if value and error.args == (value,)]
+        # Two enumerations have words in common, such as "refunded".
+        exact = [word for word in alike if type(words[word]) is type(error.args[0])]
+        if not alike:
+            raise
+        word = next((word for word in exact or alike if word in unusual), (exact or alike)[0])
+        about = f"the gateway has no {'answer' if word == 'no' else word} {str(words[word])!r}"
+        if word in unusual:
+            raise NotApplicable(about) from error
+        _fail(name, hook, about, word)
+    if not isinstance(found, kind):
+        raise TypeError(
+            f"{name}() returned {type(found).__name__}, expected a {kind.__name__}. For what it never says raise "
+            "NotApplicable"
+        )
+    return found
+
+
+def answered(contract: ProviderContract, request: Request, sale: Sale, hook: str) -> Response:
+    """The contract's answer to a request of ``hook``."""
+
+    def answer(sale: Sale) -> Response:
+        return contract.answer(request, sale)
+
+    return said(contract, answer, sale.but(hook=hook), hook, Response)
+
+
+def _unusual(contract: ProviderContract, sale: Sale, hook: str) -> set[str]:
+    """What sets ``sale`` apart from one that every gateway has words for: what a case may ask for in vain."""
+    usual: Mapping[str, bool] = {
+        "no": not sale.no,
+        "word": not sale.word,
+        "status": sale.status is _USUAL.get(hook, PaymentStatus.PAID),
+        "currency": sale.amount.currency in contract.provider.info.currencies,
+        "refund_status": sale.refund_status is contract.sale().refund_status,
+        "paid": sale.paid in {None, sale.amount},
+        "refund": sale.refund in {None, sale.amount},
+        "attach": not sale.attach,
+    }
+    return {name for name, holds in usual.items() if not holds}
+
+
+def _fail(name: str, hook: str, about: str, word: str) -> NoReturn:
+    cures: dict[str, Any] = {
+        "refund_status": "Where the gateway answers a refund otherwise, set refund_status in the contract",
+        "currency": "The provider declares it",
+    }
+    cure = cures.get(word, "Where the gateway cannot say it at all, excuse the cases by name")
+    pytest.fail(f"{name}(), asked of {hook}: {about}. Every gateway has to say this: write it. {cure}", pytrace=False)
