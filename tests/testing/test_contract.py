@@ -154,6 +154,21 @@ def test_a_contract_without_a_word_for_the_usual_fails(name: str) -> None:
     assert "Every gateway has to say this" in verdict.text
 
 
+@pytest.mark.parametrize("method", ["order", "sale"])
+def test_only_what_the_gateway_says_may_be_not_applicable(method: str) -> None:
+    """Without an order there is no case."""
+
+    def refuse(self: Any, *_: Any, **__: Any) -> Any:
+        raise NotApplicable("no such order")
+
+    refuse.__name__ = method
+    verdict = type("Of", (TeaContract,), {method: refuse})().run(NAMED["money.asked"])
+    assert verdict.outcome == "failed"
+    assert verdict.text == (
+        f"money.asked: {method}(): no such order. Only answer(), notify() and returned() may say so"
+    )
+
+
 @pytest.mark.parametrize("name", ["money.queried", "money.notified"])
 def test_a_currency_that_is_declared_has_a_word(name: str) -> None:
     """Or nothing would be tried in it."""

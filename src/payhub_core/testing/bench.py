@@ -38,7 +38,7 @@ from payhub_core.testing.case import Mismatch, NotApplicable
 from payhub_core.testing.faults import Answer, Raw
 from payhub_core.testing.meaning import check_alike
 from payhub_core.testing.sale import Sale
-from payhub_core.testing.words import answered, said
+from payhub_core.testing.words import answered, made, said
 
 if TYPE_CHECKING:
     from payhub_core.testing.contract import ProviderContract
@@ -167,7 +167,7 @@ class Bench:
 
     def order(self, **changes: Any) -> Order:
         """The contract's order."""
-        return self.contract.order(**changes)
+        return made(self.contract.order, **changes)
 
     def another(self) -> Order:
         """Another order, that differs in its number alone."""
@@ -176,7 +176,7 @@ class Bench:
 
     def sale(self, order: Order | None = None, **changes: Any) -> Sale:
         """What the gateway has of ``order``, open unless it is ``changed``; of this account."""
-        return self.contract.sale(order, **{"settings": self.settings, "at": self.at, **changes})
+        return made(self.contract.sale, order, **{"settings": self.settings, "at": self.at, **changes})
 
     def paid(self, order: Order | None = None, **changes: Any) -> Sale:
         """`sale`, paid in full unless ``changes`` say otherwise."""

@@ -15,7 +15,7 @@ from payhub_core.testing.sale import Sale
 if TYPE_CHECKING:
     from payhub_core.testing.contract import ProviderContract
 
-__all__ = ["answered", "said"]
+__all__ = ["answered", "made", "said"]
 
 T = TypeVar("T")
 
@@ -60,6 +60,14 @@ def said(contract: ProviderContract, say: Callable[[Sale], T], sale: Sale, hook:
             "NotApplicable"
         )
     return found
+
+
+def made(make: Callable[..., T], *given: Any, **changes: Any) -> T:
+    """What ``make``, a contract's `order` or `sale`, makes: a case without one would be lost, so the contract fails."""
+    try:
+        return make(*given, **changes)
+    except NotApplicable as reason:
+        pytest.fail(f"{make.__name__}(): {reason}. Only answer(), notify() and returned() may say so", pytrace=False)
 
 
 def answered(contract: ProviderContract, request: Request, sale: Sale, hook: str) -> Response:
