@@ -22,6 +22,7 @@ __all__ = [
     "check_reference",
     "check_refund_reference",
     "fits_reference",
+    "is_reserved",
 ]
 
 #: What is answered to a callback that is not believed, and to one that is to be sent again.
@@ -160,9 +161,14 @@ def check_order(provider: Declared, order: Order) -> None:
     if order.method in info.payer_needed and not order.payer:
         raise InvalidOrder(f"expected a payer: {order.method} needs the payer's id at the wallet, such as an openid")
     for name in order.extra:
-        if name.lower() in info.reserved_fields or not _whole(info.extra_fields)(name):
+        if is_reserved(info, name) or not _whole(info.extra_fields)(name):
             allowed = "this provider takes none" if not info.extra_fields else "use the order's own attributes"
             raise InvalidOrder(f"extra: {plain(name)!r} is no field for an order to set", hint=allowed)
+
+
+def is_reserved(info: ProviderInfo, name: str) -> bool:
+    """Whether a field is the provider's own, in whichever case of letters it was declared."""
+    return name.lower() in {reserved.lower() for reserved in info.reserved_fields}
 
 
 def _check_method(info: ProviderInfo, order: Order) -> None:

@@ -41,8 +41,8 @@ class Declared:
         reference="[A-Z0-9]+",
         reference_length="longest",
         largest_amount=10_000,
-        extra_fields="[a-z_]+",
-        reserved_fields=frozenset({"amount"}),
+        extra_fields="[A-Za-z_]+",
+        reserved_fields=frozenset({"amount", "ourAmount"}),
     )
     timeout = 5.0
     longest = 6
@@ -97,6 +97,8 @@ def fitting(make_order: Any) -> Any:
         ({"reference": "A100101"}, "1 to 6 characters"),
         ({"extra": {"amount": "1"}}, "'amount' is no field for an order to set"),
         ({"extra": {"Amount": "1"}}, "'Amount' is no field for an order to set"),
+        ({"extra": {"ourAmount": "1"}}, "'ourAmount' is no field for an order to set"),
+        ({"extra": {"ouramount": "1"}}, "'ouramount' is no field for an order to set"),
         ({"extra": {"a-b": "1"}}, "'a-b' is no field for an order to set"),
     ],
 )

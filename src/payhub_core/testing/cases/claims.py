@@ -7,6 +7,7 @@ import string
 from collections.abc import Iterator
 from typing import Never
 
+from payhub_core.declaration import is_reserved
 from payhub_core.errors import ConfigError, InvalidOrder
 from payhub_core.hub import Hub
 from payhub_core.models import PaymentMethod, PaymentStatus
@@ -147,7 +148,7 @@ def _extra(bench: Bench) -> None:
     )
     named = set(info.extra_fields.split("|"))  # what the author lets an order set, name by name
     for name in sorted({name for name, _ in fields}):
-        if _fits(info.extra_fields, name) and name.lower() not in info.reserved_fields:
+        if _fits(info.extra_fields, name) and not is_reserved(info, name):
             order = bench.order(extra={name: "1"})
             outcome = bench.create(order)
             if name in named and outcome.error is None:
