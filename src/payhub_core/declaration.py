@@ -22,7 +22,8 @@ __all__ = [
     "check_reference",
     "check_refund_reference",
     "fits_reference",
-    "is_reserved",
+    "may_set",
+    "sample_extra",
 ]
 
 #: What is answered to a callback that is not believed, and to one that is to be sent again.
@@ -51,7 +52,8 @@ class ProviderInfo:
     ``refund_reference``: a pattern of the shop's numbers of refunds.
     ``largest_amount``: the largest sum of one order, in minor units.
     ``extra_fields``: a pattern of the names that an order's ``extra`` may have, "" for none; ``reserved_fields``: names
-    among them that are the provider's own, in any case of letters.
+    among them that are the provider's own, in any case of letters. ``extra_needed``: the names
+    that it has to fill, whatever the pattern.
     ``callback_headers``: the headers that its callbacks are verified by: what a Recorder keeps beside the content type.
     ``refused`` and ``retry``: the answers to a callback that is not believed, and to one that could not be stored now.
     ``time_limits``: by hook, seconds that a whole call may take, where twice ``timeout`` for each request does not fit.
@@ -74,6 +76,7 @@ class ProviderInfo:
     largest_amount: int = 10**15 - 1
     extra_fields: str = ""
     reserved_fields: frozenset[str] = frozenset()
+    extra_needed: frozenset[str] = frozenset()
     callback_headers: frozenset[str] = frozenset()
     refused: Reply = REFUSED
     retry: Reply = RETRY
@@ -87,6 +90,9 @@ class ProviderInfo:
                 raise ConfigError(f"info: {plain(pattern)!r} is no regular expression: {error}") from None
         if held := {name.lower() for name in self.callback_headers} & _SECRET_HEADERS:
             raise ConfigError(f"info.callback_headers: {min(held)!r} holds a secret, which is never recorded")
+        for name in sorted(self.extra_needed):
+            if not may_set(self, name):
+                raise ConfigError(f"info.extra_needed: {plain(name)!r} is among reserved_fields, which no order sets")
         for currency in self.currencies:
             try:
                 Money(0, currency)
@@ -161,14 +167,28 @@ def check_order(provider: Declared, order: Order) -> None:
     if order.method in info.payer_needed and not order.payer:
         raise InvalidOrder(f"expected a payer: {order.method} needs the payer's id at the wallet, such as an openid")
     for name in order.extra:
-        if is_reserved(info, name) or not _whole(info.extra_fields)(name):
-            allowed = "this provider takes none" if not info.extra_fields else "use the order's own attributes"
+        if not may_set(info, name):
+            allowed = (
+                "this provider takes none"
+                if not (info.extra_fields or info.extra_needed)
+                else "use the order's own attributes"
+            )
             raise InvalidOrder(f"extra: {plain(name)!r} is no field for an order to set", hint=allowed)
+    if missing := sorted(name for name in info.extra_needed if not order.extra.get(name)):
+        raise InvalidOrder(f"extra: expected {', '.join(missing)}, which this gateway needs of every order")
 
 
-def is_reserved(info: ProviderInfo, name: str) -> bool:
-    """Whether a field is the provider's own, in whichever case of letters it was declared."""
-    return name.lower() in {reserved.lower() for reserved in info.reserved_fields}
+def may_set(info: ProviderInfo, name: str) -> bool:
+    """Whether an order's ``extra`` may have this field: none of the provider's own, in any case of letters."""
+    reserved = {own.lower() for own in info.reserved_fields}
+    taken = name in info.extra_needed or _whole(info.extra_fields)(name) is not None
+    return taken and name.lower() not in reserved
+
+
+def sample_extra(info: ProviderInfo) -> dict[str, str]:
+    """What an order that is made up has in ``extra``."""
+    known = {"email": "payer@shop.example", "client_ip": "192.0.2.1"}
+    return {name: known.get(name, "1") for name in sorted(info.extra_needed)}
 
 
 def _check_method(info: ProviderInfo, order: Order) -> None:

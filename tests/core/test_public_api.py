@@ -142,8 +142,8 @@ OFFERED = {
     "AsyncBoundAccount": "close_payment create_payment info name parse_callback query refund supports timeout",
     "Accounts": "default get items keys values",
     "Config": "accounts default ledger recorder routes source",
-    "ProviderInfo": "callback_headers currencies extra_fields identity largest_amount largest_reference method_needed"
-    " methods name payer_needed raw_methods reference reference_length refund_reference refused"
+    "ProviderInfo": "callback_headers currencies extra_fields extra_needed identity largest_amount largest_reference"
+    " method_needed methods name payer_needed raw_methods reference reference_length refund_reference refused"
     " reserved_fields retry time_limits",
     "Order": "amount attach description extra method notify_url payer reference return_url",
     "Payment": "account amount attach claimed_status created_at expires_at gateway_id method next_action paid paid_at"
@@ -160,8 +160,8 @@ OFFERED = {
     "Money": "amount currency minor of",
     "PayhubError": "account hint message reference",
     "ConfigError": "account hint message reference",
-    "GatewayError": "account hint message reference unanswered unreadable",
-    "Refused": "account code hint message reason reference unanswered unreadable",
+    "GatewayError": "account hint message reference unanswered unreadable unsent",
+    "Refused": "account code hint message reason reference unanswered unreadable unsent",
 }
 
 
