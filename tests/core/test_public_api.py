@@ -101,6 +101,7 @@ def test_the_kit_exports_these_names() -> None:
         "check_age",
         "grammar",
         "made_by_any",
+        "minor_units",
         "read_form",
         "read_json",
         "read_object",
