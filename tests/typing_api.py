@@ -78,6 +78,7 @@ from payhub_core.kit import (
     check_age,
     grammar,
     made_by_any,
+    minor_units,
     read_form,
     read_json,
     read_object,
@@ -379,6 +380,7 @@ def messages(callback: Callback, response: httpx.Response, wallet: Wallet) -> No
     refusal: Refusal = lambda fields: (fields.text("code"), fields.text("message"))  # noqa: E731
     assert_type(read_reply(response, ok=(200, 201), refusal=refusal, missing=True), Fields)
     assert_type(write_form({"type": FORM}), bytes)
+    assert_type(minor_units(Money(500, "ISK"), 2), int)
     assert_type(made_by_any(wallet.secret, bytes, callback.header("x-signature"), "base64"), bool)
     assert_type(verified_by_any(wallet.gateway_keys, wallet.key.sign(b""), b""), bool)
     check_age(callback, callback.header("x-timestamp"), 60)

@@ -163,6 +163,8 @@ class Calls:
         else:
             kind = rule.lost if sent else rule.unsent_end
             end = kind(_reason(error), hint=error.hint if isinstance(error, PayhubError) else "")
+        if isinstance(end, GatewayError) and not sent:
+            end.unsent = True
         end.account = end.account or self.name
         end.provider = self._provider_name
         end.reference = end.reference or _reference(arguments)

@@ -22,6 +22,8 @@ __all__ = [
     "check_reference",
     "check_refund_reference",
     "fits_reference",
+    "may_set",
+    "sample_extra",
 ]
 
 #: What is answered to a callback that is not believed, and to one that is to be sent again.
@@ -51,7 +53,8 @@ class ProviderInfo:
     ``largest_amount``: the largest sum of one order, in minor units.
     ``attach``: whether the gateway brings back, with its notify, what an order attached.
     ``extra_fields``: a pattern of the names that an order's ``extra`` may have, "" for none; ``reserved_fields``: names
-    among them that are the provider's own, in any case of letters.
+    among them that are the provider's own, in any case of letters. ``extra_needed``: the names
+    that it has to fill, whatever the pattern.
     ``callback_headers``: the headers that its callbacks are verified by: what a Recorder keeps beside the content type.
     ``refused`` and ``retry``: the answers to a callback that is not believed, and to one that could not be stored now.
     ``time_limits``: by hook, seconds that a whole call may take, where twice ``timeout`` for each request does not fit.
@@ -75,6 +78,7 @@ class ProviderInfo:
     attach: bool = True
     extra_fields: str = ""
     reserved_fields: frozenset[str] = frozenset()
+    extra_needed: frozenset[str] = frozenset()
     callback_headers: frozenset[str] = frozenset()
     refused: Reply = REFUSED
     retry: Reply = RETRY
@@ -88,6 +92,9 @@ class ProviderInfo:
                 raise ConfigError(f"info: {plain(pattern)!r} is no regular expression: {error}") from None
         if held := {name.lower() for name in self.callback_headers} & _SECRET_HEADERS:
             raise ConfigError(f"info.callback_headers: {min(held)!r} holds a secret, which is never recorded")
+        for name in sorted(self.extra_needed):
+            if not may_set(self, name):
+                raise ConfigError(f"info.extra_needed: {plain(name)!r} is among reserved_fields, which no order sets")
         for currency in self.currencies:
             try:
                 Money(0, currency)
@@ -167,9 +174,28 @@ def check_order(provider: Declared, order: Order) -> None:
             hint="keep it in the shop, by the order's reference",
         )
     for name in order.extra:
-        if name.lower() in info.reserved_fields or not _whole(info.extra_fields)(name):
-            allowed = "this provider takes none" if not info.extra_fields else "use the order's own attributes"
+        if not may_set(info, name):
+            allowed = (
+                "this provider takes none"
+                if not (info.extra_fields or info.extra_needed)
+                else "use the order's own attributes"
+            )
             raise InvalidOrder(f"extra: {plain(name)!r} is no field for an order to set", hint=allowed)
+    if missing := sorted(name for name in info.extra_needed if not order.extra.get(name)):
+        raise InvalidOrder(f"extra: expected {', '.join(missing)}, which this gateway needs of every order")
+
+
+def may_set(info: ProviderInfo, name: str) -> bool:
+    """Whether an order's ``extra`` may have this field: none of the provider's own, in any case of letters."""
+    reserved = {own.lower() for own in info.reserved_fields}
+    taken = name in info.extra_needed or _whole(info.extra_fields)(name) is not None
+    return taken and name.lower() not in reserved
+
+
+def sample_extra(info: ProviderInfo) -> dict[str, str]:
+    """What an order that is made up has in ``extra``."""
+    known = {"email": "payer@shop.example", "client_ip": "192.0.2.1"}
+    return {name: known.get(name, "1") for name in sorted(info.extra_needed)}
 
 
 def _check_method(info: ProviderInfo, order: Order) -> None:

@@ -119,10 +119,12 @@ class GatewayError(PayhubError):
 
     ``unanswered``: no usable answer came (a time-out, a broken connection, HTTP 5xx), so asking again may bring one.
     ``unreadable``: what came was no message of the gateway's, such as a page, whichever order it was asked about.
+    ``unsent``: it came before any request that could change something, so it says nothing of what was sent earlier.
     """
 
     unanswered: bool = False
     unreadable: bool = False
+    unsent: bool = False
 
 
 class NotSent(GatewayError):

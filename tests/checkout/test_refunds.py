@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
+import httpx
 import hypothesis.strategies as st
 import pytest
 from click.testing import CliRunner
@@ -22,6 +23,7 @@ from payhub_core import (
     Callback,
     CallbackKind,
     ConfigError,
+    Flow,
     Hub,
     InvalidOrder,
     LedgerError,
@@ -39,6 +41,7 @@ from payhub_core import (
     Refund,
     RefundStatus,
     Refused,
+    Request,
     Unsupported,
     hookimpl,
 )
@@ -49,10 +52,14 @@ from payhub_core.ledger import Ledger, Transition, changes
 
 FORTY, SIXTY, HUNDRED = (Money.of(sum_, "CNY") for sum_ in ("40.00", "60.00", "100.00"))
 LOST = OutcomeUnknown("no answer")
+CLIENT = httpx.Client(transport=httpx.MockTransport(lambda _request: httpx.Response(200)))
 
 
 class Gateway:
-    """Takes every order and pays back as it is told: a status, or an error; the refund's number is the key."""
+    """Takes every order and pays back as it is told: a status, or an error; the refund's number is the key.
+
+    What it refuses, it refuses when it is asked to pay back, or with ``looks_up`` before that.
+    """
 
     info: ClassVar[ProviderInfo] = ProviderInfo(
         name="gateway", identity=(), currencies=frozenset({"CNY"}), methods=frozenset(PaymentMethod)
@@ -64,6 +71,7 @@ class Gateway:
         self.sent: list[tuple[str, int]] = []
         self.seen: list[Any] = []
         self.ledger: Ledger | None = None
+        self.looks_up = False
 
     @hookimpl
     def create_payment(self, order: Order) -> Payment:
@@ -79,12 +87,14 @@ class Gateway:
         return Payment(reference=reference, gateway_id="P1", status=PaymentStatus.PENDING)
 
     @hookimpl
-    def refund(self, reference: str, gateway_id: str | None, amount: Money, refund_reference: str) -> Refund:
+    def refund(self, reference: str, gateway_id: str | None, amount: Money, refund_reference: str) -> Flow[Refund]:
         assert gateway_id == "P1"
         self.sent.append((refund_reference, amount.minor))
         outcome = self.outcomes.pop(0) if self.outcomes else RefundStatus.REFUNDED
         if self.ledger is not None:
             self.seen.append(self.ledger.history("shop", reference)[-1])
+        if isinstance(outcome, Refused | NotFound):
+            yield Request("POST", "https://gateway.example", extensions={"harmless": self.looks_up})
         if isinstance(outcome, Exception):
             raise outcome
         return Refund(
@@ -114,7 +124,7 @@ def gateway() -> Gateway:
 @pytest.fixture
 def till(gateway: Gateway, ledger: Ledger, shop: Any, order: Order) -> Checkout:
     """A checkout with the order started."""
-    checkout = Checkout(Hub({"shop": gateway}), ledger, handler=shop.handle)
+    checkout = Checkout(Hub({"shop": gateway}, client=CLIENT), ledger, handler=shop.handle)
     checkout.start("shop", order)
     return checkout
 
@@ -277,6 +287,36 @@ def test_a_refusal_is_believed_once_what_was_lost_cannot_arrive_any_more(
     assert paid.refund("shop", "A1001", HUNDRED, "R2").status is RefundStatus.REFUNDED
 
 
+@pytest.mark.parametrize(
+    ("refusal", "looks_up"),
+    [
+        (Refused("no"), True),
+        (NotFound("none"), True),
+        (AccountRefused("revoked"), True),
+        (AccountRefused("busy"), False),
+    ],
+)
+def test_a_refusal_that_is_not_about_the_refund_never_frees_what_may_be_paid_back(
+    paid: Checkout,
+    ledger: Ledger,
+    gateway: Gateway,
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: PayhubError,
+    looks_up: bool,
+) -> None:
+    """What the gateway says of the account, or to a look-up before anything was sent, is about that try alone."""
+    gateway.outcomes, gateway.looks_up = [LOST, refusal], looks_up
+    with pytest.raises(OutcomeUnknown):
+        paid.refund("shop", "A1001", SIXTY, "R1")
+    monkeypatch.setattr("payhub_core.checkout.refunds.clock", lambda _: datetime.now(UTC) + timedelta(hours=1))
+    with pytest.raises(OutcomeUnknown, match=r"what was sent before.*same refund_reference"):
+        paid.refund("shop", "A1001", SIXTY, "R1")
+    assert said(ledger) == ["asked", "unknown", "asked", "unknown"]
+    with pytest.raises(InvalidOrder, match=r"40\.00 CNY of the 100\.00 CNY"):
+        paid.refund("shop", "A1001", SIXTY, "R2")
+    assert paid.refund("shop", "A1001", SIXTY, "R1").status is RefundStatus.REFUNDED
+
+
 def test_what_the_gateway_says_went_back_counts_too(paid: Checkout, ledger: Ledger, shop: Any) -> None:
     """Somebody paid back in the gateway's own console."""
     notify(paid, PaymentStatus.PARTIALLY_REFUNDED, paid=HUNDRED, refunded=SIXTY)
@@ -386,7 +426,7 @@ def test_whatever_the_gateway_answers_no_more_goes_back_than_came_in(
 ) -> None:
     """A gateway that carries out what it says is lost, and pays each number back once."""
     gateway = Gateway()
-    checkout = Checkout(Hub({"shop": gateway}), ledger)
+    checkout = Checkout(Hub({"shop": gateway}, client=CLIENT), ledger)
     ledger.write(lambda c: c.execute(text("DELETE FROM payhub_payments")))
     checkout.start("shop", make_order())
     notify(checkout, paid=HUNDRED)

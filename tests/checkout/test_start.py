@@ -39,6 +39,7 @@ from payhub_core import (
     ProviderInfo,
     Redirect,
     Refused,
+    Request,
     hookimpl,
     load_accounts,
 )
@@ -50,6 +51,7 @@ from payhub_core.ledger.tables import payments
 
 UNREACHABLE = httpx.ConnectError("refused")
 LOST = httpx.ReadTimeout("no answer")
+CLIENT = httpx.Client(transport=httpx.MockTransport(lambda _request: httpx.Response(200)))
 
 
 def creation_of(ledger: Ledger, account: str = "shop", reference: str = "A1001") -> Creation | None:
@@ -349,9 +351,12 @@ class Scripted(BaseModel):
     def create_payment(self, order: Order) -> Flow[Payment]:
         self.asked.append(f"create {self.name}")
         outcome = self.outcomes.pop(0)
+        if isinstance(outcome, Refused):
+            token = outcome.reason == "no token"
+            yield Request("POST", "https://gateway.example", extensions={"harmless": token})
         if isinstance(outcome, Exception):
             raise outcome
-        return Payment(reference=order.reference, gateway_id=outcome, status=PaymentStatus.PENDING)  # type: ignore[return-value]
+        return Payment(reference=order.reference, gateway_id=outcome, status=PaymentStatus.PENDING)
 
     @hookimpl
     def parse_callback(self, callback: Callback) -> Notification:
@@ -376,7 +381,7 @@ def route(ledger: Ledger) -> Callable[..., tuple[Checkout, list[str]]]:
             name: Scripted.model_construct(name=name, outcomes=outcomes, asked=asked, timeout=1.0)
             for name, outcomes in (("first", first), ("second", second))
         }
-        checkout = Checkout(Hub(accounts), ledger, routes={"any": ["first", "second"]})
+        checkout = Checkout(Hub(accounts, client=CLIENT), ledger, routes={"any": ["first", "second"]})
         return checkout, asked
 
     return open_route
@@ -673,6 +678,25 @@ def test_an_order_whose_outcome_was_unknown_stays_with_its_account(
     assert "create second" not in asked
 
 
+@pytest.mark.parametrize("failure", [NotSent("unreachable"), AccountRefused("busy"), Refused("no", reason="no token")])
+def test_a_failure_that_is_not_about_the_order_never_ends_an_unknown_outcome(
+    route: Any, ledger: Ledger, routed: Order, failure: Exception
+) -> None:
+    """However long ago it was lost: the gateway may only be slow to know it."""
+    answers = [OutcomeUnknown("lost"), NotFound("none"), failure, NotFound("none"), "P1"]
+    checkout, asked = route(answers, ["P2"])
+    with pytest.raises(OutcomeUnknown):
+        checkout.start("any", routed)
+    lost_long_ago(ledger)
+    if isinstance(failure, Refused):
+        answers.insert(3, NotFound("none"))  # asked once more: a refusal may mean that it has the order
+    with pytest.raises(OutcomeUnknown):
+        checkout.start("any", routed)
+    assert creation_of(ledger, "first") is Creation.UNKNOWN
+    assert checkout.start("any", routed).gateway_id == "P1"
+    assert "create second" not in asked
+
+
 @pytest.mark.parametrize(
     ("answer", "long_ago", "outcome", "state"),
     [
@@ -819,7 +843,7 @@ def test_routes_in_opposite_directions_keep_nobody_waiting(ledger: Ledger, route
         name: Scripted.model_construct(name=name, outcomes=[UNAVAILABLE] * 1000, asked=asked, timeout=0.5)
         for name in ("a", "b")
     }
-    checkout = Checkout(Hub(accounts), ledger, routes={"there": ["a", "b"], "back": ["b", "a"]})
+    checkout = Checkout(Hub(accounts, client=CLIENT), ledger, routes={"there": ["a", "b"], "back": ["b", "a"]})
     orders = [routed.model_copy(update={"reference": f"D{n}"}) for n in range(10)]
 
     def start(number: int) -> str:

@@ -27,7 +27,9 @@ KEY = "a-key/of+sixteen characters&more"
 class Bank(AccountSettings):
     """A gateway that has its secrets everywhere: in the path, a header, the query and a body of JSON."""
 
-    info: ClassVar[ProviderInfo] = ProviderInfo(name="bank", currencies=frozenset({"JPY"}), identity=("merchant",))
+    info: ClassVar[ProviderInfo] = ProviderInfo(
+        name="bank", currencies=frozenset({"JPY"}), identity=("merchant",), extra_needed=frozenset({"email"})
+    )
     merchant: str
     key: Secrets
     pin: Secret
@@ -44,6 +46,7 @@ class Bank(AccountSettings):
             "inner": json.dumps({"url": order.notify_url, "text": order.description, "key": key}),
             "mac": b64encode(hmac.digest(key.encode(), b"x", "sha256")).decode(),
             "pin": self.pin.text,
+            "email": order.extra["email"],
         }
         yield Request(
             "POST",

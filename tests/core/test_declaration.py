@@ -9,6 +9,7 @@ import pytest
 
 from payhub_core import (
     Callback,
+    ConfigError,
     Flow,
     InvalidOrder,
     Money,
@@ -41,8 +42,8 @@ class Declared:
         reference="[A-Z0-9]+",
         reference_length="longest",
         largest_amount=10_000,
-        extra_fields="[a-z_]+",
-        reserved_fields=frozenset({"amount"}),
+        extra_fields="[A-Za-z_]+",
+        reserved_fields=frozenset({"amount", "ourAmount"}),
     )
     timeout = 5.0
     longest = 6
@@ -97,6 +98,8 @@ def fitting(make_order: Any) -> Any:
         ({"reference": "A100101"}, "1 to 6 characters"),
         ({"extra": {"amount": "1"}}, "'amount' is no field for an order to set"),
         ({"extra": {"Amount": "1"}}, "'Amount' is no field for an order to set"),
+        ({"extra": {"ourAmount": "1"}}, "'ourAmount' is no field for an order to set"),
+        ({"extra": {"ouramount": "1"}}, "'ouramount' is no field for an order to set"),
         ({"extra": {"a-b": "1"}}, "'a-b' is no field for an order to set"),
     ],
 )
@@ -125,6 +128,35 @@ def test_what_is_declared_is_sent(declared: Any, fitting: Any, changes: dict[str
     """Once."""
     assert declared.create_payment("shop", fitting(**changes)).status is PaymentStatus.PENDING
     assert len(declared.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("extra", "named"),
+    [
+        ({}, "extra: expected client_ip, email, which this gateway needs of every order"),
+        ({"email": "", "client_ip": "192.0.2.1"}, "extra: expected email, which"),
+        ({"Email": "a@shop.example"}, "'Email' is no field for an order to set"),
+        ({"email": "a@shop.example", "client_ip": "192.0.2.1"}, ""),
+    ],
+)
+def test_an_order_without_what_its_gateway_needs_is_refused(
+    declared: Any, fitting: Any, monkeypatch: pytest.MonkeyPatch, extra: dict[str, str], named: str
+) -> None:
+    """It names what is missing, and nothing is sent; the field need not be in the pattern too."""
+    needed = replace(Declared.info, extra_needed=frozenset({"email", "client_ip"}), extra_fields="")
+    monkeypatch.setattr(Declared, "info", needed)
+    if named:
+        with pytest.raises(InvalidOrder, match=named):
+            declared.create_payment("shop", fitting(extra=extra))
+    else:
+        declared.create_payment("shop", fitting(extra=extra))
+    assert len(declared.requests) == (0 if named else 1)
+
+
+def test_a_field_that_is_the_providers_own_cannot_be_needed() -> None:
+    """No order could be made."""
+    with pytest.raises(ConfigError, match="extra_needed: 'amount' is among reserved_fields"):
+        replace(Declared.info, extra_needed=frozenset({"amount"}), reserved_fields=frozenset({"Amount"}))
 
 
 def test_the_other_hooks_are_held_to_it_too(declared: Any) -> None:

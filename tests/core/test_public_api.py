@@ -102,6 +102,7 @@ def test_the_kit_exports_these_names() -> None:
         "grammar",
         "made_by_any",
         "method_code",
+        "minor_units",
         "read_form",
         "read_json",
         "read_object",
@@ -143,8 +144,8 @@ OFFERED = {
     "AsyncBoundAccount": "close_payment create_payment info name parse_callback query refund supports timeout",
     "Accounts": "default get items keys values",
     "Config": "accounts default ledger recorder routes set_by source",
-    "ProviderInfo": "attach callback_headers currencies extra_fields identity largest_amount largest_reference"
-    " method_needed methods name payer_needed raw_methods reference reference_length refund_reference refused"
+    "ProviderInfo": "attach callback_headers currencies extra_fields extra_needed identity largest_amount"
+    " largest_reference method_needed methods name payer_needed raw_methods reference reference_length refund_reference refused"
     " reserved_fields retry time_limits",
     "Order": "amount attach description extra method notify_url payer reference return_url",
     "Payment": "account amount attach claimed_status created_at expires_at gateway_id method next_action paid paid_at"
@@ -161,8 +162,8 @@ OFFERED = {
     "Money": "amount currency minor of",
     "PayhubError": "account hint message provider reference",
     "ConfigError": "account hint message provider reference",
-    "GatewayError": "account hint message provider reference unanswered unreadable",
-    "Refused": "account code hint message provider reason reference unanswered unreadable",
+    "GatewayError": "account hint message provider reference unanswered unreadable unsent",
+    "Refused": "account code hint message provider reason reference unanswered unreadable unsent",
 }
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from tests.testing.broken import (
@@ -25,7 +25,7 @@ from tests.testing.broken import (
 )
 from tests.testing.tea import Tea, TeaContract
 
-from payhub_core import PaymentStatus, Redirect, RefundStatus, Request, testing
+from payhub_core import PaymentStatus, ProviderInfo, Redirect, RefundStatus, Request, testing
 from payhub_core.kit import grammar
 from payhub_core.pages import page
 from payhub_core.testing import NotApplicable, ProviderContract
@@ -46,6 +46,19 @@ def test_a_case_that_fails_may_be_excused() -> None:
     """With a reason, for those who read the run."""
     verdict = Excused().run(NAMED["notify.acknowledged"])
     assert (verdict.outcome, verdict.text) == ("excused", "the gateway takes any text with HTTP 200")
+
+
+def test_the_orders_of_a_contract_have_what_the_provider_needs() -> None:
+    """Those that a case has changed, too; every case passes that passed without."""
+
+    class Needing(TeaContract):
+        class provider(Tea):  # noqa: N801
+            info: ClassVar[ProviderInfo] = replace(Tea.info, extra_needed=frozenset({"email", "client_ip"}))
+
+    needed = {"client_ip": "192.0.2.1", "email": "payer@shop.example"}
+    assert Needing().order().extra == needed
+    assert Needing().order(extra={"device": "pc", "email": "a@b"}).extra == {**needed, "device": "pc", "email": "a@b"}
+    assert {verdict.text for verdict in map(Needing().run, CASES) if verdict.outcome == "failed"} == set()
 
 
 def test_an_excuse_whose_case_holds_after_all_fails() -> None:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from payhub_core.errors import GatewayError, NotFound, NotSent, PayhubError, Refused
+from payhub_core.errors import AccountRefused, GatewayError, NotFound, NotSent, PayhubError, Refused
 from payhub_core.ledger.models import Creation
 
-__all__ = ["creation_after", "said_after"]
+__all__ = ["creation_after", "is_final", "said_after"]
+
+
+def is_final(error: PayhubError) -> bool:
+    """Whether the gateway said no to the order or refund itself, and so to earlier tries of it as well.
+
+    What it says of the account, or to a look-up before anything was sent, is about this try alone.
+    """
+    return isinstance(error, Refused | NotFound) and not isinstance(error, AccountRefused) and not error.unsent
 
 
 def creation_after(error: PayhubError) -> Creation:

@@ -10,15 +10,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from payhub_core.checkout.lease import lease_time
-from payhub_core.checkout.outcomes import said_after
+from payhub_core.checkout.outcomes import is_final, said_after
 from payhub_core.checkout.steps import AnyHub, Record, SendRefund, Steps, Store
 from payhub_core.errors import (
     InvalidOrder,
     LedgerError,
-    NotFound,
     OutcomeUnknown,
     PayhubError,
-    Refused,
     Unsupported,
     plain,
 )
@@ -102,16 +100,18 @@ class _Begun:
 
         A gateway that says no may mean that it has it, as long as what was sent before may be under way.
         """
-        answered = isinstance(error, Refused | NotFound)
-        return not (self.doubt if answered else self.before.under_way)
+        return not self.before.under_way or (is_final(error) and not self.doubt)
 
     def after(self, error: PayhubError) -> changes.RefundNews:
         """What a failed try leaves."""
         said, this = said_after(error), self.this
         if said == "not_sent":
             this = this._replace(failures=this.failures + 1)
-        elif said == "refused" and self.stands(error):
-            this = this._replace(failures=this.tries)
+        elif said == "refused":
+            if self.stands(error):
+                this = this._replace(failures=this.tries)
+            else:
+                said = "unknown"
         return self._news(this, said, {"reason": error.message})
 
     def told(self, result: Refund) -> changes.RefundNews:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from payhub_core.accounts import route_faults
 from payhub_core.checkout.lease import Lease, Taken, Usable
-from payhub_core.checkout.outcomes import creation_after
+from payhub_core.checkout.outcomes import creation_after, is_final
 from payhub_core.checkout.steps import AnyHub, Create, Pause, Record, Steps, Store, query
 from payhub_core.errors import (
     AccountRefused,
@@ -100,7 +100,7 @@ class _Start:
             # No gateway knows it, but what was sent may still be under way: it stays with that account.
             account = taken.sent[0].account
             again: Row | None = yield Store(partial(self.lease.begin, account=account))
-            return again and (yield from self._create(again, doubt=taken.doubt))
+            return again and (yield from self._create(again, after=taken))
         *_, last = self.usable
         first = taken.row
         for account in self.usable:
@@ -123,15 +123,16 @@ class _Start:
             raise (yield from self._doubted(row, error)) from error
         return (yield from self._recorded(row, payment, "query"))
 
-    def _create(self, row: Row, *, more: bool = False, doubt: bool = False) -> Steps[Payment | None]:
+    def _create(self, row: Row, *, more: bool = False, after: Taken | None = None) -> Steps[Payment | None]:
         """The payment, or None where the next account may be tried, if there are ``more``.
 
-        With ``doubt`` no failure is certain: what was sent before may yet arrive, and a refusal may mean "we have it".
+        ``after`` an unknown outcome only a refusal of the order itself is certain, and while what was sent before may
+        yet arrive none is: it may mean "we have it".
         """
         try:
             payment = yield Create(row.account, addressed(self.order, row.account))
         except PayhubError as error:
-            if doubt:
+            if after is not None and (after.doubt or not is_final(error)):
                 found = (yield from self._found(row)) if isinstance(error, Refused) else None
                 if found is not None:
                     return found

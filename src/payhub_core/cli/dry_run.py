@@ -14,7 +14,7 @@ from payhub_core.calls import Calls
 from payhub_core.cli.curl import Redaction, curl
 from payhub_core.cli.options import config_option, read_config
 from payhub_core.cli.words import say
-from payhub_core.declaration import ProviderInfo
+from payhub_core.declaration import ProviderInfo, sample_extra
 from payhub_core.errors import InvalidOrder, PayhubError, plain
 from payhub_core.flow import Request
 from payhub_core.models import FormPost, Order, Payment, Redirect
@@ -71,6 +71,7 @@ def _made_up(account: str, info: ProviderInfo, fields: dict[str, Any]) -> dict[s
         "notify_url": f"https://shop.example/pay/{account}/notify",
         "return_url": f"https://shop.example/pay/{account}/return/DRYRUN1",
         **fields,
+        "extra": sample_extra(info) | fields.get("extra", {}),
     }
     return {"payer": "payer", **made} if made["method"] in info.payer_needed else made
 

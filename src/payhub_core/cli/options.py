@@ -7,14 +7,16 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from payhub_core.accounts import unknown_account
 from payhub_core.config import Config, load_config
 from payhub_core.errors import ConfigError
-from payhub_core.ledger import Ledger
+
+if TYPE_CHECKING:
+    from payhub_core.ledger import Ledger
 
 __all__ = [
     "Command",

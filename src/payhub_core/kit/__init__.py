@@ -1,6 +1,6 @@
 """What every provider needs and none should copy: settings, strict messages, exact values, signatures."""
 
-from payhub_core.kit.fields import CallbackFields, Fields, Number, grammar
+from payhub_core.kit.fields import CallbackFields, Fields, Number, grammar, minor_units
 from payhub_core.kit.forms import FORM, read_form, write_form
 from payhub_core.kit.keys import PrivateKey, PublicKey, PublicKeys
 from payhub_core.kit.markup import read_xml
@@ -30,6 +30,7 @@ __all__ = [
     "grammar",
     "made_by_any",
     "method_code",
+    "minor_units",
     "read_form",
     "read_json",
     "read_object",

@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, ClassVar, Literal, Never, Self, TypeVar, cast
+from zoneinfo import ZoneInfo
 
 from payhub_core.errors import CallbackError, GatewayError, InvalidOrder, MalformedCallback, plain
 from payhub_core.money import Money
 
-__all__ = ["CallbackFields", "Fields", "Number", "grammar"]
+__all__ = ["CallbackFields", "Fields", "Number", "grammar", "minor_units"]
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -21,12 +22,14 @@ _MISSING: object = object()
 _REQUIRED: Never = cast("Never", _MISSING)  # so that without a default a method returns what it reads, and no more
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEAR_3000 = datetime(3000, 1, 1, tzinfo=UTC) - _EPOCH
+_offset = re.compile(r"[+-]\d\d:[0-5]\d", re.ASCII).fullmatch
 _SINCE = {"seconds", "milliseconds"}
 _digits = re.compile(r"[0-9]{1,15}").fullmatch
 # As long as any sum that is written; how long it may be, Money says.
 _units = re.compile(r"[0-9]{1,24}").fullmatch
 _decimal = re.compile(r"[0-9]{1,24}(?:\.[0-9]{1,15})?").fullmatch
 _local = re.compile(r"[12]\d\d\d-\d\d-\d\d (?!24)\d\d:\d\d:\d\d", re.ASCII).fullmatch
+_compact = re.compile(r"([12]\d{3})(\d\d)(\d\d)(?!24)(\d\d)(\d\d)(\d\d)?", re.ASCII).fullmatch
 _rfc3339 = re.compile(
     r"[12]\d\d\d-\d\d-\d\d[T ](?!24)\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?[0-5]\d)", re.ASCII
 ).fullmatch
@@ -48,6 +51,17 @@ def grammar(pattern: str, words: str) -> Callable[[str], str]:
         raise ValueError(words)
 
     return read
+
+
+def minor_units(amount: Money, decimals: int) -> int:
+    """``amount`` in a gateway's minor unit, which has so many ``decimals``, where that is not ISO 4217's.
+
+    Raises InvalidOrder for a sum that has more decimals: nothing is rounded.
+    """
+    units = amount.amount.scaleb(decimals)
+    if units != int(units):
+        raise InvalidOrder(f"expected a sum of at most {decimals} decimal places, not {amount}")
+    return int(units)
 
 
 class Fields(dict[str, Any]):
@@ -131,14 +145,19 @@ class Fields(dict[str, Any]):
     def time(self, name: str, form: str = "", *, default: T = _REQUIRED) -> datetime | T:
         """An aware time, written as RFC 3339 has it unless there is a ``form``.
 
-        Forms are an offset, as "+08:00", for a clock there that shows ``2019-08-18 00:13:41``, and "seconds" or
-        "milliseconds" since 1970. Years are 1000 to 2999, so that no conversion overflows. With a ``default`` any time
-        that cannot be read is that: a zero date, where it only informs, must not make a paid order unreadable.
+        Forms are an offset, as "+08:00", or a zone's name, as "Europe/Warsaw", for a clock there that shows
+        ``2019-08-18 00:13:41``, ``20190818001341`` or ``201908180013``; and "seconds" or "milliseconds" since 1970. Of
+        an hour that a clock shows twice it is the first. Years are 1000 to 2999, so that no conversion overflows. With
+        a ``default`` any time that cannot be read is that: a zero date, where it only informs, must not make a paid
+        order unreadable.
         """
         value = self.get(name)
+        zone = _zone(form)
         try:
             if type(value) is str and (_local if form else _rfc3339)(value):
-                return datetime.fromisoformat(value + form)
+                return _moment(value, form, zone)
+            if form and form not in _SINCE and type(value) in {str, int} and (parts := _compact(str(value))):
+                return _moment("{}-{}-{} {}:{}:{}".format(*parts.groups("00")), form, zone)
             text = str(value) if form in _SINCE else ""
             if _digits(text) and timedelta() < (since := timedelta(**{form: int(text)})) < _YEAR_3000:
                 return _EPOCH + since
@@ -193,6 +212,18 @@ _KINDS = {
     list: "a list",
     dict: "an object",
 }
+
+
+@lru_cache(maxsize=64)
+def _zone(form: str) -> ZoneInfo | None:
+    """The zone that a form names; raises ZoneInfoNotFoundError where there is none of that name on this machine."""
+    return None if not form or form in _SINCE or _offset(form) else ZoneInfo(form)
+
+
+def _moment(clock: str, form: str, zone: ZoneInfo | None) -> datetime:
+    if zone is None:
+        return datetime.fromisoformat(clock + form)
+    return datetime.fromisoformat(clock).replace(tzinfo=zone).astimezone(UTC)
 
 
 @lru_cache(maxsize=512)

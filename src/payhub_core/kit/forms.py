@@ -34,8 +34,9 @@ def read_form(
 
     ``joint`` is what the gateway's signature joins unescaped values with, "" where it escapes them or signs the bytes:
     a value that holds it could be cut into other fields, so it is refused in every field but those in ``free_text``,
-    the fewer the better. ``reserved`` are names that no message carries, in any case, such as that under which
-    the secret is signed. ``address`` is the one the gateway was given: its own query stands before a GET's fields.
+    the fewer the better. ``reserved`` are names that no message carries, such as that under which the secret is
+    signed; the case of letters makes no difference. ``address`` is the one the gateway was given: its own query stands
+    before a GET's fields.
 
     The form is at most 16 KiB and 64 fields, in strict UTF-8, without control characters; "&" alone separates
     (WHATWG URL, 5.1; ";" does not: CVE-2026-53538), every field has "=", names are ASCII identifiers and come once.
@@ -107,10 +108,11 @@ def _data(callback: Callback, methods: tuple[str, ...], address: str) -> bytes:
 
 @lru_cache(maxsize=64)  # a gateway's messages have the same few sets of names
 def _check_names(names: tuple[str, ...], reserved: tuple[str, ...]) -> None:
+    lowered = {name.lower() for name in reserved}
     for name in names:
         if not (name.isascii() and name.isidentifier()):
             raise MalformedCallback("expected names of letters, digits and '_'")
-        if name.lower() in reserved:
+        if name.lower() in lowered:
             raise MalformedCallback(f"a field is named {plain(name, 40)}, which no message carries")
 
 

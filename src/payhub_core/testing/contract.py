@@ -47,7 +47,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from payhub_core.declaration import fits_reference
+from payhub_core.declaration import fits_reference, sample_extra
 from payhub_core.errors import ConfigError
 from payhub_core.flow import Request, Response
 from payhub_core.hookspecs import HOOKS
@@ -157,6 +157,7 @@ class ProviderContract:
             "notify_url": "https://shop.example/pay/shop/notify",
             "return_url": "https://shop.example/thanks",
             **changes,
+            "extra": {**sample_extra(info), **changes.get("extra", {})},
         }
         return Order(**values)
 

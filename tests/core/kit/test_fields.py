@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal, localcontext
 from typing import Any
+from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payhub_core import GatewayError, MalformedCallback, Money, PayhubError
-from payhub_core.kit import CallbackFields, Fields, Number, grammar
+from payhub_core import GatewayError, InvalidOrder, MalformedCallback, Money, PayhubError
+from payhub_core.kit import CallbackFields, Fields, Number, grammar, minor_units
 
 NUMBER = grammar(r"[A-Z][0-9]{1,9}", "a letter and digits")
 WORDS = {"-1": "pending", "0": "failed", "1": "paid"}
@@ -371,6 +372,53 @@ def test_a_clock_without_an_offset_has_the_authors() -> None:
     moment = one("2019-08-18 00:00:00").time("x", "+08:00")
     assert moment.isoformat() == "2019-08-18T00:00:00+08:00"
     assert one("2019-08-18 00:00:00").time("x", "+05:30") == datetime(2019, 8, 17, 18, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "moment"),
+    [
+        ("20261126092144", "+07:00", datetime(2026, 11, 26, 2, 21, 44, tzinfo=UTC)),
+        (20261126092144, "+07:00", datetime(2026, 11, 26, 2, 21, 44, tzinfo=UTC)),
+        ("202601311205", "Europe/Warsaw", datetime(2026, 1, 31, 11, 5, tzinfo=UTC)),
+        ("2026-07-31 12:05:00", "Europe/Warsaw", datetime(2026, 7, 31, 10, 5, tzinfo=UTC)),
+        ("2026-10-25 02:30:00", "Europe/Warsaw", datetime(2026, 10, 25, 0, 30, tzinfo=UTC)),
+    ],
+)
+def test_a_clock_may_be_written_without_signs_and_its_zone_by_name(value: Any, form: str, moment: datetime) -> None:
+    """Winter and summer differ; of the hour that comes twice it is the first. The result compares with any other."""
+    assert one(value).time("x", form) == moment
+    assert one(value).time("x", form, default=None) == moment
+
+
+@pytest.mark.parametrize("value", ["20260231120000", "20260101240000", "2026010112", "2026010112000", "00000000000000"])
+def test_what_is_no_compact_time_is_an_error_or_the_default(value: str) -> None:
+    """No such day, no such hour, or another number of digits."""
+    for form in ("+07:00", "Europe/Warsaw"):
+        assert one(value).time("x", form, default=None) is None
+        with pytest.raises(GatewayError, match="x: expected a time"):
+            one(value).time("x", form)
+
+
+def test_a_zone_that_there_is_not_is_an_error_at_once() -> None:
+    """A slip of the author's, which no default hides."""
+    with pytest.raises(ZoneInfoNotFoundError, match="Europe/Warsow"):
+        one("2026-07-31 12:05:00").time("x", "Europe/Warsow", default=None)
+
+
+@pytest.mark.parametrize(
+    ("amount", "decimals", "units"),
+    [("150000", 2, 15_000_000), ("12.30", 2, 1230), ("12.30", 0, None), ("12.00", 0, 12), ("1.234", 2, None)],
+)
+def test_a_sum_is_written_with_the_gateways_decimals(amount: str, decimals: int, units: int | None) -> None:
+    """And read back as it was; one that has more is refused, not rounded."""
+    currency = {"150000": "VND", "1.234": "KWD"}.get(amount, "CNY")
+    money = Money.of(amount, currency)
+    if units is None:
+        with pytest.raises(InvalidOrder, match=f"at most {decimals} decimal places"):
+            minor_units(money, decimals)
+    else:
+        assert minor_units(money, decimals) == units
+        assert one(units).money("x", currency, "minor", decimals=decimals) == money
 
 
 @pytest.mark.parametrize("value", [1_566_058_421, "1566058421"])

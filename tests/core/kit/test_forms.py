@@ -190,6 +190,9 @@ def test_a_name_is_reserved_for_those_who_say_so() -> None:
             read_form(posted(b"secret=1&key=2"), reserved=("secret",))
         with pytest.raises(MalformedCallback, match="KEY"):
             read_form(posted(b"secret=1&KEY=2"), reserved=("sign", "key"))
+        for name in (b"Key", b"key"):
+            with pytest.raises(MalformedCallback, match=r"(?i)key"):
+                read_form(posted(b"secret=1&" + name + b"=2"), reserved=("Key",))
 
 
 # Its limits

@@ -7,6 +7,7 @@ import string
 from collections.abc import Iterator
 from typing import Never
 
+from payhub_core.declaration import may_set
 from payhub_core.errors import ConfigError, InvalidOrder
 from payhub_core.hub import Hub
 from payhub_core.models import PaymentMethod, PaymentStatus
@@ -138,16 +139,16 @@ def _fits(pattern: str, text: str) -> bool:
 )
 def _extra(bench: Bench) -> None:
     info = bench.info
-    if not info.extra_fields:
+    if not (info.extra_fields or info.extra_needed):
         raise NotApplicable("no extra fields")
     plain = bench.create()
     fields = {field for request in bench.sent(plain) for field in request_fields(request)}
     fresh = next(
         (name for name in ("remark_1", "remark", "x-remark", "remark1") if _fits(info.extra_fields, name)), None
     )
-    named = set(info.extra_fields.split("|"))  # what the author lets an order set, name by name
+    named = {*info.extra_fields.split("|"), *info.extra_needed}  # what the author lets an order set, name by name
     for name in sorted({name for name, _ in fields}):
-        if _fits(info.extra_fields, name) and name.lower() not in info.reserved_fields:
+        if may_set(info, name):
             order = bench.order(extra={name: "1"})
             outcome = bench.create(order)
             if name in named and outcome.error is None:
