@@ -40,11 +40,16 @@ class Books:
     without_transition: list[str] = field(default_factory=list)
 
     @property
+    def wrong(self) -> list[str]:
+        """The references of all that is wrong."""
+        lists = [value for value in vars(self).values() if isinstance(value, list)]
+        return sorted({name.split("/")[1] if "/" in name else name for names in lists for name in names})
+
+    @property
     def agree(self) -> bool:
         """Nothing lost, nothing twice, nothing invented, nothing left to do."""
-        return not any(value for value in vars(self).values() if isinstance(value, list)) and (
-            (self.paid_at_gateway, self.money_at_gateway) == (self.paid_in_ledger, self.money_in_ledger)
-        )
+        sums = (self.paid_at_gateway, self.money_at_gateway) == (self.paid_in_ledger, self.money_in_ledger)
+        return sums and not self.wrong
 
 
 def compare(ledger: Ledger, gateway: str) -> Books:

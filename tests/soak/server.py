@@ -15,7 +15,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,18 +81,21 @@ class Payers:
     def __init__(self, sandbox: SandboxProcess, shops: list[Server], ledger: Ledger, rate: float, seed: int) -> None:
         self.sandbox, self.ledger, self.rate, self.seed = sandbox, ledger, rate, seed
         self.addresses = [f"http://127.0.0.1:{shop.port}" for shop in shops if shop.port]
-        self.lock = threading.Lock()
+        self.lock, self.until = threading.Lock(), 0.0
         self.result = Result(seed, ledger.engine.dialect.name)
 
-    def run(self, number: int, until: float) -> None:
+    def run(self, number: int) -> None:
         """One of them."""
         chance = random.Random(f"payer {self.seed} {number}")
         with httpx.Client(timeout=10, trust_env=False) as client:
             for order in range(10**9):
                 time.sleep(min(chance.expovariate(self.rate / PAYERS), 5.0))
-                if time.monotonic() > until:
+                if time.monotonic() > self.until:
                     return
-                self.play(client, chance, f"S{number}x{order:07}")
+                try:
+                    self.play(client, chance, f"S{number}x{order:07}")
+                except httpx.HTTPError as error:  # the gateway took too long to answer the payer
+                    self.count(answer=f"at the gateway: {type(error).__name__}")
 
     def play(self, client: httpx.Client, chance: random.Random, reference: str) -> None:
         """One order from the button to the payment, with a fault in a tenth of the cases."""
@@ -170,12 +174,15 @@ def soak(
     database: str = "postgresql",
     rate: float = 5.0,
     seed: int = 1,
+    keep: Path | None = None,
     say: Callable[[str], object] = lambda _line: None,
 ) -> Result:
-    """Runs it; ``rate`` is orders a second, ``say`` is told how it goes."""
+    """Runs it; ``rate`` is orders a second, ``keep`` a folder for what it writes, and ``say`` is told how it goes."""
     began, seconds = time.monotonic(), minutes * 60
-    with tempfile.TemporaryDirectory(prefix="payhub-soak-") as name, certified(Path(name)) as (plain, _):
-        folder, settings = Path(name), replace(plain, resend_interval=1.0, resends=60, notify_timeout=3.0)
+    with ExitStack() as stack:
+        folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="payhub-soak-")))
+        plain, _ = stack.enter_context(certified(folder))
+        settings = replace(plain, resend_interval=1.0, resends=60, notify_timeout=3.0)
         with (
             opened(database) as (url, postgres),
             SandboxProcess(settings) as sandbox,
@@ -184,11 +191,12 @@ def soak(
         ):
             payers, memory = Payers(sandbox, shops, ledger, rate, seed), Memory(shops)
             killer = Killer(shops, postgres, seconds, seed)
-            until = time.monotonic() + seconds
-            threads = [threading.Thread(target=payers.run, args=(n, until), daemon=True) for n in range(PAYERS)]
-            for thread in (killer, *threads):
-                thread.start()
-            while any(thread.is_alive() for thread in threads):
+            payers.until = time.monotonic() + seconds
+            killer.start()
+            pool = stack.enter_context(ThreadPoolExecutor(PAYERS))
+            stack.callback(setattr, payers, "until", 0.0)  # whatever ends the soak sends them home
+            paying = [pool.submit(payers.run, number) for number in range(PAYERS)]
+            while not killer.error and not all(payer.done() for payer in paying):
                 time.sleep(min(SAMPLE_SECONDS, seconds / 5))
                 result, sizes = payers.result, memory.sample()
                 say(
@@ -196,12 +204,16 @@ def soak(
                     f"{len(result.acknowledged_too_early)} too early, {killer.done.total()} killed, memory {sizes} MiB"
                 )
             killer.stop()
+            for payer in paying:
+                payer.result()
             sandbox.clear_faults()
             say("the payers have gone: what is left is settled")
             settle(ledger, settings.database)
             result = payers.result
             result.killed, result.books = dict(killer.done), compare(ledger, settings.database)
             result.memory, result.memory_is_flat = memory.judged(), memory.flat
+            for reference in result.books.wrong[:20]:
+                say(f"{reference}: {ledger.history('shop', reference)}")
     result.seconds = time.monotonic() - began
     return result
 
@@ -272,6 +284,11 @@ def until(happened: Callable[[], bool], seconds: float) -> None:
 @click.option("--database", type=click.Choice(["postgresql", "sqlite"]), default="postgresql", show_default=True)
 @click.option("--rate", default=5.0, show_default=True, help="Orders a second.")
 @click.option("--seed", default=1, show_default=True)
+@click.option(
+    "--keep",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="An empty folder, for the gateway's books and what the processes write; else they are deleted.",
+)
 def main(**options: Any) -> None:
     """Soak the shop behind real servers, and compare the books; the last line is the summary, in JSON."""
     print(f"seed {options['seed']}", flush=True)  # noqa: T201

@@ -14,7 +14,6 @@ from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
-import httpx
 import psutil
 from tests.checkout.processes import Service
 from tests.databases import Postgres
@@ -56,15 +55,15 @@ class Server:
 
 
 def _answers(port: int) -> bool:
-    with suppress(httpx.HTTPError):
-        return httpx.get(f"http://127.0.0.1:{port}/", trust_env=False).status_code > 0
-    return False
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def servers(folder: Path, url: str, gateway: str, authority: Path) -> list[Server]:
     """All that run over a database: on SQLite one worker of uvicorn, on PostgreSQL two, and two of gunicorn."""
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     environment = {"LEDGER": url, "GATEWAY": gateway, "SSL_CERT_FILE": str(authority)}
-    environment = {**os.environ, **environment, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, **environment, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
     ports = [_free_port(), _free_port()]
     alone = url.startswith("sqlite")
     uvicorn = ["uvicorn", "tests.soak.shop:asgi_app", "--factory", "--no-access-log", "--log-level=error"]
@@ -114,7 +113,7 @@ class Killer(threading.Thread):
                     self.done[f"database, {self.shoot(self.postgres)}"] += 1
                     restart_at = time.monotonic() + rest * self.random.uniform(0.5, 1.5)
                 else:
-                    self.kill(self.random.choice(self.servers), early=time.monotonic() < began + self.seconds / 3)
+                    self.kill(early=time.monotonic() < began + self.seconds / 3)
         except Exception as error:  # the soak fails with it
             self.error = error
 
@@ -125,16 +124,22 @@ class Killer(threading.Thread):
         if self.error:
             raise self.error
 
-    def kill(self, server: Server, *, early: bool) -> None:
-        """A worker or, early on, all of the server."""
-        workers = server.workers()
-        alone = not workers or workers[0].pid == server.service.process.pid
-        if early and (alone or self.random.random() < 0.3):
+    def kill(self, *, early: bool) -> None:
+        """A worker or, early on, all of a server; raises RuntimeError where one has ended by itself."""
+        for server in self.servers:
+            if server.service.process.poll() is not None:
+                raise RuntimeError(f"{server.name} has ended by itself: {server.service.errors[-2000:]}")
+        running = [(server, server.workers()) for server in self.servers]
+        targets = [(server, workers) for server, workers in running if early or len(workers) > 1]
+        if not targets:
+            return
+        server, workers = self.random.choice(targets)
+        if len(workers) < 2 or (early and self.random.random() < 0.3):
             server.restart()
             self.done[f"{server.name}, all"] += 1
-        elif not alone and (victims := workers if early else workers[1:]):
+        else:
             with suppress(psutil.NoSuchProcess):
-                self.random.choice(victims).kill()
+                self.random.choice(workers if early else workers[1:]).kill()
                 self.done[f"{server.name}, a worker"] += 1
 
     def shoot(self, postgres: Postgres) -> str:
