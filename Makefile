@@ -67,8 +67,10 @@ bench: .venv/installed  ## what payhub costs beside hand-written code, in one ru
 	$(BIN)/python bench/report.py
 	$(BIN)/python bench/server.py
 
-soak: .venv/installed  ## 50,000 orders with a tenth of the exchanges failing; compares the books
+soak: .venv/installed  ## 50,000 orders with a tenth of the exchanges failing, then an hour behind real servers
 	$(BIN)/python tests/soak/soak.py
+	$(BIN)/python -m tests.soak.server
+	$(BIN)/python -m tests.soak.server --database sqlite --minutes 10
 
 proof: .venv/installed  ## the crash and race proofs at full length, on SQLite and PostgreSQL
 	PAYHUB_PROOF_ROUNDS=200 $(BIN)/python -m pytest tests/checkout/test_crash.py tests/checkout/test_races.py

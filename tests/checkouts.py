@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 import httpx
@@ -146,15 +147,16 @@ def accept(platform: Any) -> Callable[[httpx.Request], httpx.Response]:
 
 @pytest.fixture
 def make_due(ledger: Ledger) -> Callable[[], None]:
-    """Lets time pass: every payment that is asked about some day is asked about now, and no lease holds any more."""
+    """`pass_time`, of this ledger."""
+    return partial(pass_time, ledger)
 
-    def pass_time() -> None:
-        past = datetime.now(UTC) - timedelta(seconds=1)
-        waiting = update(payments).where(payments.c.next_check_at.is_not(None)).values(next_check_at=past)
-        ledger.write(lambda c: c.execute(waiting))
-        ledger.write(lambda c: c.execute(update(payments).values(lease_until=None)))
 
-    return pass_time
+def pass_time(ledger: Ledger) -> None:
+    """Every payment that is asked about some day is asked about now, and no lease holds any more."""
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    waiting = update(payments).where(payments.c.next_check_at.is_not(None)).values(next_check_at=past)
+    ledger.write(lambda c: c.execute(waiting))
+    ledger.write(lambda c: c.execute(update(payments).values(lease_until=None)))
 
 
 class Paid(NamedTuple):

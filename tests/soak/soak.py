@@ -201,6 +201,7 @@ def certified(folder: Path) -> Iterator[tuple[Settings, ssl.SSLContext]]:
     for blob in issued.cert_chain_pems:
         blob.write_to_path(certificate, append=True)
     issued.private_key_pem.write_to_path(key)
+    authority.cert_pem.write_to_path(folder / "authority.pem")  # for processes of their own
     context = ssl.create_default_context()
     authority.configure_trust(context)
     yield (
