@@ -129,7 +129,7 @@ def main(executions: int, seed: int, names: tuple[str, ...]) -> None:
     stamina.set_active(False)
     names, total, bad = names or tuple(TARGETS), 0, 0
     for name in names:
-        result = fuzz(name, executions // len(names), seed)
+        result = fuzz(name, -(-executions // len(names)), seed)  # rounded up: so many in all, at least
         total, bad = total + result.executions, bad + len(result.findings)
         rate = f"{result.executions / result.seconds:,.0f} a second"
         steps = f"at most {result.most_steps} calls, memory +{result.growth_kib} KiB"
