@@ -797,9 +797,9 @@ class ConfirmedAndWaiting(Confirming):
 class ConfirmedInVain(Confirming):
     """Sends the confirmation, and does not look at its answer."""
 
-    def confirmed(self, payment: Payment, expect: Order | None) -> Flow[Payment]:
+    def kept(self, payment: Payment) -> Flow[Payment]:
         try:
-            return (yield from super().confirmed(payment, expect))
+            return (yield from super().kept(payment))
         except GatewayError:
             return changed(payment, status=PaymentStatus.PAID)
 
@@ -809,16 +809,20 @@ class AnyIsConfirmed(Confirming):
     """Keeps whatever money is there."""
 
     def confirmed(self, payment: Payment, expect: Order | None) -> Flow[Payment]:
-        return (yield from super().confirmed(payment, None))
+        return (yield from self.kept(payment))
 
 
 @broken("confirm.other", **CONFIRMS)
-class AnyAnswerIsConfirmed(Confirming):
-    """Looks at what is expected in a notify, and not in a query."""
+class ConfirmedWhereItIsHeard(Confirming):
+    """Confirms in the callback, where nobody knows yet which sum the order is about."""
 
     @hookimpl
-    def query(self, reference: str, gateway_id: str | None) -> Flow[Payment]:
-        return (yield from Confirming.query(self, reference, gateway_id, None))
+    def parse_callback(self, callback: Callback, expect: Order | None) -> Flow[Notification]:
+        heard = Tea.parse_callback(self, callback)
+        payment = heard.payment
+        if payment is None or (expect is not None and payment.amount != expect.amount):
+            return heard
+        return replace(heard, payment=(yield from self.kept(payment)))
 
 
 @broken("confirm.other", **CONFIRMS)

@@ -12,27 +12,31 @@ from payhub_core import Callback, Flow, GatewayError, Notification, Order, Payme
 
 
 class Confirming(Tea):
-    """A notify says that money waits. A query says so too, and that it is kept once it was confirmed."""
+    """A notify claims that money is there. A query knows the order: it confirms, and says that the money is kept."""
 
     @hookimpl
-    def parse_callback(self, callback: Callback, expect: Order | None) -> Flow[Notification]:
+    def parse_callback(self, callback: Callback) -> Flow[Notification] | Notification:
         heard = Tea.parse_callback(self, callback)
-        if heard.payment is None or heard.reply is None or heard.payment.status is not PaymentStatus.PAID:
+        if heard.payment is None or heard.payment.status is not PaymentStatus.PAID:
             return heard
-        waiting = heard.payment.model_copy(update={"status": PaymentStatus.AUTHORIZED})
-        return replace(heard, payment=(yield from self.confirmed(waiting, expect)))
+        claim = {"status": PaymentStatus.PENDING, "claimed_status": PaymentStatus.PAID, "paid": None}
+        return replace(heard, payment=heard.payment.model_copy(update=claim))
 
     @hookimpl
     def query(self, reference: str, gateway_id: str | None, expect: Order | None) -> Flow[Payment]:
         payment = yield from Tea.query(self, reference, gateway_id)
-        if payment.status is not PaymentStatus.AUTHORIZED or payment.reference != reference:
+        if payment.status is not PaymentStatus.AUTHORIZED:
             return payment
         return (yield from self.confirmed(payment, expect))
 
     def confirmed(self, payment: Payment, expect: Order | None) -> Flow[Payment]:
         """Paid, once the gateway has taken the confirmation; what is not the order that is expected goes back."""
-        if expect is not None and (payment.reference, payment.amount) != (expect.reference, expect.amount):
+        if expect is None or (payment.reference, payment.amount) != (expect.reference, expect.amount):
             return payment
+        return (yield from self.kept(payment))
+
+    def kept(self, payment: Payment) -> Flow[Payment]:
+        """Paid, once the gateway has taken the confirmation."""
         content = json.dumps({"order": payment.reference, "amount": "1", "currency": "CNY"}).encode()
         url = f"{self.base_url}/payments/{payment.gateway_id}/confirm"
         fields = self.reply((yield Request("PUT", url, content=content, headers=self.headers(content))))

@@ -8,7 +8,7 @@ import re
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -24,6 +24,7 @@ from payhub_core.flow import Request, Response
 from payhub_core.hub import AsyncHub, Hub
 from payhub_core.models import (
     Callback,
+    CallbackKind,
     FormPost,
     Notification,
     Order,
@@ -341,6 +342,9 @@ class Bench:
                 with _Listening() as heard:
                     try:
                         outcome.result = _method(hub[ACCOUNT], call.hook)(**call.arguments)
+                        if asking := wire.asking(outcome.result):
+                            payment = _method(hub[ACCOUNT], "query")(**asking)
+                            outcome.result = replace(outcome.result, payment=payment)
                     except PayhubError as error:
                         outcome.error = error
                 outcome.log = heard.text
@@ -357,6 +361,9 @@ class Bench:
                 with _Listening() as heard:
                     try:
                         outcome.result = await _method(hub[ACCOUNT], call.hook)(**call.arguments)
+                        if asking := wire.asking(outcome.result):
+                            payment = await _method(hub[ACCOUNT], "query")(**asking)
+                            outcome.result = replace(outcome.result, payment=payment)
                     except PayhubError as error:
                         outcome.error = error
                 outcome.log = heard.text
@@ -473,6 +480,24 @@ class _Wire:
             return answered(self.contract, request, self.call.sale.but(**changes), self.call.hook)
 
         return honest
+
+    def asking(self, heard: object) -> dict[str, Any]:
+        """The arguments of the query that `Checkout` makes where a notify only claims to be paid; else none."""
+        call, payment = self.call, heard.payment if isinstance(heard, Notification) else None
+        order = call.arguments.get("expect")
+        if payment is None or order is None or call.arguments["callback"].kind is not CallbackKind.NOTIFY:
+            return {}
+        if payment.status is not PaymentStatus.PENDING or payment.claimed_status is not PaymentStatus.PAID:
+            return {}
+        waits = self.contract.confirming and call.sale.status is PaymentStatus.PAID
+        sale = call.sale.but(status=PaymentStatus.AUTHORIZED) if waits else call.sale
+        self.call = replace(call, hook="query", sale=sale)
+        return {
+            "reference": payment.reference,
+            "gateway_id": payment.gateway_id,
+            "expect": order,
+            "created_at": self.contract.created_at,
+        }
 
     def check(self) -> None:
         """Raises what the contract's own answer raised; the hub would take it for a broken connection."""

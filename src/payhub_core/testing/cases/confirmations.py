@@ -26,8 +26,7 @@ def waiting(bench: Bench) -> Iterator[tuple[Call, Outcome]]:
     yield call, bench.play(call, fresh=True)[0]
     with suppress(NotApplicable):
         call = bench.query_call(bench.paid(status=PaymentStatus.AUTHORIZED), order)
-        fine = bench.play(call, fresh=True)[0]
-        yield call, fine
+        yield call, bench.play(call, fresh=True)[0]
 
 
 def paid(outcome: Outcome) -> bool:
@@ -81,13 +80,15 @@ def _refusing(_: Request, honest: Callable[..., Response]) -> Response:
     PAGE,
 )
 def _other(bench: Bench) -> None:
-    for _ in waiting(bench):
-        break
+    next(waiting(bench))
     order, another = bench.order(), bench.another()
     less = Money(max(1, order.amount.minor // 100), order.amount.currency)
     smaller, reserved = bench.paid(amount=less, paid=less), PaymentStatus.AUTHORIZED
     genuine, forged = bench.notify(bench.paid()), bench.notify(bench.foreign(bench.paid()))
     calls = {
+        "a notify whose order is not known yet, which is for query to ask about": bench.hear_call(
+            genuine, expected=None
+        ),
         "a notify about another order": bench.hear_call(genuine, bench.paid(), another),
         "a notify about a smaller sum": bench.hear_call(bench.notify(smaller), smaller),
         "an answer about another order": bench.query_call(bench.paid(another, status=reserved), order),
