@@ -58,7 +58,7 @@ def minor_units(amount: Money, decimals: int) -> int:
 
     Raises InvalidOrder for a sum that has more decimals: nothing is rounded.
     """
-    units = amount.amount.scaleb(decimals)
+    units = Decimal(f"{amount.amount:f}E{decimals}")  # not scaled: arithmetic rounds to the application's precision
     if units != int(units):
         raise InvalidOrder(f"expected a sum of at most {decimals} decimal places, not {amount}")
     return int(units)

@@ -301,6 +301,9 @@ def test_what_arithmetic_an_application_has_set_rounds_no_sum() -> None:
         context.prec = 3
         assert one("1234500").money("x", "ISK", "minor", decimals=2) == Money(12345, "ISK")
         assert one("12345.67").money("x", "CNY", "major") == Money(1234567, "CNY")
+        assert minor_units(Money(12345, "VND"), 2) == 1_234_500
+        with pytest.raises(InvalidOrder):
+            minor_units(Money(1_000_001, "CNY"), 0)
 
 
 @pytest.mark.parametrize(
