@@ -6,7 +6,16 @@ import re
 from typing import Annotated, ClassVar, NoReturn, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 
 from payhub_core.declaration import FAILED_AFTER
 
@@ -37,6 +46,13 @@ class AccountSettings(BaseModel):
     timeout: float = Field(default=15.0, gt=0, le=120)
     failed_after: float = Field(default=FAILED_AFTER, ge=0)
     allow_http: bool = False
+
+    @field_validator("*")
+    @classmethod
+    def _no_secret_is_empty(cls, value: object) -> object:
+        if isinstance(value, Secret) and not value.text.strip():
+            raise ValueError("expected a secret, not an empty one")
+        return value
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("an account holds secrets and is not pickled: pass its name and load it where it is needed")

@@ -205,3 +205,15 @@ def test_an_opt_in_that_is_unreadable_is_none() -> None:
         make(base_url="http://bank.example", allow_http="perhaps")
     with pytest.raises(ValidationError, match="expected https"):
         Bare(base_url="http://bank.example")
+
+
+@pytest.mark.parametrize("empty", ["", "  ", "\n"])
+def test_a_secret_of_which_there_is_but_one_is_not_empty_either(empty: str) -> None:
+    """Its length is its provider's to judge; an empty key is nobody's."""
+
+    class Sealed(AccountSettings):
+        message_key: Secret
+
+    with pytest.raises(ValidationError, match="expected a secret, not an empty one"):
+        Sealed(message_key=empty)
+    assert Sealed(message_key="k").message_key.text == "k"
