@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from tests.hubs import EitherHub
 
 from payhub_core import Hub, Money, OutcomeUnknown, WrongOrder, hookimpl, load_accounts
+from payhub_core.hookspecs import HOOKS
 from payhub_core.telemetry import Tracing, hide_query, hide_query_async
 
 #: What may stand in no span, of the order and the account that the tests use.
@@ -245,3 +246,8 @@ def test_without_the_extra_it_says_what_to_install() -> None:
     code = "import sys\nsys.modules['opentelemetry'] = None\nimport payhub_core\nimport payhub_core.telemetry"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert "pip install 'payhub-core[otel]'" in done.stderr.splitlines()[-1]
+
+
+def test_every_hook_is_traced() -> None:
+    """One that is added to the table is not left out here."""
+    assert set(HOOKS) <= set(vars(Tracing))
