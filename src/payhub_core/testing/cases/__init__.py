@@ -6,12 +6,14 @@ from payhub_core.testing.cases import (
     confirmations,
     creates,
     faults,
+    forgeries,
     money,
     notifies,
     queries,
     refunds,
     returns,
     secrets,
+    texts,
 )
 
 __all__ = [
@@ -20,12 +22,14 @@ __all__ = [
     "confirmations",
     "creates",
     "faults",
+    "forgeries",
     "money",
     "notifies",
     "queries",
     "refunds",
     "returns",
     "secrets",
+    "texts",
 ]
 
 #: From what an author writes first to what can go wrong with it, so that ``pytest -x`` ends with the one next thing.

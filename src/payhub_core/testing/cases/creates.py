@@ -8,7 +8,7 @@ from payhub_core.errors import AccountRefused, OutcomeUnknown, Refused
 from payhub_core.models import Payment, PaymentStatus
 from payhub_core.testing.bench import Bench, Outcome, expect
 from payhub_core.testing.case import NotApplicable, case
-from payhub_core.testing.cases.notifies import TEXTS
+from payhub_core.testing.cases.texts import TEXTS
 from payhub_core.testing.meaning import meaning
 from payhub_core.testing.messages import request_fields
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import gzip
 import itertools
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
 from payhub_core.errors import CallbackError, InvalidOrder, PayhubError, WrongOrder
-from payhub_core.models import Callback, CallbackKind, PaymentStatus
+from payhub_core.models import Callback, PaymentStatus
 from payhub_core.money import Money
-from payhub_core.testing.bench import Bench, Outcome, expect, storable
+from payhub_core.testing.bench import Bench, Outcome, expect
 from payhub_core.testing.case import NotApplicable, case
 from payhub_core.testing.meaning import meaning
-from payhub_core.testing.messages import differing, parts
+from payhub_core.testing.messages import differing
 
 PAGE = "hooks.md#parse_callbackself-account-callback-expect"
 FORM = "application/x-www-form-urlencoded"
-SECONDS = 2.0
-TEXTS = ("A & B = 1 + 1%", "茶，一杯 %2525", '<b>"quoted"</b>\'', "👍")
 #: Statuses that a message may state beside paid.
 STATED = (
     PaymentStatus.PENDING,
@@ -68,12 +64,6 @@ def confirmed(bench: Bench, outcome: Outcome, status: PaymentStatus) -> bool:
     return waited and bench.confirmed(outcome)
 
 
-def merged(callback: Callback, headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers of ``callback``, those of another message in place of its own of the same name."""
-    theirs = {name.lower() for name in headers}
-    return {**{name: value for name, value in callback.headers.items() if name.lower() not in theirs}, **headers}
-
-
 @case(
     "notify.genuine",
     "a genuine message is accepted, and says that the order is paid",
@@ -103,145 +93,6 @@ def _acknowledged(bench: Bench) -> None:
         expected = bench.contract.acknowledged.replace(b"{reference}", order.reference.encode())
         expect(reply.body == expected, f"a reply of {expected!r}", repr(reply.body))
         expect(200 <= reply.status_code < 300, "a reply of HTTP 2xx", reply.status_code)  # noqa: PLR2004
-
-
-@case(
-    "notify.foreign_key",
-    "a message that another key signed is refused; one that nothing signs is believed by asking the gateway",
-    "Or whoever knows an order's number marks it paid.",
-    PAGE,
-)
-def _foreign_key(bench: Bench) -> None:
-    _, outcome = genuine(bench)
-    if not signed(bench):
-        _ = outcome.payment
-        expect(
-            outcome.requests,
-            "a request to the gateway, since notify() writes the same bytes with any key. Where the gateway signs, "
-            "sign with sale.settings, and give `other` another key",
-            f"{outcome} without any request",
-        )
-        raise NotApplicable("the callback is not signed, it is believed by asking the gateway")
-    refused(bench.hear(bench.notify(bench.foreign(bench.paid()))), "a message that another key signed")
-
-
-@case(
-    "notify.unsigned",
-    "a message without its signature, or with a piece of it, is refused",
-    "A check that is skipped where there is nothing to check is no check (CVE-2026-41432).",
-    PAGE,
-)
-def _unsigned(bench: Bench) -> None:
-    callback = bench.notify(bench.paid())
-    carriers = differing(callback, bench.notify(bench.foreign(bench.paid())))
-    if not carriers:
-        raise NotApplicable("the callback is not signed")
-    for part in carriers:
-        pieces = {
-            "missing": None,
-            "empty": b"",
-            "cut": part.value[: len(part.value) // 2],
-            "cut to one": part.value[:1],
-        }
-        for what, value in pieces.items():
-            refused(bench.hear(part.written(value)), f"a message whose {part.name} is {what}")
-
-
-@case(
-    "notify.altered",
-    "a message with any of its parts altered is refused, or means what it meant",
-    "A field that the signature does not cover is the payer's to choose: the sum, the order, the status.",
-    PAGE,
-)
-def _altered(bench: Bench) -> None:
-    callback, accepted = genuine(bench)
-    said = meaning(accepted)
-    for part in parts(callback):
-        refused_or_same(bench, part.written(part.other), said, f"a message whose {part.name} is {part.other!r}")
-        refused_or_same(bench, part.written(None), said, f"a message without its {part.name}")
-        refused_or_same(bench, part.written(b""), said, f"a message whose {part.name} is empty")
-
-
-@case(
-    "notify.doubled",
-    "a message with a part that comes twice is refused, or means what it meant",
-    "Where the check reads the first and the shop the second, the second is the payer's to choose.",
-    PAGE,
-)
-def _doubled(bench: Bench) -> None:
-    callback, accepted = genuine(bench)
-    said = meaning(accepted)
-    doubles = [part for part in parts(callback) if part.twice is not None]
-    if not doubles:
-        raise NotApplicable("the message has no names")
-    for part in doubles:
-        for before in (True, False):
-            if part.twice is not None:
-                second = part.twice(part.other, before)
-                refused_or_same(bench, second, said, f"a message whose {part.name} comes twice")
-
-
-@case(
-    "notify.other_account",
-    "a genuine message of another merchant is refused",
-    "Anyone can be a merchant of the gateway: he would pay himself and have your goods.",
-    PAGE,
-)
-def _other_account(bench: Bench) -> None:
-    mine = bench.notify(bench.paid())
-    theirs = bench.notify(bench.paid(settings=bench.other))
-    if mine == theirs:
-        raise NotApplicable("the callback names no merchant and is not signed")
-    refused(bench.hear(theirs), "a genuine message of another merchant")
-    misnamed = bench.notify(bench.misnamed(bench.paid()))
-    if misnamed != mine:
-        refused(bench.hear(misnamed), "a message that names another merchant, made with a key of this account")
-
-
-@case(
-    "notify.own_words",
-    "the account's own requests, and the gateway's replies to them, are no messages about a payment",
-    "One key signs several kinds of messages: whoever sees one must not be able to use it as another (SYSS-2015-022).",
-    PAGE,
-)
-def _own_words(bench: Bench) -> None:
-    callback = bench.notify(bench.paid())
-    if not signed(bench):
-        raise NotApplicable("the callback is not signed")
-    heard = False
-    for hook, outcome in (("create_payment", bench.create()), ("query", bench.query())):
-        for request in bench.sent(outcome):
-            texts = {request.content, request.url.query} - {b""}
-            for body, headers in itertools.product(texts, (merged(callback, request.headers), callback.headers)):
-                heard = True
-                refused(bench.hear(replace(callback, headers=headers, body=body)), "a request of the shop's own")
-                refused(bench.hear(replace(callback, headers=headers, query=body, body=b"")), "a request of its own")
-        for request in outcome.requests:
-            with suppress(NotApplicable):
-                reply = bench.answer(request, bench.sale(), hook)
-                told = bench.hear(replace(callback, headers=merged(callback, reply.headers), body=reply.content))
-                harmless = told.error is not None or told.payment.status is not PaymentStatus.PAID
-                expect(harmless, "nothing that is paid out of a reply about an open order", told)
-    if not heard:
-        raise NotApplicable("the provider sends nothing")
-
-
-@case(
-    "notify.return",
-    "what the payer's browser brings back is no notify, unless it says the same",
-    "A return is in the payer's hands, and often says less: no sum, or none that is signed.",
-    PAGE,
-)
-def _return(bench: Bench) -> None:
-    said = meaning(genuine(bench)[1])
-    returned = bench.returned(bench.paid())
-    data = returned.query or returned.body
-    headers = {**returned.headers, "Content-Type": FORM}
-    for callback in (
-        replace(returned, kind=CallbackKind.NOTIFY),
-        replace(returned, kind=CallbackKind.NOTIFY, method="POST", headers=headers, query=b"", body=data),
-    ):
-        refused_or_same(bench, callback, said, "a return at the address of notifies")
 
 
 @case(
@@ -387,115 +238,6 @@ def _headers(bench: Bench) -> None:
         outcome = bench.hear(replace(callback, headers=headers))
         same = outcome.error is None and meaning(outcome) == said
         expect(same, f"the genuine message with headers named as in {change('x-header')!r} to be accepted", outcome)
-
-
-@case(
-    "notify.encodings",
-    "a message in another encoding is refused, or means what it meant",
-    "A message that is read otherwise than it was signed is another message.",
-    PAGE,
-)
-def _encodings(bench: Bench) -> None:
-    callback, accepted = genuine(bench)
-    said = meaning(accepted)
-    body = callback.body or callback.query
-    typed = {name: value for name, value in callback.headers.items() if name.lower() != "content-type"}
-    changed = {
-        "in UTF-16": replace(callback, body=body.decode("latin-1").encode("utf-16")),
-        "behind a byte order mark": replace(callback, body=b"\xef\xbb\xbf" + body),
-        "with a byte that is no UTF-8": replace(callback, body=body.replace(b"&", b"\xff&", 1) + b"\xff"),
-        "compressed": replace(
-            callback, headers={**callback.headers, "Content-Encoding": "gzip"}, body=gzip.compress(body)
-        ),
-        "as multipart": replace(callback, headers={**typed, "Content-Type": "multipart/form-data; boundary=b"}),
-        "as an image": replace(callback, headers={**typed, "Content-Type": "image/png"}),
-    }
-    for how, altered in changed.items():
-        refused_or_same(bench, altered, said, f"a message {how}")
-
-
-@case(
-    "notify.garbage",
-    "bytes that are no message are refused, and never acknowledged",
-    "An acknowledgement ends the gateway's resending: acknowledge only what was read.",
-    PAGE,
-)
-def _garbage(bench: Bench) -> None:
-    callback, accepted = genuine(bench)
-    said = meaning(accepted)
-    bodies = [b"", b"\x00" * 9, b"\xff\xfe", b"[]", b"null", b"{}", b"<a/>", b"=&=&", b"%", b"[" * 9999, b"1" * 9999]
-    for body in bodies:
-        for headers in (callback.headers, {}):
-            altered = replace(callback, headers=headers, query=b"", body=body)
-            refused_or_same(bench, altered, said, f"a body of {body[:10]!r}")
-
-
-@case(
-    "notify.large",
-    "a megabyte of anything is refused at once",
-    "Whoever knows the address could stop the shop with a few messages.",
-    PAGE,
-)
-def _large(bench: Bench) -> None:
-    callback = bench.notify(bench.paid())
-    size = 1_000_000
-    bodies = [
-        b"a" * size,
-        b"a=1&" * (size // 4),
-        b"{" * size,
-        b'{"a":' * (size // 5),
-        b"<a>" * (size // 3),
-        b"%" * size,
-    ]
-    for body in bodies:
-        began = time.monotonic()
-        outcome = bench.hear(replace(callback, query=b"", body=body))
-        took = time.monotonic() - began
-        expect(outcome.error is not None or outcome.requests, "a CallbackError for a megabyte", outcome)
-        expect(took < SECONDS, f"an answer within {SECONDS:.0f} seconds", f"{took:.1f} seconds")
-
-
-@case(
-    "notify.text",
-    "what the shop attached comes back as it was, whatever it holds",
-    "Shops attach what they deliver by: a code that comes back changed is another's goods, or none.",
-    PAGE,
-)
-def _text(bench: Bench) -> None:
-    if not bench.info.attach:
-        raise NotApplicable("the gateway does not bring back what the shop attached")
-    for text in TEXTS:
-        order = bench.order(attach=text)
-        outcome = bench.hear(bench.notify(bench.paid(order)), bench.paid(order), order)
-        expect(
-            outcome.payment.attach == text,
-            f"attach {text!r}, or attach=False in info",
-            f"{outcome}, with {outcome.payment.attach!r}",
-        )
-
-
-@case(
-    "notify.control",
-    "text that no database stores is refused, or kept out",
-    "A message that cannot be stored is never acknowledged: its order is paid and never delivered.",
-    PAGE,
-)
-def _control(bench: Bench) -> None:
-    written = 0
-    for text in ("\x00", "\ud800"):
-        sale = bench.paid(attach=text)
-        try:
-            callback = bench.notify(sale)
-        except UnicodeEncodeError:
-            continue
-        if callback == bench.notify(bench.paid()):
-            continue
-        written += 1
-        outcome = bench.hear(callback, sale)
-        fine = outcome.error is not None or storable(outcome.result)
-        expect(fine, f"an error, or a payment that can be stored, where attach is {text!r}", outcome)
-    if not written:
-        raise NotApplicable("the message carries no such text")
 
 
 @case(

@@ -1,0 +1,160 @@
+"""Cases about forgeries: messages that another key, nobody, or somebody for another purpose has signed."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+
+from payhub_core.models import Callback, CallbackKind, PaymentStatus
+from payhub_core.testing.bench import Bench, expect
+from payhub_core.testing.case import NotApplicable, case
+from payhub_core.testing.cases.notifies import FORM, PAGE, genuine, refused, refused_or_same, signed
+from payhub_core.testing.meaning import meaning
+from payhub_core.testing.messages import differing, parts
+
+
+def merged(callback: Callback, headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers of ``callback``, those of another message in place of its own of the same name."""
+    theirs = {name.lower() for name in headers}
+    return {**{name: value for name, value in callback.headers.items() if name.lower() not in theirs}, **headers}
+
+
+@case(
+    "notify.foreign_key",
+    "a message that another key signed is refused; one that nothing signs is believed by asking the gateway",
+    "Or whoever knows an order's number marks it paid.",
+    PAGE,
+)
+def _foreign_key(bench: Bench) -> None:
+    _, outcome = genuine(bench)
+    if not signed(bench):
+        _ = outcome.payment
+        expect(
+            outcome.requests,
+            "a request to the gateway, since notify() writes the same bytes with any key. Where the gateway signs, "
+            "sign with sale.settings, and give `other` another key",
+            f"{outcome} without any request",
+        )
+        raise NotApplicable("the callback is not signed, it is believed by asking the gateway")
+    refused(bench.hear(bench.notify(bench.foreign(bench.paid()))), "a message that another key signed")
+
+
+@case(
+    "notify.unsigned",
+    "a message without its signature, or with a piece of it, is refused",
+    "A check that is skipped where there is nothing to check is no check (CVE-2026-41432).",
+    PAGE,
+)
+def _unsigned(bench: Bench) -> None:
+    callback = bench.notify(bench.paid())
+    carriers = differing(callback, bench.notify(bench.foreign(bench.paid())))
+    if not carriers:
+        raise NotApplicable("the callback is not signed")
+    for part in carriers:
+        pieces = {
+            "missing": None,
+            "empty": b"",
+            "cut": part.value[: len(part.value) // 2],
+            "cut to one": part.value[:1],
+        }
+        for what, value in pieces.items():
+            refused(bench.hear(part.written(value)), f"a message whose {part.name} is {what}")
+
+
+@case(
+    "notify.altered",
+    "a message with any of its parts altered is refused, or means what it meant",
+    "A field that the signature does not cover is the payer's to choose: the sum, the order, the status.",
+    PAGE,
+)
+def _altered(bench: Bench) -> None:
+    callback, accepted = genuine(bench)
+    said = meaning(accepted)
+    for part in parts(callback):
+        refused_or_same(bench, part.written(part.other), said, f"a message whose {part.name} is {part.other!r}")
+        refused_or_same(bench, part.written(None), said, f"a message without its {part.name}")
+        refused_or_same(bench, part.written(b""), said, f"a message whose {part.name} is empty")
+
+
+@case(
+    "notify.doubled",
+    "a message with a part that comes twice is refused, or means what it meant",
+    "Where the check reads the first and the shop the second, the second is the payer's to choose.",
+    PAGE,
+)
+def _doubled(bench: Bench) -> None:
+    callback, accepted = genuine(bench)
+    said = meaning(accepted)
+    doubles = [part for part in parts(callback) if part.twice is not None]
+    if not doubles:
+        raise NotApplicable("the message has no names")
+    for part in doubles:
+        for before in (True, False):
+            if part.twice is not None:
+                second = part.twice(part.other, before)
+                refused_or_same(bench, second, said, f"a message whose {part.name} comes twice")
+
+
+@case(
+    "notify.other_account",
+    "a genuine message of another merchant is refused",
+    "Anyone can be a merchant of the gateway: he would pay himself and have your goods.",
+    PAGE,
+)
+def _other_account(bench: Bench) -> None:
+    mine = bench.notify(bench.paid())
+    theirs = bench.notify(bench.paid(settings=bench.other))
+    if mine == theirs:
+        raise NotApplicable("the callback names no merchant and is not signed")
+    refused(bench.hear(theirs), "a genuine message of another merchant")
+    misnamed = bench.notify(bench.misnamed(bench.paid()))
+    if misnamed != mine:
+        refused(bench.hear(misnamed), "a message that names another merchant, made with a key of this account")
+
+
+@case(
+    "notify.own_words",
+    "the account's own requests, and the gateway's replies to them, are no messages about a payment",
+    "One key signs several kinds of messages: whoever sees one must not be able to use it as another (SYSS-2015-022).",
+    PAGE,
+)
+def _own_words(bench: Bench) -> None:
+    callback = bench.notify(bench.paid())
+    if not signed(bench):
+        raise NotApplicable("the callback is not signed")
+    heard = False
+    for hook, outcome in (("create_payment", bench.create()), ("query", bench.query())):
+        for request in bench.sent(outcome):
+            texts = {request.content, request.url.query} - {b""}
+            for body, headers in itertools.product(texts, (merged(callback, request.headers), callback.headers)):
+                heard = True
+                refused(bench.hear(replace(callback, headers=headers, body=body)), "a request of the shop's own")
+                refused(bench.hear(replace(callback, headers=headers, query=body, body=b"")), "a request of its own")
+        for request in outcome.requests:
+            with suppress(NotApplicable):
+                reply = bench.answer(request, bench.sale(), hook)
+                told = bench.hear(replace(callback, headers=merged(callback, reply.headers), body=reply.content))
+                harmless = told.error is not None or told.payment.status is not PaymentStatus.PAID
+                expect(harmless, "nothing that is paid out of a reply about an open order", told)
+    if not heard:
+        raise NotApplicable("the provider sends nothing")
+
+
+@case(
+    "notify.return",
+    "what the payer's browser brings back is no notify, unless it says the same",
+    "A return is in the payer's hands, and often says less: no sum, or none that is signed.",
+    PAGE,
+)
+def _return(bench: Bench) -> None:
+    said = meaning(genuine(bench)[1])
+    returned = bench.returned(bench.paid())
+    data = returned.query or returned.body
+    headers = {**returned.headers, "Content-Type": FORM}
+    for callback in (
+        replace(returned, kind=CallbackKind.NOTIFY),
+        replace(returned, kind=CallbackKind.NOTIFY, method="POST", headers=headers, query=b"", body=data),
+    ):
+        refused_or_same(bench, callback, said, "a return at the address of notifies")
