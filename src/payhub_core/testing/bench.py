@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import re
-import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 import stamina
 
@@ -24,27 +19,25 @@ from payhub_core.flow import Request, Response
 from payhub_core.hub import AsyncHub, Hub
 from payhub_core.models import (
     Callback,
-    CallbackKind,
     FormPost,
-    Notification,
     Order,
     Payment,
     PaymentStatus,
     Redirect,
-    Refund,
 )
 from payhub_core.money import Money
 from payhub_core.registry import check_provider
 from payhub_core.testing.case import Mismatch, NotApplicable
-from payhub_core.testing.faults import Answer, Raw
+from payhub_core.testing.clients import AsyncClient, Client
 from payhub_core.testing.meaning import check_alike
+from payhub_core.testing.outcome import Call, Listening, Outcome
 from payhub_core.testing.sale import Sale
 from payhub_core.testing.words import answered, made, said
 
 if TYPE_CHECKING:
     from payhub_core.testing.contract import ProviderContract
 
-__all__ = ["Bench", "Call", "Outcome", "expect", "storable"]
+__all__ = ["Bench"]
 
 ACCOUNT = "shop"
 _ORDER: Any = object()
@@ -55,86 +48,6 @@ _CLAIMS = {
     "other": "another merchant's settings: another identity, every key another",
     "acknowledged": "the body that the gateway wants in answer to a notify",
 }
-#: A NUL as JSON writes it, and not a backslash before "u0000".
-_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
-
-
-@dataclass
-class Outcome:
-    """What a call ended in, and what the gateway got to see of it.
-
-    ``requests`` are those that reached the gateway, ``tried`` those that the flow asked for, ``answers`` the bodies of
-    what came back. ``sale`` is what it was about.
-    """
-
-    sale: Sale
-
-    result: Any = None
-    error: BaseException | None = None
-    requests: list[Request] = field(default_factory=list)
-    tried: list[Request] = field(default_factory=list)
-    answers: list[bytes] = field(default_factory=list)
-    log: str = ""
-
-    @property
-    def payment(self) -> Payment:
-        """The payment that it ended in, or that its notification is about; raises Mismatch where there is none."""
-        found = self.result.payment if isinstance(self.result, Notification) else self.result
-        if not isinstance(found, Payment):
-            raise Mismatch("a payment", self)
-        return found
-
-    def __str__(self) -> str:
-        if self.error is not None:
-            return f"{type(self.error).__name__}: {getattr(self.error, 'message', self.error)}{_bug(self.error)}"
-        if isinstance(self.result, Notification) and self.result.payment is None:
-            return f"a notification of kind {self.result.kind.value} about no payment"
-        about = self.result.payment if isinstance(self.result, Notification) else self.result
-        if isinstance(about, Payment | Refund):
-            sums = {"due": getattr(about, "amount", None), "paid": getattr(about, "paid", None)}
-            told = [f"{name} {value}" for name, value in sums.items() if value is not None]
-            number = [f"the gateway's {about.gateway_id!r}"] if about.gateway_id else []
-            return ", ".join([f"a {type(about).__name__} {about.status.value} of {about.reference!r}", *told, *number])
-        return repr(self.result)
-
-
-def _bug(error: BaseException) -> str:
-    """Where a provider's own mistake is, which the core's error leaves out: its text may quote a message."""
-    cause = error.__cause__
-    if cause is None or isinstance(cause, PayhubError):
-        return ""
-    at = traceback.extract_tb(cause.__traceback__)[-1]
-    return f" ({cause!r} in {at.name}, {Path(at.filename).name}:{at.lineno})"
-
-
-@dataclass
-class Call:
-    """One call of a hook: its arguments, what the gateway has, and what goes wrong with which of its requests."""
-
-    hook: str
-    arguments: dict[str, Any]
-    sale: Sale
-    fault: Answer | None = None
-    at: int = 0
-
-
-def expect(holds: object, expected: str, came: object) -> None:
-    """Raises Mismatch unless it ``holds``."""
-    if not holds:
-        raise Mismatch(expected, came)
-
-
-def storable(result: Any) -> bool:
-    """Whether a result can be written as JSON and kept by any database: no lone surrogate, no NUL."""
-    value = result.payment if isinstance(result, Notification) else result
-    if value is None:
-        return True
-    try:
-        text = value.model_dump_json()
-        text.encode()
-    except ValueError:
-        return False
-    return not _NUL.search(text)
 
 
 class Bench:
@@ -334,40 +247,40 @@ class Bench:
         }
 
     def _sync(self, calls: Sequence[Call], account: Any, contract: ProviderContract) -> list[Outcome]:
-        wire, outcomes = _Wire(contract), []
-        with Hub({ACCOUNT: account}, client=wire) as hub:
+        client, outcomes = Client(contract), []
+        with Hub({ACCOUNT: account}, client=client) as hub:
             for call in calls:
-                outcome = wire.outcome = Outcome(call.sale)
-                wire.call = call
-                with _Listening() as heard:
+                outcome = client.outcome = Outcome(call.sale)
+                client.call = call
+                with Listening() as heard:
                     try:
                         outcome.result = _method(hub[ACCOUNT], call.hook)(**call.arguments)
-                        if asking := wire.asking(outcome.result):
+                        if asking := client.asking(outcome.result):
                             payment = _method(hub[ACCOUNT], "query")(**asking)
                             outcome.result = replace(outcome.result, payment=payment)
                     except PayhubError as error:
                         outcome.error = error
                 outcome.log = heard.text
-                wire.check()
+                client.check()
                 outcomes.append(outcome)
         return outcomes
 
     async def _awaited(self, calls: Sequence[Call], account: Any, contract: ProviderContract) -> list[Outcome]:
-        wire, outcomes = _AsyncWire(contract), []
-        async with AsyncHub({ACCOUNT: account}, client=wire) as hub:
+        client, outcomes = AsyncClient(contract), []
+        async with AsyncHub({ACCOUNT: account}, client=client) as hub:
             for call in calls:
-                outcome = wire.outcome = Outcome(call.sale)
-                wire.call = call
-                with _Listening() as heard:
+                outcome = client.outcome = Outcome(call.sale)
+                client.call = call
+                with Listening() as heard:
                     try:
                         outcome.result = await _method(hub[ACCOUNT], call.hook)(**call.arguments)
-                        if asking := wire.asking(outcome.result):
+                        if asking := client.asking(outcome.result):
                             payment = await _method(hub[ACCOUNT], "query")(**asking)
                             outcome.result = replace(outcome.result, payment=payment)
                     except PayhubError as error:
                         outcome.error = error
                 outcome.log = heard.text
-                wire.check()
+                client.check()
                 outcomes.append(outcome)
         return outcomes
 
@@ -412,104 +325,3 @@ class Bench:
 
 def _method(bound: Any, hook: str) -> Callable[..., Any]:
     return getattr(bound, "close_payment" if hook == "close" else hook)  # type: ignore[no-any-return]
-
-
-class _Listening(logging.Handler):
-    """What every logger says, at DEBUG."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
-        self.lines: list[str] = []
-        self.level_before = logging.WARNING
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(f"{record.name}: {record.getMessage()} {record.exc_text or ''}")
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.lines)
-
-    def __enter__(self) -> Self:
-        root = logging.getLogger()
-        self.level_before = root.level
-        root.setLevel(logging.DEBUG)
-        root.addHandler(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        root = logging.getLogger()
-        root.removeHandler(self)
-        root.setLevel(self.level_before)
-
-
-class _Wire:
-    """A client whose other end is the contract."""
-
-    def __init__(self, contract: ProviderContract) -> None:
-        self.contract = contract
-        self.call: Call
-        self.outcome: Outcome
-        self.broken: Exception | None = None
-
-    def send(self, request: Request, **_: object) -> Response:
-        return self.reply(request)
-
-    def reply(self, request: Request) -> Response:
-        call, tried = self.call, self.outcome.tried
-        tried.append(request)
-        faulty = call.fault is not None and call.at == len(tried) - 1
-        try:
-            response = call.fault(request, self.honest(request)) if faulty and call.fault else self.honest(request)()
-        except httpx.ConnectError:
-            raise
-        except httpx.TransportError:
-            self.outcome.requests.append(request)
-            raise
-        except Exception as error:
-            self.broken = error
-            raise
-        self.outcome.requests.append(request)
-        stream: Any = response.stream
-        if not isinstance(stream, Raw):  # one that was read already would pass by the hub's limits
-            self.outcome.answers.append(response.content)
-            stream = Raw(response.content)
-        return Response(response.status_code, headers=response.headers, stream=stream)
-
-    def honest(self, request: Request) -> Callable[..., Response]:
-        def honest(**changes: Any) -> Response:
-            return answered(self.contract, request, self.call.sale.but(**changes), self.call.hook)
-
-        return honest
-
-    def asking(self, heard: object) -> dict[str, Any]:
-        """The arguments of the query that `Checkout` makes where a notify only claims to be paid; else none."""
-        call, payment = self.call, heard.payment if isinstance(heard, Notification) else None
-        order = call.arguments.get("expect")
-        if payment is None or order is None or call.arguments["callback"].kind is not CallbackKind.NOTIFY:
-            return {}
-        if payment.status is not PaymentStatus.PENDING or payment.claimed_status is not PaymentStatus.PAID:
-            return {}
-        waits = self.contract.confirming and call.sale.status is PaymentStatus.PAID
-        sale = call.sale.but(status=PaymentStatus.AUTHORIZED) if waits else call.sale
-        self.call = replace(call, hook="query", sale=sale)
-        return {
-            "reference": payment.reference,
-            "gateway_id": payment.gateway_id,
-            "expect": order,
-            "created_at": self.contract.created_at,
-        }
-
-    def check(self) -> None:
-        """Raises what the contract's own answer raised; the hub would take it for a broken connection."""
-        if (error := self.broken) is not None:
-            self.broken = None
-            if isinstance(error, AssertionError):
-                raise Mismatch(
-                    "a request that the gateway takes", str(error).partition("\n")[0] or "another"
-                ) from error
-            raise error
-
-
-class _AsyncWire(_Wire):
-    async def send(self, request: Request, **_: object) -> Response:  # type: ignore[override]
-        return self.reply(request)

@@ -10,7 +10,7 @@ from payhub_core.models import Notification, Payment, Refund
 from payhub_core.testing.case import Mismatch
 
 if TYPE_CHECKING:
-    from payhub_core.testing.bench import Outcome
+    from payhub_core.testing.outcome import Outcome
 
 __all__ = ["check_alike", "meaning"]
 

@@ -11,10 +11,11 @@ from payhub_core.declaration import may_set
 from payhub_core.errors import ConfigError, InvalidOrder
 from payhub_core.hub import Hub
 from payhub_core.models import PaymentMethod, PaymentStatus
-from payhub_core.testing.bench import Bench, Outcome, expect
+from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.creates import asks
 from payhub_core.testing.messages import request_fields
+from payhub_core.testing.outcome import Outcome, expect
 
 PAGE = "hooks.md#the-declaration"
 LONGEST = 64

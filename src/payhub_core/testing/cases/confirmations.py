@@ -9,9 +9,10 @@ from dataclasses import replace
 from payhub_core.flow import Request, Response
 from payhub_core.models import PaymentStatus
 from payhub_core.money import Money
-from payhub_core.testing.bench import Bench, Call, Outcome, expect
+from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import NotApplicable, case
 from payhub_core.testing.faults import FAULTS
+from payhub_core.testing.outcome import Call, Outcome, expect
 
 PAGE = "testing.md#payments-that-have-to-be-confirmed"
 FAILURES = ("connect", "read", "cut", "400", "500", "html", "empty", "truncated")

@@ -6,11 +6,12 @@ from contextlib import suppress
 
 from payhub_core.errors import AccountRefused, OutcomeUnknown, Refused
 from payhub_core.models import Payment, PaymentStatus
-from payhub_core.testing.bench import Bench, Outcome, expect
+from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import NotApplicable, case
 from payhub_core.testing.cases.texts import TEXTS
 from payhub_core.testing.meaning import meaning
 from payhub_core.testing.messages import request_fields
+from payhub_core.testing.outcome import Outcome, expect
 
 PAGE = "hooks.md#create_paymentself-account-order"
 HOSTILE = (

@@ -8,11 +8,12 @@ from dataclasses import replace
 
 from payhub_core.errors import CallbackError, GatewayError, NotFound, NotSent, OutcomeUnknown, Refused
 from payhub_core.flow import Request, Response
-from payhub_core.testing.bench import Bench, Call, Outcome, expect, storable
+from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import NotApplicable, case
 from payhub_core.testing.faults import ELSEWHERE, FAULTS, Answer
 from payhub_core.testing.meaning import meaning
 from payhub_core.testing.messages import altered_reply, reply_parts, rewritten
+from payhub_core.testing.outcome import Call, Outcome, expect, storable
 
 PAGE = "hooks.md#failures-inside-a-flow"
 

@@ -8,11 +8,12 @@ from contextlib import suppress
 from dataclasses import replace
 
 from payhub_core.models import Callback, CallbackKind, PaymentStatus
-from payhub_core.testing.bench import Bench, expect
+from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import NotApplicable, case
 from payhub_core.testing.cases.notifies import FORM, PAGE, genuine, refused, refused_or_same, signed
 from payhub_core.testing.meaning import meaning
 from payhub_core.testing.messages import differing, parts
+from payhub_core.testing.outcome import expect
 
 
 def merged(callback: Callback, headers: Mapping[str, str]) -> dict[str, str]:

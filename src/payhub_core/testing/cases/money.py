@@ -8,9 +8,10 @@ from contextlib import suppress
 from payhub_core.errors import InvalidOrder
 from payhub_core.models import Order, PaymentStatus, Refund
 from payhub_core.money import Money
-from payhub_core.testing.bench import Bench, Outcome, expect
+from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.creates import asks
+from payhub_core.testing.outcome import Outcome, expect
 
 PAGE = "hooks.md#create_paymentself-account-order"
 #: Sums that floats get wrong in one way or another, in minor units, and round ones for gateways that take no cents.

@@ -11,10 +11,11 @@ from datetime import timedelta
 from payhub_core.errors import CallbackError, InvalidOrder, PayhubError, WrongOrder
 from payhub_core.models import Callback, PaymentStatus
 from payhub_core.money import Money
-from payhub_core.testing.bench import Bench, Outcome, expect
+from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import NotApplicable, case
 from payhub_core.testing.meaning import meaning
 from payhub_core.testing.messages import differing
+from payhub_core.testing.outcome import Outcome, expect
 
 PAGE = "hooks.md#parse_callbackself-account-callback-expect"
 FORM = "application/x-www-form-urlencoded"

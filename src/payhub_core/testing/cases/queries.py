@@ -7,9 +7,10 @@ from contextlib import suppress
 from payhub_core.errors import GatewayError, NotFound, WrongOrder
 from payhub_core.models import PaymentStatus
 from payhub_core.money import Money
-from payhub_core.testing.bench import Bench, Outcome, expect
+from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.notifies import STATED, confirmed
+from payhub_core.testing.outcome import Outcome, expect
 
 GONE_BACK = {PaymentStatus.REFUNDED, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUND_SUM_UNKNOWN}
 PAGE = "hooks.md#queryself-account-reference-gateway_id-expect-created_at"

@@ -7,8 +7,9 @@ from contextlib import suppress
 from payhub_core.errors import InvalidOrder, OutcomeUnknown, PayhubError, Refused
 from payhub_core.models import PaymentStatus, Refund, RefundStatus
 from payhub_core.money import Money
-from payhub_core.testing.bench import Bench, Outcome, expect
+from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
+from payhub_core.testing.outcome import Outcome, expect
 from payhub_core.testing.sale import Sale
 
 REFUND = "hooks.md#refundself-account-reference-gateway_id-amount-refund_reference"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from payhub_core.models import CallbackKind, PaymentStatus
-from payhub_core.testing.bench import Bench, expect
+from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.notifies import PAGE, refused, signed
+from payhub_core.testing.outcome import expect
 
 
 @case(

@@ -11,11 +11,12 @@ from urllib.parse import unquote_plus
 
 from payhub_core.errors import ConfigError
 from payhub_core.models import Notification
-from payhub_core.testing.bench import Bench, Outcome, expect
+from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.faults import calls
 from payhub_core.testing.faults import FAULTS
 from payhub_core.testing.messages import differing
+from payhub_core.testing.outcome import Outcome, expect
 
 PAGE = "writing-a-provider.md#before-you-publish"
 KIT = str(Path(__file__).parents[1])

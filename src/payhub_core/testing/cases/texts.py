@@ -6,10 +6,11 @@ import gzip
 import time
 from dataclasses import replace
 
-from payhub_core.testing.bench import Bench, expect, storable
+from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import NotApplicable, case
 from payhub_core.testing.cases.notifies import PAGE, genuine, refused_or_same
 from payhub_core.testing.meaning import meaning
+from payhub_core.testing.outcome import expect, storable
 
 SECONDS = 2.0
 TEXTS = ("A & B = 1 + 1%", "茶，一杯 %2525", '<b>"quoted"</b>\'', "👍")

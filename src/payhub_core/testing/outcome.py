@@ -1,0 +1,132 @@
+"""One call of a hook, its outcome, and what was logged meanwhile."""
+
+from __future__ import annotations
+
+import logging
+import re
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from payhub_core.errors import PayhubError
+from payhub_core.flow import Request
+from payhub_core.models import (
+    Notification,
+    Payment,
+    Refund,
+)
+from payhub_core.testing.case import Mismatch
+from payhub_core.testing.faults import Answer
+from payhub_core.testing.sale import Sale
+
+__all__ = ["Call", "Listening", "Outcome", "expect", "storable"]
+
+#: A NUL as JSON writes it, and not a backslash before "u0000".
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+
+@dataclass
+class Outcome:
+    """What a call ended in, and what the gateway got to see of it.
+
+    ``requests`` are those that reached the gateway, ``tried`` those that the flow asked for, ``answers`` the bodies of
+    what came back. ``sale`` is what it was about.
+    """
+
+    sale: Sale
+
+    result: Any = None
+    error: BaseException | None = None
+    requests: list[Request] = field(default_factory=list)
+    tried: list[Request] = field(default_factory=list)
+    answers: list[bytes] = field(default_factory=list)
+    log: str = ""
+
+    @property
+    def payment(self) -> Payment:
+        """The payment that it ended in, or that its notification is about; raises Mismatch where there is none."""
+        found = self.result.payment if isinstance(self.result, Notification) else self.result
+        if not isinstance(found, Payment):
+            raise Mismatch("a payment", self)
+        return found
+
+    def __str__(self) -> str:
+        if self.error is not None:
+            return f"{type(self.error).__name__}: {getattr(self.error, 'message', self.error)}{_bug(self.error)}"
+        if isinstance(self.result, Notification) and self.result.payment is None:
+            return f"a notification of kind {self.result.kind.value} about no payment"
+        about = self.result.payment if isinstance(self.result, Notification) else self.result
+        if isinstance(about, Payment | Refund):
+            sums = {"due": getattr(about, "amount", None), "paid": getattr(about, "paid", None)}
+            told = [f"{name} {value}" for name, value in sums.items() if value is not None]
+            number = [f"the gateway's {about.gateway_id!r}"] if about.gateway_id else []
+            return ", ".join([f"a {type(about).__name__} {about.status.value} of {about.reference!r}", *told, *number])
+        return repr(self.result)
+
+
+def _bug(error: BaseException) -> str:
+    """Where a provider's own mistake is, which the core's error leaves out: its text may quote a message."""
+    cause = error.__cause__
+    if cause is None or isinstance(cause, PayhubError):
+        return ""
+    at = traceback.extract_tb(cause.__traceback__)[-1]
+    return f" ({cause!r} in {at.name}, {Path(at.filename).name}:{at.lineno})"
+
+
+@dataclass
+class Call:
+    """One call of a hook: its arguments, what the gateway has, and what goes wrong with which of its requests."""
+
+    hook: str
+    arguments: dict[str, Any]
+    sale: Sale
+    fault: Answer | None = None
+    at: int = 0
+
+
+def expect(holds: object, expected: str, came: object) -> None:
+    """Raises Mismatch unless it ``holds``."""
+    if not holds:
+        raise Mismatch(expected, came)
+
+
+def storable(result: Any) -> bool:
+    """Whether a result can be written as JSON and kept by any database: no lone surrogate, no NUL."""
+    value = result.payment if isinstance(result, Notification) else result
+    if value is None:
+        return True
+    try:
+        text = value.model_dump_json()
+        text.encode()
+    except ValueError:
+        return False
+    return not _NUL.search(text)
+
+
+class Listening(logging.Handler):
+    """What every logger says, at DEBUG."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.lines: list[str] = []
+        self.level_before = logging.WARNING
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(f"{record.name}: {record.getMessage()} {record.exc_text or ''}")
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    def __enter__(self) -> Self:
+        root = logging.getLogger()
+        self.level_before = root.level
+        root.setLevel(logging.DEBUG)
+        root.addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        root = logging.getLogger()
+        root.removeHandler(self)
+        root.setLevel(self.level_before)
