@@ -32,6 +32,7 @@ from payhub_core import (
     PaymentStatus,
     ProviderInfo,
     Reply,
+    WrongAmount,
     WrongOrder,
     hookimpl,
     load_accounts,
@@ -395,10 +396,11 @@ PAID, PENDING = PaymentStatus.PAID, PaymentStatus.PENDING
         ({}, [PAID], [200, 200], 1, PAID),
         ({}, [PENDING, PAID], [200, 200], 2, PAID),
         ({}, [AccountRefused("the key is revoked"), PAID], [RETRY, 200], 2, PAID),
+        ({}, [WrongAmount("of another sum"), PAID], [RETRY, 200], 2, PAID),
         ({"amount": Money.of("1.00", "CNY")}, [], [REFUSED], 0, PENDING),
         ({"claimed_status": PaymentStatus.FAILED}, [], [200], 0, PENDING),
     ],
-    ids=["paid", "not yet", "no answer", "another sum", "not paid"],
+    ids=["paid", "not yet", "no answer", "an answer about another sum", "another sum", "not paid"],
 )
 def test_a_notify_that_only_claims_to_be_paid_is_asked_about_before_it_is_acknowledged(
     ledger: Ledger, order: Order, shop: Any, claim: Any, answers: Any, replies: Any, asked: int, status: PaymentStatus
@@ -415,6 +417,24 @@ def test_a_notify_that_only_claims_to_be_paid_is_asked_about_before_it_is_acknow
     assert stored is not None
     assert stored.payment.status is status
     assert shop.delivered == (["shop/A1001/paid"] if status is PAID else [])
+
+
+def test_a_handler_of_a_claim_that_fails_is_called_again(ledger: Ledger, order: Order, shop: Any) -> None:
+    """Whatever it raises, an error of payhub's too, the message was genuine: the gateway is to resend."""
+
+    def fail(_transition: Transition, _connection: Connection) -> None:
+        raise WrongOrder("it is not in the shop's own table")
+
+    now = datetime.now(UTC)
+    ledger.write(lambda c: changes.insert(c, "shop", "answering", order, lease="", until=now, now=now))
+    shop.fails = fail
+    with Hub({"shop": Confirming({}, [PAID, PAID])}) as hub:
+        checkout = Checkout(hub, ledger, handler=shop.handle)
+        callback = Callback("POST", {}, b"", b"id=1")
+        assert checkout.receive("shop", callback).status_code == RETRY
+        shop.fails = None
+        assert checkout.receive("shop", callback).status_code == 200
+    assert shop.delivered == ["shop/A1001/paid"]
 
 
 def test_a_return_about_an_order_not_started_here_is_refused(till: Any, platform: Any, paid: Any) -> None:

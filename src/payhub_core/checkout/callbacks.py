@@ -41,7 +41,7 @@ def receive(hub: AnyHub, account: str, callback: Callback, handler: object) -> S
         news = changes.heard(row, payment, "notify")
         settled = True
         if _only_claims_paid(row, payment):
-            yield from check(hub, row, "", handler)
+            yield from _asked(hub, row, handler)
         elif not changes.says_nothing_new(row, news):
             settled = yield from _settled(row, news, handler)
     except CallbackError as error:
@@ -58,6 +58,14 @@ def _only_claims_paid(row: Row, payment: Payment) -> bool:
     """Whether a notify claims, and does not prove, that an order was paid which is not known to be: a query tells."""
     claims = payment.status is PaymentStatus.PENDING and payment.claimed_status is PaymentStatus.PAID
     return claims and row.status not in SETTLED
+
+
+def _asked(hub: AnyHub, row: Row, handler: object) -> Steps[None]:
+    """Asks about a claim, and records the answer; a CallbackError is not about the message, which was genuine."""
+    try:
+        yield from check(hub, row, "", handler)
+    except CallbackError as error:
+        raise PayhubError(error.message, hint=error.hint, account=row.account, reference=row.reference) from error
 
 
 def _settled(row: Row, news: changes.News, handler: object) -> Steps[bool]:
