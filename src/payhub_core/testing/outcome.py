@@ -110,7 +110,7 @@ class Listening(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
         self.lines: list[str] = []
-        self.level_before = logging.WARNING
+        self.level_before: int = logging.WARNING
 
     def emit(self, record: logging.LogRecord) -> None:
         self.lines.append(f"{record.name}: {record.getMessage()} {record.exc_text or ''}")
