@@ -67,9 +67,9 @@ class Bound(Generic[ExchangeT]):
 class BoundAccount(Bound[Exchange]):
     """One account of a `Hub`, as ``hub["shop"]``: its methods are the hub's, without the account's name."""
 
-    def create_payment(self, order: Order) -> Payment:
+    def create_payment(self, order: Order, *, created_at: datetime | None = None) -> Payment:
         """As `Hub.create_payment`."""
-        payment: Payment = self._run("create_payment", order=order)
+        payment: Payment = self._run("create_payment", order=order, created_at=created_at)
         return payment
 
     def query(
@@ -92,16 +92,39 @@ class BoundAccount(Bound[Exchange]):
             return parsed
         return run(parsed, self._exchanged("parse_callback").sender())
 
-    def refund(self, reference: str, gateway_id: str | None, amount: Money, refund_reference: str) -> Refund:
+    def refund(
+        self,
+        reference: str,
+        gateway_id: str | None,
+        amount: Money,
+        refund_reference: str,
+        *,
+        expect: Order | None = None,
+        created_at: datetime | None = None,
+    ) -> Refund:
         """As `Hub.refund`."""
         refund: Refund = self._run(
-            "refund", reference=reference, gateway_id=gateway_id, amount=amount, refund_reference=refund_reference
+            "refund",
+            reference=reference,
+            gateway_id=gateway_id,
+            amount=amount,
+            refund_reference=refund_reference,
+            expect=expect,
+            created_at=created_at,
         )
         return refund
 
-    def close_payment(self, reference: str, gateway_id: str | None = None) -> Payment:
+    def close_payment(
+        self,
+        reference: str,
+        gateway_id: str | None = None,
+        *,
+        expect: Order | None = None,
+        created_at: datetime | None = None,
+    ) -> Payment:
         """As `Hub.close_payment`."""
-        payment: Payment = self._run("close", reference=reference, gateway_id=gateway_id)
+        arguments = {"reference": reference, "gateway_id": gateway_id, "expect": expect, "created_at": created_at}
+        payment: Payment = self._run("close", **arguments)
         return payment
 
     def _run(self, hook: str, **arguments: Any) -> Any:
@@ -112,9 +135,9 @@ class BoundAccount(Bound[Exchange]):
 class AsyncBoundAccount(Bound[AsyncExchange]):
     """One account of an `AsyncHub`, as ``hub["shop"]``."""
 
-    async def create_payment(self, order: Order) -> Payment:
+    async def create_payment(self, order: Order, *, created_at: datetime | None = None) -> Payment:
         """As `Hub.create_payment`."""
-        payment: Payment = await self._run("create_payment", order=order)
+        payment: Payment = await self._run("create_payment", order=order, created_at=created_at)
         return payment
 
     async def query(
@@ -137,16 +160,39 @@ class AsyncBoundAccount(Bound[AsyncExchange]):
             return parsed
         return await run_async(parsed, self._exchanged("parse_callback").sender())
 
-    async def refund(self, reference: str, gateway_id: str | None, amount: Money, refund_reference: str) -> Refund:
+    async def refund(
+        self,
+        reference: str,
+        gateway_id: str | None,
+        amount: Money,
+        refund_reference: str,
+        *,
+        expect: Order | None = None,
+        created_at: datetime | None = None,
+    ) -> Refund:
         """As `Hub.refund`."""
         refund: Refund = await self._run(
-            "refund", reference=reference, gateway_id=gateway_id, amount=amount, refund_reference=refund_reference
+            "refund",
+            reference=reference,
+            gateway_id=gateway_id,
+            amount=amount,
+            refund_reference=refund_reference,
+            expect=expect,
+            created_at=created_at,
         )
         return refund
 
-    async def close_payment(self, reference: str, gateway_id: str | None = None) -> Payment:
+    async def close_payment(
+        self,
+        reference: str,
+        gateway_id: str | None = None,
+        *,
+        expect: Order | None = None,
+        created_at: datetime | None = None,
+    ) -> Payment:
         """As `Hub.close_payment`."""
-        payment: Payment = await self._run("close", reference=reference, gateway_id=gateway_id)
+        arguments = {"reference": reference, "gateway_id": gateway_id, "expect": expect, "created_at": created_at}
+        payment: Payment = await self._run("close", **arguments)
         return payment
 
     async def _run(self, hook: str, **arguments: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Generator, Mapping, Sequence
+from datetime import datetime
 from operator import itemgetter
 from types import ModuleType, SimpleNamespace
 from typing import Any, Final, TypeAlias, TypeVar
@@ -123,6 +124,8 @@ class Calls:
                 check_order(self.provider, arguments["order"])
             else:
                 check_reference(self.provider, arguments["reference"])
+                _check_expected(arguments["expect"], arguments["reference"])
+            _check_aware(arguments["created_at"])
             if hook == "refund":
                 check_amount(self.provider.info, arguments["amount"])
                 check_refund_reference(self.provider.info, arguments["refund_reference"])
@@ -222,6 +225,22 @@ def _caller(method: Callable[..., Any], names: tuple[str, ...]) -> Caller:
         pick = itemgetter(*names)
         return lambda arguments: method(*pick(arguments))
     return lambda arguments: method(*[arguments[name] for name in names])
+
+
+def _check_expected(expect: object, reference: str) -> None:
+    """Raises InvalidOrder where the order at hand is not the one that is asked about."""
+    if expect is None:
+        return
+    if not isinstance(expect, Order):
+        raise InvalidOrder(f"expect: expected an Order, not {type(expect).__name__}")
+    if expect.reference != reference:
+        raise InvalidOrder(f"expect: expected the order {reference!r}, not {expect.reference!r}")
+
+
+def _check_aware(created_at: object) -> None:
+    if created_at is not None and (not isinstance(created_at, datetime) or created_at.tzinfo is None):
+        kind = "one without" if isinstance(created_at, datetime) else type(created_at).__name__
+        raise InvalidOrder(f"created_at: expected a datetime with a time zone, not {kind}")
 
 
 def _spread(hook: pluggy.HookCaller) -> Caller:

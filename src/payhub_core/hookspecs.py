@@ -54,8 +54,11 @@ class Specification(Protocol):
     """
 
     @hookspec(firstresult=True)
-    def create_payment(self, account: str, order: Order) -> Payment | Flow[Payment]:
+    def create_payment(self, account: str, order: Order, created_at: datetime | None) -> Payment | Flow[Payment]:
         """Asks the gateway for a payment of ``order``; the result's ``next_action`` is what the payer does next.
+
+        ``created_at`` is now, as the other hooks are told it later: for a gateway that wants the time of an order, and
+        wants it again. It is None where the caller keeps no ledger.
 
         Raises InvalidOrder before any request, Refused or AccountRefused where the gateway says no. Whatever else goes
         wrong after a request has left, the core turns into OutcomeUnknown.
@@ -94,10 +97,19 @@ class Specification(Protocol):
 
     @hookspec(firstresult=True)
     def refund(
-        self, account: str, reference: str, gateway_id: str | None, amount: Money, refund_reference: str
+        self,
+        account: str,
+        reference: str,
+        gateway_id: str | None,
+        amount: Money,
+        refund_reference: str,
+        expect: Order | None,
+        created_at: datetime | None,
     ) -> Refund | Flow[Refund]:
         """Optional: asks the gateway to pay ``amount`` back to the payer of ``reference``.
 
+        ``expect`` is the order and ``created_at`` when it was first sent, as `query` is told them: for a gateway that
+        wants the order's sum or time beside the refund's.
         ``refund_reference`` is the shop's number of this refund: send it as the gateway's idempotency key, so that the
         same call again never pays back twice. Raises Refused, AccountRefused or NotFound where the gateway says no.
         Whatever else goes wrong after a request has left, the core turns into OutcomeUnknown.
@@ -105,9 +117,17 @@ class Specification(Protocol):
         ...
 
     @hookspec(firstresult=True)
-    def close(self, account: str, reference: str, gateway_id: str | None) -> Payment | Flow[Payment]:
+    def close(
+        self,
+        account: str,
+        reference: str,
+        gateway_id: str | None,
+        expect: Order | None,
+        created_at: datetime | None,
+    ) -> Payment | Flow[Payment]:
         """Optional: asks the gateway to let nobody pay ``reference`` any more; returns what it is then, CANCELED.
 
+        ``expect`` and ``created_at`` are as for `query`.
         Raises Refused where it is paid already, NotFound where the gateway does not know it. Whatever else goes wrong
         after a request has left, the core turns into OutcomeUnknown.
         """

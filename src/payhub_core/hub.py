@@ -150,13 +150,14 @@ class Hub(_BaseHub[BoundAccount]):
             self._client = self._own = _own_client()
         return BoundAccount(account, provider, self._extensions, Exchange, self._client)
 
-    def create_payment(self, account: str, order: Order) -> Payment:
+    def create_payment(self, account: str, order: Order, *, created_at: datetime | None = None) -> Payment:
         """Asks the gateway for a payment of ``order``; ``next_action`` is what the payer does next.
 
         Raises InvalidOrder (nothing was sent), NotSent (safe to retry), Refused, or OutcomeUnknown (query first).
-        Nothing is sent twice once it may have left.
+        Nothing is sent twice once it may have left. ``created_at`` (aware) is when you wrote the order down: some
+        gateways want that time, and the same one again in a query or a refund.
         """
-        return self[account].create_payment(order)
+        return self[account].create_payment(order, created_at=created_at)
 
     def query(
         self,
@@ -185,23 +186,42 @@ class Hub(_BaseHub[BoundAccount]):
         return self[account].parse_callback(callback, expect=expect)
 
     def refund(
-        self, account: str, reference: str, gateway_id: str | None, amount: Money, refund_reference: str
+        self,
+        account: str,
+        reference: str,
+        gateway_id: str | None,
+        amount: Money,
+        refund_reference: str,
+        *,
+        expect: Order | None = None,
+        created_at: datetime | None = None,
     ) -> Refund:
         """Asks the gateway to pay ``amount`` back; ``refund_reference`` is your number of this refund.
 
         It is the idempotency key: the same call again never pays back twice. Raises Unsupported or InvalidOrder
         (nothing was sent), NotSent (safe to repeat), Refused or NotFound (nothing came of it), or OutcomeUnknown (make
-        the same call again).
+        the same call again). ``expect``, the order, and ``created_at``, when it was first sent, are for gateways that
+        want the order's sum or time again.
         """
-        return self[account].refund(reference, gateway_id, amount, refund_reference)
+        return self[account].refund(
+            reference, gateway_id, amount, refund_reference, expect=expect, created_at=created_at
+        )
 
-    def close_payment(self, account: str, reference: str, gateway_id: str | None = None) -> Payment:
+    def close_payment(
+        self,
+        account: str,
+        reference: str,
+        gateway_id: str | None = None,
+        *,
+        expect: Order | None = None,
+        created_at: datetime | None = None,
+    ) -> Payment:
         """Asks the gateway to let nobody pay the order any more; the result is CANCELED.
 
         Raises Unsupported or InvalidOrder (nothing was sent), NotSent (safe to repeat), Refused (it may be paid
         already: query), NotFound, or OutcomeUnknown (query).
         """
-        return self[account].close_payment(reference, gateway_id)
+        return self[account].close_payment(reference, gateway_id, expect=expect, created_at=created_at)
 
     def _forked(self) -> None:
         """Leaves the connections alone that belong to the process this one was forked from."""
@@ -278,9 +298,9 @@ class AsyncHub(_BaseHub[AsyncBoundAccount]):
     def _bind(self, account: str, provider: Provider) -> AsyncBoundAccount:
         return AsyncBoundAccount(account, provider, self._extensions, AsyncExchange, self._client)
 
-    async def create_payment(self, account: str, order: Order) -> Payment:
+    async def create_payment(self, account: str, order: Order, *, created_at: datetime | None = None) -> Payment:
         """As `Hub.create_payment`. Cancelled half-way, the outcome is unknown: query before anything else."""
-        return await self[account].create_payment(order)
+        return await self[account].create_payment(order, created_at=created_at)
 
     async def query(
         self,
@@ -299,14 +319,32 @@ class AsyncHub(_BaseHub[AsyncBoundAccount]):
         return await self[account].parse_callback(callback, expect=expect)
 
     async def refund(
-        self, account: str, reference: str, gateway_id: str | None, amount: Money, refund_reference: str
+        self,
+        account: str,
+        reference: str,
+        gateway_id: str | None,
+        amount: Money,
+        refund_reference: str,
+        *,
+        expect: Order | None = None,
+        created_at: datetime | None = None,
     ) -> Refund:
         """As `Hub.refund`."""
-        return await self[account].refund(reference, gateway_id, amount, refund_reference)
+        return await self[account].refund(
+            reference, gateway_id, amount, refund_reference, expect=expect, created_at=created_at
+        )
 
-    async def close_payment(self, account: str, reference: str, gateway_id: str | None = None) -> Payment:
+    async def close_payment(
+        self,
+        account: str,
+        reference: str,
+        gateway_id: str | None = None,
+        *,
+        expect: Order | None = None,
+        created_at: datetime | None = None,
+    ) -> Payment:
         """As `Hub.close_payment`."""
-        return await self[account].close_payment(reference, gateway_id)
+        return await self[account].close_payment(reference, gateway_id, expect=expect, created_at=created_at)
 
     async def aclose(self) -> None:
         """Closes the HTTP client, unless it is yours."""

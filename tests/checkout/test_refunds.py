@@ -179,6 +179,79 @@ def test_the_intention_is_written_down_before_the_gateway_hears_of_it(
     assert said(ledger) == ["asked", "refunded"]
 
 
+class Remembering(Gateway):
+    """Wants an order's sum and time with everything that it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: dict[str, tuple[Order, datetime | None]] = {}
+
+    @hookimpl
+    def create_payment(self, order: Order, created_at: datetime | None) -> Payment:
+        self.told["create"] = (order, created_at)
+        return super().create_payment(order)
+
+    @hookimpl
+    def query(self, reference: str, expect: Order, created_at: datetime | None) -> Payment:
+        self.told["query"] = (expect, created_at)
+        return super().query(reference)
+
+    @hookimpl
+    def refund(  # type: ignore[override]
+        self,
+        reference: str,
+        gateway_id: str | None,
+        amount: Money,
+        refund_reference: str,
+        expect: Order,
+        created_at: datetime | None,
+    ) -> Flow[Refund]:
+        self.told["refund"] = (expect, created_at)
+        return super().refund(reference, gateway_id, amount, refund_reference)
+
+    @hookimpl
+    def close(self, reference: str, expect: Order, created_at: datetime | None) -> Payment:
+        self.told["close"] = (expect, created_at)
+        return super().close(reference)
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_each_hook_is_told_the_same_order_and_the_same_moment(colour: str, url: str, order: Order) -> None:
+    """A gateway that wants the time of an order in a create wants that very one in a refund."""
+    gateway = Remembering()
+    if colour == "sync":
+        with Ledger(url) as ledger:
+            checkout = Checkout(Hub({"shop": gateway}, client=CLIENT), ledger, handler=lambda *_: None)
+            checkout.start("shop", order)
+            checkout.refresh("shop", "A1001")
+            checkout.close_payment("shop", "A1001")
+            notify(checkout, paid=HUNDRED)
+            checkout.refund("shop", "A1001", FORTY, "R1")
+            created_at = stored(ledger).created_at
+    else:
+
+        async def play() -> datetime | None:
+            ledger = Ledger(url)
+            checkout = AsyncCheckout(AsyncHub({"shop": gateway}), ledger, handler=_ignored)
+            await checkout.start("shop", order)
+            await checkout.refresh("shop", "A1001")
+            await checkout.close_payment("shop", "A1001")
+            message = Payment(reference="A1001", gateway_id="P1", status=PaymentStatus.PAID, paid=HUNDRED)
+            await checkout.receive("shop", Callback("POST", {}, b"", message.model_dump_json().encode()))
+            await checkout.refund("shop", "A1001", FORTY, "R1")
+            found = await ledger.apayment("shop", "A1001")
+            await ledger.aclose()
+            assert found is not None
+            return found.payment.created_at
+
+        created_at = asyncio.run(play())
+    assert created_at is not None
+    assert gateway.told == dict.fromkeys(["create", "query", "close", "refund"], (order, created_at))
+
+
+async def _ignored(*_: object) -> None: ...
+
+
 def test_a_refund_that_is_done_is_not_sent_again(paid: Checkout, ledger: Ledger, shop: Any, gateway: Gateway) -> None:
     """The same call returns what is known of it."""
     first = paid.refund("shop", "A1001", FORTY, "R1")

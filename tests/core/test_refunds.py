@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any, ClassVar
 
 import httpx
@@ -12,6 +13,7 @@ from payhub_core import (
     AccountRefused,
     Callback,
     Flow,
+    InvalidOrder,
     Money,
     NotFound,
     Notification,
@@ -179,3 +181,34 @@ def test_extensions_wrap_the_optional_hooks_too(open_hub: Any, gateway: Any) -> 
     hub = open_hub(gateway(httpx.Response(200, json=REPLY)), accounts={"shop": Refunding()}, extensions=[Audit()])
     hub.refund("shop", "A1001", "P1", ONE, "R1")
     assert seen == [("shop", "R1", "refunded", "shop")]
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ({"created_at": datetime(2026, 1, 2)}, "created_at: expected a datetime with a time zone, not one without"),  # noqa: DTZ001
+        ({"created_at": "2026-01-02"}, "created_at: expected a datetime with a time zone, not str"),
+        ({"expect": "A1001"}, "expect: expected an Order, not str"),
+        ({"expect": "another"}, "expect: expected the order 'A1001', not 'B2002'"),
+    ],
+)
+@pytest.mark.parametrize("hook", ["create_payment", "query", "refund", "close_payment"])
+def test_what_is_told_beside_an_order_is_checked_before_anything_is_sent(
+    hook: str, how: dict[str, Any], reason: str, refunding: Any, make_order: Any
+) -> None:
+    """A time without a zone would be another one in another process."""
+    if "expect" in how:
+        if hook == "create_payment":
+            return
+        how = {"expect": make_order(reference="B2002")} if how["expect"] == "another" else how
+    asked = {
+        "create_payment": (make_order(method=None),),
+        "query": ("A1001",),
+        "refund": ("A1001", None, ONE, "R1"),
+        "close_payment": ("A1001",),
+    }
+    hub = refunding()
+    with pytest.raises(InvalidOrder) as caught:
+        getattr(hub, hook)("shop", *asked[hook], **how)
+    assert reason in str(caught.value)
+    assert not hub.requests

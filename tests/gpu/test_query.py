@@ -269,8 +269,10 @@ def test_another_sum_is_refused_with_both_numbers(open_hub: Any, gateway: Any, p
 
 def test_another_order_than_expected_is_refused(open_hub: Any, gateway: Any, platform: Any, make_order: Any) -> None:
     """A query for one order with another at hand is a mistake of the program, and never a match."""
-    with pytest.raises(WrongOrder):
-        open_hub(gateway(platform.query_reply())).query("shop", "A1001", expect=make_order(reference="B2"))
+    answers = gateway(platform.query_reply())
+    with pytest.raises(InvalidOrder, match="expected the order 'A1001', not 'B2'"):
+        open_hub(answers).query("shop", "A1001", expect=make_order(reference="B2"))
+    assert not answers.requests
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def close_payment(hub: AnyHub, account: str, reference: str, handler: object) ->
     note = partial(_noted, account=account, reference=reference)
     row: Row = yield Store(partial(note, said="asked", raw={}, provider=bound.info.name))
     try:
-        payment: Payment = yield Close(account, reference, row.gateway_id)
+        payment: Payment = yield Close(account, row.order(), row.gateway_id, row.time("created_at"))
         news = changes.heard(row, payment, "close")
     except PayhubError as error:
         yield Store(partial(note, said=said_after(error), raw={"reason": error.message}))

@@ -43,7 +43,7 @@ def refund(
     if isinstance(begun, Refund):
         return begun
     try:
-        result: Refund = yield SendRefund(account, reference, begun.row.gateway_id, amount, refund_reference)
+        result: Refund = yield begun.send()
     except PayhubError as error:
         yield from _recorded(begun, begun.after(error), handler)
         if begun.stands(error):
@@ -94,6 +94,12 @@ class _Begun:
     before: Refunding
     this: Refunding
     doubt: bool
+
+    def send(self) -> SendRefund:
+        """The call to the gateway."""
+        row, asked = self.row, self.asked
+        created_at = row.time("created_at")
+        return SendRefund(asked.account, row.order(), row.gateway_id, created_at, asked.amount, asked.refund_reference)
 
     def stands(self, error: PayhubError) -> bool:
         """Whether ``error`` is about the refund, and not only about this try of it.

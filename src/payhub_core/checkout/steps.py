@@ -116,9 +116,10 @@ class Create(Ask):
     """Create the payment of an order."""
 
     order: Order
+    created_at: datetime | None
 
     def of(self, account: AnyAccount) -> object | Awaitable[object]:
-        return account.create_payment(self.order)
+        return account.create_payment(self.order, created_at=self.created_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,24 +140,35 @@ class Query(Ask):
 class SendRefund(Ask):
     """Ask for a sum to be paid back."""
 
-    reference: str
+    order: Order
     gateway_id: str | None
+    created_at: datetime | None
     amount: Money
     refund_reference: str
 
     def of(self, account: AnyAccount) -> object | Awaitable[object]:
-        return account.refund(self.reference, self.gateway_id, self.amount, self.refund_reference)
+        return account.refund(
+            self.order.reference,
+            self.gateway_id,
+            self.amount,
+            self.refund_reference,
+            expect=self.order,
+            created_at=self.created_at,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Close(Ask):
     """Ask that nobody can pay an order any more."""
 
-    reference: str
+    order: Order
     gateway_id: str | None
+    created_at: datetime | None
 
     def of(self, account: AnyAccount) -> object | Awaitable[object]:
-        return account.close_payment(self.reference, self.gateway_id)
+        return account.close_payment(
+            self.order.reference, self.gateway_id, expect=self.order, created_at=self.created_at
+        )
 
 
 def query(row: Row, order: Order) -> Query:

@@ -36,7 +36,7 @@ def dry_run(account: str, order: tuple[str, ...], config: str | None) -> None:
     """
     provider = load_accounts(read_config(config))[account]
     asked = Order(**_made_up(account, provider.info, _fields(order)))
-    flow = Calls(account, provider).flow("create_payment", order=asked)
+    flow = Calls(account, provider).flow("create_payment", order=asked, created_at=None)
     try:
         request: Request | None = next(flow)
     except StopIteration as stop:

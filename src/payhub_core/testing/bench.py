@@ -143,7 +143,9 @@ class Bench:
     def create_call(self, order: Order | None = None, sale: Sale | None = None, **how: Any) -> Call:
         """A create of ``order``."""
         order = order or self.order()
-        return Call("create_payment", {"order": order}, sale or self.sale(order), **how)
+        return Call(
+            "create_payment", {"order": order, "created_at": self.contract.created_at}, sale or self.sale(order), **how
+        )
 
     def query(self, sale: Sale | None = None, order: Order | None = None, **how: Any) -> Outcome:
         """Plays query; raises NotApplicable where it asks nobody."""
@@ -195,6 +197,8 @@ class Bench:
             "gateway_id": self.contract.gateway_ids[0],
             "amount": order.amount if sale.refund is None else sale.refund,
             "refund_reference": sale.refund_reference,
+            "expect": order,
+            "created_at": self.contract.created_at,
         }
         return Call("refund", arguments, sale, **how)
 
@@ -205,8 +209,14 @@ class Bench:
     def close_call(self, sale: Sale | None = None, **how: Any) -> Call:
         """A close of the contract's order."""
         self.need("close")
-        sale = sale or self.sale(status=PaymentStatus.CANCELED)
-        return Call("close", {"reference": sale.reference, "gateway_id": self.contract.gateway_ids[0]}, sale, **how)
+        order = self.order()
+        arguments = {
+            "reference": order.reference,
+            "gateway_id": self.contract.gateway_ids[0],
+            "expect": order,
+            "created_at": self.contract.created_at,
+        }
+        return Call("close", arguments, sale or self.sale(status=PaymentStatus.CANCELED), **how)
 
     def need(self, hook: str) -> None:
         """Raises NotApplicable where the provider lacks the hook."""

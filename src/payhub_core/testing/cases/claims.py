@@ -215,7 +215,7 @@ class _Unused:
     "create.pending",
     "a fresh order is not paid because an address was made for it",
     "Create says what the payer does next; only the gateway says that he did it.",
-    "hooks.md#create_paymentself-account-order",
+    "hooks.md#create_payment",
 )
 def _unsettled(bench: Bench) -> None:
     outcome = bench.create(sale=bench.sale())

@@ -13,7 +13,7 @@ from payhub_core.testing.meaning import meaning
 from payhub_core.testing.messages import request_fields
 from payhub_core.testing.outcome import Outcome, expect
 
-PAGE = "hooks.md#create_paymentself-account-order"
+PAGE = "hooks.md#create_payment"
 HOSTILE = (
     "javascript:alert(document.cookie)",
     "JavaScript:alert(1)//https://pay.example",

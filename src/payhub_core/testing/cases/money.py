@@ -13,7 +13,7 @@ from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.creates import asks
 from payhub_core.testing.outcome import Outcome, expect
 
-PAGE = "hooks.md#create_paymentself-account-order"
+PAGE = "hooks.md#create_payment"
 #: Sums that floats get wrong in one way or another, in minor units, and round ones for gateways that take no cents.
 SUMS = (1, 29, 1001, 1999, 111111, 10000, 1_000_000)
 

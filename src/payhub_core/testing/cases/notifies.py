@@ -17,7 +17,7 @@ from payhub_core.testing.meaning import meaning
 from payhub_core.testing.messages import differing
 from payhub_core.testing.outcome import Outcome, expect
 
-PAGE = "hooks.md#parse_callbackself-account-callback-expect"
+PAGE = "hooks.md#parse_callback"
 FORM = "application/x-www-form-urlencoded"
 #: Statuses that a message may state beside paid.
 STATED = (

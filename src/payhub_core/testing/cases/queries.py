@@ -13,7 +13,7 @@ from payhub_core.testing.cases.notifies import STATED, confirmed
 from payhub_core.testing.outcome import Outcome, expect
 
 GONE_BACK = {PaymentStatus.REFUNDED, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUND_SUM_UNKNOWN}
-PAGE = "hooks.md#queryself-account-reference-gateway_id-expect-created_at"
+PAGE = "hooks.md#query"
 
 
 @case(

@@ -12,8 +12,8 @@ from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.outcome import Outcome, expect
 from payhub_core.testing.sale import Sale
 
-REFUND = "hooks.md#refundself-account-reference-gateway_id-amount-refund_reference"
-CLOSE = "hooks.md#closeself-account-reference-gateway_id"
+REFUND = "hooks.md#refund"
+CLOSE = "hooks.md#close"
 
 
 def refunded(outcome: Outcome) -> Refund:

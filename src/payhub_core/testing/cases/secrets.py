@@ -137,7 +137,7 @@ def _errors(bench: Bench) -> None:
     "secret.raw",
     "no result shows a secret or a signature, in raw or elsewhere",
     "Raw is stored and shown to support; a signature in it is a message that can be sent again.",
-    "hooks.md#parse_callbackself-account-callback-expect",
+    "hooks.md#parse_callback",
 )
 def _raw(bench: Bench) -> None:
     secretive(bench)
