@@ -54,8 +54,11 @@ def test_major_units_become_minor_units_of_the_currency(text: Any, currency: str
 @pytest.mark.parametrize("amount", [1.0, 0.1, True, False, None, b"1", [1], 1j])
 def test_floats_and_bools_are_a_type_error(amount: Any) -> None:
     """A float cannot hold every price, and True is no price."""
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError) as caught:
         Money.of(amount, "CNY")
+    came = "float, which cannot hold every price" if isinstance(amount, float) else type(amount).__name__
+    expected = f'an amount is text, an int or a Decimal, not {came}; write Money.of("9.99", "CNY")'
+    assert str(caught.value) == expected
 
 
 @pytest.mark.parametrize("minor", [1.0, True, "1", Decimal(1), None])
