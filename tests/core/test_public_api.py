@@ -106,6 +106,7 @@ def test_the_kit_exports_these_names() -> None:
         "read_form",
         "read_json",
         "read_object",
+        "read_pairs",
         "read_reply",
         "read_xml",
         "verified_by_any",

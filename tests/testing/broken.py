@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, unquote_plus, urlencode
@@ -424,6 +425,15 @@ class PaidAbsorbs(Remembering):
         return heard
 
 
+@broken("notify.time")
+class InAnotherZone(Tea):
+    """Reads the clock of Shanghai as UTC."""
+
+    def payment(self, fields: Fields) -> Payment:
+        payment = Tea.payment(self, fields)
+        return changed(payment, paid_at=payment.paid_at and payment.paid_at + timedelta(hours=8))
+
+
 @broken("notify.late")
 class AnyAge(Tea):
     """Does not look at the time."""
@@ -604,6 +614,22 @@ class AllRefused(Tea):
             return super().fields(response, missing=missing)
         except Refused as refused:
             raise AccountRefused("the gateway refused", code=refused.code) from None
+
+
+def unchecked(contract: TeaContract, request: Request, sale: Sale) -> Response:
+    """The answer of a gateway that takes any signature."""
+    made = digest(contract.settings["key"].encode(), b"request", request.content).hex()
+    signed = {**request.headers, "X-Tea-Signature": made}
+    again = Request(request.method, request.url, content=request.content, headers=signed)
+    return TeaContract.answer(contract, again, sale)
+
+
+@broken("create.signed", answer=unchecked)
+class Unsigned(Tea):
+    """Signs with nothing, and its contract does not look."""
+
+    def headers(self, content: bytes) -> dict[str, str]:
+        return {"X-Tea-Merchant": self.merchant, "X-Tea-Signature": "0" * 64}
 
 
 @broken("create.text")
@@ -928,6 +954,36 @@ class AnyRefundIsRight(Refunding):
         )
 
 
+@broken("refund.order")
+class OneOrderPaysBack(Refunding):
+    """Names the order that its author tried."""
+
+    def refund_body(self, reference: str, amount: Money, refund_reference: str) -> dict[str, Any]:
+        return {**super().refund_body(reference, amount, refund_reference), "order": "A1001"}
+
+
+@broken("refund.looked_up")
+class LookedUpAndBelieved(Refunding):
+    """Asks what the gateway knows of the order, and takes whatever comes for it."""
+
+    @hookimpl
+    def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
+        url = f"{self.base_url}/payments/{reference}"
+        known = self.reply((yield Request("GET", url, headers=self.headers(b""), extensions={"harmless": True})))
+        return (yield from Tea.refund(self, known.text("order"), amount, refund_reference))
+
+
+@broken("refund.unknown_status")
+class ElseRefunded(Refunding):
+    """Takes every word but the two that it knows for done."""
+
+    def refunded(self, fields: Fields, reference: str, amount: Money, refund_reference: str) -> Refund:
+        refund = super().refunded(fields, reference, amount, refund_reference)
+        words = {"open": RefundStatus.PENDING, "failed": RefundStatus.FAILED}
+        status = words.get(fields.text("refund_state"), RefundStatus.REFUNDED)
+        return refund.model_copy(update={"status": status})
+
+
 @broken("refund.status")
 class AcceptedIsRefunded(Refunding):
     """Takes a refund that is under way for one that is done."""
@@ -940,6 +996,16 @@ class CloseSaysOpen(Tea):
     @hookimpl
     def close(self, reference: str) -> Flow[Payment]:
         return changed((yield from Tea.close(self, reference)), status=PaymentStatus.PENDING)
+
+
+@broken("close.order")
+class OneOrderCloses(Tea):
+    """Closes the order that its author tried."""
+
+    @hookimpl
+    def close(self, reference: str) -> Flow[Payment]:
+        closed = self.payment(self.reply((yield self.post("/payments/A1001/close", {}))))
+        return changed(closed, reference=reference)
 
 
 @broken("close.refused")

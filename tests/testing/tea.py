@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlencode
 
@@ -181,6 +181,7 @@ class Tea(AccountSettings):
 
     def payment(self, fields: Fields) -> Payment:
         currency = fields.text("currency")
+        at = fields.text("at", default="")
         return Payment(
             reference=fields.text("order"),
             gateway_id=fields.text("id"),
@@ -188,6 +189,7 @@ class Tea(AccountSettings):
             amount=fields.money("amount", currency, "major"),
             paid=fields.money("received", currency, "major", default=None),
             attach=fields.text("note", default=""),
+            paid_at=datetime.fromtimestamp(int(at), UTC) if at else None,
             next_action=self.action(fields.text("url", default="")),
             raw={name: value for name, value in fields.items() if name != "sign"},
         )
@@ -244,7 +246,7 @@ class TeaContract(ProviderContract):
             body |= {
                 "refund": sale.refund_reference,
                 "refund_id": sale.refund_id,
-                "refund_state": words[sale.refund_status],
+                "refund_state": sale.refund_word or words[sale.refund_status],
                 "refund_amount": str(refund.amount),
             }
         content = json.dumps(body, ensure_ascii=False).encode()

@@ -25,7 +25,18 @@ from tests.testing.broken import (
 )
 from tests.testing.tea import Tea, TeaContract
 
-from payhub_core import PaymentStatus, ProviderInfo, Redirect, RefundStatus, Request, testing
+from payhub_core import (
+    InvalidOrder,
+    Order,
+    Payment,
+    PaymentStatus,
+    ProviderInfo,
+    Redirect,
+    RefundStatus,
+    Request,
+    hookimpl,
+    testing,
+)
 from payhub_core.kit import grammar
 from payhub_core.pages import page
 from payhub_core.testing import NotApplicable, ProviderContract
@@ -501,9 +512,9 @@ def pytest_of(tmp_path: Path, body: str, *options: str, names: str = "Polite") -
 def test_a_run_says_what_it_covered(tmp_path: Path) -> None:
     """Green or not, and the excuse is there to be read."""
     told = pytest_of(tmp_path, "provider = Polite; excuses = {'notify.acknowledged': 'any text will do'}")
-    assert f"TestTea: ran {len(CASES) - 4} of {len(CASES)}, excused 1, failed 0" in told
+    assert f"TestTea: ran {len(CASES) - 5} of {len(CASES)}, excused 1, failed 0" in told
     assert "excused: any text will do" in told
-    assert told.splitlines()[-1].startswith(f"{len(CASES) - 4} passed, 4 skipped, 1 xfailed")
+    assert told.splitlines()[-1].startswith(f"{len(CASES) - 5} passed, 5 skipped, 1 xfailed")
 
 
 def test_a_case_that_was_left_out_is_run_by_the_last_test(tmp_path: Path) -> None:
@@ -564,3 +575,33 @@ def test_the_public_names_are_these() -> None:
         "play",
     ]
     assert all(hasattr(testing, name) for name in testing.__all__)
+
+
+def test_a_tolerance_that_is_no_timedelta_is_named() -> None:
+    """Seconds would fail deep inside a case."""
+
+    class Seconds(TeaContract):
+        tolerance: ClassVar[Any] = 300.0
+
+    told = Seconds().run(NAMED["notify.late"])
+    assert (told.outcome, "tolerance: expected a timedelta, as in timedelta(minutes=5), not float" in told.text) == (
+        "failed",
+        True,
+    )
+
+
+@pytest.mark.parametrize("name", ["create.refused", "create.duplicate", "create.account_refused"])
+def test_a_create_that_fails_is_no_create_that_sends_nothing(name: str) -> None:
+    """Not applicable would hide it."""
+
+    class Fails(Tea):
+        @hookimpl
+        def create_payment(self, order: Order) -> Payment:
+            raise InvalidOrder("this order is not fit")
+
+    class OfFails(TeaContract):
+        provider = Fails
+
+    told = OfFails().run(NAMED[name])
+    assert told.outcome == "failed"
+    assert "this order is not fit" in told.text

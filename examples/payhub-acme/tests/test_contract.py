@@ -54,7 +54,7 @@ class TestAcme(ProviderContract):
             reply |= {
                 "refund_reference": sale.refund_reference,
                 "refund_id": sale.refund_id,
-                "refund_state": REFUNDS[sale.refund_status],
+                "refund_state": sale.refund_word or REFUNDS[sale.refund_status],
                 "refund_amount": (sale.refund or sale.amount).minor,
             }
         return Response(200, json=reply)

@@ -1,7 +1,7 @@
 """What every provider needs and none should copy: settings, strict messages, exact values, signatures."""
 
 from payhub_core.kit.fields import CallbackFields, Fields, Number, grammar, minor_units
-from payhub_core.kit.forms import FORM, read_form, write_form
+from payhub_core.kit.forms import FORM, read_form, read_pairs, write_form
 from payhub_core.kit.keys import PrivateKey, PublicKey, PublicKeys
 from payhub_core.kit.markup import read_xml
 from payhub_core.kit.methods import method_code
@@ -34,6 +34,7 @@ __all__ = [
     "read_form",
     "read_json",
     "read_object",
+    "read_pairs",
     "read_reply",
     "read_xml",
     "verified_by_any",

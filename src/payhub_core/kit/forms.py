@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from typing import TypeAlias, TypeVar
 from urllib.parse import quote_plus, unquote_to_bytes, urlsplit
 
 from payhub_core.errors import MalformedCallback, plain
-from payhub_core.kit.fields import CallbackFields
+from payhub_core.kit.fields import CallbackFields, Fields
 from payhub_core.models import Callback
 
-__all__ = ["FORM", "read_form", "write_form"]
+__all__ = ["FORM", "read_form", "read_pairs", "write_form"]
+
+F = TypeVar("F", bound=Fields)
+_Error: TypeAlias = Callable[[str], Exception]
 
 #: The media type of forms, for a request's Content-Type.
 FORM = "application/x-www-form-urlencoded"
@@ -32,20 +36,36 @@ def read_form(
 ) -> CallbackFields:
     """The fields of a posted form, or with "GET" among ``methods`` of a query, each value decoded once.
 
-    ``joint`` is what the gateway's signature joins unescaped values with, "" where it escapes them or signs the bytes:
-    a value that holds it could be cut into other fields, so it is refused in every field but those in ``free_text``,
-    the fewer the better. ``reserved`` are names that no message carries, such as that under which the secret is
-    signed; the case of letters makes no difference. ``address`` is the one the gateway was given: its own query stands
-    before a GET's fields.
+    ``address`` is the one the gateway was given: its own query stands before a GET's fields. The rest is as for
+    `read_pairs`. Raises MalformedCallback.
+    """
+    data = _data(callback, methods, address)
+    return read_pairs(data, CallbackFields, free_text=free_text, reserved=reserved, joint=joint)
+
+
+def read_pairs(
+    data: bytes,
+    kind: type[F],
+    *,
+    free_text: tuple[str, ...] = (),
+    reserved: tuple[str, ...] = (),
+    joint: str = "&",
+) -> F:
+    """The fields of ``data`` written as a form, such as a reply's body, each value decoded once.
+
+    ``kind`` is `Fields` for a reply, `CallbackFields` for a callback, and raises its error. ``joint`` is what the
+    gateway's signature joins unescaped values with, "" where each is escaped by itself before that, or where the bytes
+    are signed as they came: a value that holds it could be cut into other fields, so it is refused in every field but
+    those in ``free_text``, the fewer the better. ``reserved`` are names that no message carries, such as that under
+    which the secret is signed; the case of letters makes no difference.
 
     The form is at most 16 KiB and 64 fields, in strict UTF-8, without control characters; "&" alone separates
     (WHATWG URL, 5.1; ";" does not: CVE-2026-53538), every field has "=", names are ASCII identifiers and come once.
-    Raises MalformedCallback.
     """
-    data = _data(callback, methods, address)
+    error: _Error = kind.error
     if len(data) > _LONGEST or data.count(b"&") >= _MOST_FIELDS:
-        raise MalformedCallback(f"expected at most {_LONGEST} bytes and {_MOST_FIELDS} fields")
-    fields = CallbackFields()
+        raise error(f"expected at most {_LONGEST} bytes and {_MOST_FIELDS} fields")
+    fields = kind()
     try:
         # A time's colons are what most messages escape, and the decoder is the slowest part. No escape spans a colon.
         text = data.decode().replace("+", " ").replace("%3A", ":")
@@ -54,18 +74,18 @@ def read_form(
         for part in parts:
             name, equals, value = part.partition("=")
             if not equals:
-                raise MalformedCallback("expected every field as NAME=VALUE")
+                raise error("expected every field as NAME=VALUE")
             if "%" in value:
                 value = unquote_to_bytes(value).decode()
                 printable = printable and value.isprintable() and "&" not in value
             fields[name] = value
     except UnicodeDecodeError:
-        raise MalformedCallback("expected UTF-8") from None
+        raise error("expected UTF-8") from None
     if len(fields) != len(parts):
-        raise MalformedCallback("a field came twice")
-    _check_names(tuple(fields), reserved)
+        raise error("a field came twice")
+    _check_names(tuple(fields), reserved, error)
     if not printable or joint != "&":
-        _check_values(fields, free_text, joint)
+        _check_values(fields, free_text, joint, error)
     return fields
 
 
@@ -107,18 +127,18 @@ def _data(callback: Callback, methods: tuple[str, ...], address: str) -> bytes:
 
 
 @lru_cache(maxsize=64)  # a gateway's messages have the same few sets of names
-def _check_names(names: tuple[str, ...], reserved: tuple[str, ...]) -> None:
+def _check_names(names: tuple[str, ...], reserved: tuple[str, ...], error: _Error) -> None:
     lowered = {name.lower() for name in reserved}
     for name in names:
         if not (name.isascii() and name.isidentifier()):
-            raise MalformedCallback("expected names of letters, digits and '_'")
+            raise error("expected names of letters, digits and '_'")
         if name.lower() in lowered:
-            raise MalformedCallback(f"a field is named {plain(name, 40)}, which no message carries")
+            raise error(f"a field is named {plain(name, 40)}, which no message carries")
 
 
-def _check_values(fields: Mapping[str, str], free_text: tuple[str, ...], joint: str) -> None:
+def _check_values(fields: Mapping[str, str], free_text: tuple[str, ...], joint: str, error: _Error) -> None:
     for name, value in fields.items():
         if _control(value):
-            raise MalformedCallback(f"the field {plain(name, 40)} holds control characters")
+            raise error(f"the field {plain(name, 40)} holds control characters")
         if joint and joint in value and name not in free_text:
-            raise MalformedCallback(f"the field {plain(name, 40)} holds an {joint!r}")
+            raise error(f"the field {plain(name, 40)} holds an {joint!r}")

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -66,6 +66,10 @@ class Bench:
                     f"other: expected another {name!r} than settings has, it is the same. Two merchants share no key",
                     pytrace=False,
                 )
+        tolerance: object = contract.tolerance
+        if not isinstance(tolerance, timedelta | None):
+            kind = type(tolerance).__name__
+            pytest.fail(f"tolerance: expected a timedelta, as in timedelta(minutes=5), not {kind}", pytrace=False)
         self.contract = contract
         self.without = without
         # One for the whole case: where a second passes within it, the same message has to be the same bytes.
@@ -83,10 +87,10 @@ class Bench:
         """The contract's order."""
         return made(self.contract.order, **changes)
 
-    def another(self) -> Order:
-        """Another order, that differs in its number alone."""
+    def another(self, **changes: Any) -> Order:
+        """Another order, that differs in its number alone from the one with these ``changes``."""
         reference = self.order().reference
-        return self.order(reference=reference[:-1] + ("2" if reference[-1] != "2" else "3"))
+        return self.order(reference=reference[:-1] + ("2" if reference[-1] != "2" else "3"), **changes)
 
     def sale(self, order: Order | None = None, **changes: Any) -> Sale:
         """What the gateway has of ``order``, open unless it is ``changed``; of this account."""
@@ -302,6 +306,18 @@ class Bench:
         if not any(found) and (page := self.page(outcome)) is not None:
             found = [self._asked(page, outcome.sale)]
         return [asked for asked in found if asked is not None]
+
+    def asks(self, request: Request, sale: Sale) -> bool:
+        """Whether ``request`` asks for a payment or a refund."""
+        return self._asked(request, sale) is not None
+
+    def objects(self, request: Request, sale: Sale, *, answered: bool) -> bool:
+        """Whether the contract's gateway takes ``request`` for none that this account made."""
+        try:
+            self.contract.asked(request)
+            return answered and self.contract.answer(request, sale.but(hook="create_payment")).is_error
+        except (AssertionError, pytest.fail.Exception):
+            return True
 
     def _asked(self, request: Request, sale: Sale) -> tuple[str, Money] | None:
         try:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from base64 import b64decode
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
+from urllib.parse import unquote_plus
 
 from payhub_core.flow import Request, Response
 from payhub_core.models import Callback
@@ -124,6 +127,36 @@ def request_fields(request: Request) -> set[tuple[str, bytes]]:
         for data in (request.url.query, request.content)
         for name, start, end, _ in _spans(data)
     }
+
+
+def fields_of(*requests: Request) -> set[tuple[str, bytes]]:
+    """`request_fields` of all of them, and their addresses under the name ""."""
+    fields = {field for request in requests for field in request_fields(request)}
+    return fields | {("", str(request.url.copy_with(query=None)).encode()) for request in requests}
+
+
+def carries(request: Request, secrets: Iterable[str]) -> bool:
+    """Whether a request holds one of the secrets itself, as a bearer's does, plain or in Base64."""
+    sent = [str(request.url), *request.headers.values(), request.content.decode(errors="replace")]
+    for word in {word for text in sent for word in re.findall(r"[A-Za-z0-9+/]{8,}={0,2}", text)}:
+        with suppress(ValueError):
+            sent.append(b64decode(word + "=" * (-len(word) % 4)).decode(errors="replace"))
+    return any(secret in text for secret in secrets for text in sent)
+
+
+def altered_requests(request: Request, values: Collection[str] = ()) -> list[tuple[str, Request]]:
+    """The request with each of its fields altered in turn, by the field's name; of ``values``, where some are given."""
+    found = []
+    for where, data in (("address", request.url.query), ("body", request.content)):
+        for name, start, end, _ in _spans(data):
+            if values and unquote_plus(data[start:end].decode(errors="replace")) not in values:
+                continue
+            other = data[:start] + _other(data[start:end]) + data[end:]
+            url = request.url.copy_with(query=other) if where == "address" else request.url
+            headers = [(key, value) for key, value in request.headers.multi_items() if key != "content-length"]
+            content = other if where == "body" else request.content
+            found.append((f"{where} {name}", Request(request.method, url, headers=headers, content=content)))
+    return found
 
 
 def _of(data: bytes, where: str, made: Callable[[bytes], Callback]) -> Iterator[Part]:

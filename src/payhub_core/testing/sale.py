@@ -29,7 +29,7 @@ class Sale:
     "duplicate" (its number is taken) or "account" (the account is not accepted).
 
     ``refund`` is the sum of one refund, with ``refund_reference`` (the shop's number), ``refund_id`` (the gateway's)
-    and ``refund_status``.
+    and ``refund_status``; ``refund_word``, where it is not empty, is written in place of that status's own word.
 
     ``hook`` is the hook whose request is answered, such as "refund"; "" in a message of the gateway's own.
 
@@ -51,6 +51,7 @@ class Sale:
     refund_reference: str = "R1001"
     refund_id: str = "80010001"
     refund_status: RefundStatus = RefundStatus.REFUNDED
+    refund_word: str = ""
     hook: str = ""
     settings: dict[str, Any] = field(default_factory=dict, repr=False)
 

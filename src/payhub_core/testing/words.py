@@ -83,7 +83,7 @@ def _unusual(contract: ProviderContract, sale: Sale, hook: str) -> set[str]:
     """What sets ``sale`` apart from one that every gateway has words for: what a case may ask for in vain."""
     usual: Mapping[str, bool] = {
         "no": not sale.no,
-        "word": not sale.word,
+        "word": not sale.word and not sale.refund_word,
         "status": sale.status is _USUAL.get(hook, PaymentStatus.PAID),
         "currency": sale.amount.currency in contract.provider.info.currencies,
         "refund_status": sale.refund_status is contract.sale().refund_status,

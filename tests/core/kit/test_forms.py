@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payhub_core import Callback, CallbackKind, MalformedCallback
-from payhub_core.kit import FORM, CallbackFields, read_form, write_form
+from payhub_core import Callback, CallbackKind, GatewayError, MalformedCallback, Response
+from payhub_core.kit import FORM, CallbackFields, Fields, read_form, read_pairs, read_reply, write_form
 
 
 def posted(body: bytes, kind: str = FORM) -> Callback:
@@ -297,3 +297,25 @@ def test_a_value_that_holds_the_joint_is_refused(joint: str, refused: str) -> No
     assert read_form(post(refused), joint=joint, free_text=("EMail",))
     assert read_form(post(other), joint=joint)
     assert read_form(post(refused), joint="")
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"code", "NAME=VALUE"),
+        (b"a=1&a=2", "came twice"),
+        (b"a=%00", "control characters"),
+        (b"a=%FF", "UTF-8"),
+        (b"a-b=1", "names of letters"),
+        (b"a=1%262", "holds an '&'"),
+        (b"a=" + b"1" * 16384, "at most 16384 bytes"),
+    ],
+)
+def test_a_reply_that_is_written_as_a_form_is_read_as_strictly(body: bytes, reason: str) -> None:
+    """Its error is a reply's: after a create the outcome is unknown."""
+    assert read_reply(Response(200, content=b"code=1&msg=a+b"), body=read_pairs) == {"code": "1", "msg": "a b"}
+    with pytest.raises(GatewayError, match=reason):
+        read_reply(Response(200, content=body), body=read_pairs)
+    with pytest.raises(MalformedCallback, match=reason):
+        read_pairs(body, CallbackFields)
+    assert type(read_pairs(b"a=1", Fields)) is Fields

@@ -142,6 +142,7 @@ class TestSealed(ProviderContract):
     settings = {"mchid": "1900", "key": "c1277-key-of-thirty-two-letters-"}
     other = {"mchid": "1901", "key": "c1277-another-key-of-32-letters-"}
     acknowledged = b'{"code":"SUCCESS"}'
+    excuses = {"create.signed": "the gateway knows the shop by its TLS certificate"}
 
     def message(self, sale: Sale) -> dict[str, Any]:
         amount = {"total": sale.amount.minor, "currency": sale.amount.currency}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import ClassVar
 from urllib.parse import parse_qsl
 
@@ -134,6 +135,7 @@ def made() -> tuple[str, str]:
 
 SHOP, OTHER_SHOP, GATEWAY, OTHER_GATEWAY = (made() for _ in range(4))
 #: The gateway's own halves, by what shops are given of them.
+own_key = cache(PrivateKey)
 PRIVATE = {public: PrivateKey(private) for private, public in (GATEWAY, OTHER_GATEWAY)}
 
 
@@ -174,4 +176,5 @@ class TestPage(ProviderContract):
 
     def asked(self, request: Request) -> tuple[str, Money] | None:
         fields = dict(parse_qsl((request.content or request.url.query).decode()))
+        assert fields["sign"] == own_key(self.settings["key"]).sign(joined(fields)), "a request that the shop signed"
         return (fields["out_trade_no"], Money.of(fields["total"], "CNY")) if fields["verb"] == "pay" else None

@@ -159,4 +159,6 @@ class TestXml(ProviderContract):
 
     def asked(self, request: Request) -> tuple[str, Money] | None:
         fields = read_xml(request.content, Fields, "xml")
+        made = digest(self.settings["key"].encode(), fields).hex().upper()
+        assert fields["sign"] == made, "a request that the shop signed"
         return (fields["out_trade_no"], Money(int(fields["total_fee"]), "CNY")) if "total_fee" in fields else None

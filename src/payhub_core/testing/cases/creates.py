@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 
 from payhub_core.errors import AccountRefused, OutcomeUnknown, Refused
-from payhub_core.models import Payment, PaymentStatus
+from payhub_core.models import Payment, PaymentMethod, PaymentStatus
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import NotApplicable, case
 from payhub_core.testing.cases.texts import TEXTS
 from payhub_core.testing.meaning import meaning
-from payhub_core.testing.messages import request_fields
+from payhub_core.testing.messages import altered_requests, carries, fields_of
 from payhub_core.testing.outcome import Outcome, expect
 
 PAGE = "hooks.md#create_payment"
@@ -54,6 +54,19 @@ def _asks(bench: Bench) -> None:
     asks(bench, outcome, str(bench.order().amount))
 
 
+def sending(bench: Bench) -> None:
+    """Raises NotApplicable where create sends nothing, and Mismatch where it ends in an error."""
+    outcome = bench.create()
+    _ = outcome.payment
+    if not outcome.requests:
+        raise NotApplicable("create sends nothing")
+
+
+def methods(bench: Bench) -> list[PaymentMethod | str | None]:
+    """The methods that the provider declares, None alone where it declares none."""
+    return [*sorted(bench.info.methods)] or [None]
+
+
 def asks(bench: Bench, outcome: Outcome, amount: str) -> str:
     """The key of the one payment that was asked for; raises Mismatch unless it is one, of ``amount``."""
     _ = outcome.payment
@@ -72,11 +85,13 @@ def asks(bench: Bench, outcome: Outcome, amount: str) -> str:
     PAGE,
 )
 def _key(bench: Bench) -> None:
-    order, another = bench.order(), bench.another()
-    same = [asks(bench, bench.create(order), str(order.amount)) for _ in range(2)]
-    expect(same[0] == same[1], "one key for one order", f"{same[0]!r} and {same[1]!r}")
-    other = asks(bench, bench.create(another), str(another.amount))
-    expect(other != same[0], "another key for another order", repr(other))
+    for method in methods(bench):
+        order, another = bench.order(method=method), bench.another(method=method)
+        by = f" by {method}" if method else ""
+        same = [asks(bench, bench.create(order), str(order.amount)) for _ in range(2)]
+        expect(same[0] == same[1], f"one key for one order{by}", f"{same[0]!r} and {same[1]!r}")
+        other = asks(bench, bench.create(another), str(another.amount))
+        expect(other != same[0], f"another key for another order{by}", repr(other))
 
 
 @case(
@@ -102,8 +117,7 @@ def _repeated(bench: Bench) -> None:
     PAGE,
 )
 def _refused(bench: Bench) -> None:
-    if not bench.create().requests:
-        raise NotApplicable("create sends nothing")
+    sending(bench)
     outcome = bench.create(sale=bench.sale(no="refused"))
     expect(isinstance(outcome.error, Refused), "Refused", outcome)
     expect(len(bench.asked(outcome)) == 1, "one request for a payment", f"{len(bench.asked(outcome))} of them")
@@ -116,8 +130,7 @@ def _refused(bench: Bench) -> None:
     "writing-a-provider.md#which-error-means-what",
 )
 def _duplicate(bench: Bench) -> None:
-    if not bench.create().requests:
-        raise NotApplicable("create sends nothing")
+    sending(bench)
     outcome = bench.create(sale=bench.sale(no="duplicate"))
     known = isinstance(outcome.error, OutcomeUnknown) or isinstance(outcome.result, Payment)
     expect(known, "OutcomeUnknown, or the payment that is there", outcome)
@@ -146,8 +159,7 @@ def _description(bench: Bench) -> None:
     PAGE,
 )
 def _account_refused(bench: Bench) -> None:
-    if not bench.create().requests:
-        raise NotApplicable("create sends nothing")
+    sending(bench)
     with suppress(NotApplicable):
         outcome = bench.create(sale=bench.sale(no="refused"))
         expect(not isinstance(outcome.error, AccountRefused), "Refused, and not AccountRefused", outcome)
@@ -182,17 +194,21 @@ def _attach(bench: Bench) -> None:
 
 def sent(bench: Bench, name: str, one: str, other: str, otherwise: str = "") -> None:
     """Raises Mismatch where a create is the same request whatever the order's attribute ``name`` is."""
-    seen = []
-    for text in (one, one, other):
-        outcome = bench.create(bench.order(**{name: text}))
-        _ = outcome.payment
-        requests = bench.sent(outcome)
-        fields = {field for request in requests for field in request_fields(request)}
-        seen.append(fields | {("", str(request.url.copy_with(query=None)).encode()) for request in requests})
-    steady = seen[0] & seen[1]  # a nonce is another every time
-    if not any(field for field, _ in steady):
+    readable = False
+    for method in methods(bench):
+        seen = []
+        for text in (one, one, other):
+            outcome = bench.create(bench.order(**{name: text}, method=method))
+            _ = outcome.payment
+            seen.append(fields_of(*bench.sent(outcome)))
+        steady = seen[0] & seen[1]  # a nonce is another every time
+        if any(field for field, _ in steady):
+            readable = True
+            by = f" by {method}" if method else ""
+            missing = f"the order's {name} in the request{by}{otherwise}"
+            expect(not steady <= seen[2], missing, "the same request for another")
+    if not readable:
         raise NotApplicable("what is sent cannot be read here")
-    expect(not steady <= seen[2], f"the order's {name} in the request{otherwise}", "the same request for another")
 
 
 @case(
@@ -221,6 +237,40 @@ def _address(bench: Bench, name: str) -> None:
     if not bench.sent(bench.create()):
         raise NotApplicable("create sends nothing")
     sent(bench, name, "https://shop.example/oolong", "https://shop.example/sencha")
+
+
+@case(
+    "create.signed",
+    "the contract's gateway notices a request for a payment that was altered on its way",
+    "What it does not check no case can: a provider whose signature is wrong, or missing, would pass. Check it in "
+    "answer(), and in asked() where the payer's browser sends it. Where the gateway wants no signature, excuse this.",
+    "testing.md#the-contract",
+)
+def _signed(bench: Bench) -> None:
+    outcome = bench.create()
+    _ = outcome.payment
+    secrets = [text for _, text in bench.secrets()]
+    # A token is asked for with the key itself.
+    if not secrets or any(carries(request, secrets) for request in outcome.requests):
+        raise NotApplicable("requests carry the key itself, or there is none")
+    for request in bench.sent(outcome):
+        if not bench.asks(request, outcome.sale):
+            continue
+        # What nothing but a signature holds: an altered sum or number may be noticed without one.
+        order = bench.order()
+        texts = {order.description, order.notify_url, order.return_url}
+        forged = altered_requests(request, texts) or altered_requests(request)
+        if not forged:
+            raise NotApplicable("what is sent cannot be altered here")
+        answered = request in outcome.requests
+        unnoticed = [name for name, altered in forged if not bench.objects(altered, outcome.sale, answered=answered)]
+        expect(
+            len(unnoticed) < len(forged),
+            f"an AssertionError of {'answer' if answered else 'asked'}() for a request that was altered",
+            f"none, whatever is altered: {', '.join(unnoticed)}",
+        )
+        return
+    raise NotApplicable("create asks nobody")
 
 
 @case(

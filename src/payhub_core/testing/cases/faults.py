@@ -236,7 +236,12 @@ def _empty(bench: Bench) -> None:
     PAGE,
 )
 def _truncated(bench: Bench) -> None:
-    each(bench, "truncated", strict=True)
+    def fault(request: Request, honest: Callable[..., Response]) -> Response:
+        if not honest().content:
+            raise NotApplicable("an answer without a body cannot be cut")
+        return FAULTS["truncated"](request, honest)
+
+    at_every_request(bench, fault, "the fault 'truncated'", strict=True)
 
 
 @case(

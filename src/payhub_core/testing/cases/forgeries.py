@@ -76,6 +76,8 @@ def _altered(bench: Bench) -> None:
     for part in parts(callback):
         refused_or_same(bench, part.written(part.other), said, f"a message whose {part.name} is {part.other!r}")
         refused_or_same(bench, part.written(None), said, f"a message without its {part.name}")
+        # Some gateways hash a text without regard to the case of its letters.
+        refused_or_same(bench, part.written(part.value.swapcase()), said, f"a message with {part.value.swapcase()!r}")
         refused_or_same(bench, part.written(b""), said, f"a message whose {part.name} is empty")
 
 

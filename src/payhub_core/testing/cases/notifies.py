@@ -277,6 +277,27 @@ def _sequence(bench: Bench) -> None:
 
 
 @case(
+    "notify.time",
+    "the time of a payment is the one that the message states",
+    "By it an old message about a number that was used before is known. A clock read in another zone is hours away.",
+    PAGE,
+)
+def _time(bench: Bench) -> None:
+    sale = bench.paid()
+    earlier = sale.but(at=sale.at - timedelta(seconds=77))
+    outcomes = [bench.hear(bench.notify(one), one) for one in (sale, earlier)]
+    times = [outcome.payment.paid_at for outcome in outcomes]
+    if times[0] == times[1]:
+        raise NotApplicable("no time of payment, or the contract always writes the same one")
+    for one, outcome, found in zip((sale, earlier), outcomes, times, strict=True):
+        expect(
+            found is not None and abs(found - one.at) < timedelta(seconds=1),
+            f"paid at {one.at}",
+            f"{outcome}, at {found}",
+        )
+
+
+@case(
     "notify.late",
     "a message older than the tolerance is refused; without one, a late message is accepted",
     "A signed time bounds for how long a stolen message can be sent again. Where there is none, resends are late.",

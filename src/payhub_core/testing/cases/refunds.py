@@ -9,6 +9,7 @@ from payhub_core.models import PaymentStatus, Refund, RefundStatus
 from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
+from payhub_core.testing.messages import fields_of
 from payhub_core.testing.outcome import Outcome, expect
 from payhub_core.testing.sale import Sale
 
@@ -125,6 +126,77 @@ def _same_answer(bench: Bench, sale: Sale, plain: Outcome) -> bool:
 
 
 @case(
+    "refund.unknown_status",
+    "a refund of which the gateway says a word that nobody knows yet is neither done nor failed",
+    "Read as done, the payer never has the money; read as failed, the shop pays it back twice.",
+    REFUND,
+)
+def _unknown_status(bench: Bench) -> None:
+    plain = asking(bench)
+    amount = bench.order().amount
+    outcome = bench.play(bench.refund_call(bench.paid(refund=amount, refund_word="a-word-of-tomorrow")))[0]
+    if outcome.answers == plain.answers:
+        raise NotApplicable("the contract writes no refund_word")
+    open_ = isinstance(outcome.result, Refund) and outcome.result.status is RefundStatus.PENDING
+    unknown = isinstance(outcome.error, OutcomeUnknown) or (outcome.error is not None and not bench.asked(outcome))
+    expect(open_ or unknown, "OutcomeUnknown, or a refund that is under way", outcome)
+
+
+@case(
+    "refund.order",
+    "a refund is asked for of the order that it is about",
+    "The money of one order must not go back for another: the answer would show it, when it is too late.",
+    REFUND,
+)
+def _order(bench: Bench) -> None:
+    bench.need("refund")
+    names_order(bench, "refund")
+
+
+def names_order(bench: Bench, hook: str) -> None:
+    """Raises Mismatch where the last request of ``hook`` is the same whichever order it is about."""
+    one, two = (bench.order(), bench.contract.gateway_ids[0]), (bench.another(), bench.contract.gateway_ids[1])
+    seen = []
+    for order, number in (one, one, two):
+        call = bench.refund_call() if hook == "refund" else bench.close_call()
+        call.arguments |= {"reference": order.reference, "expect": order, "gateway_id": number}
+        call.sale = call.sale.but(reference=order.reference, gateway_id=number)
+        outcome = bench.play(call)[0]
+        if not outcome.tried:
+            raise NotApplicable(f"{hook} asks nobody")
+        expect(outcome.error is None, f"{hook} to succeed", outcome)
+        seen.append(fields_of(outcome.tried[-1]))
+    steady = seen[0] & seen[1]  # a nonce is another every time
+    expect(not steady <= seen[2], "another request for another order", "the same one")
+
+
+@case(
+    "refund.looked_up",
+    "nothing is paid back after a look-up that was answered about another order",
+    "The money of the other order would go back: the core sees the end of a flow, not what it looked up.",
+    REFUND,
+)
+def _looked_up(bench: Bench) -> None:
+    plain = asking(bench)
+    if len(plain.tried) == 1 or not bench.asked(plain):
+        raise NotApplicable("refund looks nothing up")
+    other = {"reference": bench.another().reference, "gateway_id": bench.contract.gateway_ids[1]}
+    played = False
+    for at, request in enumerate(plain.tried):
+        if bench.asks(request, plain.sale):
+            break
+        call = bench.refund_call(fault=lambda _, honest: honest(**other), at=at)
+        outcome = bench.play(call)[0]
+        if outcome.answers[at : at + 1] == plain.answers[at : at + 1]:
+            continue  # a token, which is about no order
+        played = True
+        asked = [str(money) for _, money in bench.asked(outcome)]
+        expect(not asked, f"no request for a refund after look-up {at + 1}", f"a request for {', '.join(asked)}")
+    if not played:
+        raise NotApplicable("what is looked up is about no order")
+
+
+@case(
     "refund.status",
     "a refund is under way, done or failed as the gateway says",
     "Money that is said to be back and is not makes a customer angry; the reverse makes the shop pay twice.",
@@ -151,6 +223,17 @@ def _closed(bench: Bench) -> None:
     outcome = bench.close()
     expect(outcome.payment.status is PaymentStatus.CANCELED, "a payment that is canceled", outcome)
     expect(outcome.tried, "a request to the gateway", f"{outcome} without any request")
+
+
+@case(
+    "close.order",
+    "the order that is asked about is the one that is closed",
+    "Its answer seldom names an order: another one is closed, and this one can still be paid.",
+    CLOSE,
+)
+def _closes_order(bench: Bench) -> None:
+    bench.need("close")
+    names_order(bench, "close")
 
 
 @case(
