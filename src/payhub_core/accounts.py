@@ -217,6 +217,9 @@ def _doubles(accounts: Mapping[str, Provider | ConfigError]) -> Iterator[ConfigE
     """One merchant under two names would let an order of the one be settled as the other's."""
     seen: dict[Merchant, str] = {}
     for name, provider in accounts.items():
+        given: object = name
+        if not isinstance(given, str):
+            yield ConfigError(f"expected the name of an account, not {type(given).__name__}")
         if not isinstance(provider, ConfigError) and (key := merchant(provider)) is not None:
             first = seen.setdefault(key, name)
             if first != name:

@@ -15,7 +15,15 @@ from pydantic import ValidationError
 
 from payhub_core.binding import believe_failed, bind_notification, bind_payment, bind_refund, check_new
 from payhub_core.declaration import FAILED_AFTER, check_amount, check_order, check_reference, check_refund_reference
-from payhub_core.errors import ConfigError, GatewayError, InvalidOrder, NotSent, PayhubError, Unsupported
+from payhub_core.errors import (
+    ConfigError,
+    GatewayError,
+    InvalidOrder,
+    MalformedCallback,
+    NotSent,
+    PayhubError,
+    Unsupported,
+)
 from payhub_core.flow import Flow, Request
 from payhub_core.hookspecs import HOOKS, Provider, Specification, hookimpl
 from payhub_core.mistakes import mistakes
@@ -62,6 +70,8 @@ class Calls:
 
     def parse(self, callback: Callback, expect: Order | None) -> Notification | Flow[Notification]:
         """``flow("parse_callback")``, or at once its result where no request is needed and no extension wraps it."""
+        if not isinstance(callback, Callback):
+            raise MalformedCallback(f"expected a Callback, not {type(callback).__name__}", account=self.name)
         arguments = {"account": self.name, "callback": callback, "expect": expect}
         if not self._at_once:
             return self.flow("parse_callback", callback=callback, expect=expect)
@@ -125,6 +135,7 @@ class Calls:
             else:
                 check_reference(self.provider, arguments["reference"])
                 _check_expected(arguments["expect"], arguments["reference"])
+                _check_number(arguments["gateway_id"])
             _check_aware(arguments["created_at"])
             if hook == "refund":
                 check_amount(self.provider.info, arguments["amount"])
@@ -235,6 +246,11 @@ def _check_expected(expect: object, reference: str) -> None:
         raise InvalidOrder(f"expect: expected an Order, not {type(expect).__name__}")
     if expect.reference != reference:
         raise InvalidOrder(f"expect: expected the order {reference!r}, not {expect.reference!r}")
+
+
+def _check_number(gateway_id: object) -> None:
+    if gateway_id is not None and not isinstance(gateway_id, str):
+        raise InvalidOrder(f"gateway_id: expected text, not {type(gateway_id).__name__}")
 
 
 def _check_aware(created_at: object) -> None:

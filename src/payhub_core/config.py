@@ -104,6 +104,8 @@ def load_config(path: str | os.PathLike[str] | None = None, *, secrets_dir: str 
 def _file(path: str | os.PathLike[str]) -> Path:
     if isinstance(path, Mapping):
         raise ConfigError("expected the path of a file, not a dict", hint="load_accounts takes a dict as it is")
+    if not isinstance(path, str | os.PathLike):
+        raise ConfigError(f"expected the path of a file, not {type(path).__name__}")
     file = Path(path)
     if file.is_dir():
         raise ConfigError(

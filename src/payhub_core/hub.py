@@ -21,6 +21,7 @@ from payhub_core.hookspecs import Provider
 from payhub_core.loops import PerLoop
 from payhub_core.models import Callback, Notification, Order, Payment, Refund
 from payhub_core.money import Money
+from payhub_core.registry import check_hooks
 from payhub_core.transport import AsyncClient, AsyncExchange, Client, Exchange
 
 __all__ = ["AsyncHub", "Hub"]
@@ -41,6 +42,7 @@ class _BaseHub(ABC, Generic[BoundT]):
             raise ConfigError(f"expected accounts, not {type(given).__name__}", hint=hint)
         if isinstance(accounts, dict):
             check_merchants(accounts)
+        _check_extensions(extensions)
         self.accounts: Mapping[str, Provider] = accounts
         self._extensions = extensions
         self._open: dict[str, BoundT] = {}
@@ -140,6 +142,7 @@ class Hub(_BaseHub[BoundAccount]):
         self, accounts: Mapping[str, Provider], *, extensions: Sequence[object] = (), client: Client | None = None
     ) -> None:
         super().__init__(accounts, extensions)
+        _check_client(client)
         self._own: httpx.Client | None = _own_client() if client is None else None
         self._client: Client | None = self._own if client is None else client
         self._inherited: list[object] = []
@@ -245,6 +248,23 @@ class Hub(_BaseHub[BoundAccount]):
         self.close()
 
 
+def _check_extensions(extensions: object) -> None:
+    """Raises ConfigError for what is no extension: it would wrap nothing, and nobody would notice."""
+    if not isinstance(extensions, Sequence) or isinstance(extensions, str):
+        raise ConfigError(f"extensions: expected a list, as in [Audit()], not {type(extensions).__name__}")
+    for extension in extensions:
+        if not check_hooks(extension, extension=True):
+            kind = extension.__name__ if isinstance(extension, type) else type(extension).__name__
+            hint = "mark its methods with @hookimpl(wrapper=True)"
+            raise ConfigError(f"extensions: expected an object with hooks, {plain(kind)} has none", hint=hint)
+
+
+def _check_client(client: object) -> None:
+    if client is not None and not callable(getattr(client, "send", None)):
+        hint = "pass httpx.Client() to Hub, httpx.AsyncClient() to AsyncHub"
+        raise ConfigError(f"client: expected an HTTP client, not {type(client).__name__}", hint=hint)
+
+
 def _own_client() -> httpx.Client:
     from payhub_core.deadline import bound  # noqa: PLC0415  httpcore is loaded when it is needed
 
@@ -290,6 +310,7 @@ class AsyncHub(_BaseHub[AsyncBoundAccount]):
         self, accounts: Mapping[str, Provider], *, extensions: Sequence[object] = (), client: AsyncClient | None = None
     ) -> None:
         super().__init__(accounts, extensions)
+        _check_client(client)
         self._own: _OwnAsyncClient | None = None
         if client is None:
             client = self._own = _OwnAsyncClient()

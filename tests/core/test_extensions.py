@@ -251,9 +251,8 @@ def test_an_extension_that_does_not_fit_is_refused_at_registration(
     open_hub: Any, gateway: Any, order: Any, extension: Any
 ) -> None:
     """A misspelt hook would be an audit that never runs."""
-    hub = open_hub(gateway(), extensions=[extension()])
     with pytest.raises(ConfigError):
-        hub.create_payment("shop", order)
+        open_hub(gateway(), extensions=[extension()]).create_payment("shop", order)
 
 
 def test_one_extension_twice_is_refused(open_hub: Any, gateway: Any, order: Any) -> None:

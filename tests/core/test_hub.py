@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -358,12 +359,12 @@ def test_an_account_may_be_bound(kind: Any, settings: Any) -> None:
     """hub["shop"] is made once; hub.default is the configuration's."""
     other = {**settings, "appid": "gpu2"}
     accounts = load_accounts({"default": "two", "accounts": {"one": settings, "two": other}})
-    hub = kind(accounts, client=object())
+    hub = kind(accounts, client=SimpleNamespace(send=print))
     assert hub["one"] is hub["one"]
     assert hub.default is hub["two"]
     assert hub["one"].name == "one"
     with pytest.raises(ConfigError, match="default"):
-        _ = kind({"one": accounts["one"], "two": accounts["two"]}, client=object()).default
+        _ = kind({"one": accounts["one"], "two": accounts["two"]}, client=SimpleNamespace(send=print)).default
 
 
 def test_a_bound_account_does_what_the_hub_does(platform: Any, settings: Any, gateway: Any, order: Any) -> None:

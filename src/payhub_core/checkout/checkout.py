@@ -52,6 +52,7 @@ class Checkout:
         routes: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
         _check_parts(hub, Hub, ledger)
+        _check_handler(handler)
         if inspect.iscoroutinefunction(handler):
             raise _async_handler()
         self.hub = hub
@@ -75,8 +76,9 @@ class Checkout:
 
         ``handler``, or else that of the checkout, runs in the same transaction once for each transition. Where it or
         the database fails, nothing has happened and the reply makes the gateway resend. Raises ConfigError
-        for an account that is not configured, and nothing else.
+        for an account that is not configured and for a handler that is no function, and nothing else.
         """
+        _check_handler(handler)
         return play(receive(self.hub, account, callback, handler or self.handler), self._do)
 
     def view(self, account: str, callback: Callback, *, reference: str | None = None) -> Payment:
@@ -193,6 +195,7 @@ class AsyncCheckout:
         routes: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
         _check_parts(hub, AsyncHub, ledger)
+        _check_handler(handler)
         self.hub = hub
         self.ledger = ledger
         self.handler = handler
@@ -204,6 +207,7 @@ class AsyncCheckout:
 
     async def receive(self, account: str, callback: Callback, handler: AsyncHandler | None = None) -> Reply:
         """As `Checkout.receive`. Cancelled half-way, nothing is acknowledged and the gateway resends."""
+        _check_handler(handler)
         return await play_async(receive(self.hub, account, callback, handler or self.handler), self._do)
 
     async def view(self, account: str, callback: Callback, *, reference: str | None = None) -> Payment:
@@ -282,6 +286,11 @@ def _check_parts(hub: object, kind: type, ledger: object) -> None:
                 f"expected {expected.__name__}, not {type(part).__name__}",
                 hint="Hub goes with Checkout, AsyncHub with AsyncCheckout; a Ledger is made of a URL",
             )
+
+
+def _check_handler(handler: object) -> None:
+    if handler is not None and not callable(handler):
+        raise ConfigError(f"handler: expected a function, not {type(handler).__name__}")
 
 
 def _handle(handler: Handler | None, connection: Connection) -> Callable[[Transition], object] | None:

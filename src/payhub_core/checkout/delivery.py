@@ -7,16 +7,26 @@ from datetime import UTC, datetime
 from functools import partial
 
 from payhub_core.checkout.steps import Deliver, Steps, Store
+from payhub_core.errors import ConfigError, plain
 from payhub_core.ledger import failures, outbox
 from payhub_core.ledger.models import Transition
 
-__all__ = ["deliver"]
+__all__ = ["check_limit", "deliver"]
 
 logger: logging.Logger = logging.getLogger("payhub.checkout")
 
 
+def check_limit(limit: object) -> None:
+    """Raises ConfigError unless it is a number of payments, or of transitions."""
+    if not isinstance(limit, int) or limit < 0:
+        raise ConfigError(f"expected a limit of zero or more, as an int, not {plain(limit)}")
+
+
 def deliver(handler: object, limit: int) -> Steps[int]:
     """Tries ``limit`` transitions at most; returns how many ``handler`` took."""
+    check_limit(limit)
+    if not callable(handler):
+        raise ConfigError(f"handler: expected a function, not {type(handler).__name__}")
     delivered = 0
     for _ in range(limit):
         number: int | None = yield Store(outbox.claim)

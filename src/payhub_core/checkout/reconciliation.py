@@ -15,6 +15,7 @@ import anyio
 from sqlalchemy import Connection
 
 from payhub_core.checkout.checks import check
+from payhub_core.checkout.delivery import check_limit
 from payhub_core.checkout.lease import lease_time
 from payhub_core.checkout.steps import AnyHub, Pause, Step, Steps, Store, play, play_async
 from payhub_core.errors import (
@@ -118,10 +119,15 @@ class Pass:
         progress: Callable[[Progress], object] | None,
         account: str | None = None,
     ) -> None:
-        if not rate > 0:
-            raise ConfigError(f"expected a rate above zero, in queries a second, not {rate}")
-        if limit < 0:
-            raise ConfigError(f"expected a limit of zero or more payments, not {limit}")
+        if not isinstance(rate, int | float) or not rate > 0:
+            raise ConfigError(f"expected a rate above zero, in queries a second, not {plain(rate)}")
+        check_limit(limit)
+        if not isinstance(older_than, timedelta):
+            raise ConfigError(f"older_than: expected a timedelta, not {type(older_than).__name__}")
+        if progress is not None and not callable(progress):
+            raise ConfigError(f"progress: expected a function, not {type(progress).__name__}")
+        if account is not None:
+            hub[account]  # a misspelt one would look like nothing due
         self.hub = hub
         self.handler = handler
         self.older_than = older_than

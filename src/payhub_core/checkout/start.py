@@ -40,10 +40,17 @@ Routes = Mapping[str, tuple[str, ...]]
 
 def checked_routes(routes: Mapping[str, Iterable[str]] | None, hub: AnyHub) -> Routes:
     """The routes, found to lead along accounts of ``hub``; raises ConfigError."""
+    given: object = routes or {}
+    if not isinstance(given, Mapping) or not all(map(_lists, given.values())):
+        raise ConfigError('routes: expected accounts by the name of a route, as in {"card": ["shop", "outlet"]}')
     checked = {name: tuple(names) for name, names in (routes or {}).items()}
     for fault in route_faults(checked, hub.accounts):
         raise fault
     return checked
+
+
+def _lists(names: object) -> bool:
+    return isinstance(names, Iterable) and not isinstance(names, str)
 
 
 def start(hub: AnyHub, routes: Routes, name: str, order: Order, handler: object) -> Steps[Payment]:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import anyio.to_thread
 
+from payhub_core.errors import ConfigError
 from payhub_core.flow import drive, drive_async
 from payhub_core.models import Callback, Reply
 from payhub_core.recorder import Recorder
@@ -54,6 +55,7 @@ def asgi(
     ConfigError for another ``home``. ``record``, a folder or a Recorder, keeps what came. More than ``limit`` bytes
     are not read: 413.
     """
+    _check_checkout(checkout)
     endpoint = Endpoint(
         receive=_awaited(checkout.receive),
         view=_awaited(checkout.view),
@@ -64,6 +66,12 @@ def asgi(
         limit=limit,
     )
     return AsgiEndpoint(endpoint)
+
+
+def _check_checkout(checkout: object) -> None:
+    if not callable(getattr(checkout, "receive", None)) or not callable(getattr(checkout, "view", None)):
+        hint = "pass the Checkout or AsyncCheckout, as in asgi(checkout)"
+        raise ConfigError(f"expected a checkout, not {type(checkout).__name__}", hint=hint)
 
 
 def wsgi(
@@ -77,6 +85,7 @@ def wsgi(
     limit: int = LIMIT,
 ) -> WsgiEndpoint:
     """A WSGI application; the arguments are those of `asgi`. Raises TypeError for an AsyncCheckout."""
+    _check_checkout(checkout)
     if inspect.iscoroutinefunction(checkout.receive) or inspect.iscoroutinefunction(checkout.view):
         raise TypeError("WSGI cannot await: pass a Checkout here, or serve payhub_core.web.asgi")
     endpoint = Endpoint(
