@@ -32,8 +32,9 @@ HEADERS = {"content-type": "application/x-www-form-urlencoded"}
 TLS = ssl.create_default_context(cafile=os.environ["CERTIFICATE"])
 ACCOUNTS = load_accounts(json.loads(os.environ["ACCOUNTS"]))
 THREADS = 8
-# The parent opens no connection, but the imports that an engine needs are made once.
+# The parent opens no connection, but the imports that an engine and a client need are made once.
 _ = Ledger(os.environ["LEDGER"]).engine
+httpx.Client(verify=TLS, trust_env=False).close()
 
 
 class Points:

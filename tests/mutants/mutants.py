@@ -108,8 +108,7 @@ def _tested(module: str, finders: list[Any], plugins: list[Any]) -> int:
     """The exit status of the tests of ``module``."""
     sys.meta_path[:0] = finders
     folders = [str(ROOT / "tests" / name) for name in MODULES[module]]
-    options = ["-x", "-q", "-s", "--tb=no", "-k", ONCE, "--rootdir", str(ROOT), "-p", "no:xdist"]
-    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of what was imported to be warm
+    options = ["-x", "-q", "-s", "--tb=no", "-k", ONCE, "--rootdir", str(ROOT), "-p", "no:xdist", "--assert=plain"]
     return int(pytest.main([*options, *folders], [_Unshrunk(), *plugins]))
 
 
