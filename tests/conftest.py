@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +14,10 @@ from tests.gateway import Gateway, Platform
 from tests.hubs import HUBS, EitherHub, opening
 
 from payhub_core import Money, Order, PaymentMethod
+
+# Each module is compiled once, and not by every process that tests start, as where an image forbids to keep what was.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 #: Databases, and checkouts over them: for the folders `ledger`, `checkout` and `cli`.
 pytest_plugins = ["tests.databases", "tests.checkouts"]
