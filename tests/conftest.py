@@ -48,6 +48,12 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(variable)
 
 
+@pytest.fixture
+def few_sums(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search for the sum that was signed tries a hundredth: `core/kit/test_mismatch.py` has it try all."""
+    monkeypatch.setattr("payhub_core.kit.ways._MOST_SUMS", 1_000)
+
+
 @pytest.fixture(scope="session")
 def platform() -> Platform:
     """Signs, notifies and replies as the gateway does."""
