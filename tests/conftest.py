@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +14,10 @@ from tests.gateway import Gateway, Platform
 from tests.hubs import HUBS, EitherHub, opening
 
 from payhub_core import Money, Order, PaymentMethod
+
+# Each module is compiled once, and not by every process that tests start, as where an image forbids to keep what was.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 #: Databases, and checkouts over them: for the folders `ledger`, `checkout` and `cli`.
 pytest_plugins = ["tests.databases", "tests.checkouts"]
@@ -41,6 +46,12 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in list(os.environ):
         if variable.upper().startswith("PAYHUB_"):
             monkeypatch.delenv(variable)
+
+
+@pytest.fixture
+def few_sums(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search for the sum that was signed tries a hundredth: `core/kit/test_mismatch.py` has it try all."""
+    monkeypatch.setattr("payhub_core.kit.ways._MOST_SUMS", 1_000)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,21 +51,26 @@ def sandbox(certificate: tuple[str, str]) -> Iterator[SandboxProcess]:
         yield sandbox
 
 
-@pytest.fixture
-def worker(
-    url: str, shop: Shop, sandbox: SandboxProcess, certificate: tuple[str, str], tmp_path: Path
-) -> Iterator[Worker]:
+@pytest.fixture(scope="session")
+def processes(sandbox: SandboxProcess, certificate: tuple[str, str]) -> Iterator[Worker]:
     appid = "gpu10000000"
     settings = {"provider": "gpu", "base_url": sandbox.url, "appid": appid, "timeout": 5.0}
     accounts = {"accounts": {"shop": {**settings, "secret": PUBLIC_MERCHANTS[appid].secret}}}
-    environment = {"LEDGER": url, "ACCOUNTS": json.dumps(accounts), "CERTIFICATE": certificate[0]}
-    worker = Worker(environment)
+    worker = Worker({"ACCOUNTS": json.dumps(accounts), "CERTIFICATE": certificate[0]})
     yield worker
     worker.close()
 
 
 @pytest.fixture
-def lost_notify(worker: Worker, sandbox: SandboxProcess, make_order: Callable[..., Any]) -> Callable[[], str]:
+def worker(url: str, shop: Shop, processes: Worker) -> Callable[..., list[dict[str, Any]]]:
+    """Those processes, over the test's database."""
+    return partial(processes, url)
+
+
+@pytest.fixture
+def lost_notify(
+    worker: Callable[..., Any], sandbox: SandboxProcess, make_order: Callable[..., Any]
+) -> Callable[[], str]:
     """Starts an order that is paid at the gateway, whose notify is lost; returns its reference."""
 
     def start() -> str:

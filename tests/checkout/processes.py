@@ -18,7 +18,7 @@ _numbers = itertools.count()
 
 
 class Worker:
-    """Processes of the shop, forked by ``worker.py`` for each command, over the test's database and the sandbox."""
+    """Processes of the shop, forked by ``worker.py`` for each command, over a database and the sandbox."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.process = subprocess.Popen(
@@ -29,12 +29,13 @@ class Worker:
             env={**os.environ, **environment},
         )
 
-    def __call__(self, command: str, *arguments: Any, **options: Any) -> list[dict[str, Any]]:
+    def __call__(self, url: str, command: str, *arguments: Any, **options: Any) -> list[dict[str, Any]]:
         """What each of the ``processes`` came to: its result, or that it was killed at its ``die_at``-th point.
 
         With a ``full_disk`` no file takes another byte.
         """
         order = {"die_at": 0, "processes": 1, "full_disk": False, **options, "command": command, "arguments": arguments}
+        order["ledger"] = url
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(order) + "\n")

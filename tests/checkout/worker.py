@@ -32,8 +32,7 @@ HEADERS = {"content-type": "application/x-www-form-urlencoded"}
 TLS = ssl.create_default_context(cafile=os.environ["CERTIFICATE"])
 ACCOUNTS = load_accounts(json.loads(os.environ["ACCOUNTS"]))
 THREADS = 8
-# The parent opens no connection, but the imports that an engine needs are made once.
-_ = Ledger(os.environ["LEDGER"]).engine
+httpx.Client(verify=TLS, trust_env=False).close()  # the imports that a client needs, once
 
 
 class Points:
@@ -81,10 +80,10 @@ def watch(checkout: Watched, ledger: Ledger, points: Points) -> None:
     event.listen(ledger.engine, "commit", lambda _connection: points())
 
 
-def act(command: str, arguments: list[Any], points: Points, go: Callable[[], None]) -> Any:
+def act(url: str, command: str, arguments: list[Any], points: Points, go: Callable[[], None]) -> Any:
     """One command, in a child."""
     with (
-        Ledger(os.environ["LEDGER"]) as ledger,
+        Ledger(url) as ledger,
         httpx.Client(verify=TLS, trust_env=False) as client,
         Hub(ACCOUNTS, client=client) as hub,
     ):
@@ -123,7 +122,7 @@ def child(order: dict[str, Any], number: int, start: int, results: int) -> None:
     arguments = order["arguments"]
     if order["processes"] > 1 and order["command"] == "receive":
         arguments = arguments[number :: order["processes"]]
-    result = act(order["command"], arguments, points, lambda: os.read(start, 1) and None)
+    result = act(order["ledger"], order["command"], arguments, points, lambda: os.read(start, 1) and None)
     os.write(results, (json.dumps({"result": result, "points": points.passed}) + "\n").encode())
     points()
     os._exit(0)
@@ -134,6 +133,8 @@ def main() -> None:
     assert threading.active_count() == 1
     for line in sys.stdin:
         order = json.loads(line)
+        # The parent opens no connection, but the imports that an engine needs are made once.
+        _ = Ledger(order["ledger"]).engine
         start, starter = os.pipe()
         children = []
         for number in range(order["processes"]):

@@ -14,6 +14,8 @@ from payhub_core import Reply
 from payhub_core.cli.commands import payhub
 from payhub_core.recorder import Recorder
 
+pytestmark = pytest.mark.usefixtures("few_sums")
+
 OTHERS_SECRET = "another-key-of-the-outlet"
 FORM = "application/x-www-form-urlencoded"
 

@@ -12,6 +12,8 @@ from payhub_core.explanation import explain
 from payhub_dummy import Dummy
 from payhub_gpu import Gpu
 
+pytestmark = pytest.mark.usefixtures("few_sums")
+
 OTHERS_SECRET = "another-key-of-the-outlet"
 
 

@@ -11,6 +11,8 @@ import pytest
 from payhub_core import Callback
 from payhub_core.kit import Secret, SignedPairs
 
+pytestmark = pytest.mark.usefixtures("few_sums")
+
 PAGE = Path(__file__).parents[2] / "docs" / "signature-mismatch.md"
 FIELDS = "note=A+%26+%3Cb%26lt%3B%3E+%27%22%5C%2527+%E8%8C%B6&zero=0&money=1.00&paid=200&sign_type=MD5&empty=&Z=1"
 

@@ -24,6 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(folder: Path, *command: str) -> Any:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COVERAGE"))}
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # an author has none of ours
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 

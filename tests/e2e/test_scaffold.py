@@ -34,6 +34,7 @@ def package(clean_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def run_tests(clean_python: Path, package: Path, *options: str) -> Any:
     """What ``pytest`` says in the package's folder."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COVERAGE"))}
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # an author has none of ours
     command = [str(clean_python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
     return subprocess.run(command, cwd=package, env=environment, capture_output=True, text=True, check=False)
 

@@ -9,7 +9,6 @@ other code. What only an import makes, such as a constant, is tried in a process
 
 from __future__ import annotations
 
-import ast
 import importlib
 import os
 import random
@@ -59,7 +58,7 @@ def survivors(chosen: list[Mutant], workers: int = 2) -> list[str]:
         importlib.import_module(module)
     sys.dont_write_bytecode = True
     module = chosen[0].module
-    untouched = Mutant(module, f"{module}: nothing", ast.parse(path(module).read_text("utf-8")), "")
+    untouched = Mutant(module, f"{module}: nothing", -1, "")
     anew = [mutant for mutant in chosen if not mutant.function]
     alive = _alive([untouched, *anew] if anew else [], lambda m: _tested(module, [_Mutated(m)], []), workers)
     patched = [mutant for mutant in chosen if mutant.function]
@@ -108,9 +107,10 @@ def _alive(chosen: Iterable[Mutant], attempt: Callable[[Mutant], int], workers: 
 def _tested(module: str, finders: list[Any], plugins: list[Any]) -> int:
     """The exit status of the tests of ``module``."""
     sys.meta_path[:0] = finders
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # the tests need one
     folders = [str(ROOT / "tests" / name) for name in MODULES[module]]
-    options = ["-x", "-q", "-s", "--tb=no", "-k", ONCE, "--rootdir", str(ROOT), "-p", "no:xdist"]
-    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of what was imported to be warm
+    options = ["-x", "-q", "-s", "--tb=no", "-k", ONCE, "--rootdir", str(ROOT), "-p", "anyio.pytest_plugin"]
+    options += ["--assert=plain"]  # nobody reads why a test fails
     return int(pytest.main([*options, *folders], [_Unshrunk(), *plugins]))
 
 
@@ -137,7 +137,7 @@ class _Mutated(SourceFileLoader):
         self.mutant = mutant
 
     def get_code(self, fullname: str) -> CodeType:
-        return compile(self.mutant.tree, self.path, "exec")
+        return compile(self.mutant.tree(), self.path, "exec")
 
     def find_spec(self, fullname: str, *_: object) -> Any:
         return spec_from_file_location(fullname, self.path, loader=self) if fullname == self.mutant.module else None
@@ -151,6 +151,9 @@ class _Collected:
         self.workers = workers
         self.written = written
 
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items.sort(key=lambda item: item.get_closest_marker("proof") is not None)  # what takes long comes last
+
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         def attempt(mutant: Mutant) -> int:
             if mutant.function:
@@ -162,7 +165,7 @@ class _Collected:
             return 0
 
         module = self.chosen[0].module if self.chosen else ""
-        untouched = Mutant(module, f"{module}: nothing", ast.Module([], []), "")
+        untouched = Mutant(module, f"{module}: nothing", -1, "")
         alive = _alive([untouched, *self.chosen], attempt, self.workers) if self.chosen else []
         os.write(self.written, "".join(f"{name}\n" for name in alive).encode())
         return True
@@ -170,7 +173,7 @@ class _Collected:
 
 def _replace(mutant: Mutant) -> None:
     """Gives the function, wherever it was imported to, the mutant's code."""
-    code: CodeType = compile(mutant.tree, str(path(mutant.module)), "exec")
+    code: CodeType = compile(mutant.tree(), str(path(mutant.module)), "exec")
     found: Any = sys.modules[mutant.module]
     for name in mutant.function.split("."):
         found = vars(found)[name]

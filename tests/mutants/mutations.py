@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,38 +36,37 @@ _SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change: where it is, in words that outlive a moved line, and the module with it."""
+    """One change: where it is, in words that outlive a moved line."""
 
     module: str
     name: str
-    tree: ast.Module
+    #: Its place among all changes of the module; -1 is none.
+    number: int
     #: The outermost function that the change is in; "" where it takes an import to see it.
     function: str
+
+    def tree(self) -> ast.Module:
+        """The module, with the change made."""
+        tree = ast.parse(path(self.module).read_text("utf-8"))
+        if self.number >= 0:
+            place, mutated = next(itertools.islice(_changes(tree), self.number, None))
+            place.put(mutated)
+        return ast.fix_missing_locations(tree)
 
 
 def mutants(module: str) -> Iterator[Mutant]:
     """Every mutant of ``module``, in the order of its source."""
-    source = path(module).read_text("utf-8")
-    count = sum(1 for _ in _changes(ast.parse(source)))
     names: Counter[str] = Counter()
-    for number in range(count):
-        tree = ast.parse(source)
-        scope, function, change = next(found for at, found in enumerate(_changes(tree, number)) if at == number)
-        name = f"{module}: {scope or 'module'}: {change}"
+    for number, (place, mutated) in enumerate(_changes(ast.parse(path(module).read_text("utf-8")))):
+        name = f"{module}: {place.scope or 'module'}: {_text(place.node)} -> {_text(mutated)}"
         names[name] += 1
         repeated = f" #{names[name]}" if names[name] > 1 else ""
-        yield Mutant(module, name + repeated, ast.fix_missing_locations(tree), function)
+        yield Mutant(module, name + repeated, number, place.function)
 
 
-def _changes(tree: ast.Module, made: int = -1) -> Iterator[tuple[str, str, str]]:
-    """Scope, function and text of every change; that of the number ``made`` is made in ``tree``."""
-    number = 0
-    for place in _places(tree, "", ""):
-        for mutated in _alternatives(place.node):
-            if number == made:
-                place.put(mutated)
-            yield place.scope, place.function, f"{_text(place.node)} -> {_text(mutated)}"
-            number += 1
+def _changes(tree: ast.Module) -> Iterator[tuple[Place, ast.AST]]:
+    """Each place, with what could stand there."""
+    return ((place, mutated) for place in _places(tree, "", "") for mutated in _alternatives(place.node))
 
 
 @dataclass(frozen=True)

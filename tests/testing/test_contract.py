@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -503,6 +504,7 @@ def pytest_of(tmp_path: Path, body: str, *options: str, names: str = "Polite") -
         capture_output=True,
         text=True,
         cwd=ROOT,
+        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},  # the kit needs none, and they take half a second
         timeout=120,
         check=False,
     )

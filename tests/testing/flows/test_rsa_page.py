@@ -8,6 +8,7 @@ from functools import cache
 from typing import ClassVar
 from urllib.parse import parse_qsl
 
+import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -137,6 +138,15 @@ SHOP, OTHER_SHOP, GATEWAY, OTHER_GATEWAY = (made() for _ in range(4))
 #: The gateway's own halves, by what shops are given of them.
 own_key = cache(PrivateKey)
 PRIVATE = {public: PrivateKey(private) for private, public in (GATEWAY, OTHER_GATEWAY)}
+
+
+load_once = cache(serialization.load_der_private_key)
+
+
+@pytest.fixture(autouse=True)
+def keys_are_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A load tries the primes, which takes as long as many cases, and the cases make some four hundred accounts."""
+    monkeypatch.setattr(serialization, "load_der_private_key", load_once)
 
 
 class TestPage(ProviderContract):
