@@ -149,6 +149,18 @@ def test_a_gateway_that_answers_a_signed_query_is_no_finding(
         assert refused.startswith("a signed query was not answered: the gateway refused")
 
 
+def test_a_clock_that_is_wrong_hides_no_key_that_is(
+    command: Callable[..., Result], ledger: Ledger, sandbox_shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway that is reached is asked, whatever else was found on the way."""
+    monkeypatch.setattr("payhub_core.cli.connection._SKEW", -1)
+    with SandboxProcess() as sandbox:
+        sandbox_shop(sandbox.url, "c1277-another-key-of-nobody")
+        (_, clock, refused) = findings(command, "--connect")
+    assert clock.endswith("seconds apart")
+    assert refused.startswith("a signed query was not answered: the gateway refused")
+
+
 def test_a_gateway_that_cannot_be_reached_is_a_finding(
     command: Callable[..., Result], ledger: Ledger, sandbox_shop: Any
 ) -> None:
