@@ -17,6 +17,7 @@ from payhub_core.cli.till import imported
 from payhub_core.cli.words import say
 from payhub_core.hub import Hub
 from payhub_core.ledger import Ledger, Transition
+from payhub_core.ledger.outbox import make_due
 
 __all__ = ["outbox"]
 
@@ -59,9 +60,10 @@ def list_(*, config: str | None, limit: int, as_json: bool) -> None:
     required=True,
     help="Called with each transition, at least once each. The module is looked for in the current directory first.",
 )
+@click.option("--now", is_flag=True, help="Those that failed and are to be tried later, too.")
 @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="How many at most.")
 @json_option
-def deliver(*, config: str | None, handler: str, limit: int, as_json: bool) -> None:
+def deliver(*, config: str | None, handler: str, now: bool, limit: int, as_json: bool) -> None:
     """Hand out what waits and is due.
 
     The handler takes the transition alone, and no connection. One that raises is called again later. Exit status 0: all
@@ -85,6 +87,8 @@ def deliver(*, config: str | None, handler: str, limit: int, as_json: bool) -> N
             bar.update(task, advance=1, description=transition.id)
             return called(transition)
 
+        if now:
+            ledger.write(make_due)
         delivered = Checkout(hub, ledger).deliver(counted, limit=limit)
         left = bool(ledger.outbox(limit=1))
     if as_json:
@@ -92,7 +96,7 @@ def deliver(*, config: str | None, handler: str, limit: int, as_json: bool) -> N
     else:
         click.echo(say(f"delivered {delivered}, failed {tried - delivered}"))
     if left and not as_json:
-        remark(say("payhub: transitions wait, of which some may be due later; see: payhub outbox list"))
+        remark(say("payhub: transitions wait, of which some may be due later: --now hands them out, too; see: payhub outbox list"))
     if tried > delivered:
         sys.exit(1)
 

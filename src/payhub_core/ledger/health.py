@@ -46,9 +46,9 @@ class AccountHealth:
     and ``unanswered_at``: when a pass last had an answer, and none, for the reason ``unanswered``. ``stuck``: orders
     *starting* or *unknown* for a quarter of an hour. ``due``: orders to be asked about by now, ``due_since`` the first.
     ``waiting``: transitions that no handler has had, ``waiting_since`` the first. ``anomalies``: those of a day;
-    ``open_anomalies``: all that nobody has resolved. Of a day, too: ``failing``, orders whose handler failed and has had
-    nothing of theirs since, ``failing_reference`` one of them; ``paid_by_notify`` and ``paid_by_query``, the words "paid"
-    heard either way.
+    ``open_anomalies``: all that nobody has resolved. Of a day, too: ``failing``, orders whose handler failed and has
+    had nothing of theirs since, ``failing_reference`` one of them; ``paid_by_notify`` and ``paid_by_query``, the words
+    "paid" heard either way.
     """
 
     account: str
