@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -99,6 +100,21 @@ def test_a_ledger_of_another_version_is_a_finding(
     ledger.write(lambda c: c.execute(text(statement)))
     assert found in "\n".join(findings(command))
     assert "payhub ledger upgrade" in command("doctor").output
+
+
+def test_a_ledger_that_cannot_be_written_is_a_finding(
+    command: Callable[..., Result], ledger: Ledger, config: Path, url: str
+) -> None:
+    """A disk that was mounted anew, a standby: all can be read, and no order could be started."""
+    if url.startswith("sqlite"):
+        read_only = url.replace("sqlite:///", "sqlite:///file:") + "?mode=ro&uri=true"
+    else:
+        read_only = f"{url}{'&' if '?' in url else '?'}options=-cdefault_transaction_read_only%3Don"
+    config.write_text(config.read_text().replace(url, read_only))
+    assert command("payments", "list").exit_code == 0
+    (what,) = findings(command)
+    assert what.startswith("the ledger cannot be used: the database failed: ")
+    assert re.search("read-?only", what)
 
 
 def test_without_a_ledger_that_is_a_finding(command: Callable[..., Result], config: Path) -> None:

@@ -96,7 +96,11 @@ def deliver(*, config: str | None, handler: str, now: bool, limit: int, as_json:
     else:
         click.echo(say(f"delivered {delivered}, failed {tried - delivered}"))
     if left and not as_json:
-        remark(say("payhub: transitions wait, of which some may be due later: --now hands them out, too; see: payhub outbox list"))
+        remark(
+            say(
+                "payhub: transitions wait; those that failed before are due later, or by --now; see: payhub outbox list"
+            )
+        )
     if tried > delivered:
         sys.exit(1)
 
