@@ -20,6 +20,12 @@ from payhub_core.cli.commands import payhub
 from payhub_sandbox.demo.shop import EXAMPLE, run
 
 
+@pytest.fixture(autouse=True)
+def english(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the language of whoever runs the tests."""
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+
+
 def test_the_demo_plays_one_whole_order_and_ends_by_itself() -> None:
     """Every step of the timeline comes out, in order, with exit status 0."""
     result = CliRunner().invoke(payhub, ["demo"])
@@ -54,6 +60,16 @@ def test_the_demo_plays_an_order_without_a_gateway_too() -> None:
         "agrees",
     ]
     assert "'OK'" in result.output
+
+
+@pytest.mark.parametrize("provider", ["gpu", "dummy"])
+def test_the_demo_speaks_chinese(provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every step, and what comes next."""
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    result = CliRunner().invoke(payhub, ["demo", "--provider", provider])
+    assert result.exit_code == 0, result.output
+    lines = [line.strip() for line in result.output.splitlines() if line.strip()]
+    assert [line for line in lines if not re.search("[一-鿿]", line)] == []
 
 
 def test_a_step_that_comes_out_otherwise_ends_the_demo_with_an_error(
