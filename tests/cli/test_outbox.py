@@ -24,6 +24,9 @@ def fulfil(transition):
 def fail(transition):
     raise KeyError(transition.id)
 
+def ship(transition, connection):
+    raise AssertionError
+
 async def wait(transition):
     raise AssertionError
 """
@@ -84,6 +87,15 @@ def test_a_handler_is_needed(command: Callable[..., Result], ledger: Ledger) -> 
     """A usage error without, one line for a name that leads nowhere."""
     assert command("outbox", "deliver").exit_code == 2
     assert "cannot be imported" in failure(command("outbox", "deliver", "--handler", "nowhere:fulfil"))
+
+
+@one_checkout
+@pytest.mark.usefixtures("stored", "shop_module")
+def test_a_handler_that_wants_a_connection_puts_nothing_off(command: Callable[..., Result]) -> None:
+    """It is refused before it is called, and so what waits stays due."""
+    refused = failure(command("outbox", "deliver", "--handler", "outbox_shop:ship"))
+    assert "expected a function of the transition alone, not 'outbox_shop:ship' with (transition, connection)" in refused
+    assert "delivered 2" in command("outbox", "deliver", "--handler", "outbox_shop:fulfil").output
 
 
 @one_checkout

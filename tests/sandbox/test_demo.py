@@ -17,7 +17,8 @@ import pytest
 from click.testing import CliRunner
 
 from payhub_core.cli.commands import payhub
-from payhub_sandbox.demo.shop import EXAMPLE, run
+from payhub_sandbox.demo.dummy import DUMMY
+from payhub_sandbox.demo.shop import EXAMPLE, open_shop, run
 
 
 @pytest.fixture(autouse=True)
@@ -169,3 +170,11 @@ def test_stay_keeps_both_servers_until_it_is_ended(number: signal.Signals) -> No
         for url in (shop, gateway):
             with pytest.raises(httpx.ConnectError):
                 httpx.get(url, trust_env=False)
+
+
+def test_the_example_keeps_what_came_where_its_configuration_says_so(tmp_path: Path) -> None:
+    """One setting, as docs/signature-mismatch.md has it."""
+    dummy = 'recorder = "callbacks"\n' + DUMMY
+    with open_shop(tmp_path, dummy) as shop, httpx.Client(trust_env=False) as anyone:
+        assert anyone.post(f"{shop.url}/pay/shop/notify", content=b"forged").status_code == 400
+        assert [path.match("*-shop-notify-400-*.json") for path in (tmp_path / "callbacks").iterdir()] == [True]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from inspect import signature
 
 import click
 from rich.console import Console
@@ -15,6 +16,7 @@ from payhub_core.cli.options import config_option, json_option, limit_option, pr
 from payhub_core.cli.tables import iso, print_table, remark, when
 from payhub_core.cli.till import imported
 from payhub_core.cli.words import say
+from payhub_core.errors import ConfigError
 from payhub_core.hub import Hub
 from payhub_core.ledger import Ledger, Transition
 from payhub_core.ledger.outbox import make_due
@@ -72,6 +74,7 @@ def deliver(*, config: str | None, handler: str, now: bool, limit: int, as_json:
     # What no figure holds: the traceback of a handler that failed.
     logging.basicConfig(level=logging.ERROR, format="payhub: %(message)s")
     called: Callable[[Transition], object] = imported("--handler", handler)
+    _check_takes_one(called, handler)
     tried = 0
     console = Console(stderr=True)
     with (
@@ -103,6 +106,19 @@ def deliver(*, config: str | None, handler: str, now: bool, limit: int, as_json:
         )
     if tried > delivered:
         sys.exit(1)
+
+
+def _check_takes_one(called: Callable[..., object], name: str) -> None:
+    """Raises ConfigError for a handler that would fail on each transition, and so put all of them off."""
+    try:
+        taken = signature(called)
+    except ValueError:  # a builtin may have none
+        return
+    try:
+        taken.bind(None)
+    except TypeError:
+        reason = f"--handler: expected a function of the transition alone, not {name!r} with {taken}"
+        raise ConfigError(reason, hint="a checkout's own handler runs by payhub reconcile --checkout") from None
 
 
 def _cells(transition: Transition) -> tuple[str, ...]:
