@@ -69,7 +69,7 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
 
 
 app = FastAPI(lifespan=lifespan, openapi_url=None)
-app.mount("/pay", asgi(checkout, shop=NAME, home=URL))
+app.mount("/pay", asgi(checkout, shop=NAME, home=URL, record=config.recorder))
 pages = Jinja2Templates(Path(__file__).with_name("pages"))
 pages.env.globals["shop"] = NAME
 

@@ -35,15 +35,21 @@ class Explanation:
     def __str__(self) -> str:
         if self.account is None:
             if not self.tried:
-                return "nothing to compare: the message holds no signature, or the provider knows no other ways to sign"
+                return (
+                    "nothing to compare: the message holds no signature, or one of no usual length, "
+                    "or the provider knows no other ways to sign"
+                )
             return (
                 f"none of {self.tried:,} usual deviations explains it: the key is another one, or more was changed on "
                 "the way; compare the key with that of the gateway's back office"
             )
-        where = f", where {self.deviation}" if self.deviation else ""
         if self.account != self.asked:
-            return f"the key of the account {self.account!r} made it{where}"
-        return f"it would match{where}" if where else "a key of this account made it: it is refused for something else"
+            if self.deviation:
+                return f"the key of the account {self.account!r} made it, where {self.deviation}"
+            return f"the key of the account {self.account!r} made it"
+        if self.deviation:
+            return f"it would match, where {self.deviation}"
+        return "a key of this account made it: it is refused for something else"
 
 
 def explain(accounts: Mapping[str, Provider], account: str, callback: Callback) -> Explanation:

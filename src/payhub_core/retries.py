@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from payhub_core.errors import GatewayError, NotSent
 
-__all__ = ["repeat", "repeat_async", "unanswered"]
+__all__ = ["repeat", "repeat_async", "stamina", "unanswered"]
 
 T = TypeVar("T")
 
@@ -59,14 +59,15 @@ def unanswered(error: Exception) -> bool:
 
 
 @cache
-def _stamina() -> Any:
-    import stamina  # noqa: PLC0415  30 ms of import for the few calls that need it
+def stamina() -> Any:
+    """The library, once it is needed."""
+    import stamina as library  # noqa: PLC0415  30 ms of import for the few calls that need it
 
     # Its bare lines are no output of a program that has not configured logging; one that has still sees them.
     logging.getLogger("stamina").addHandler(logging.NullHandler())
-    return stamina
+    return library
 
 
 def _attempts(again: Callable[[Exception], bool], until: float) -> Any:
     timeout = min(LONGEST_RETRYING, max(until - time.monotonic(), 0.001))
-    return _stamina().retry_context(on=again, attempts=ATTEMPTS, timeout=timeout, wait_max=2.0)
+    return stamina().retry_context(on=again, attempts=ATTEMPTS, timeout=timeout, wait_max=2.0)

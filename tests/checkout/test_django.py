@@ -15,32 +15,39 @@ RECIPES = Path(__file__).parents[2] / "docs" / "recipes"
 
 PROGRAM = """
 import importlib.util, json, sys, types
+from pathlib import Path
 url, database, notify, recipe, recipes = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3], sys.argv[4], sys.argv[5]
 import django, httpx
 from django.conf import settings
-settings.configure(SECRET_KEY="x", ALLOWED_HOSTS=["*"], ROOT_URLCONF="recipe", LOGGING_CONFIG=None,
+settings.configure(SECRET_KEY="x", ALLOWED_HOSTS=["*"], ROOT_URLCONF="recipe", LOGGING_CONFIG=None, BASE_DIR=Path(),
                    MIDDLEWARE=["django.middleware.csrf.CsrfViewMiddleware"],
                    DATABASES={"default": {**database, "ATOMIC_REQUESTS": True}})
 django.setup()
 from django.core.management import call_command
-from django.db import connection as orm
+from django.db import connection as orm, models
 from django.test import AsyncClient, Client
 from asgiref.sync import async_to_sync
-from payhub_core import AsyncHub, Hub, load_accounts
+from payhub_core import AsyncHub, Hub
 from payhub_core.checkout import AsyncCheckout, Checkout
-from payhub_core.ledger import Ledger
 from payhub_core.models import Order
 from payhub_core import Money
 
 with orm.cursor() as cursor:
     cursor.execute("CREATE TABLE customers (id integer PRIMARY KEY)")
-    cursor.execute("CREATE TABLE parcels (number varchar(200) PRIMARY KEY, customer integer "
+    cursor.execute('CREATE TABLE parcels (number varchar(200) PRIMARY KEY, "order" varchar(64), customer integer '
                    "REFERENCES customers (id) DEFERRABLE INITIALLY DEFERRED)")
 
-def ship(transition):
-    if transition.status is not None and transition.status.value == "paid":
-        with orm.cursor() as cursor:
-            cursor.execute("INSERT INTO parcels VALUES (%s, 1) ON CONFLICT DO NOTHING", [transition.id])
+class Parcel(models.Model):
+    number = models.CharField(max_length=200, primary_key=True)
+    order = models.CharField(max_length=64)
+    customer = models.IntegerField(default=1)
+
+    class Meta:
+        app_label, db_table, managed = "parcels", "parcels", False
+
+for name, content in {"parcels": {}, "parcels.models": {"Parcel": Parcel}}.items():
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__dict__.update(content)
 
 def gateway(request):
     form = dict(parse_qsl(request.content.decode()))
@@ -49,25 +56,32 @@ def gateway(request):
     return httpx.Response(200, json={"status": 1, "message": "ok", "data": data})
 
 from urllib.parse import parse_qsl
-account = {"provider": "gpu", "base_url": "https://gateway.example", "appid": "gpu10000000",
-           "secret": "c1277-throw-away-key-of-the-shop"}
-accounts = load_accounts({"accounts": {"shop": account}})
-ledger = Ledger(url)
-checkout = Checkout(Hub(accounts, client=httpx.Client(transport=httpx.MockTransport(gateway))), ledger)
-checkout.start("shop", Order(reference="A1001", amount=Money.of("100.00", "CNY"), description="Tea", method="901",
-                             notify_url="https://s.example/n", return_url="https://s.example/r"))
+Path("payhub.toml").write_text(f'''
+ledger = "{url}"
+[accounts.shop]
+provider = "gpu"
+base_url = "https://gateway.example"
+appid = "gpu10000000"
+secret = "c1277-throw-away-key-of-the-shop"
+''')
 
-def load(name, as_name, **shop):
-    sys.modules["shop"] = types.ModuleType("shop")
-    sys.modules["shop"].__dict__.update(shop)
+def load(name, as_name):
     spec = importlib.util.spec_from_file_location(as_name, f"{recipes}/{name}.py")
     sys.modules[as_name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules[as_name])
     return sys.modules[as_name]
 
+shop = load("django_shop", "shop")
+ledger, accounts = shop.checkout.ledger, shop.checkout.hub.accounts
+seller = Checkout(Hub(accounts, client=httpx.Client(transport=httpx.MockTransport(gateway))), ledger)
+seller.start("shop", Order(reference="A1001", amount=Money.of("100.00", "CNY"), description="Tea", method="901",
+                            notify_url="https://s.example/n", return_url="https://s.example/r"))
+
 is_async = "async" in recipe
-load(recipe, "recipe", checkout=AsyncCheckout(AsyncHub(accounts), ledger) if is_async else checkout)
-deliver = load("django_deliver", "deliver", checkout=checkout, ship=ship)
+checkout, shop.checkout = shop.checkout, AsyncCheckout(AsyncHub(accounts), ledger) if is_async else shop.checkout
+load(recipe, "recipe")
+shop.checkout = checkout                                # the command is given a Checkout
+deliver = load("django_deliver", "deliver")
 
 def post():
     kind = "application/x-www-form-urlencoded"
@@ -102,7 +116,7 @@ def test_a_paid_order_reaches_the_shops_own_rows(
     """Under ATOMIC_REQUESTS, with CSRF, the ledger in the shop's own database; Django's commit fails the first time."""
     notify = platform.body(platform.notify()).decode()
     command = [sys.executable, "-c", PROGRAM, url, json.dumps(_database(url)), notify, recipe, str(RECIPES)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     heard, failed, delivered = map(json.loads, done.stdout.splitlines())
     assert heard == [200, "SUCCESS", "paid", 0, 1]

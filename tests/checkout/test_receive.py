@@ -252,9 +252,10 @@ def test_accounts_that_cannot_be_read_make_the_gateway_resend(ledger: Ledger, pa
     assert "could not be read" in caplog.text
 
 
-def test_an_unknown_order_is_refused(till: Any, ledger: Ledger, shop: Any, paid: Any) -> None:
+def test_an_unknown_order_is_refused(till: Any, ledger: Ledger, shop: Any, paid: Any, caplog: Any) -> None:
     """However genuine the message."""
     assert till.receive("shop", paid.notify("A9999")).status_code == REFUSED
+    assert "refused a callback: [account shop, order A9999] no such order was started here" in caplog.text
     assert ledger.payment("shop", "A9999") is None
     assert shop.delivered == []
 

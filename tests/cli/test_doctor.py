@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -101,6 +102,21 @@ def test_a_ledger_of_another_version_is_a_finding(
     assert "payhub ledger upgrade" in command("doctor").output
 
 
+def test_a_ledger_that_cannot_be_written_is_a_finding(
+    command: Callable[..., Result], ledger: Ledger, config: Path, url: str
+) -> None:
+    """A disk that was mounted anew, a standby: all can be read, and no order could be started."""
+    if url.startswith("sqlite"):
+        read_only = url.replace("sqlite:///", "sqlite:///file:") + "?mode=ro&uri=true"
+    else:
+        read_only = f"{url}{'&' if '?' in url else '?'}options=-cdefault_transaction_read_only%3Don"
+    config.write_text(config.read_text().replace(url, read_only))
+    assert command("payments", "list").exit_code == 0
+    (what,) = findings(command)
+    assert what.startswith("the ledger cannot be used: the database failed: ")
+    assert re.search("read-?only", what)
+
+
 def test_without_a_ledger_that_is_a_finding(command: Callable[..., Result], config: Path) -> None:
     """The accounts are looked at all the same."""
     config.write_text("\n".join(line for line in config.read_text().splitlines() if not line.startswith("ledger")))
@@ -147,6 +163,18 @@ def test_a_gateway_that_answers_a_signed_query_is_no_finding(
         sandbox_shop(sandbox.url, "c1277-another-key-of-nobody")
         (_, refused) = findings(command, "--connect")
         assert refused.startswith("a signed query was not answered: the gateway refused")
+
+
+def test_a_clock_that_is_wrong_hides_no_key_that_is(
+    command: Callable[..., Result], ledger: Ledger, sandbox_shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway that is reached is asked, whatever else was found on the way."""
+    monkeypatch.setattr("payhub_core.cli.connection._SKEW", -1)
+    with SandboxProcess() as sandbox:
+        sandbox_shop(sandbox.url, "c1277-another-key-of-nobody")
+        (_, clock, refused) = findings(command, "--connect")
+    assert clock.endswith("seconds apart")
+    assert refused.startswith("a signed query was not answered: the gateway refused")
 
 
 def test_a_gateway_that_cannot_be_reached_is_a_finding(

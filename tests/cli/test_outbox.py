@@ -24,6 +24,9 @@ def fulfil(transition):
 def fail(transition):
     raise KeyError(transition.id)
 
+def ship(transition, connection):
+    raise AssertionError
+
 async def wait(transition):
     raise AssertionError
 """
@@ -67,10 +70,32 @@ def test_what_a_handler_does_not_take_waits_on(
     assert ("KeyError (2 times" if handler == "fail" else "ConfigError (2 times") in shown
 
 
+@one_checkout
+@pytest.mark.usefixtures("stored")
+def test_a_mended_handler_need_not_wait_for_its_pause(
+    command: Callable[..., Result], ledger: Ledger, shop_module: Path
+) -> None:
+    """What failed is due later; --now hands it out at once, the oldest first."""
+    command("outbox", "deliver", "--handler", "outbox_shop:fail")
+    paused = command("outbox", "deliver", "--handler", "outbox_shop:fulfil")
+    assert ("delivered 0, failed 0" in paused.output, "--now" in paused.stderr) == (True, True)
+    assert "delivered 2, failed 0" in command("outbox", "deliver", "--handler", "outbox_shop:fulfil", "--now").output
+    assert (shop_module / "told").read_text().split() == ["shop/A1001/paid", "shop/A1001/overpaid"]
+
+
 def test_a_handler_is_needed(command: Callable[..., Result], ledger: Ledger) -> None:
     """A usage error without, one line for a name that leads nowhere."""
     assert command("outbox", "deliver").exit_code == 2
     assert "cannot be imported" in failure(command("outbox", "deliver", "--handler", "nowhere:fulfil"))
+
+
+@one_checkout
+@pytest.mark.usefixtures("stored", "shop_module")
+def test_a_handler_that_wants_a_connection_puts_nothing_off(command: Callable[..., Result]) -> None:
+    """It is refused before it is called, and so what waits stays due."""
+    refused = failure(command("outbox", "deliver", "--handler", "outbox_shop:ship"))
+    assert "expected a function of the transition alone, not 'outbox_shop:ship' with (transition, connection)" in refused
+    assert "delivered 2" in command("outbox", "deliver", "--handler", "outbox_shop:fulfil").output
 
 
 @one_checkout

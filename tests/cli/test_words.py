@@ -9,13 +9,17 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
+from hashlib import md5
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 import click
 import pytest
 from click.testing import CliRunner, Result
 from rich.cells import cell_len
 from tests.cli.conftest import one_checkout
+from tests.docs.test_mismatch import RULES, deviations
 
 import payhub_core
 from payhub_core.cli.commands import payhub
@@ -24,6 +28,7 @@ from payhub_core.cli.words import catalogue, say
 
 ROOT = Path(payhub_core.__file__).parent
 COMMANDS = sorted((ROOT / "cli").glob("*.py"))
+DEMO = sorted((ROOT.parent / "payhub_sandbox" / "demo").glob("*.py"))
 #: What click writes by itself.
 CLICKS = {
     "Usage:",
@@ -36,6 +41,12 @@ CLICKS = {
 }
 #: They show what another part of the project says in English, to the authors of providers.
 ENGLISH = {"check.py"}
+#: What of a deviation's name is the message's own.
+GAPS = {
+    r", as \w+=": ", as {}=",
+    r"'\w+'": "{}",
+    r"the hash is (HMAC-)?[A-Z]+\d+": r"the hash is \1{}",
+}
 PRINTS = {"echo", "remark", "print_table", "_complain", "print", "status", "add_task", "add_column"}
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -75,13 +86,26 @@ def calls(path: Path) -> Iterator[tuple[ast.Call, ast.AST]]:
 def said() -> set[str]:
     """All that the commands pass to `say`, and the findings of the project."""
     found = set()
-    for path in ROOT.rglob("*.py"):
+    for path in (*ROOT.rglob("*.py"), *DEMO):
         for call, function in calls(path):
-            if name_of(call) == "say" and path in COMMANDS:
+            if name_of(call) == "say" and path in (*COMMANDS, *DEMO):
                 found |= set(texts(call.args[0], function))
+            elif name_of(call) in {"step", "check"} and path in DEMO:
+                found |= {text for argument in call.args for text in texts(argument, function)}
             elif name_of(call) == "Finding":
                 found |= {text for argument in call.args[1:] for text in texts(argument, function)}
-    return found - {"", "{}"}
+    return (found | explained()) - {"", "{}"}
+
+
+def explained() -> set[str]:
+    """What may be said of a signature: the answers, and what it may deviate in."""
+    tree = ast.walk(ast.parse((ROOT / "explanation.py").read_text("utf-8")))
+    (answer,) = (it for it in tree if isinstance(it, FUNCTION) and it.name == "__str__")
+    found = {text for it in ast.walk(answer) if isinstance(it, ast.Return) and it.value for text in texts(it.value, it)}
+    named = {name for rule in RULES for digits in (32, 40) for name in deviations(rule, digits)}
+    for pattern, gap in GAPS.items():
+        named = {re.sub(pattern, gap, name) for name in named}
+    return found | named
 
 
 @cache
@@ -129,7 +153,7 @@ def test_each_text_is_found_with_anything_in_its_gaps(english: str, chinese: Non
     gaps = [f"gap{number} 100%" for number in range(english.count("{}"))]
     if english.endswith(": {}"):
         gaps[-1] = "KeyError: it ended so: badly"
-    assert say(english.replace("{}", "%s") % tuple(gaps)) == catalogue()[english].format(*gaps) != english
+    assert say(english.format(*gaps)) == catalogue()[english].format(*gaps) != english
     assert all(gap in catalogue()[english].format(*gaps) for gap in gaps)
 
 
@@ -163,6 +187,22 @@ def test_a_list_is_chinese_for_people_alone(
     assert shown in command(*words).output
     assert shown not in english.output
     assert command(*words, "--json").output == json.output
+
+
+def test_a_signature_is_explained_in_chinese(
+    command: Callable[..., Result], config: Path, settings: dict[str, Any], chinese: None, monkeypatch: Any
+) -> None:
+    """Each deviation by itself, with the setting to change; JSON stays English."""
+    fields = {"amount": "1.00", "appid": settings["appid"], "attach": "", "zone": "茶"}
+    text = "&".join(f"{name}={value}" for name, value in fields.items() if value)
+    signed = md5(f"{text}&secret={settings['secret']}".encode("gbk"), usedforsecurity=False).hexdigest()
+    (config.parent / "notify.txt").write_text(urlencode({**fields, "sign": signed}))
+    monkeypatch.setenv("COLUMNS", "300")
+    shown = command("verify", "notify.txt").output
+    empties = '空值不参与签名: set callback_empties = "drop"'
+    last = '密钥作为参数放在最后: set secret_placement = "last"'
+    assert f"按以下差异可以对上：{last}，并且{empties}，并且文本是 GBK 编码" in shown
+    assert "it would match, where the secret" in command("verify", "notify.txt", "--json").output
 
 
 @pytest.mark.parametrize(

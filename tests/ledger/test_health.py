@@ -159,9 +159,37 @@ def test_a_handler_that_failed_is_found_for_a_day(till: Any, start: Any, shop: A
     shop.fails = fail
     for reference in ("A1", "A1", "A2"):
         till.receive("shop", paid.notify(reference))
-    assert only(ledger) == "orders whose handler failed in the last day: 2"
+    assert only(ledger) == "orders whose handler failed in the last day, and has not had them since: 2"
+    assert of_shop(ledger).failing_reference == "A2"
     changed(ledger, observations, at=at(hours=25))
     assert ledger.health().findings == ()
+
+
+@pytest.mark.parametrize("mended", ["notify", "refresh", "deliver"])
+def test_a_handler_that_has_had_an_order_since_is_not_found(
+    mended: str, till: Any, open_checkout: Any, accept: Any, start: Any, shop: Any, paid: Any, ledger: Ledger
+) -> None:
+    """What was mended is not told for the rest of the day."""
+    start("A1")
+
+    def fail(*_arguments: object) -> None:
+        raise RuntimeError
+
+    if mended == "deliver":
+        later = open_checkout(accept)
+        later.receive("shop", paid.notify("A1"))
+        later.deliver(fail)
+    else:
+        shop.fails = fail
+        till.receive("shop", paid.notify("A1"))
+    assert of_shop(ledger).failing == 1
+    if mended == "deliver":
+        changed(ledger, transitions, due_at=at(minutes=1))
+        later.deliver(lambda transition: None)
+    else:
+        shop.fails = lambda *_arguments: None
+        till.receive("shop", paid.notify("A1")) if mended == "notify" else till.refresh("shop", "A1")
+    assert (of_shop(ledger).failing, ledger.health().findings) == (0, ())
 
 
 def test_payments_that_are_only_ever_found_by_asking_are_found(

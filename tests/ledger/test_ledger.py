@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -491,3 +493,23 @@ def test_a_task_records_in_three_hops_beside_its_handler(tmp_path: Path, monkeyp
             assert hops[1] == "handler"
 
     asyncio.run(receive())
+
+
+def test_what_is_tried_again_is_no_output(tmp_path: Path) -> None:
+    """Of a program that has not configured logging, such as the command line over a file that another locks."""
+    program = """if True:
+        import sqlite3
+        from payhub_core import LedgerError
+        from payhub_core.ledger import Ledger, database
+        other = sqlite3.connect("shop.db", isolation_level=None)
+        other.execute("CREATE TABLE kept (id INTEGER)")
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("INSERT INTO kept VALUES (1)")
+        database._BUSY_SECONDS = 0.5
+        try:
+            Ledger("sqlite:///shop.db").upgrade()
+        except LedgerError as error:
+            print("locked" in str(error))
+    """
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("True\n", "")

@@ -17,7 +17,14 @@ import pytest
 from click.testing import CliRunner
 
 from payhub_core.cli.commands import payhub
-from payhub_sandbox.demo.shop import EXAMPLE, run
+from payhub_sandbox.demo.dummy import DUMMY
+from payhub_sandbox.demo.shop import EXAMPLE, open_shop, run
+
+
+@pytest.fixture(autouse=True)
+def english(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the language of whoever runs the tests."""
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
 
 
 def test_the_demo_plays_one_whole_order_and_ends_by_itself() -> None:
@@ -54,6 +61,16 @@ def test_the_demo_plays_an_order_without_a_gateway_too() -> None:
         "agrees",
     ]
     assert "'OK'" in result.output
+
+
+@pytest.mark.parametrize("provider", ["gpu", "dummy"])
+def test_the_demo_speaks_chinese(provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every step, and what comes next."""
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    result = CliRunner().invoke(payhub, ["demo", "--provider", provider])
+    assert result.exit_code == 0, result.output
+    lines = [line.strip() for line in result.output.splitlines() if line.strip()]
+    assert [line for line in lines if not re.search("[一-鿿]", line)] == []
 
 
 def test_a_step_that_comes_out_otherwise_ends_the_demo_with_an_error(
@@ -153,3 +170,11 @@ def test_stay_keeps_both_servers_until_it_is_ended(number: signal.Signals) -> No
         for url in (shop, gateway):
             with pytest.raises(httpx.ConnectError):
                 httpx.get(url, trust_env=False)
+
+
+def test_the_example_keeps_what_came_where_its_configuration_says_so(tmp_path: Path) -> None:
+    """One setting, as docs/signature-mismatch.md has it."""
+    dummy = 'recorder = "callbacks"\n' + DUMMY
+    with open_shop(tmp_path, dummy) as shop, httpx.Client(trust_env=False) as anyone:
+        assert anyone.post(f"{shop.url}/pay/shop/notify", content=b"forged").status_code == 400
+        assert [path.match("*-shop-notify-400-*.json") for path in (tmp_path / "callbacks").iterdir()] == [True]

@@ -468,6 +468,10 @@ async def test_a_checkout_that_fails_makes_the_gateway_send_again(
     till.fail = fail
     assert call_wsgi(wsgi(till), "POST", "/shop/notify", paid)[::2] == (503, b"try again")
     assert caplog.records[-1].levelno == logging.ERROR
+    reason = (
+        str(fail) if isinstance(fail, PayhubError) else type(fail).__name__
+    )  # in the line, too, without a traceback
+    assert caplog.records[-1].getMessage() == f"a callback could not be processed: {reason}"
     if not isinstance(fail, StopIteration):  # which no coroutine can raise
         assert (await Asgi(asgi(async_till), "POST", "/shop/notify")(paid))[::2] == (503, b"try again")
 

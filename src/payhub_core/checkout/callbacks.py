@@ -36,7 +36,8 @@ def receive(hub: AnyHub, account: str, callback: Callback, handler: object) -> S
             return notification.reply
         row: Row | None = yield Find(account, payment.reference)
         if row is None:
-            logger.warning("refused a callback: no such order", extra={"account": account})
+            unknown = WrongOrder("no such order was started here", account=account, reference=plain(payment.reference))
+            logger.warning("refused a callback: %s", unknown, extra={"account": account})
             return info.refused
         news = changes.heard(row, payment, "notify")
         settled = True

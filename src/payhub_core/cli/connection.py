@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
@@ -36,14 +36,13 @@ def connection(account: str, provider: Provider, reference: str | None) -> Itera
     addresses = {v for v in settings.values() if isinstance(v, str) and v.lower().startswith(("http://", "https://"))}
     reached = True
     for address in sorted(addresses):
-        for finding in _on_the_way(account, address):
-            reached = False
-            yield finding
+        reached = (yield from _on_the_way(account, address)) and reached
     if reached:
         yield from _query(account, provider, reference)
 
 
-def _on_the_way(account: str, address: str) -> Iterator[Finding]:
+def _on_the_way(account: str, address: str) -> Generator[Finding, None, bool]:
+    """What is wrong on the way to ``address``; returns whether it is reached all the same."""
     url = urlsplit(address)
     host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
     if url.scheme not in getproxies() or proxy_bypass(host):  # else the proxy looks the name up
@@ -52,7 +51,7 @@ def _on_the_way(account: str, address: str) -> Iterator[Finding]:
         except OSError as error:
             reason = f"the name {plain(host)} cannot be looked up: {plain(error.strerror or error)}"
             yield Finding(account, reason, "see the address in the configuration, and this machine's DNS")
-            return
+            return False
     try:
         with own_client(httpx.Client) as client, client.stream("HEAD", address, timeout=_SECONDS) as response:
             date, stream = response.headers.get("date", ""), response.extensions.get("network_stream")
@@ -63,12 +62,13 @@ def _on_the_way(account: str, address: str) -> Iterator[Finding]:
         remedy = "see the firewall, the proxy, the port" if certified else "see its certificate"
         reason = f"{plain(host)}:{port} cannot be reached: {type(error).__name__}: {plain(error)}"
         yield Finding(account, reason, remedy)
-        return
+        return False
     if certificate and "notAfter" in certificate:
         left = (ssl.cert_time_to_seconds(str(certificate["notAfter"])) - datetime.now(UTC).timestamp()) / 86400
         if left < _FEW_DAYS:
             yield Finding(account, f"the gateway's certificate ends in {left:.0f} days", "tell the gateway")
     yield from _clock(account, date)
+    return True
 
 
 def _clock(account: str, date: str) -> Iterator[Finding]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from operator import methodcaller
 from typing import Any
 
 import click
 from rich.console import Console
+from sqlalchemy import delete, false
 
 from payhub_core.cli.configured import Configured, configured, sources
 from payhub_core.cli.connection import connection
@@ -18,8 +20,12 @@ from payhub_core.cli.words import say
 from payhub_core.config import Config
 from payhub_core.errors import ConfigError, LedgerError, plain
 from payhub_core.ledger import Finding, Health, Ledger
+from payhub_core.ledger.tables import signs
 
 __all__ = ["doctor"]
+
+#: Writes, and changes nothing.
+_NOTHING = methodcaller("execute", delete(signs).where(false()))
 
 
 @dataclass(slots=True)
@@ -67,6 +73,9 @@ def _examine(found: _Examined, settings: Config, account: str | None, *, connect
             check_account(account, settings, ledger)
             found.health = ledger.health()
             found.findings += found.health.findings
+            ledger.write(
+                _NOTHING
+            )  # or a disk or a server that only reads would look well, and no order could be started
             if connect:
                 last = [it for name in ledger.accounts() for it in ledger.payments(account=name, limit=1)]
                 newest = {it.payment.account: it.payment.reference for it in last}

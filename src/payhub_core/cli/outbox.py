@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from inspect import signature
 
 import click
 from rich.console import Console
@@ -15,8 +16,10 @@ from payhub_core.cli.options import config_option, json_option, limit_option, pr
 from payhub_core.cli.tables import iso, print_table, remark, when
 from payhub_core.cli.till import imported
 from payhub_core.cli.words import say
+from payhub_core.errors import ConfigError
 from payhub_core.hub import Hub
 from payhub_core.ledger import Ledger, Transition
+from payhub_core.ledger.outbox import make_due
 
 __all__ = ["outbox"]
 
@@ -59,9 +62,10 @@ def list_(*, config: str | None, limit: int, as_json: bool) -> None:
     required=True,
     help="Called with each transition, at least once each. The module is looked for in the current directory first.",
 )
+@click.option("--now", is_flag=True, help="Those that failed and are to be tried later, too.")
 @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="How many at most.")
 @json_option
-def deliver(*, config: str | None, handler: str, limit: int, as_json: bool) -> None:
+def deliver(*, config: str | None, handler: str, now: bool, limit: int, as_json: bool) -> None:
     """Hand out what waits and is due.
 
     The handler takes the transition alone, and no connection. One that raises is called again later. Exit status 0: all
@@ -70,6 +74,7 @@ def deliver(*, config: str | None, handler: str, limit: int, as_json: bool) -> N
     # What no figure holds: the traceback of a handler that failed.
     logging.basicConfig(level=logging.ERROR, format="payhub: %(message)s")
     called: Callable[[Transition], object] = imported("--handler", handler)
+    _check_takes_one(called, handler)
     tried = 0
     console = Console(stderr=True)
     with (
@@ -85,6 +90,8 @@ def deliver(*, config: str | None, handler: str, limit: int, as_json: bool) -> N
             bar.update(task, advance=1, description=transition.id)
             return called(transition)
 
+        if now:
+            ledger.write(make_due)
         delivered = Checkout(hub, ledger).deliver(counted, limit=limit)
         left = bool(ledger.outbox(limit=1))
     if as_json:
@@ -92,9 +99,26 @@ def deliver(*, config: str | None, handler: str, limit: int, as_json: bool) -> N
     else:
         click.echo(say(f"delivered {delivered}, failed {tried - delivered}"))
     if left and not as_json:
-        remark(say("payhub: transitions wait, of which some may be due later; see: payhub outbox list"))
+        remark(
+            say(
+                "payhub: transitions wait; those that failed before are due later, or by --now; see: payhub outbox list"
+            )
+        )
     if tried > delivered:
         sys.exit(1)
+
+
+def _check_takes_one(called: Callable[..., object], name: str) -> None:
+    """Raises ConfigError for a handler that would fail on each transition, and so put all of them off."""
+    try:
+        taken = signature(called)
+    except ValueError:  # a builtin may have none
+        return
+    try:
+        taken.bind(None)
+    except TypeError:
+        reason = f"--handler: expected a function of the transition alone, not {name!r} with {taken}"
+        raise ConfigError(reason, hint="a checkout's own handler runs by payhub reconcile --checkout") from None
 
 
 def _cells(transition: Transition) -> tuple[str, ...]:

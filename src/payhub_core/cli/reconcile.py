@@ -73,7 +73,6 @@ def reconcile(
     """
     # What no summary holds: the traceback of a handler that failed.
     logging.basicConfig(level=logging.ERROR, format="payhub: %(message)s")
-    logging.getLogger("stamina").addHandler(logging.NullHandler())  # a retry is no news, what it comes to is
     with open_till(config, handler, checkout) as till:
         till.check_account(account)
         for name in till.hints():

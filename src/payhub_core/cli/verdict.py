@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ class Verdict:
         if as_json:
             print_json(result)
         else:
-            Console().print(_table(result, self._word))
+            Console().print(_table(result, self._word, "" if self.explanation is None else _said(self.explanation)))
 
     @property
     def _word(self) -> Text:
@@ -90,7 +90,14 @@ def _explained(explanation: Explanation) -> dict[str, Any]:
     return asdict(explanation) | {"text": str(explanation)}
 
 
-def _table(result: dict[str, Any], verdict: Text) -> Table:
+def _said(explanation: Explanation) -> str:
+    """The explanation for people; of a deviation that the catalogue does not know, as its provider names it."""
+    named = [it.partition(": ") for it in explanation.deviation.split(", and ")]
+    deviation = say(", and ").join(f"{say(name)}{colon}{cure}" for name, colon, cure in named)
+    return say(str(replace(explanation, deviation=deviation)))
+
+
+def _table(result: dict[str, Any], verdict: Text, explained: str) -> Table:
     table = Table(show_header=False, title=Text(Path(result["file"]).name), title_justify="left")
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -106,12 +113,10 @@ def _table(result: dict[str, Any], verdict: Text) -> Table:
         shown = ("reference", "gateway_id", "status", "claimed_status", "amount", "paid", "attach", "paid_at")
         names = say("reference | gateway id | status | claimed status | amount | paid | attach | paid at").split(" | ")
         rows |= {name: payment[key] for name, key in zip(names, shown, strict=True)}
-    explanation = result["explanation"]
     if error := result["error"]:
-        hint = "" if explanation else error["hint"]
+        hint = "" if explained else error["hint"]
         rows |= {say("error"): f"{error['type']}: {error['message']}", say("hint"): hint}
-    if explanation:
-        rows[say("signature")] = explanation["text"]
+    rows[say("signature")] = explained
     for label, value in rows.items():
         if value is not None and value != "":
             # Text, never markup, and nothing unprintable: what a message says is not to be interpreted.

@@ -19,6 +19,7 @@ from sqlalchemy.pool import PoolResetState
 from payhub_core.errors import ConfigError, LedgerError
 from payhub_core.ledger.sql import begin, run
 from payhub_core.ledger.tables import VERSION_TABLE, metadata
+from payhub_core.retries import stamina
 
 __all__ = [
     "LEAVE",
@@ -287,11 +288,9 @@ def _rolled_back(connection: Any, _record: object, state: PoolResetState) -> Non
 
 def _durable(connection: Any, _record: object) -> None:
     """A commit on SQLite is on the disk, and readers do not wait for writers."""
-    import stamina  # noqa: PLC0415  30 ms of import, which nobody waits for who only has an engine
-
     cursor = connection.cursor()
     # For a change of the mode by another process SQLite does not wait by itself.
-    for attempt in stamina.retry_context(OperationalError, attempts=None, timeout=_BUSY_SECONDS, wait_max=0.2):
+    for attempt in stamina().retry_context(OperationalError, attempts=None, timeout=_BUSY_SECONDS, wait_max=0.2):
         with attempt:
             cursor.execute("PRAGMA journal_mode = WAL")
     for pragma in ("synchronous = FULL", "foreign_keys = ON"):

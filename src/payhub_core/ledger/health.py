@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, case, exists, func, literal_column, select
 
 from payhub_core.errors import plain
 from payhub_core.ledger import failures, queries, signs
@@ -46,8 +46,9 @@ class AccountHealth:
     and ``unanswered_at``: when a pass last had an answer, and none, for the reason ``unanswered``. ``stuck``: orders
     *starting* or *unknown* for a quarter of an hour. ``due``: orders to be asked about by now, ``due_since`` the first.
     ``waiting``: transitions that no handler has had, ``waiting_since`` the first. ``anomalies``: those of a day;
-    ``open_anomalies``: all that nobody has resolved. Of a day, too: ``failing``, orders whose handler failed;
-    ``paid_by_notify`` and ``paid_by_query``, the words "paid" heard either way.
+    ``open_anomalies``: all that nobody has resolved. Of a day, too: ``failing``, orders whose handler failed and has
+    had nothing of theirs since, ``failing_reference`` one of them; ``paid_by_notify`` and ``paid_by_query``, the words
+    "paid" heard either way.
     """
 
     account: str
@@ -63,6 +64,7 @@ class AccountHealth:
     anomalies: int = 0
     open_anomalies: int = 0
     failing: int = 0
+    failing_reference: str = ""
     paid_by_notify: int = 0
     paid_by_query: int = 0
 
@@ -132,21 +134,27 @@ def _heard(connection: Connection, now: datetime) -> Iterator[tuple[str, dict[st
     recent = select(observations).order_by(observations.c.id.desc()).limit(RECENT).subquery()
     of_a_day, notify = recent.c.at >= now - _DAY, recent.c.source == "notify"
     paid = (recent.c.said == PaymentStatus.PAID.value) & of_a_day
-    failing = case((of_a_day & (recent.c.source == failures.HANDLER), recent.c.payment_id))
     query = (
         select(
             payments.c.account,
             func.max(case((notify, recent.c.at))),
             _count(paid & notify),
             _count(paid & (recent.c.source == "query")),
-            func.count(failing.distinct()),
         )
         .join_from(recent, payments, payments.c.id == recent.c.payment_id)
         .group_by(payments.c.account)
     )
-    for account, notified_at, by_notify, by_query, fails in connection.execute(query):
-        counts = {"paid_by_notify": by_notify, "paid_by_query": by_query, "failing": fails}
-        yield account, {"notified_at": notified_at, **counts}
+    for account, notified_at, by_notify, by_query in connection.execute(query):
+        yield account, {"notified_at": notified_at, "paid_by_notify": by_notify, "paid_by_query": by_query}
+    had_since = (transitions.c.payment_id == recent.c.payment_id, transitions.c.delivered_at > recent.c.at)
+    failing = (
+        select(payments.c.account, func.count(payments.c.id.distinct()), func.max(payments.c.reference))
+        .join_from(recent, payments, payments.c.id == recent.c.payment_id)
+        .where(of_a_day, recent.c.source == failures.HANDLER, ~exists().where(*had_since))
+        .group_by(payments.c.account)
+    )
+    for account, count, reference in connection.execute(failing):
+        yield account, {"failing": count, "failing_reference": reference}
 
 
 def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
@@ -183,8 +191,8 @@ def _findings(found: Health) -> Iterator[Finding]:
         if it.failing:
             yield Finding(
                 it.account,
-                f"orders whose handler failed in the last day: {it.failing}",
-                "see the application's log, and payhub payments show for one of them",
+                f"orders whose handler failed in the last day, and has not had them since: {it.failing}",
+                f"see the application's log, and payhub payments show {it.account} {it.failing_reference}",
             )
         if it.paid_by_query >= _ONLY_ASKED and not it.paid_by_notify:
             yield Finding(

@@ -21,7 +21,7 @@ from payhub_core.ledger.times import moment
 from payhub_core.models import PaymentStatus
 from payhub_core.money import Money
 
-__all__ = ["add", "claim", "mark_delivered", "parse_anomaly", "read", "transition", "values", "waiting"]
+__all__ = ["add", "claim", "make_due", "mark_delivered", "parse_anomaly", "read", "transition", "values", "waiting"]
 
 _FIRST_PAUSE = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(days=1)
@@ -80,6 +80,13 @@ def claim(connection: Connection) -> int | None:
     taken = update(transitions).where(transitions.c.id == found.id).values(due_at=again, attempts=found.attempts + 1)
     connection.execute(taken)
     return int(found.id)
+
+
+def make_due(connection: Connection) -> None:
+    """Ends the pauses of what waits, for a person who has mended the handler; the oldest comes first."""
+    now = clock(connection)
+    waits = update(transitions).where(transitions.c.delivered_at.is_(None), transitions.c.due_at > now)
+    connection.execute(waits.values(due_at=transitions.c.at))
 
 
 def read(connection: Connection, number: int) -> Transition:

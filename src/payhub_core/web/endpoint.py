@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from payhub_core.declaration import REFUSED, RETRY
-from payhub_core.errors import CallbackError, ConfigError, plain
+from payhub_core.errors import CallbackError, ConfigError, PayhubError, plain
 from payhub_core.models import Callback, CallbackKind, Payment, Reply
 from payhub_core.web.answers import Answer, acknowledgement, plain_text, redirect
 from payhub_core.web.pages import AGAIN, Pages
@@ -191,5 +191,6 @@ def _status(error: Exception, account: str) -> int:
     if isinstance(error, ConfigError) and not error.account:
         logger.warning("a callback came for account %s, which is not configured", plain(account), extra=extra)
         return _NOT_FOUND
-    logger.error("a callback could not be processed", exc_info=error, extra=extra)
+    reason = error if isinstance(error, PayhubError) else type(error).__name__  # whose words may hold anything
+    logger.error("a callback could not be processed: %s", reason, exc_info=error, extra=extra)
     return RETRY.status_code

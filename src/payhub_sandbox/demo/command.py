@@ -18,6 +18,7 @@ import httpx
 from rich.console import Console
 
 from payhub_core import Hub, PaymentStatus, Redirect, load_accounts
+from payhub_core.cli.words import say
 from payhub_sandbox import PUBLIC_MERCHANTS, SandboxProcess
 from payhub_sandbox.demo.dummy import DUMMY, play_dummy
 from payhub_sandbox.demo.shop import ACCOUNT, EXAMPLE, Shop, open_shop, run
@@ -54,43 +55,44 @@ def _with_sandbox(timeline: Timeline, folder: Path, payer: httpx.Client, *, stay
         written = (EXAMPLE / "payhub.toml").read_text("utf-8")
         configuration = written.replace("http://127.0.0.1:8787", gateway.url)
         with open_shop(folder, configuration) as shop:
-            timeline.say("Two servers", f"the gateway on {gateway.url}, a shop on {shop.url}")
+            timeline.step("Two servers", f"the gateway on {gateway.url}, a shop on {shop.url}")
             play(timeline, gateway, shop, payer)
             if stay:
-                timeline.console.print(f"\nBuy tea at [link]{shop.url}[/link]; the gateway's own page is {gateway.url}")
+                offer = say(f"Buy tea at {shop.url}; the gateway's own page is {gateway.url}")
+                timeline.console.print(f"\n{offer}", soft_wrap=True)
                 _stay(timeline)
             else:
-                timeline.console.print(
-                    "\nNext: [bold]payhub demo --stay[/bold] to click through it in a browser, "
-                    "[bold]payhub sandbox --help[/bold] for the gateway alone, README.md for the ten lines behind this."
+                then = say(
+                    "Next: payhub demo --stay to click through it in a browser, payhub sandbox --help for the gateway "
+                    "alone, README.md for the ten lines behind this."
                 )
+                timeline.console.print(f"\n{then}")
                 _tell_code(timeline)
 
 
 def _with_dummy(timeline: Timeline, folder: Path, payer: httpx.Client, *, stay: bool) -> None:
     with open_shop(folder, DUMMY) as shop:
-        timeline.say("One server", f"a shop on {shop.url}; the dummy is a provider without a gateway")
+        timeline.step("One server", f"a shop on {shop.url}; the dummy is a provider without a gateway")
         play_dummy(timeline, shop, payer)
         if stay:
-            timeline.console.print(
-                f"\nBuy tea at [link]{shop.url}[/link]; nobody notifies it, so it asks, half a minute after the order."
-            )
+            offer = say(f"Buy tea at {shop.url}; nobody notifies it, so it asks, half a minute after the order.")
+            timeline.console.print(f"\n{offer}", soft_wrap=True)
             command = ("-m", "payhub_core", "reconcile", "--checkout", "shop:checkout", "--watch", "--every", "1")
             with run(shop.folder, *command):
                 _stay(timeline)
         else:
-            timeline.console.print("\nNext: docs/dummy.md has the sums for every other outcome.")
+            timeline.console.print(f"\n{say('Next: docs/dummy.md has the sums for every other outcome.')}")
             _tell_code(timeline)
 
 
 def _tell_code(timeline: Timeline) -> None:
-    timeline.console.print(f"The shop's code, to copy: {EXAMPLE / 'shop.py'}", soft_wrap=True)
+    timeline.console.print(say(f"The shop's code, to copy: {EXAMPLE / 'shop.py'}"), soft_wrap=True)
 
 
 def _stay(timeline: Timeline) -> None:
     with suppress(KeyboardInterrupt):
         _tell_code(timeline)
-        timeline.console.print("Ctrl-C ends it.")
+        timeline.console.print(say("Ctrl-C ends it."))
         threading.Event().wait()
 
 
@@ -107,7 +109,7 @@ def play(timeline: Timeline, gateway: SandboxProcess, shop: Shop, payer: httpx.C
 
     payer.get(address).raise_for_status()
     page = payer.post(address, data={"action": "pay"})
-    timeline.say("The payer pays on the gateway's page", f"POST {address}: HTTP {page.status_code}")
+    timeline.step("The payer pays on the gateway's page", f"POST {address}: HTTP {page.status_code}")
 
     delivery = _delivered(gateway, number)
     timeline.check(

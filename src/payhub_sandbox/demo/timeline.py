@@ -6,6 +6,8 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
+from payhub_core.cli.words import say
+
 __all__ = ["Timeline"]
 
 
@@ -16,15 +18,16 @@ class Timeline:
         self.console: Console = console
         self.number: int = 0
 
-    def say(self, title: str, detail: str) -> None:
+    def step(self, title: str, detail: str) -> None:
         """One more step."""
         self.number += 1
         self.console.print(
-            f"[bold cyan]{self.number:2}[/bold cyan]  [bold]{title}[/bold]\n    {escape(detail)}", soft_wrap=True
+            f"[bold cyan]{self.number:2}[/bold cyan]  [bold]{say(title)}[/bold]\n    {escape(say(detail))}",
+            soft_wrap=True,
         )
 
     def check(self, title: str, detail: str, *, holds: bool) -> None:
         """One more step, if it came out as it should."""
         if not holds:
             raise click.ClickException(f"{title}: it came out otherwise: {detail}")
-        self.say(title, detail)
+        self.step(title, detail)
