@@ -94,7 +94,8 @@ def test_a_handler_is_needed(command: Callable[..., Result], ledger: Ledger) -> 
 def test_a_handler_that_wants_a_connection_puts_nothing_off(command: Callable[..., Result]) -> None:
     """It is refused before it is called, and so what waits stays due."""
     refused = failure(command("outbox", "deliver", "--handler", "outbox_shop:ship"))
-    assert "expected a function of the transition alone, not 'outbox_shop:ship' with (transition, connection)" in refused
+    expected = "expected a function of the transition alone, not 'outbox_shop:ship' with (transition, connection)"
+    assert expected in refused
     assert "delivered 2" in command("outbox", "deliver", "--handler", "outbox_shop:fulfil").output
 
 
