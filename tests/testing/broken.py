@@ -1398,6 +1398,16 @@ class Patient(Tea):
 
 
 @broken("replies.signed")
+class NoUnchecked(Tea):
+    """Checks the signature of a yes alone: whoever can answer says that an order is not there."""
+
+    def reply(self, response: Response, *, missing: bool = False) -> Fields:
+        if response.is_error:
+            return self.fields(response, missing=missing)
+        return Tea.reply(self, response, missing=missing)
+
+
+@broken("replies.signed")
 class AnswersUnchecked(Tea):
     """Does not check who answered."""
 

@@ -366,6 +366,7 @@ def _signed(bench: Bench) -> None:
             where = f"request {at + 1} of {call.hook}"
             outcome = bench.play(replace(call, fault=forged, at=at))[0]
             expect(outcome.error is not None, f"an error for an answer of another key at {where}", outcome)
+            _believes_no_forged_no(bench, call, at, where)
             for name in reply_parts(mine):
 
                 def altered(_: Request, honest: Callable[..., Response], name: str = name) -> Response:
@@ -376,3 +377,19 @@ def _signed(bench: Bench) -> None:
                 expect(same, f"an error for an answer whose {name} was altered at {where}", outcome)
     if not found:
         raise NotApplicable("the gateway does not sign its answers")
+
+
+def _believes_no_forged_no(bench: Bench, call: Call, at: int, where: str) -> None:
+    """Raises Mismatch where another key's "no such order", or its refusal, is believed."""
+    for no, believed in (("missing", NotFound), ("refused", Refused)):
+
+        def forged(_: Request, honest: Callable[..., Response], no: str = no) -> Response:
+            answer = honest(no=no, settings=bench.foreign(call.sale).settings)
+            if answer.content == (mine := honest(no=no)).content and answer.headers == mine.headers:
+                raise NotApplicable("the gateway does not sign it")
+            return answer
+
+        with suppress(NotApplicable):
+            outcome = bench.play(replace(call, fault=forged, at=at))[0]
+            fine = type(outcome.error) is not believed
+            expect(fine, f"another error than {believed.__name__} for a {no!r} of another key at {where}", outcome)
