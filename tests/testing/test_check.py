@@ -70,3 +70,20 @@ def test_what_is_named_wrongly_is_said(named: str, message: str) -> None:
     result = run(named)
     assert result.exit_code == 1
     assert message in " ".join(result.output.split())
+
+
+def test_a_module_that_fails_says_where(tmp_path: Path) -> None:
+    """In one line: the author's own, and not this command's."""
+    (tmp_path / "contract.py").write_text("first = 1\nsecond = frist\n", "utf-8")
+    result = run(f"{tmp_path / 'contract.py'}:Of")
+    assert result.exit_code == 1
+    assert "NameError: name 'frist' is not defined (line 2 of contract.py)" in " ".join(result.output.split())
+
+
+def test_a_path_is_printed_whole(tmp_path: Path) -> None:
+    """However narrow the terminal is: cut in two it cannot be copied."""
+    (tmp_path / "contract.py").write_text(BROKEN, "utf-8")
+    told = run(f"{tmp_path / 'contract.py'}:Of").output
+    assert any(
+        line.strip().startswith("read:") and line.endswith("hooks.md#parse_callback") for line in told.splitlines()
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import traceback
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
@@ -45,7 +46,8 @@ def check(contract: str, as_json: bool) -> None:
         verdict = cls().run(case)
         verdicts.append(verdict)
         if verdict.outcome != "passed":
-            console.print(Text.assemble((f"{verdict.outcome:>14}", _STYLES[verdict.outcome]), f"  {_line(verdict)}"))
+            line = Text.assemble((f"{verdict.outcome:>14}", _STYLES[verdict.outcome]), f"  {_line(verdict)}")
+            console.print(line, soft_wrap=True)  # a path that is cut cannot be copied
     for fault in faults:
         console.print(Text(f"{fault}", style="bold red"))
     if as_json:
@@ -87,18 +89,28 @@ def _contract(named: str) -> type[ProviderContract]:
 
 
 def _module(name: str) -> ModuleType:
+    if name.endswith(".py") and not Path(name).is_file():
+        raise ConfigError(f"there is no file {plain(name)}")
     sys.path.insert(0, "")  # as `python -m` has it: the author's module is where the author is
     try:
-        if not name.endswith(".py"):
-            return importlib.import_module(name)
-        spec = importlib.util.spec_from_file_location(Path(name).stem, name)
-        if spec is None or spec.loader is None or not Path(name).is_file():
-            raise ConfigError(f"there is no file {plain(name)}")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[Path(name).stem] = module
-        spec.loader.exec_module(module)
+        return _imported(name)
     except ImportError as error:
         raise ConfigError(f"{plain(name)} cannot be imported: {error}") from error
+    except Exception as error:
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"line {at.lineno} of {Path(at.filename).name}"
+        raise ConfigError(f"{plain(name)} cannot be imported: {type(error).__name__}: {error} ({where})") from error
+
+
+def _imported(name: str) -> ModuleType:
+    if not name.endswith(".py"):
+        return importlib.import_module(name)
+    spec = importlib.util.spec_from_file_location(Path(name).stem, name)
+    if spec is None or spec.loader is None:
+        raise ImportError("it is no module")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[Path(name).stem] = module
+    spec.loader.exec_module(module)
     return module
 
 
