@@ -8,7 +8,7 @@ from functools import reduce
 from operator import or_
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payhub_core import Money, Payment, PaymentStatus, WrongAmount
@@ -73,6 +73,7 @@ def merged(facts: Facts, others: list[Facts]) -> Iterator[Facts]:
 
 @pytest.mark.proof
 @given(st.lists(messages | refunds, min_size=1, max_size=6), st.data())
+@settings(max_examples=150)
 def test_every_order_and_every_duplication_of_messages_ends_in_the_same_facts(
     heard_of: list[Payment | Facts], data: st.DataObject
 ) -> None:
