@@ -91,7 +91,17 @@ def test_it_may_be_piped_in(config: None, platform: Any) -> None:
 
 
 @pytest.mark.parametrize("address", ["/pay/shop/return/A1001", "https://shop.example/pay/shop/return/A1001"])
-@pytest.mark.parametrize("line", ["{}", "GET {} HTTP/1.1\r\nHost: shop.example\r\n\r\n", "GET {}\n"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{}",
+        "GET {} HTTP/1.1\r\nHost: shop.example\r\n\r\n",
+        "GET {}\n",
+        '203.0.113.9 - - [26/Nov/2026:21:12:00 +0800] "GET {} HTTP/1.1" 400 7 "-" "Mozilla/5.0"\n',
+        'INFO:     203.0.113.9:57098 - "GET {} HTTP/1.1" 400 Bad Request',
+    ],
+    ids=["address", "request", "line", "combined", "uvicorn"],
+)
 def test_a_line_of_a_servers_log_is_enough(verify: Any, platform: Any, address: str, line: str) -> None:
     """The address says that it is a return, which settles nothing."""
     query = platform.body({"order_no": "A1001", "pay_status": "1"}).decode()

@@ -21,6 +21,8 @@ __all__ = ["verify"]
 _LONGEST = 1024 * 1024
 #: A request line, an address alone, or a path with its query: what servers and their logs write down.
 _REQUEST = re.compile(rb"(?:(GET|POST) )?((?:https?:/)?/\S*)(?: HTTP/[0-9.]+)?\r?(?:\n|\Z)")
+#: The same within a line of an access log, which has the client before it and the status behind it.
+_LOGGED = re.compile(rb'[^\n]*"((?:GET|POST) \S+ HTTP/[0-9.]+)"[^\n]*\s*\Z')
 _ADDRESS = re.compile(r"/([a-z][a-z0-9_]*)/(notify|return)(?:/|\Z)")
 _TYPES = {b"{": "application/json", b"<": "text/xml"}
 
@@ -42,6 +44,8 @@ def verify(ctx: click.Context, file: BinaryIO, config: str | None, account: str 
     data = file.read(_LONGEST)
     if data.startswith(b"{") and b'"recorded_at"' in data:
         raise PayhubError("this is a recorded callback", hint="payhub replay FILE --explain")
+    if logged := _LOGGED.match(data):
+        data = logged[1]
     found = _REQUEST.match(data)
     address = _ADDRESS.search(found[2].decode("latin-1").partition("?")[0]) if found else None
     if account is None and address is not None and address[1] in accounts:
