@@ -72,6 +72,8 @@ class Calls:
         """``flow("parse_callback")``, or at once its result where no request is needed and no extension wraps it."""
         if not isinstance(callback, Callback):
             raise MalformedCallback(f"expected a Callback, not {type(callback).__name__}", account=self.name)
+        if expect is not None and not isinstance(expect, Order):
+            raise InvalidOrder(f"expect: expected an Order, not {type(expect).__name__}", account=self.name)
         arguments = {"account": self.name, "callback": callback, "expect": expect}
         if not self._at_once:
             return self.flow("parse_callback", callback=callback, expect=expect)

@@ -142,7 +142,7 @@ class Hub(_BaseHub[BoundAccount]):
         self, accounts: Mapping[str, Provider], *, extensions: Sequence[object] = (), client: Client | None = None
     ) -> None:
         super().__init__(accounts, extensions)
-        _check_client(client)
+        _check_client(client, httpx.AsyncClient)
         self._own: httpx.Client | None = _own_client() if client is None else None
         self._client: Client | None = self._own if client is None else client
         self._inherited: list[object] = []
@@ -259,8 +259,9 @@ def _check_extensions(extensions: object) -> None:
             raise ConfigError(f"extensions: expected an object with hooks, {plain(kind)} has none", hint=hint)
 
 
-def _check_client(client: object) -> None:
-    if client is not None and not callable(getattr(client, "send", None)):
+def _check_client(client: object, other: type) -> None:
+    """Raises ConfigError for what is no client, and for the ``other`` of httpx's two."""
+    if client is not None and (isinstance(client, other) or not callable(getattr(client, "send", None))):
         hint = "pass httpx.Client() to Hub, httpx.AsyncClient() to AsyncHub"
         raise ConfigError(f"client: expected an HTTP client, not {type(client).__name__}", hint=hint)
 
@@ -310,7 +311,7 @@ class AsyncHub(_BaseHub[AsyncBoundAccount]):
         self, accounts: Mapping[str, Provider], *, extensions: Sequence[object] = (), client: AsyncClient | None = None
     ) -> None:
         super().__init__(accounts, extensions)
-        _check_client(client)
+        _check_client(client, httpx.Client)
         self._own: _OwnAsyncClient | None = None
         if client is None:
             client = self._own = _OwnAsyncClient()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import httpx
 import pytest
 
 from payhub_core import (
@@ -16,6 +17,7 @@ from payhub_core import (
     InvalidOrder,
     MalformedCallback,
     Money,
+    Order,
     load_account,
     load_config,
 )
@@ -39,12 +41,22 @@ class Kept:
 
 CALLBACK = Callback("POST", {}, b"", b"")
 ONE = Money.of("1.00", "CNY")
+ORDER = Order(
+    reference="A1001",
+    amount=ONE,
+    description="Tea",
+    notify_url="https://shop.example/n",
+    return_url="https://shop.example/r",
+)
 CONFIGURED: dict[str, tuple[Callable[[Door], Any], str]] = {
     "an extension that is none": (lambda it: Hub(it.hub.accounts, extensions=5), "extensions: expected a list"),  # type: ignore[arg-type]
     "extensions as text": (lambda it: Hub(it.hub.accounts, extensions="Audit"), "extensions: expected a list"),
     "an extension without hooks": (lambda it: Hub(it.hub.accounts, extensions=[Kept()]), "Kept has none"),
     "a client that is none": (lambda it: Hub(it.hub.accounts, client=5), "client: expected an HTTP client, not int"),  # type: ignore[arg-type]
     "an async client": (lambda it: AsyncHub(it.hub.accounts, client=5), "client: expected an HTTP client, not int"),  # type: ignore[arg-type]
+    "the other client": (lambda it: Hub(it.hub.accounts, client=httpx.AsyncClient()), "client: expected an HTTP"),  # type: ignore[arg-type]
+    "the other hub's": (lambda it: AsyncHub(it.hub.accounts, client=httpx.Client()), "client: expected an HTTP"),  # type: ignore[arg-type]
+    "a list as an account": (lambda it: it.checkout.start([], ORDER), "expected the name of an account, not list"),  # type: ignore[arg-type]
     "a number as a name": (lambda it: Hub({5: it.hub.accounts["shop"]}), "expected the name of an account, not int"),  # type: ignore[dict-item]
     "a handler": (lambda it: Checkout(it.hub, it.ledger, handler=5), "handler: expected a function, not int"),  # type: ignore[arg-type]
     "an async handler": (
@@ -76,6 +88,10 @@ HEARD: dict[str, Callable[[Door], Any]] = {
     "a payer's": lambda it: it.checkout.view("shop", "text"),  # type: ignore[arg-type]
 }
 ORDERED: dict[str, tuple[Callable[[Door], Any], str]] = {
+    "an expected order": (
+        lambda it: it.hub.parse_callback("shop", CALLBACK, expect="A1"),
+        "expected an Order",
+    ),  # type: ignore[arg-type]
     "a query": (lambda it: it.hub.query("shop", "A1001", gateway_id=5), "gateway_id: expected text, not int"),  # type: ignore[arg-type]
     "a refund": (lambda it: it.hub.refund("shop", "A1001", 5, ONE, "R1"), "gateway_id: expected text, not int"),  # type: ignore[arg-type]
 }
@@ -97,8 +113,8 @@ def test_what_cannot_be_meant_is_refused_at_the_door(door: Door, what: str) -> N
 
 
 @pytest.mark.parametrize("what", ORDERED)
-def test_a_gateways_number_is_text(door: Door, what: str) -> None:
-    """As a number it may have lost its zeros."""
+def test_what_an_order_is_known_by_has_its_type(door: Door, what: str) -> None:
+    """A number may have lost its zeros."""
     call, reason = ORDERED[what]
     with pytest.raises(InvalidOrder) as caught:
         call(door)

@@ -8,7 +8,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from payhub_core.accounts import route_faults
+from payhub_core.accounts import route_faults, unknown_account
 from payhub_core.checkout.lease import Lease, Taken, Usable
 from payhub_core.checkout.outcomes import creation_after, is_final
 from payhub_core.checkout.steps import AnyHub, Create, Pause, Record, Steps, Store, query
@@ -55,6 +55,8 @@ def _lists(names: object) -> bool:
 
 def start(hub: AnyHub, routes: Routes, name: str, order: Order, handler: object) -> Steps[Payment]:
     """Creates the payment of ``order`` once, at the account of that name or along the route."""
+    if not isinstance(name, str):
+        raise unknown_account(name, hub.accounts)
     route = routes.get(name, (name,))
     if not isinstance(order, Order):
         raise InvalidOrder(f"expected an Order, not {type(order).__name__}", account=name)
