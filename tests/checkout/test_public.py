@@ -26,7 +26,17 @@ CHECKOUT = ["close_payment", "deliver", "receive", "reconcile", "refresh", "refu
 PUBLIC = {
     payhub_core.ledger: {
         "AccountHealth": [
-            *("account", "anomalies", "answered_at", "due", "due_since", "failing", "is_silent", "notified_at"),
+            *(
+                "account",
+                "anomalies",
+                "answered_at",
+                "due",
+                "due_since",
+                "failing",
+                "failing_reference",
+                "is_silent",
+                "notified_at",
+            ),
             *("open_anomalies", "paid_by_notify", "paid_by_query", "stuck", "unanswered", "unanswered_at"),
             *("waiting", "waiting_since"),
         ],

@@ -540,7 +540,7 @@ def test_an_interrupted_pass_begins_nothing_more(
     with httpx.Client(transport=httpx.MockTransport(platforms)) as client:
         checkout = Checkout(Hub(load_accounts({"accounts": {"shop": settings}}), client=client), ledger)
         with pytest.raises(KeyboardInterrupt):
-            checkout.reconcile(rate=10, progress=interrupt)
+            checkout.reconcile(rate=2, progress=interrupt)
     signal.signal(signal.SIGINT, before)
     assert 2 <= len(platforms.queries) <= 4
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from payhub_core.errors import CallbackError, GatewayError, NotFound, NotSent, OutcomeUnknown, Refused
 from payhub_core.flow import Request, Response
 from payhub_core.testing.bench import Bench
-from payhub_core.testing.case import NotApplicable, case
+from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.faults import ELSEWHERE, FAULTS, Answer
 from payhub_core.testing.meaning import meaning
 from payhub_core.testing.messages import altered_reply, reply_parts, rewritten
@@ -339,8 +340,15 @@ def _slow(bench: Bench) -> None:
 
     for call, fine in calls(bench):
         for at in range(len(fine.tried)):
-            outcome = bench.play(replace(call, fault=FAULTS["slow"], at=at), settings=settings)[0]
-            judge(bench, call.hook, outcome, fine, f"a slow answer at request {at + 1} of {call.hook}", strict=True)
+            try:
+                _trickled(bench, call, fine, at, settings)
+            except Mismatch:  # on a busy machine another exchange may have taken as long
+                _trickled(bench, call, fine, at, settings)
+
+
+def _trickled(bench: Bench, call: Call, fine: Outcome, at: int, settings: dict[str, Any]) -> None:
+    outcome = bench.play(replace(call, fault=FAULTS["slow"], at=at), settings=settings)[0]
+    judge(bench, call.hook, outcome, fine, f"a slow answer at request {at + 1} of {call.hook}", strict=True)
 
 
 @case(
