@@ -492,7 +492,7 @@ def test_a_handler_that_always_fails_keeps_no_other_payment_waiting(
     make_due()
     for _ in range(3):
         till.reconcile(limit=1)
-    assert [reference for _appid, reference in platforms.queries] == ["A0", "A1", "A2"]
+    assert sorted(reference for _appid, reference in platforms.queries) == ["A0", "A1", "A2"]
     assert shop.delivered == ["shop/A2/paid"]
     assert [stored.attempts for stored in ledger.payments()] == [1, 1, 1]
 
