@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from payhub_core import Money, Payment, PaymentStatus, WrongAmount
 from payhub_core.ledger import AnomalyKind
-from payhub_core.ledger.facts import Facts, observed
+from payhub_core.ledger.facts import Facts, Receipt, observed
 from payhub_core.ledger.refunds import Refunding
 
 DUE = Money(10_000, "CNY")
@@ -269,3 +269,10 @@ def test_the_first_time_of_payment_stands() -> None:
     later = NOON.astimezone(timezone(timedelta(hours=8))) + timedelta(minutes=1)
     facts = known(heard(PaymentStatus.PAID, paid_at=later), heard(PaymentStatus.PAID, paid_at=NOON))
     assert facts.paid_at == NOON
+
+
+def test_of_two_payments_the_one_with_a_time_says_when_money_came() -> None:
+    """A gateway may state the time in a notify and leave it out of a query."""
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    assert Facts(receipts={"P1": Receipt(100), "P2": Receipt(100, at)}).paid_at == at
+    assert Facts(receipts={"P1": Receipt(100)}).paid_at is None
