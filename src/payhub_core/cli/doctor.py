@@ -73,9 +73,8 @@ def _examine(found: _Examined, settings: Config, account: str | None, *, connect
             check_account(account, settings, ledger)
             found.health = ledger.health()
             found.findings += found.health.findings
-            ledger.write(
-                _NOTHING
-            )  # or a disk or a server that only reads would look well, and no order could be started
+            # Or a disk or a server that only reads would look well, and no order could be started.
+            ledger.write(_NOTHING)
             if connect:
                 last = [it for name in ledger.accounts() for it in ledger.payments(account=name, limit=1)]
                 newest = {it.payment.account: it.payment.reference for it in last}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -75,7 +76,7 @@ class Client:
             "reference": payment.reference,
             "gateway_id": payment.gateway_id,
             "expect": order,
-            "created_at": self.contract.created_at,
+            "created_at": call.sale.at - timedelta(minutes=5),
         }
 
     def check(self) -> None:

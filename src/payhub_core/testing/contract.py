@@ -42,7 +42,7 @@ import traceback
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, ClassVar
 
 import pytest
@@ -186,11 +186,6 @@ class ProviderContract:
     def confirming(self) -> bool:
         """Whether the contract has a `confirms`."""
         return type(self).confirms is not ProviderContract.confirms
-
-    @property
-    def created_at(self) -> datetime:
-        """When the order was first sent."""
-        return datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)
 
     def _reference(self) -> str:
         for word in _REFERENCES:
