@@ -33,7 +33,7 @@ _LONGEST = 16 * 1024
 _NO_SUM = 10**15
 _HEX = re.compile("%[0-9A-F]{2}")
 
-#: Deviations of which at most one applies: the name, and what it changes of a `Way`.
+#: Deviations of which at most one applies: the name, and what it changes of a way to sign.
 Group: TypeAlias = list[tuple[str, dict[str, Any]]]
 
 
@@ -66,7 +66,7 @@ def utf_8(text: str) -> bytes:
 
 def _read(change: Callable[[str], str]) -> dict[str, Callable[[str], str]]:
     """Values changed after they are decoded."""
-    return {"write": lambda raw: change(decoded(raw))}
+    return {"write": lru_cache(maxsize=128)(lambda raw: change(decoded(raw)))}
 
 
 def _html(text: str) -> str:

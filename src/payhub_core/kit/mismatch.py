@@ -5,7 +5,7 @@ from __future__ import annotations
 from binascii import unhexlify
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from payhub_core.kit.settings import Secret
@@ -57,7 +57,7 @@ class SignedPairs:
         """
         # What only a person who asks needs is loaded then.
         from payhub_core.kit.deviations import decoded, raw_pairs  # noqa: PLC0415
-        from payhub_core.kit.ways import Way, is_another_sum, tries  # noqa: PLC0415
+        from payhub_core.kit.ways import is_another_sum, tries  # noqa: PLC0415
 
         body, query = raw_pairs(callback.body), raw_pairs(callback.query)
         pairs, beside = (body, query) if body else (query, [])
@@ -67,14 +67,12 @@ class SignedPairs:
         if len(given) not in _HASHES:
             return
         held = (self.signature, *self.unsigned)
-        way = Way(
-            pairs=tuple((name, raw) for name, raw in pairs if name not in held),
-            place=(self.placement, self.named),
-            keep=self.empties == "keep",
-            hashed=self.hashed,
-        )
-        ways = [replace(way, secret=key.text) for key in keys]
-        changes = self._changes(way.pairs, pairs, beside)
+        taken = tuple((name, raw) for name, raw in pairs if name not in held)
+        place, keep = (self.placement, self.named), self.empties == "keep"
+        ways = [
+            {"pairs": taken, "place": place, "keep": keep, "hashed": self.hashed, "secret": key.text} for key in keys
+        ]
+        changes = self._changes(taken, pairs, beside)
         for deviations, matches in tries(ways, self._dialects(len(given)), changes, given):
             yield self._named(deviations), matches
         sums = {name: decoded(raw) for name, raw in pairs if name in self.sums}

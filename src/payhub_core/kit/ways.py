@@ -5,72 +5,65 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import combinations, product
 from operator import itemgetter
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 from payhub_core.kit.deviations import Group, decoded, utf_8
 
 __all__ = ["Way", "is_another_sum", "tries"]
 
+#: The arguments of `signed`, or what a deviation changes of them.
+Way: TypeAlias = Mapping[str, Any]
+#: The hash, the key of an HMAC, whether it is hashed twice, and the text.
+Signed: TypeAlias = tuple[str, bytes | None, Callable[[str], str] | None, bytes]
+
 _MOST_SUMS = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One way to sign a message; ``pairs`` hold the values as they came, url-encoded."""
-
-    pairs: tuple[tuple[str, str], ...]
-    place: tuple[str, str]
-    keep: bool
-    hashed: str
-    secret: str = ""
-    zeros: bool = True
-    write: Callable[[str], str] = decoded
-    charset: Callable[[str], bytes] = utf_8
-    order: Callable[[tuple[str, str]], Any] | None = itemgetter(0)
-    names: Callable[[str], str] = str
-    whole: Callable[[str], str] = str
-    joint: tuple[str, str] = ("&", "{}={}")
-    mac: bool = False
-    twice: Callable[[str], str] | None = None
-    without: tuple[str, ...] = ()
-    beside: tuple[tuple[str, str], ...] = ()
-    instead: Mapping[str, str] = field(default_factory=dict)
-
-    def changed(self, changes: Iterable[Mapping[str, Any]]) -> Way:
-        """The same with these deviations; that of a secret says what was made of it."""
-        merged: dict[str, Any] = {}
-        for change in changes:
-            merged |= change
-        if "secret" in merged:
-            merged["secret"] = merged["secret"](self.secret)
-        return replace(self, **merged)
-
-    def signed(self) -> tuple[str, bytes | None, Callable[[str], str] | None, bytes]:
-        """The hash, the key of an HMAC, whether it is hashed twice, and the text."""
-        pairs = [
-            (self.names(name), self.instead[name] if name in self.instead else self.write(raw))
-            for name, raw in (*self.pairs, *self.beside)
-            if name not in self.without
-        ]
-        pairs = [pair for pair in pairs if (pair[1] or self.keep) and (pair[1] != "0" or self.zeros)]
-        place, secret_name = self.place
-        own = [(secret_name, self.secret)]
-        if place == "sorted":
-            pairs += own
-        if self.order is not None:
-            pairs.sort(key=self.order)
-        if secret_name and place != "sorted":
-            pairs = [*own, *pairs] if place == "first" else [*pairs, *own]
-        between, form = self.joint
-        text = between.join([form.format(*pair) for pair in pairs])
-        if not secret_name and place != "none":
-            before = self.secret if place in {"first", "both"} else ""
-            behind = "" if place == "first" else f"{'&' if place == 'behind' else ''}{self.secret}"
-            text = f"{before}{text}{behind}"
-        return self.hashed, self.secret.encode() if self.mac else None, self.twice, self.charset(self.whole(text))
+def signed(
+    *,
+    pairs: tuple[tuple[str, str], ...],
+    place: tuple[str, str],
+    keep: bool,
+    hashed: str,
+    secret: str,
+    zeros: bool = True,
+    write: Callable[[str], str] = decoded,
+    charset: Callable[[str], bytes] = utf_8,
+    order: Callable[[tuple[str, str]], Any] | None = itemgetter(0),
+    names: Callable[[str], str] = str,
+    whole: Callable[[str], str] = str,
+    joint: tuple[str, str] = ("&", "{}={}"),
+    mac: bool = False,
+    twice: Callable[[str], str] | None = None,
+    without: tuple[str, ...] = (),
+    beside: tuple[tuple[str, str], ...] = (),
+    instead: Mapping[str, str] = MappingProxyType({}),
+) -> Signed:
+    """What one way signs of a message, whose ``pairs`` hold the values as they came, url-encoded."""
+    fields = [
+        (names(name), instead[name] if name in instead else write(raw))
+        for name, raw in (*pairs, *beside)
+        if name not in without
+    ]
+    fields = [pair for pair in fields if (pair[1] or keep) and (pair[1] != "0" or zeros)]
+    where, secret_name = place
+    own = [(secret_name, secret)]
+    if where == "sorted":
+        fields += own
+    if order is not None:
+        fields.sort(key=order)
+    if secret_name and where != "sorted":
+        fields = [*own, *fields] if where == "first" else [*fields, *own]
+    between, form = joint
+    text = between.join([form.format(*pair) for pair in fields])
+    if not secret_name and where != "none":
+        before = secret if where in {"first", "both"} else ""
+        behind = "" if where == "first" else f"{'&' if where == 'behind' else ''}{secret}"
+        text = f"{before}{text}{behind}"
+    return hashed, secret.encode() if mac else None, twice, charset(whole(text))
 
 
 def tries(
@@ -85,16 +78,16 @@ def tries(
         for chosen in combinations(groups, count):
             for deviations in product(*chosen):
                 for way in ways:
-                    signed = way.changed([change for _, change in deviations]).signed()
-                    if hash(signed) not in tried:
-                        tried.add(hash(signed))
-                        yield tuple(name for name, _ in deviations), hmac.compare_digest(_digest(*signed), given)
+                    deviant = signed(**_changed(way, deviations))
+                    if hash(deviant) not in tried:
+                        tried.add(hash(deviant))
+                        yield tuple([name for name, _ in deviations]), hmac.compare_digest(_digest(*deviant), given)
 
 
 def is_another_sum(way: Way, sums: Mapping[str, str], given: bytes) -> bool:
     """Whether the signature is that of the same message with another sum: one of the first hundred thousand."""
     decimals = any("." in text for text in sums.values())
-    hashed, _, _, text = replace(way, instead=dict.fromkeys(sums, "\0")).signed()
+    hashed, _, _, text = signed(**{**way, "instead": dict.fromkeys(sums, "\0")})
     first, *rest = text.split(b"\0")
     begun = hashlib.new(hashed, first, usedforsecurity=False)
     for minor in range(1, _MOST_SUMS + 1):
@@ -104,6 +97,16 @@ def is_another_sum(way: Way, sums: Mapping[str, str], given: bytes) -> bool:
             if tried.digest() == given:
                 return True
     return False
+
+
+def _changed(way: Way, deviations: Iterable[tuple[str, Way]]) -> Way:
+    """The same way with these deviations; that of a secret says what was made of it."""
+    changed = dict(way)
+    for _, change in deviations:
+        changed |= change
+    if callable(changed["secret"]):
+        changed["secret"] = changed["secret"](way["secret"])
+    return changed
 
 
 def _digest(hashed: str, key: bytes | None, twice: Callable[[str], str] | None, text: bytes) -> bytes:
