@@ -56,7 +56,7 @@ def test_no_other_client_trusts_it(gateway: FakeGateway) -> None:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_ends_alike_on_a_socket_and_in_memory(gateway: FakeGateway, fault: str) -> None:
     """So the cases, which are played in memory, speak of real networks."""
-    order, settings = CONTRACT.order(), {"timeout": 0.1 if fault in {"slow", "read"} else 5.0}
+    order, settings = CONTRACT.order(), {"timeout": {"slow": 0.1, "read": 0.4}.get(fault, 5.0)}
     in_memory = BENCH.play(BENCH.create_call(order, fault=FAULTS[fault]), settings={**CONTRACT.settings, **settings})[
         0
     ].error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from functools import cache
 from typing import TypeAlias
 
 import httpx
@@ -64,9 +65,14 @@ def _oversized(_: Request, honest: Callable[..., Response]) -> Response:
     return rewritten(answer, answer.content + b" " * REPLY_LIMIT)
 
 
+@cache
+def _bomb() -> bytes:
+    return gzip.compress(b" " * 10 * REPLY_LIMIT)
+
+
 def _compressed(_: Request, __: Callable[..., Response]) -> Response:
     headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
-    return Response(200, headers=headers, stream=Raw(gzip.compress(b" " * 10 * REPLY_LIMIT)))
+    return Response(200, headers=headers, stream=Raw(_bomb()))
 
 
 def _utf16(_: Request, honest: Callable[..., Response]) -> Response:
