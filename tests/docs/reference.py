@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import re
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -133,23 +132,20 @@ SHOWN = {"passed": "yes", "excused": "not shown", "not applicable": "no", "faile
 
 
 def gateways() -> str:
-    """What each gateway was seen to do, by the conformance kit's run of its contract."""
+    """What each gateway was seen to do, by the conformance kit's cases of its contract."""
     columns = {}
     for path, name in CONTRACTS.items():
         spec = importlib.util.spec_from_file_location(name, ROOT / path)
         module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
         spec.loader.exec_module(module)  # type: ignore[union-attr]
         contract = getattr(module, name)
-        outcomes = {case.id: contract().run(case).outcome for case in CASES}
+        outcomes = {case.id: contract().run(case).outcome for case in CASES if case.id in ABILITIES.values()}
         info = contract.provider.info
         currencies = ", ".join(sorted(info.currencies)) if len(info.currencies) < 10 else f"{len(info.currencies)}"
-        counts = Counter(outcomes.values())
-        ran = counts["passed"] + counts["failed"]
         columns[info.name] = {
             "currencies": currencies,
             "neutral methods": str(len(info.methods)),
             **{ability: SHOWN[outcomes[case]] for ability, case in ABILITIES.items()},
-            "cases passed, excused, not applicable": f"{ran}, {counts['excused']}, {counts['not applicable']}",
         }
     rows = next(iter(columns.values()))
     lines = [f"| | {' | '.join(f'`{name}`' for name in columns)} |", "|---" * (len(columns) + 1) + "|"]
