@@ -1838,3 +1838,73 @@ class LastKeySigns(Tea):
     def headers(self, content: bytes) -> dict[str, str]:
         made = digest(bytes(self.key[-1]), b"request", content).hex()
         return {**super().headers(content), "X-Tea-Signature": made}
+
+
+@broken("query.paid_sum")
+class AlwaysReceived(Querying):
+    """Reads the word of an answer, and not the sum received."""
+
+    def found(self, fields: Fields, gateway_id: str | None, expect: Order | None) -> Payment:
+        return changed(super().found(fields, gateway_id, expect), paid=None)
+
+
+@broken("money.refunded")
+class RefundHasTwoDecimals(Refunding):
+    """Counts every refund in hundredths."""
+
+    def refund_body(self, reference: str, amount: Money, refund_reference: str) -> dict[str, Any]:
+        hundredths = str(Decimal(amount.minor) / 100)
+        return {**super().refund_body(reference, amount, refund_reference), "amount": hundredths}
+
+
+@broken("notify.acknowledged")
+class OnlyPaidIsAcknowledged(Tea):
+    """Acknowledges what is paid alone, and hears of the rest for days."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        heard = Tea.parse_callback(self, callback)
+        open_ = heard.payment is not None and heard.payment.status is not PaymentStatus.PAID
+        return replace(heard, reply=Reply(b"FAIL")) if open_ else heard
+
+
+@broken("secret.errors")
+class SignatureExplained(Tea):
+    """Says which signature would be right."""
+
+    def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+        try:
+            super().check(purpose, fields, given)
+        except BadSignature:
+            right = digest(self.key[0], purpose.encode(), joined(fields)).hex()
+            raise BadSignature(f"expected {right}, not {given}") from None
+
+
+@broken("secret.errors")
+class MessageQuoted(Tea):
+    """Quotes a message that it refuses."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        try:
+            return Tea.parse_callback(self, callback)
+        except WrongAccount:
+            raise WrongAccount(f"not for us: {callback.body!r}") from None
+
+
+@broken("secret.plain_http")
+class AnyAddress(Tea):
+    """Takes any text for an address."""
+
+    base_url: str = "https://tea.example"  # type: ignore[assignment]
+
+
+@broken("secret.switches")
+class TestMode(Tea):
+    """Can be told to believe everything."""
+
+    sandbox: bool = False
+
+    def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+        if not self.sandbox:
+            super().check(purpose, fields, given)

@@ -227,7 +227,7 @@ class TeaContract(ProviderContract):
     """The gateway's side. It shares the signature alone, which is no subject of these tests."""
 
     provider: ClassVar[type[Any]] = Tea
-    settings = {"merchant": "m1", "key": "c1277-throw-away-key-of-the-shop"}
+    settings = {"base_url": "https://tea.example", "merchant": "m1", "key": "c1277-throw-away-key-of-the-shop"}
     other = {"merchant": "m2", "key": "c1277-throw-away-key-of-another"}
     acknowledged = b"OK"
     tolerance = timedelta(minutes=5)

@@ -108,6 +108,25 @@ def _refunded_sum(bench: Bench) -> None:
 
 
 @case(
+    "query.paid_sum",
+    "the sum received is reported as the answer states it, less or more than the sum due",
+    "An order whose message was lost is settled by a query: underpaid is not paid there either.",
+    PAGE,
+)
+def _paid_sum(bench: Bench) -> None:
+    amount, in_full = bench.order().amount, bench.query()
+    for paid, status in (
+        (Money(amount.minor // 2, amount.currency), PaymentStatus.PARTIALLY_PAID),
+        (Money(amount.minor + 100, amount.currency), PaymentStatus.PAID),
+    ):
+        outcome = bench.query(bench.paid(paid=paid))
+        if outcome.answers[-1:] == in_full.answers[-1:]:
+            raise NotApplicable("the answer does not state the sum received")
+        payment = outcome.payment
+        expect(payment.paid == paid and payment.status is status, f"{paid} received and {status.value}", outcome)
+
+
+@case(
     "query.unknown_status",
     "a status that nobody knows yet says nothing",
     "A gateway adds words without asking. Read as paid they give goods away, read as failed they turn money away.",

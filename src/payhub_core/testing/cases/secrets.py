@@ -16,7 +16,7 @@ from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.faults import calls
 from payhub_core.testing.cases.forgeries import written_with
-from payhub_core.testing.cases.notifies import refused
+from payhub_core.testing.cases.notifies import refused, signed
 from payhub_core.testing.faults import FAULTS
 from payhub_core.testing.messages import differing
 from payhub_core.testing.outcome import Outcome, expect
@@ -140,6 +140,41 @@ def _loads(bench: Bench, settings: dict[str, Any]) -> bool:
 
 
 @case(
+    "secret.plain_http",
+    "an account whose address is plain http is not loaded, unless its settings say allow_http",
+    "Keys and answers would pass through every network on the way, to be read and to be changed.",
+    "kit.md#address-secrets-secret",
+)
+def _plain_http(bench: Bench) -> None:
+    settings = {key: value for key, value in bench.settings.items() if key != "allow_http"}
+    secure = {key: value for key, value in settings.items() if str(value).startswith("https://")}
+    if not secure:
+        raise NotApplicable("no setting is an address")
+    for name, value in secure.items():
+        loaded = _loads(bench, {**settings, name: "http://" + value.removeprefix("https://")})
+        expect(not loaded, f"ConfigError for plain http in {name!r}: declare it as an Address", "an account")
+
+
+@case(
+    "secret.switches",
+    "no setting turns the check of a signature off",
+    "What is set for a test is still set on the day of the launch.",
+    PAGE,
+)
+def _switches(bench: Bench) -> None:
+    if not signed(bench):
+        raise NotApplicable("the callback is not signed")
+    fields = getattr(bench.provider, "model_fields", {})
+    switches = {name: field.default for name, field in fields.items() if isinstance(field.default, bool)}
+    forged = bench.notify(bench.foreign(bench.paid()))
+    for name, value in switches.items():
+        settings = {**bench.settings, name: not bench.settings.get(name, value)}
+        if _loads(bench, settings):
+            outcome = bench.play(bench.hear_call(forged), settings=settings)[0]
+            refused(outcome, f"a message that another key signed, with {name} = {settings[name]}")
+
+
+@case(
     "secret.logs",
     "no log line shows a secret or a whole message, at any level, and nothing is printed",
     "Logs are kept longer than keys and read by more people; a message in them can be sent again, and names the payer.",
@@ -169,7 +204,7 @@ def _unlogged(outcome: Outcome, data: bytes, what: str) -> None:
 
 @case(
     "secret.errors",
-    "no error, and no variable in its traceback, shows a secret",
+    "no error, and no variable in its traceback, shows a secret; no error shows the signature that would be right",
     "Error reports carry the local variables of every frame to another company's server.",
     PAGE,
 )
@@ -179,6 +214,19 @@ def _errors(bench: Bench) -> None:
         if outcome.error is not None:
             hidden(bench, str(outcome.error), "an error")
             hidden(bench, _trace(outcome.error), "the variables of a traceback")
+    if "parse_callback" not in bench.without:
+        genuine = bench.notify(bench.paid())
+        refusals = [bench.notify(bench.misnamed(bench.paid()))]
+        for part in differing(genuine, bench.notify(bench.foreign(bench.paid()))):
+            refusals.append(altered := part.written(part.other))
+            shown = len(part.value) > SHORTEST and part.value.decode("latin-1") in str(bench.hear(altered).error)
+            expect(
+                not shown, f"no error with the {part.name} that would be right", "one: whoever sees it signs with it"
+            )
+        for callback in refusals:
+            begun = repr(callback.body or callback.query)[2:40]
+            shown = len(begun) > SHORTEST and begun in str(bench.hear(callback).error)
+            expect(not shown, "no error with the whole of a message", "one")
 
 
 @case(
