@@ -140,9 +140,8 @@ class Bench:
         differing = {key for key, value in self.contract.other.items() if value != self.settings.get(key)}
         for key in sorted((differing - public) or (differing - self.contract.public)):
             value = self.settings.get(key)
-            for text in value if isinstance(value, list | tuple) else [value]:
-                if isinstance(text, str) and text:
-                    yield key, text
+            for text in _texts(value):
+                yield key, text
 
     def returned(self, sale: Sale) -> Callback:
         """The contract's return; raises NotApplicable where there is none."""
@@ -362,6 +361,15 @@ class Bench:
         if isinstance(action, Redirect):
             return Request("GET", action.url)
         return Request("POST", action.url, data=action.fields) if isinstance(action, FormPost) else None
+
+
+def _texts(value: object) -> Iterator[str]:
+    """The texts of a setting: of one key, of several, or of keys by their number."""
+    if isinstance(value, str) and value:
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(one)
 
 
 def _method(bound: Any, hook: str) -> Callable[..., Any]:
