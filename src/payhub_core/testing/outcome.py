@@ -7,7 +7,7 @@ import logging
 import re
 import sys
 import traceback
-from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from contextlib import AbstractContextManager, ExitStack, nullcontext, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TextIO
@@ -19,11 +19,11 @@ from payhub_core.models import (
     Payment,
     Refund,
 )
-from payhub_core.testing.case import Mismatch
+from payhub_core.testing.case import Mismatch, NotApplicable
 from payhub_core.testing.faults import Answer
 from payhub_core.testing.sale import Sale
 
-__all__ = ["Call", "Listening", "Outcome", "expect", "says", "storable"]
+__all__ = ["Call", "Listening", "Outcome", "expect", "optional", "says", "storable"]
 
 #: A NUL as JSON writes it, and not a backslash before "u0000".
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
@@ -106,6 +106,11 @@ def expect(holds: object, expected: str, came: object) -> None:
     """Raises Mismatch unless it ``holds``."""
     if not holds:
         raise Mismatch(expected, came)
+
+
+def optional(word: str) -> AbstractContextManager[None]:
+    """Leaves a further word out where the gateway says it elsewhere alone; the usual one is needed."""
+    return suppress(NotApplicable) if word else nullcontext()
 
 
 def says(word: str) -> str:

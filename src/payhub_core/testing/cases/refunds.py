@@ -11,7 +11,7 @@ from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.messages import fields_of
-from payhub_core.testing.outcome import Outcome, expect, says
+from payhub_core.testing.outcome import Outcome, expect, optional, says
 from payhub_core.testing.sale import Sale
 
 REFUND = "hooks.md#refund"
@@ -93,9 +93,10 @@ def _key(bench: Bench) -> None:
 def _refused(bench: Bench) -> None:
     plain = asking(bench)
     for word in bench.words("refused"):
-        call = bench.refund_call(fault=lambda _, honest, word=word: honest(no="refused", word=word))
-        outcome = bench.play(replace(call, at=_asking_for_it(bench, plain)))[0]
-        expect(isinstance(outcome.error, Refused), f"Refused{says(word)}", outcome)
+        with optional(word):
+            call = bench.refund_call(fault=lambda _, honest, word=word: honest(no="refused", word=word))
+            outcome = bench.play(replace(call, at=_asking_for_it(bench, plain)))[0]
+            expect(isinstance(outcome.error, Refused), f"Refused{says(word)}", outcome)
 
 
 def _asking_for_it(bench: Bench, plain: Outcome) -> int:
@@ -114,11 +115,12 @@ def _duplicate(bench: Bench) -> None:
     plain = asking(bench)
     amount = bench.order().amount
     for word in bench.words("duplicate"):
-        sale = bench.paid(refund=amount)
-        call = bench.refund_call(sale, fault=lambda _, honest, word=word: honest(no="duplicate", word=word))
-        outcome = bench.play(replace(call, at=_asking_for_it(bench, plain)))[0]
-        known = isinstance(outcome.error, OutcomeUnknown) or isinstance(outcome.result, Refund)
-        expect(known, f"OutcomeUnknown, or the refund that is there{says(word)}", outcome)
+        with optional(word):
+            sale = bench.paid(refund=amount)
+            call = bench.refund_call(sale, fault=lambda _, honest, word=word: honest(no="duplicate", word=word))
+            outcome = bench.play(replace(call, at=_asking_for_it(bench, plain)))[0]
+            known = isinstance(outcome.error, OutcomeUnknown) or isinstance(outcome.result, Refund)
+            expect(known, f"OutcomeUnknown, or the refund that is there{says(word)}", outcome)
 
 
 @case(
