@@ -186,7 +186,11 @@ def _logs(bench: Bench) -> None:
         hidden(bench, outcome.log, "the log")
         for answer in outcome.answers:
             _unlogged(outcome, answer, "an answer")
-        expect(not outcome.printed, "nothing printed", f"{len(outcome.printed)} characters on stdout or stderr")
+        expect(
+            not outcome.printed,
+            "nothing printed",
+            f"{len(outcome.printed)} characters, by the provider or its contract",
+        )
     if "parse_callback" not in bench.without:
         genuine = bench.notify(bench.paid())
         outcome = bench.hear(genuine)
@@ -226,7 +230,7 @@ def _errors(bench: Bench) -> None:
         for callback in refusals:
             begun = repr(callback.body or callback.query)[2:40]
             shown = len(begun) > SHORTEST and begun in str(bench.hear(callback).error)
-            expect(not shown, "no error with the whole of a message", "one")
+            expect(not shown, "no error with the whole of a message", "one that quotes it")
 
 
 @case(
