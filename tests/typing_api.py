@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -382,6 +384,9 @@ def messages(callback: Callback, response: httpx.Response, wallet: Wallet) -> No
     assert_type(write_form({"type": FORM}), bytes)
     assert_type(minor_units(Money(500, "ISK"), 2), int)
     assert_type(made_by_any(wallet.secret, bytes, callback.header("x-signature"), "base64"), bool)
+    assert_type(made_by_any(wallet.secret, lambda key: hmac.digest(bytes(key), callback.body, "sha256"), None), bool)
+    assert_type(made_by_any(wallet.secret, lambda key: hashlib.md5(f"a{key.text}".encode()).digest(), ""), bool)
+    assert_type(made_by_any("a", lambda key: hmac.new(key.encode(), b"", hashlib.sha256).digest(), "", "base64"), bool)
     assert_type(verified_by_any(wallet.gateway_keys, wallet.key.sign(b""), b""), bool)
     check_age(callback, callback.header("x-timestamp"), 60)
     rule = SignedPairs(named="key", placement="first", empties="keep", unsigned=("sign_type",), sums=("money",))

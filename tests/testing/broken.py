@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
-from urllib.parse import parse_qsl, unquote_plus, urlencode
+from urllib.parse import parse_qsl, quote, unquote_plus, urlencode
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from pydantic import PrivateAttr, field_validator
 from tests.testing.confirming import Confirming, ConfirmingContract
-from tests.testing.tea import METHODS, OWN, STATES, Tea, TeaContract, digest, joined, refusal
+from tests.testing.tea import METHODS, OWN, STATES, USUAL, Tea, TeaContract, digest, joined, refusal
 
 from payhub_core import (
     AccountRefused,
@@ -50,7 +50,7 @@ from payhub_core import (
     WrongAccount,
     hookimpl,
 )
-from payhub_core.kit import FORM, CallbackFields, Fields, made_by_any, read_reply, write_form
+from payhub_core.kit import FORM, CallbackFields, Fields, Secret, check_age, made_by_any, read_reply, write_form
 from payhub_core.testing import ProviderContract, Sale
 
 __all__ = ["BROKEN", "Broken"]
@@ -1561,3 +1561,350 @@ class PlainParser(Tea):
         except ET.ParseError as error:
             raise MalformedCallback("expected XML") from error
         return CallbackFields({element.tag: element.text or "" for element in root})
+
+
+# What authors did, who had nothing but the pages and a manual
+
+
+@broken("notify.downgraded", told=lambda self, sale: TeaContract.told(self, sale, sign_type="HMAC"))
+class OneAlgorithmChecked(Tea):
+    """Checks the one way to sign that it knows, and lets pass what names another."""
+
+    def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+        if fields.get("sign_type") == "HMAC":
+            super().check(purpose, fields, given)
+
+
+@broken("notify.downgraded")
+class EmptyKeyToo(Tea):
+    """Takes an account without a key for one whose key is empty."""
+
+    def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+        if given != digest(b"", purpose.encode(), joined(fields)).hex():
+            super().check(purpose, fields, given)
+
+
+@broken("notify.pasted", notify=lambda self, sale: Callback("POST", {"Content-Type": FORM}, b"", b"id=70010001"))
+class Pasting(Tea):
+    """Asks for whatever number a stranger names."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Flow[Notification]:
+        number = self.form(callback, "POST").text("id")
+        response = yield Request("GET", f"{self.base_url}/payments/{number}", headers=self.headers(b""))
+        return Notification(callback.kind, self.payment(self.reply(response)), Reply(b"OK"))
+
+
+@broken("notify.compared")
+class ComparedByEquals(Tea):
+    """Compares as texts are compared."""
+
+    def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+        made = [digest(key, purpose.encode(), joined(fields)).hex() for key in self.key]
+        if (given or "").lower() not in made:
+            raise BadSignature("no key of this account signed the message")
+        if fields.text("merchant") != self.merchant:
+            raise WrongAccount("the message is for another merchant")
+
+
+@broken("notify.others")
+class EveryEventPays(Tea):
+    """Does not read what a message is about."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        if callback.kind is CallbackKind.RETURN:
+            return Tea.parse_callback(self, callback)
+        fields = self.form(callback, "POST")
+        self.check("notify", fields, callback.header("X-Tea-Signature"))
+        check_age(callback, fields.text("at"))
+        return Notification(callback.kind, self.payment(fields), Reply(b"OK"))
+
+
+@broken("notify.others")
+class PaymentsAlone(Tea):
+    """Refuses what is about anything else, until the gateway gives up."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        heard = Tea.parse_callback(self, callback)
+        if heard.payment is None:
+            raise MalformedCallback("expected a message about a payment")
+        return heard
+
+
+@broken("notify.paid_sum")
+class ReceivedUnread(Tea):
+    """Never reads what was received: 'done' is enough."""
+
+    def payment(self, fields: Fields) -> Payment:
+        return changed(super().payment(fields), paid=None)
+
+
+def _received_anyway(self: Tea, fields: Fields) -> Payment:
+    payment = Tea.payment(self, fields)
+    return changed(payment, paid=payment.amount)
+
+
+@broken("notify.status")
+class FailedIsReceived(Tea):
+    """Reports the sum due as received, of an order that failed: a ledger counts what was received."""
+
+    payment = _received_anyway
+
+
+@broken("query.status")
+class FailedIsReceivedHere(Querying):
+    """The same, of a query."""
+
+    payment = _received_anyway
+
+
+class OneWord(Tea):
+    """Knows one word for each status."""
+
+    def payment(self, fields: Fields) -> Payment:
+        payment = super().payment(fields)
+        usual = fields["state"] in USUAL.values()
+        return payment if usual else changed(payment, status=PaymentStatus.PENDING)
+
+
+for _case in ("notify.genuine", "notify.status", "query.paid", "query.status"):
+    broken(_case)(OneWord)
+
+
+@broken("create.duplicate")
+class OneWordForTaken(Tea):
+    """Knows one of the words for a number that is taken."""
+
+    def fields(self, response: Response, *, missing: bool = False) -> Fields:
+        def told(fields: Fields) -> tuple[str, str] | None:
+            code = fields.text("code")
+            return None if code == "duplicate" else (code, "")
+
+        return read_reply(response, refusal=told, missing=missing)
+
+
+@broken("refund.duplicate")
+class RefundTakenIsRefused(Refunding):
+    """Takes "this refund's number is taken" for a refusal."""
+
+    def fields(self, response: Response, *, missing: bool = False) -> Fields:
+        return read_reply(response, refusal=lambda fields: (fields.text("code"), ""), missing=missing)
+
+
+@broken("refund.status")
+class OneWordForPending(Refunding):
+    """Knows one word for a refund that is under way."""
+
+    def refunded(self, fields: Fields, reference: str, amount: Money, refund_reference: str) -> Refund:
+        words = {"open": RefundStatus.PENDING, "failed": RefundStatus.FAILED}
+        status = words.get(fields.text("refund_state"), RefundStatus.REFUNDED)
+        return super().refunded(fields, reference, amount, refund_reference).model_copy(update={"status": status})
+
+
+@broken("close.paid")
+class ClosedUnread(Tea):
+    """Takes an answer for a yes, and does not read where the order stands."""
+
+    @hookimpl
+    def close(self, reference: str) -> Flow[Payment]:
+        return changed((yield from Tea.close(self, reference)), status=PaymentStatus.CANCELED)
+
+
+@broken("query.refunded_sum")
+class WhatIsLeft(Tea):
+    """Takes what is left for what has gone back."""
+
+    def payment(self, fields: Fields) -> Payment:
+        payment = super().payment(fields)
+        if payment.refunded is None or payment.amount is None:
+            return payment
+        return changed(payment, refunded=payment.amount - payment.refunded)
+
+
+@broken("query.paid")
+class BackIsReceived(Tea):
+    """Takes what was received for what has gone back."""
+
+    def payment(self, fields: Fields) -> Payment:
+        payment = super().payment(fields)
+        return changed(payment, refunded=payment.paid)
+
+
+@broken("create.addresses")
+class AddressesSwapped(Tea):
+    """Has the two addresses the wrong way round."""
+
+    def body(self, order: Order) -> dict[str, Any]:
+        return {**super().body(order), "notify_url": order.return_url, "return_url": order.notify_url}
+
+
+@broken("create.attach")
+class AttachEscaped(Tea):
+    """Escapes what the shop attached, and does not undo it in what comes back."""
+
+    def body(self, order: Order) -> dict[str, Any]:
+        return {**super().body(order), "note": quote(order.attach)}
+
+
+@broken("claims.reference")
+class NumberInPath(Tea):
+    """Pastes an order's number into an address, and declares what breaks it."""
+
+    info: ClassVar[ProviderInfo] = replace(Tea.info, reference="[A-Za-z0-9/?]+")
+
+    @hookimpl
+    def query(self, reference: str) -> Flow[Payment]:
+        response = yield Request("GET", f"{self.base_url}/payments/{reference}", headers=self.headers(b""))
+        return self.payment(self.reply(response, missing=True))
+
+
+@broken("claims.callback_headers")
+class HeadersUndeclared(Tea):
+    """Does not say which header its messages are verified by."""
+
+    info: ClassVar[ProviderInfo] = replace(Tea.info, callback_headers=frozenset())
+
+
+@broken("replies.signed")
+class SignedAnswersChecked(Tea):
+    """Checks an answer's signature where there is one."""
+
+    def reply(self, response: Response, *, missing: bool = False) -> Fields:
+        if "X-Tea-Signature" in response.headers:
+            return super().reply(response, missing=missing)
+        return self.fields(response, missing=missing)
+
+
+@broken("secret.empty")
+class EmptyKeyLoads(Tea):
+    """Has a key that may be left empty."""
+
+    key: tuple[Secret, ...] = ()  # type: ignore[assignment]
+
+    @field_validator("key", mode="before")
+    @classmethod
+    def _any(cls, key: Any) -> Any:
+        return tuple(Secret(one) for one in ([key] if isinstance(key, str) else key))
+
+    @classmethod
+    def _no_secret_is_empty(cls, value: object) -> object:
+        return value
+
+
+@broken("secret.empty")
+class KeyLeftOut(EmptyKeyLoads):
+    """Has a key that may be left out: an empty one stands for it."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        if self.key:
+            return Tea.parse_callback(self, callback)
+        return Tea.parse_callback(self.model_copy(update={"key": (Secret(""),)}), callback)
+
+    @field_validator("key")
+    @classmethod
+    def _not_empty(cls, key: tuple[Secret, ...]) -> tuple[Secret, ...]:
+        if any(not one.text.strip() for one in key):
+            raise ValueError("expected a key, not an empty one")
+        return key
+
+
+@broken("secret.logs")
+class MessagesLogged(Tea):
+    """Logs every message whole, to see what comes."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        logging.getLogger("tea").info("callback %r", callback.body)
+        return Tea.parse_callback(self, callback)
+
+
+@broken("secret.logs")
+class Printing(Tea):
+    """Still has a print of its author's."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        print("callback came")  # noqa: T201
+        return Tea.parse_callback(self, callback)
+
+
+@broken("secret.rotation")
+class LastKeySigns(Tea):
+    """Signs with the key that is to go."""
+
+    def headers(self, content: bytes) -> dict[str, str]:
+        made = digest(bytes(self.key[-1]), b"request", content).hex()
+        return {**super().headers(content), "X-Tea-Signature": made}
+
+
+@broken("query.paid_sum")
+class AlwaysReceived(Querying):
+    """Reads the word of an answer, and not the sum received."""
+
+    def found(self, fields: Fields, gateway_id: str | None, expect: Order | None) -> Payment:
+        return changed(super().found(fields, gateway_id, expect), paid=None)
+
+
+@broken("money.refunded")
+class RefundHasTwoDecimals(Refunding):
+    """Counts every refund in hundredths."""
+
+    def refund_body(self, reference: str, amount: Money, refund_reference: str) -> dict[str, Any]:
+        hundredths = str(Decimal(amount.minor) / 100)
+        return {**super().refund_body(reference, amount, refund_reference), "amount": hundredths}
+
+
+@broken("notify.acknowledged")
+class OnlyPaidIsAcknowledged(Tea):
+    """Acknowledges what is paid alone, and hears of the rest for days."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        heard = Tea.parse_callback(self, callback)
+        open_ = heard.payment is not None and heard.payment.status is not PaymentStatus.PAID
+        return replace(heard, reply=Reply(b"FAIL")) if open_ else heard
+
+
+@broken("secret.errors")
+class SignatureExplained(Tea):
+    """Says which signature would be right."""
+
+    def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+        try:
+            super().check(purpose, fields, given)
+        except BadSignature:
+            right = digest(self.key[0], purpose.encode(), joined(fields)).hex()
+            raise BadSignature(f"expected {right}, not {given}") from None
+
+
+@broken("secret.errors")
+class MessageQuoted(Tea):
+    """Quotes a message that it refuses."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        try:
+            return Tea.parse_callback(self, callback)
+        except WrongAccount:
+            raise WrongAccount(f"not for us: {callback.body!r}") from None
+
+
+@broken("secret.plain_http")
+class AnyAddress(Tea):
+    """Takes any text for an address."""
+
+    base_url: str = "https://tea.example"  # type: ignore[assignment]
+
+
+@broken("secret.switches")
+class TestMode(Tea):
+    """Can be told to believe everything."""
+
+    sandbox: bool = False
+
+    def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+        if not self.sandbox:
+            super().check(purpose, fields, given)

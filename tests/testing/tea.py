@@ -51,11 +51,23 @@ STATES = {
     "reserved": PaymentStatus.AUTHORIZED,
     "done": PaymentStatus.PAID,
     "failed": PaymentStatus.FAILED,
+    "declined": PaymentStatus.FAILED,
+    "settled": PaymentStatus.PAID,
     "late": PaymentStatus.EXPIRED,
     "closed": PaymentStatus.CANCELED,
+    "partly back": PaymentStatus.PARTIALLY_REFUNDED,
     "back": PaymentStatus.REFUNDED,
 }
-REFUNDS = {"open": RefundStatus.PENDING, "done": RefundStatus.REFUNDED, "failed": RefundStatus.FAILED}
+#: The first word of each status; the contract's ``words`` are the others.
+USUAL = {status: word for word, status in reversed(STATES.items())}
+REFUNDS = {
+    "open": RefundStatus.PENDING,
+    "queued": RefundStatus.PENDING,
+    "done": RefundStatus.REFUNDED,
+    "failed": RefundStatus.FAILED,
+}
+USUAL_REFUNDS = {status: word for word, status in reversed(REFUNDS.items())}
+TAKEN = {"duplicate", "in_progress"}
 METHODS = {
     PaymentMethod.CARD: "card",
     PaymentMethod.WECHAT_QR: "wx",
@@ -65,7 +77,7 @@ OWN = {"merchant", "order", "amount", "currency", "method", "payer", "text", "no
 
 
 def refusal(fields: Fields) -> tuple[str, str] | None:
-    if fields.text("code") == "duplicate":
+    if fields.text("code") in TAKEN:
         return None
     return fields.text("code"), fields.text("message", default="")
 
@@ -82,6 +94,7 @@ class Tea(AccountSettings):
         reference_length=32,
         largest_amount=10**12 - 1,
         extra_fields="[a-z0-9_]+",
+        callback_headers=frozenset({"X-Tea-Signature"}),
         reserved_fields=frozenset(OWN),
     )
 
@@ -112,6 +125,8 @@ class Tea(AccountSettings):
         fields = self.form(callback, "POST")
         self.check("notify", fields, callback.header("X-Tea-Signature"))
         check_age(callback, fields.text("at"))
+        if fields.text("event", default="payment") != "payment":
+            return Notification(CallbackKind.OTHER, None, Reply(b"OK"))
         return Notification(callback.kind, self.payment(fields), Reply(b"OK"))
 
     @hookimpl
@@ -188,6 +203,7 @@ class Tea(AccountSettings):
             status=fields.choice("state", STATES, default=PaymentStatus.PENDING),
             amount=fields.money("amount", currency, "major"),
             paid=fields.money("received", currency, "major", default=None),
+            refunded=fields.money("back", currency, "major", default=None),
             attach=fields.text("note", default=""),
             paid_at=datetime.fromtimestamp(int(at), UTC) if at else None,
             next_action=self.action(fields.text("url", default="")),
@@ -211,21 +227,28 @@ class TeaContract(ProviderContract):
     """The gateway's side. It shares the signature alone, which is no subject of these tests."""
 
     provider: ClassVar[type[Any]] = Tea
-    settings = {"merchant": "m1", "key": "c1277-throw-away-key-of-the-shop"}
+    settings = {"base_url": "https://tea.example", "merchant": "m1", "key": "c1277-throw-away-key-of-the-shop"}
     other = {"merchant": "m2", "key": "c1277-throw-away-key-of-another"}
     acknowledged = b"OK"
     tolerance = timedelta(minutes=5)
+    words = {
+        PaymentStatus.PAID: ("settled",),
+        PaymentStatus.FAILED: ("declined",),
+        "duplicate": ("in_progress",),
+        "refused": ("limit",),
+    }
+    refund_words = {RefundStatus.PENDING: ("queued",)}
 
     def message(self, sale: Sale) -> dict[str, str]:
-        words = {status: word for word, status in STATES.items()}
         return {
             "merchant": sale.settings["merchant"],
             "order": sale.reference,
             "id": sale.gateway_id,
-            "state": sale.word or words[sale.status],
+            "state": sale.word or USUAL[sale.status],
             "amount": str(sale.amount.amount),
             "currency": sale.amount.currency,
             "received": str(sale.paid.amount) if sale.paid else "",
+            "back": str(sale.refunded.amount) if sale.refunded else "",
             "note": sale.attach,
         }
 
@@ -239,14 +262,13 @@ class TeaContract(ProviderContract):
         status, body = 200, dict[str, str](self.message(sale), url=sale.url)
         if sale.no:
             status = {"missing": 404, "refused": 422, "duplicate": 409, "account": 401}[sale.no]
-            body = {"code": sale.no, "message": "no"}
+            body = {"code": sale.word or sale.no, "message": "no"}
         elif request.url.path.startswith("/refunds"):
-            words = {state: word for word, state in REFUNDS.items()}
             refund = sale.refund or sale.amount
             body |= {
                 "refund": sale.refund_reference,
                 "refund_id": sale.refund_id,
-                "refund_state": sale.refund_word or words[sale.refund_status],
+                "refund_state": sale.refund_word or USUAL_REFUNDS[sale.refund_status],
                 "refund_amount": str(refund.amount),
             }
         content = json.dumps(body, ensure_ascii=False).encode()
@@ -254,7 +276,13 @@ class TeaContract(ProviderContract):
         return Response(status, content=content, headers={"X-Tea-Signature": signature})
 
     def notify(self, sale: Sale) -> Callback:
-        fields = {**self.message(sale), "at": str(int(sale.at.timestamp()))}
+        return self.told(sale)
+
+    def others(self, sale: Sale) -> list[Callback]:
+        return [self.told(sale, event=event) for event in ("refund", "test")]
+
+    def told(self, sale: Sale, **beside: str) -> Callback:
+        fields = {**self.message(sale), **beside, "at": str(int(sale.at.timestamp()))}
         headers = {"Content-Type": FORM, "X-Tea-Signature": digest(self.key(sale), b"notify", joined(fields)).hex()}
         return Callback("POST", headers, b"", write_form(fields))
 

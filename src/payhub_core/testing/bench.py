@@ -24,6 +24,7 @@ from payhub_core.models import (
     Payment,
     PaymentStatus,
     Redirect,
+    RefundStatus,
 )
 from payhub_core.money import Money
 from payhub_core.registry import check_provider
@@ -78,6 +79,8 @@ class Bench:
         self.provider: Any = contract.provider
         self.hooks: Mapping[str, tuple[str, ...]] = check_provider(self.provider)  # type: ignore[arg-type]
         self.info: ProviderInfo = self.provider.info
+        #: The call that was played last: where a case fails, it is about this one.
+        self.played: Call | None = None
         self._accounts: tuple[Any, Any] | None = None
         self.settings: dict[str, Any] = {**contract.settings}
         self.other: dict[str, Any] = {**contract.settings, **contract.other}
@@ -119,15 +122,26 @@ class Bench:
             raise ValueError("notify() has to write the same bytes for the same sale: take nonces out of the sale")
         return callback
 
+    def words(self, *of: str) -> list[str]:
+        """The contract's words for a status, or for how the gateway says no: "" for the usual one, and its `words`."""
+        return ["", *(word for one in of for word in self.contract.words.get(one, ()))]
+
+    def statuses(self, *of: PaymentStatus) -> Iterator[tuple[PaymentStatus, str]]:
+        """Each status with each of the contract's words for it."""
+        return ((status, word) for status in of for word in self.words(status))
+
+    def refund_statuses(self) -> Iterator[tuple[RefundStatus, str]]:
+        """Each status of a refund with each of the contract's words for it."""
+        return ((status, word) for status in RefundStatus for word in ("", *self.contract.refund_words.get(status, ())))
+
     def secrets(self) -> Iterator[tuple[str, str]]:
         """The secret settings with their values: what differs from another merchant's, but for what is public."""
         public = {*self.info.identity, *self.contract.public}
         differing = {key for key, value in self.contract.other.items() if value != self.settings.get(key)}
         for key in sorted((differing - public) or (differing - self.contract.public)):
             value = self.settings.get(key)
-            for text in value if isinstance(value, list | tuple) else [value]:
-                if isinstance(text, str) and text:
-                    yield key, text
+            for text in _texts(value):
+                yield key, text
 
     def returned(self, sale: Sale) -> Callback:
         """The contract's return; raises NotApplicable where there is none."""
@@ -232,6 +246,7 @@ class Bench:
         A single call is played on the case's own account, since loading one may be slow, unless it has to be ``fresh``:
         one that has a fault, which is for a request by its number.
         """
+        self.played = calls[-1]
         fresh = fresh or settings is not None or len(calls) > 1 or calls[0].fault is not None
         if not fresh:
             accounts = self._accounts = self._accounts or (self.account(), self.account())
@@ -273,7 +288,7 @@ class Bench:
                             outcome.result = replace(outcome.result, payment=payment)
                     except PayhubError as error:
                         outcome.error = error
-                outcome.log = heard.text
+                outcome.log, outcome.printed = heard.text, heard.printed.getvalue()
                 client.check()
                 outcomes.append(outcome)
         return outcomes
@@ -292,7 +307,7 @@ class Bench:
                             outcome.result = replace(outcome.result, payment=payment)
                     except PayhubError as error:
                         outcome.error = error
-                outcome.log = heard.text
+                outcome.log, outcome.printed = heard.text, heard.printed.getvalue()
                 client.check()
                 outcomes.append(outcome)
         return outcomes
@@ -346,6 +361,15 @@ class Bench:
         if isinstance(action, Redirect):
             return Request("GET", action.url)
         return Request("POST", action.url, data=action.fields) if isinstance(action, FormPost) else None
+
+
+def _texts(value: object) -> Iterator[str]:
+    """The texts of a setting: of one key, of several, or of keys by their number."""
+    if isinstance(value, str) and value:
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(one)
 
 
 def _method(bound: Any, hook: str) -> Callable[..., Any]:

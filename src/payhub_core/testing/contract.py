@@ -40,7 +40,7 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -57,6 +57,7 @@ from payhub_core.pages import page
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Case, Mismatch, NotApplicable
 from payhub_core.testing.cases import CASES
+from payhub_core.testing.outcome import Call
 from payhub_core.testing.sale import Sale
 
 __all__ = ["ProviderContract", "Verdict", "summary"]
@@ -91,6 +92,8 @@ class ProviderContract:
     ``gateway_ids``: the gateway's numbers of two payments, as it writes them; ``refund_references``: the shop's numbers
     of two refunds, as the gateway takes them.
     ``refund_status``: what the gateway answers to a refund that it takes: REFUNDED, or PENDING where it is done later.
+    ``words``: by a PaymentStatus, or by the ``no`` of a sale, the further words that the gateway has for it: each is
+    tried, as the sale's ``word``. ``refund_words``: those of refunds, by a RefundStatus.
     ``excuses``: by a case's id, the reason why it need not hold; "secret.address[query]" excuses one hook, in a case
     that plays every hook. One that holds after all is a failure.
     """
@@ -104,6 +107,8 @@ class ProviderContract:
     gateway_ids: ClassVar[tuple[str, str]] = ("70010001", "70010002")
     refund_references: ClassVar[tuple[str, str]] = ("R1001", "R1002")
     refund_status: ClassVar[RefundStatus] = RefundStatus.REFUNDED
+    words: ClassVar[Mapping[str, Sequence[str]]] = {}
+    refund_words: ClassVar[Mapping[RefundStatus, Sequence[str]]] = {}
     excuses: ClassVar[dict[str, str]] = {}
 
     def answer(self, request: Request, sale: Sale) -> Response:
@@ -124,6 +129,13 @@ class ProviderContract:
     def returned(self, sale: Sale) -> Callback:
         """The payer's browser coming back, where the gateway adds something to the address; leave it out if not."""
         raise NotImplementedError
+
+    def others(self, sale: Sale) -> Sequence[Callback]:  # noqa: ARG002
+        """Genuine messages that are about no payment, or pay nothing: of a refund, a dispute, a test; of ``sale``.
+
+        Leave it out where the gateway sends none.
+        """
+        return ()
 
     def asked(self, request: Request) -> tuple[str, Money | int | None] | None:
         """What ``request`` asks the gateway to do: its key, the shop's number of the order or refund, and the sum.
@@ -219,12 +231,14 @@ class ProviderContract:
 
     def _played(self, case: Case, without: Collection[str] = ()) -> Verdict:
         """How a case ends, whatever is excused."""
+        bench = None
         try:
-            case.check(Bench(self, without))
+            bench = Bench(self, without)
+            case.check(bench)
         except NotApplicable as reason:
             return Verdict(case, "not applicable", str(reason))
         except Mismatch as mismatch:
-            return Verdict(case, "failed", _teach(case, mismatch), mismatch)
+            return Verdict(case, "failed", _teach(case, mismatch, bench.played if bench else None), mismatch)
         except (pytest.fail.Exception, NotImplementedError, ConfigError) as said:  # the contract is not whole yet
             return Verdict(case, "failed", f"{case.id}: {_next(said)}")
         except Exception as error:
@@ -313,9 +327,10 @@ def _of(cls: type[ProviderContract], name: str) -> object:
     return getattr(found, "__func__", found)
 
 
-def _teach(case: Case, mismatch: Mismatch) -> str:
+def _teach(case: Case, mismatch: Mismatch, played: Call | None) -> str:
+    order = f"  the order: {played}\n" if played else ""
     return (
-        f"{case.id}: {case.what}\n"
+        f"{case.id}: {case.what}\n{order}"
         f"  expected:  {mismatch.expected}\n"
         f"  what came: {mismatch.came}\n"
         f"  why:       {case.why}\n"

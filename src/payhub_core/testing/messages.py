@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64decode
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from html import unescape
 from typing import TypeVar
 from urllib.parse import unquote_plus
 
@@ -21,8 +23,10 @@ __all__ = [
     "differing",
     "parts",
     "reply_parts",
+    "reply_without",
     "request_fields",
     "rewritten",
+    "texts",
     "with_surrogates",
 ]
 
@@ -87,6 +91,17 @@ def altered_reply(response: Response, name: str) -> Response:
     return rewritten(Response(response.status_code, headers=headers), body)
 
 
+def reply_without(response: Response, name: str) -> Response:
+    """The reply without one part."""
+    headers, body = dict(response.headers), response.content
+    if name.startswith("header "):
+        del headers[name.removeprefix("header ")]
+    else:
+        whole = next(whole for found, _, _, whole in _spans(body) if found == name)
+        body = _joined(body[: whole[0]], body[whole[1] :])
+    return rewritten(Response(response.status_code, headers=headers), body)
+
+
 def broken_text(response: Response) -> Response:
     """The reply with a byte that is no UTF-8 behind each of its texts; raises NotApplicable where it has none."""
     body = response.content
@@ -127,6 +142,23 @@ def request_fields(request: Request) -> set[tuple[str, bytes]]:
         for data in (request.url.query, request.content)
         for name, start, end, _ in _spans(data)
     }
+
+
+def texts(*messages: bytes) -> dict[str, str]:
+    """The texts of fields, by their names, as JSON, a form or XML is read."""
+    found: dict[str, str] = {}
+    readers: dict[str, Callable[[str], str]] = {"json": _unescaped, "form": unquote_plus, "xml": unescape}
+    for data in messages:
+        read = readers.get(_shape(data), str)
+        found |= {name: read(data[start:end].decode("utf-8", "replace")) for name, start, end, _ in _spans(data)}
+    return found
+
+
+def _unescaped(text: str) -> str:
+    try:
+        return str(json.loads(f'"{text}"'))
+    except ValueError:
+        return text
 
 
 def fields_of(*requests: Request) -> set[tuple[str, bytes]]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import re
+import sys
 import traceback
+from contextlib import AbstractContextManager, ExitStack, nullcontext, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 from payhub_core.errors import PayhubError
 from payhub_core.flow import Request
@@ -16,11 +19,11 @@ from payhub_core.models import (
     Payment,
     Refund,
 )
-from payhub_core.testing.case import Mismatch
+from payhub_core.testing.case import Mismatch, NotApplicable
 from payhub_core.testing.faults import Answer
 from payhub_core.testing.sale import Sale
 
-__all__ = ["Call", "Listening", "Outcome", "expect", "storable"]
+__all__ = ["Call", "Listening", "Outcome", "expect", "optional", "says", "storable"]
 
 #: A NUL as JSON writes it, and not a backslash before "u0000".
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
@@ -42,6 +45,7 @@ class Outcome:
     tried: list[Request] = field(default_factory=list)
     answers: list[bytes] = field(default_factory=list)
     log: str = ""
+    printed: str = ""
 
     @property
     def payment(self) -> Payment:
@@ -84,11 +88,34 @@ class Call:
     fault: Answer | None = None
     at: int = 0
 
+    def __str__(self) -> str:
+        """The hook and the order that it was about, as far as a gateway decides by it."""
+        order = self.arguments.get("order") or self.arguments.get("expect")
+        if order is None:
+            return f"{self.hook} of {self.sale.reference!r}, {self.sale.amount}"
+        told = [f"{self.hook} of {order.reference!r}", str(order.amount)]
+        told += [f"method {order.method}"] if order.method else []
+        told += [
+            f"{name} {getattr(order, name)!r}" for name in ("description", "attach", "extra") if getattr(order, name)
+        ]
+        told += [f"refund {self.sale.refund_reference!r} of {self.sale.refund}"] if self.sale.refund else []
+        return ", ".join(told)
+
 
 def expect(holds: object, expected: str, came: object) -> None:
     """Raises Mismatch unless it ``holds``."""
     if not holds:
         raise Mismatch(expected, came)
+
+
+def optional(word: str) -> AbstractContextManager[None]:
+    """Leaves a further word out where the gateway says it elsewhere alone; the usual one is needed."""
+    return suppress(NotApplicable) if word else nullcontext()
+
+
+def says(word: str) -> str:
+    """Which of a contract's further words it was, for the end of what was expected."""
+    return f", where the gateway says {word!r}" if word else ""
 
 
 def storable(result: Any) -> bool:
@@ -104,13 +131,30 @@ def storable(result: Any) -> bool:
     return not _NUL.search(text)
 
 
+class _Tee:
+    """A stream whose texts are kept as well; in all else, such as for a debugger, it is the stream."""
+
+    def __init__(self, stream: TextIO, kept: io.StringIO) -> None:
+        self._stream = stream
+        self._kept = kept
+
+    def write(self, text: str) -> int:
+        self._kept.write(text)
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 class Listening(logging.Handler):
-    """What every logger says, at DEBUG."""
+    """What every logger says, at DEBUG, and what is printed; both still go where they went."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
         self.lines: list[str] = []
         self.level_before: int = logging.WARNING
+        self.printed: io.StringIO = io.StringIO()
+        self._stack: ExitStack = ExitStack()
 
     def emit(self, record: logging.LogRecord) -> None:
         self.lines.append(f"{record.name}: {record.getMessage()} {record.exc_text or ''}")
@@ -124,9 +168,12 @@ class Listening(logging.Handler):
         self.level_before = root.level
         root.setLevel(logging.DEBUG)
         root.addHandler(self)
+        self._stack.enter_context(redirect_stdout(_Tee(sys.stdout, self.printed)))
+        self._stack.enter_context(redirect_stderr(_Tee(sys.stderr, self.printed)))
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._stack.close()
         root = logging.getLogger()
         root.removeHandler(self)
         root.setLevel(self.level_before)

@@ -21,9 +21,9 @@ class Sale:
     """What the gateway is to say of one order; a contract puts it into the gateway's own words.
 
     ``status`` is where the payment stands; ``word``, where it is not empty, is written in place of the status's own
-    word: one that nobody knows yet. ``amount`` is the sum due, ``paid`` the sum received, None until it is paid.
-    ``gateway_id`` is the gateway's number, one of the contract's ``gateway_ids``. ``url`` is where the payer goes.
-    ``at`` is when the message is written, aware.
+    word, or of that for ``no``: one of the contract's ``words``, or one that nobody knows yet. ``amount`` is the sum
+    due, ``paid`` the sum received, None until it is paid. ``gateway_id`` is the gateway's number, one of the contract's
+    ``gateway_ids``. ``url`` is where the payer goes. ``at`` is when the message is written, aware.
 
     ``no`` is "" unless the gateway says no: "missing" (there is no such order), "refused" (the order is not accepted),
     "duplicate" (its number is taken) or "account" (the account is not accepted).
@@ -32,6 +32,8 @@ class Sale:
     and ``refund_status``; ``refund_word``, where it is not empty, is written in place of that status's own word.
 
     ``hook`` is the hook whose request is answered, such as "refund"; "" in a message of the gateway's own.
+
+    ``refunded`` is the sum of all that has gone back so far, None where nothing has.
 
     ``settings`` are those of the account that it belongs to: sign and name the merchant with these and no others.
     """
@@ -52,6 +54,7 @@ class Sale:
     refund_id: str = "80010001"
     refund_status: RefundStatus = RefundStatus.REFUNDED
     refund_word: str = ""
+    refunded: Money | None = None
     hook: str = ""
     settings: dict[str, Any] = field(default_factory=dict, repr=False)
 

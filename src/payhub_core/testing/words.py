@@ -90,6 +90,7 @@ def _unusual(contract: ProviderContract, sale: Sale, hook: str) -> set[str]:
         "paid": sale.paid in {None, sale.amount},
         "refund": sale.refund in {None, sale.amount},
         "attach": not sale.attach,
+        "refunded": sale.refunded is None,
     }
     return {name for name, holds in usual.items() if not holds}
 

@@ -57,6 +57,7 @@ class Wallet(AccountSettings):
         currencies=frozenset({"USD", "JPY", "TWD", "ISK", "KWD"}),
         identity=("shop",),
         largest_amount=10**12,
+        callback_headers=frozenset({"Signature"}),
     )
 
     shop: str

@@ -56,7 +56,11 @@ class Sealed(AccountSettings):
     """``key`` opens messages; certificates are fetched, sealed with it."""
 
     info: ClassVar[ProviderInfo] = ProviderInfo(
-        name="sealed", currencies=frozenset({"CNY"}), identity=("mchid",), time_limits={"parse_callback": 5}
+        name="sealed",
+        currencies=frozenset({"CNY"}),
+        identity=("mchid",),
+        time_limits={"parse_callback": 5},
+        callback_headers=frozenset({"Wx-Signature", "Wx-Timestamp"}),
     )
 
     mchid: str

@@ -43,7 +43,11 @@ class Transfers(AccountSettings):
     """A bank that lists what came in, newest first, and takes as many transfers for one order as payers send."""
 
     info: ClassVar[ProviderInfo] = ProviderInfo(
-        name="transfers", currencies=frozenset({"EUR"}), identity=("iban",), attach=False
+        name="transfers",
+        currencies=frozenset({"EUR"}),
+        identity=("iban",),
+        attach=False,
+        callback_headers=frozenset({"Signature"}),
     )
 
     iban: str
@@ -88,11 +92,12 @@ class Transfers(AccountSettings):
 
 def told(fields: Fields, expect: Order | None) -> Payment:
     """A transfer states what came in, and not what was due."""
+    status = fields.choice("state", WORDS, default=PaymentStatus.PENDING)
     return Payment(
         reference=fields.text("purpose"),
         gateway_id=fields.text("number"),
-        status=fields.choice("state", WORDS, default=PaymentStatus.PENDING),
-        paid=fields.money("cents", fields.text("currency"), "minor"),
+        status=status,
+        paid=fields.money("cents", fields.text("currency"), "minor") if status is PaymentStatus.PAID else None,
         raw=dict(fields),
     )
 

@@ -55,6 +55,7 @@ class Acme(AccountSettings):
         identity=("merchant",),
         methods=frozenset(METHODS),
         reference_length=32,
+        callback_headers=frozenset({"X-Acme-Signature"}),
     )
 
     base_url: Address

@@ -6,15 +6,16 @@ import re
 import string
 from collections.abc import Iterator
 from typing import Never
+from urllib.parse import unquote
 
 from payhub_core.declaration import may_set
 from payhub_core.errors import ConfigError, InvalidOrder
 from payhub_core.hub import Hub
-from payhub_core.models import PaymentMethod, PaymentStatus
+from payhub_core.models import Order, PaymentMethod, PaymentStatus
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.creates import asks
-from payhub_core.testing.messages import request_fields
+from payhub_core.testing.messages import parts, request_fields
 from payhub_core.testing.outcome import Outcome, expect
 
 PAGE = "hooks.md#the-declaration"
@@ -104,7 +105,19 @@ def _reference(bench: Bench) -> None:
         ):
             found = outcome.payment.reference
             expect(found == number, f"the order number {number!r}", repr(found))
+        _in_its_place(bench, order, outcome)
     expect(len(keys) == len(numbers), f"{len(numbers)} keys for {len(numbers)} orders", f"{len(keys)}")
+
+
+def _in_its_place(bench: Bench, order: Order, outcome: Outcome) -> None:
+    """Raises Mismatch where an order's number changes which address is asked: unescaped, "a/../b" does."""
+    usual = bench.order()
+    for request, one in zip(bench.query(None, usual).tried, outcome.tried, strict=False):
+        plain, asked = (each.url.raw_path.partition(b"?")[0].decode().split("/") for each in (request, one))
+        expected = [unquote(part).replace(usual.reference, order.reference) for part in plain]
+        named = any(usual.reference in unquote(part) for part in plain)
+        escaped = [unquote(part) for part in asked] == expected
+        expect(escaped or not named, f"the order number {order.reference!r} escaped in the path", "/".join(asked))
 
 
 def _numbers(bench: Bench) -> Iterator[str]:
@@ -123,8 +136,8 @@ def _numbers(bench: Bench) -> Iterator[str]:
     ]
     if texts:
         texts.append(texts[0][:-1] + next(char for char in allowed if char != texts[0][-1]))
-    for text in texts:
-        if _fits(info.reference, text):
+    for text in (*texts, "..", "../a"):
+        if len(text) <= longest and _fits(info.reference, text):
             yield text
 
 
@@ -182,6 +195,26 @@ def _hooks(bench: Bench) -> None:
     for hook in ("refund", "close"):
         if hook not in bench.hooks and callable(getattr(bench.provider, hook, None)):
             raise Mismatch(f"@hookimpl on {hook}", f"a method {hook} that no hub calls")
+
+
+@case(
+    "claims.callback_headers",
+    "the headers that a notify is verified by are declared",
+    "A recorder keeps those that are declared: without them no message that was recorded can be verified again.",
+    PAGE,
+)
+def _callback_headers(bench: Bench) -> None:
+    named = {name.lower() for name in bench.info.callback_headers}
+    callback = bench.notify(bench.paid())
+    needed = []
+    for part in parts(callback):
+        name = part.name.removeprefix("header ")
+        if name != part.name and bench.hear(part.written(None)).error is not None:
+            needed.append(name)
+    if not needed:
+        raise NotApplicable("the callback is verified by no header")
+    missing = [name for name in needed if name.lower() not in named]
+    expect(not missing, f"callback_headers=frozenset({set(needed)}) in info", sorted(named) or "none")
 
 
 @case(

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
+from urllib.parse import unquote_plus
 
 from payhub_core.errors import AccountRefused, OutcomeUnknown, Refused
-from payhub_core.models import Payment, PaymentMethod, PaymentStatus
+from payhub_core.models import Order, Payment, PaymentMethod, PaymentStatus
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import NotApplicable, case
 from payhub_core.testing.cases.texts import TEXTS
 from payhub_core.testing.meaning import meaning
-from payhub_core.testing.messages import altered_requests, carries, fields_of
-from payhub_core.testing.outcome import Outcome, expect
+from payhub_core.testing.messages import altered_requests, carries, fields_of, texts
+from payhub_core.testing.outcome import Outcome, expect, optional, says
 
 PAGE = "hooks.md#create_payment"
+#: A text that no field cuts.
+MARK = "T7"
 HOSTILE = (
     "javascript:alert(document.cookie)",
     "JavaScript:alert(1)//https://pay.example",
@@ -118,9 +122,11 @@ def _repeated(bench: Bench) -> None:
 )
 def _refused(bench: Bench) -> None:
     sending(bench)
-    outcome = bench.create(sale=bench.sale(no="refused"))
-    expect(isinstance(outcome.error, Refused), "Refused", outcome)
-    expect(len(bench.asked(outcome)) == 1, "one request for a payment", f"{len(bench.asked(outcome))} of them")
+    for word in bench.words("refused"):
+        with optional(word):
+            outcome = bench.create(sale=bench.sale(no="refused", word=word))
+            expect(isinstance(outcome.error, Refused), f"Refused{says(word)}", outcome)
+            expect(len(bench.asked(outcome)) == 1, "one request for a payment", f"{len(bench.asked(outcome))} of them")
 
 
 @case(
@@ -131,9 +137,11 @@ def _refused(bench: Bench) -> None:
 )
 def _duplicate(bench: Bench) -> None:
     sending(bench)
-    outcome = bench.create(sale=bench.sale(no="duplicate"))
-    known = isinstance(outcome.error, OutcomeUnknown) or isinstance(outcome.result, Payment)
-    expect(known, "OutcomeUnknown, or the payment that is there", outcome)
+    for word in bench.words("duplicate"):
+        with optional(word):
+            outcome = bench.create(sale=bench.sale(no="duplicate", word=word))
+            known = isinstance(outcome.error, OutcomeUnknown) or isinstance(outcome.result, Payment)
+            expect(known, f"OutcomeUnknown, or the payment that is there{says(word)}", outcome)
 
 
 @case(
@@ -163,8 +171,10 @@ def _account_refused(bench: Bench) -> None:
     with suppress(NotApplicable):
         outcome = bench.create(sale=bench.sale(no="refused"))
         expect(not isinstance(outcome.error, AccountRefused), "Refused, and not AccountRefused", outcome)
-    outcome = bench.create(sale=bench.sale(no="account"))
-    expect(isinstance(outcome.error, AccountRefused), "AccountRefused", outcome)
+    for word in bench.words("account"):
+        with optional(word):
+            outcome = bench.create(sale=bench.sale(no="account", word=word))
+            expect(isinstance(outcome.error, AccountRefused), f"AccountRefused{says(word)}", outcome)
 
 
 @case(
@@ -190,6 +200,34 @@ def _attach(bench: Bench) -> None:
     if not bench.info.attach:
         raise NotApplicable("the gateway does not bring back what the shop attached")
     sent(bench, "attach", "Oolong1277", "Sencha1277", ", or attach=False in info")
+    if not bench.sent(bench.create()):
+        return
+    for text in TEXTS:
+        plain, order = bench.order(attach=MARK), bench.order(attach=text)
+        asked = _moved(_asked_texts(bench, plain), _asked_texts(bench, order))
+        told = _moved(_told_texts(bench, plain), _told_texts(bench, order))
+        if asked and told:
+            expected = f"attach {text!r} written to the gateway as its notify writes it"
+            expect(asked & told, expected, f"{_shown(asked)}, and in the notify {_shown(told)}")
+
+
+def _asked_texts(bench: Bench, order: Order) -> dict[str, str]:
+    sent = bench.sent(bench.create(order))
+    return texts(*(data for request in sent for data in (request.url.query, request.content)))
+
+
+def _told_texts(bench: Bench, order: Order) -> dict[str, str]:
+    notify = bench.notify(bench.paid(order))
+    return texts(notify.query, notify.body)
+
+
+def _moved(plain: dict[str, str], other: dict[str, str]) -> set[str]:
+    """What stands in ``other`` in each field that holds the plain text."""
+    return {other[name] for name, text in plain.items() if text == MARK and name in other}
+
+
+def _shown(found: set[str]) -> str:
+    return " and ".join(map(repr, sorted(found)))
 
 
 def sent(bench: Bench, name: str, one: str, other: str, otherwise: str = "") -> None:
@@ -237,6 +275,35 @@ def _address(bench: Bench, name: str) -> None:
     if not bench.sent(bench.create()):
         raise NotApplicable("create sends nothing")
     sent(bench, name, "https://shop.example/oolong", "https://shop.example/sencha")
+
+
+@case(
+    "create.addresses",
+    "no field that is named after the one address holds the other",
+    "The server's messages at the address for payers prove nothing: every order is paid and none is delivered.",
+    "writing-a-provider.md#which-field-holds-which-address",
+)
+def _addresses(bench: Bench) -> None:
+    order = bench.order(notify_url="https://shop.example/oolong", return_url="https://shop.example/sencha")
+    outcome = bench.create(order)
+    _ = outcome.payment
+    found = False
+    for name, value in fields_of(*bench.sent(outcome)):
+        text = unquote_plus(value.decode("utf-8", "replace")).replace("\\/", "/")
+        for mark, address, other in (
+            (_FOR_SERVERS, order.notify_url, order.return_url),
+            (_FOR_BROWSERS, order.return_url, order.notify_url),
+        ):
+            found = found or text in {address, other}
+            if mark.search(name) and not (mark is _FOR_BROWSERS and _FOR_SERVERS.search(name)):
+                expect(text != other, f"{address} in the field {name!r}", other)
+    if not found:
+        raise NotApplicable("no field of what is sent is an address alone")
+
+
+#: What gateways name a field after that holds the address for their server, and for the payer's browser.
+_FOR_SERVERS = re.compile("notif|webhook|server|ipn|background", re.IGNORECASE)
+_FOR_BROWSERS = re.compile("return|redirect|success|front|landing", re.IGNORECASE)
 
 
 @case(

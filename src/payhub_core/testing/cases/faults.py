@@ -13,7 +13,7 @@ from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.faults import ELSEWHERE, FAULTS, Answer
 from payhub_core.testing.meaning import meaning
-from payhub_core.testing.messages import altered_reply, reply_parts, rewritten
+from payhub_core.testing.messages import altered_reply, reply_parts, reply_without, rewritten
 from payhub_core.testing.outcome import Call, Outcome, expect, storable
 
 PAGE = "hooks.md#failures-inside-a-flow"
@@ -375,6 +375,17 @@ def _signed(bench: Bench) -> None:
             outcome = bench.play(replace(call, fault=forged, at=at))[0]
             expect(outcome.error is not None, f"an error for an answer of another key at {where}", outcome)
             _believes_no_forged_no(bench, call, at, where)
+            for name in reply_parts(theirs):
+
+                def unsigned(
+                    request: Request, honest: Callable[..., Response], name: str = name, forged: Answer = forged
+                ) -> Response:
+                    return reply_without(forged(request, honest), name)
+
+                outcome = bench.play(replace(call, fault=unsigned, at=at))[0]
+                expect(
+                    outcome.error is not None, f"an error for another key's answer without {name} at {where}", outcome
+                )
             for name in reply_parts(mine):
 
                 def altered(_: Request, honest: Callable[..., Response], name: str = name) -> Response:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
+from payhub_core.flow import Request
 from payhub_core.models import Callback, CallbackKind, PaymentStatus
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import NotApplicable, case
@@ -14,6 +15,7 @@ from payhub_core.testing.cases.notifies import FORM, PAGE, genuine, refused, ref
 from payhub_core.testing.meaning import meaning
 from payhub_core.testing.messages import differing, parts
 from payhub_core.testing.outcome import expect
+from payhub_core.testing.sale import Sale
 
 
 def merged(callback: Callback, headers: Mapping[str, str]) -> dict[str, str]:
@@ -40,6 +42,110 @@ def _foreign_key(bench: Bench) -> None:
         )
         raise NotApplicable("the callback is not signed, it is believed by asking the gateway")
     refused(bench.hear(bench.notify(bench.foreign(bench.paid()))), "a message that another key signed")
+
+
+#: What a message says of its own signature, where a provider lets it choose: "sign_type=NONE", "alg": "none".
+DOWNGRADES = (None, b"", b"none", b"NONE", b"0")
+
+
+@case(
+    "notify.downgraded",
+    "a message that another key signed is refused, whatever else it says or leaves out",
+    "A message that names how it is signed must not choose that nobody checks it (CVE-2015-9235).",
+    PAGE,
+)
+def _downgraded(bench: Bench) -> None:
+    if not signed(bench):
+        raise NotApplicable("the callback is not signed")
+    sale = bench.paid()
+    forged = bench.notify(bench.foreign(sale))
+    for part in parts(forged):
+        for value in (*DOWNGRADES, part.other):
+            message = f"a message that another key signed, {_without(part.name, value)}"
+            refused(bench.hear(part.written(value)), message)
+    known = {"an empty key": "", **{f"its {name} for a key": str(bench.settings[name]) for name in bench.info.identity}}
+    for what, key in known.items():
+        guessed = sale.but(settings={**bench.settings, **{name: key for name, _ in bench.secrets()}})
+        callback = written_with(bench, guessed)
+        if callback is not None:
+            refused(bench.hear(callback), f"a message that is signed with {what}")
+
+
+def written_with(bench: Bench, sale: Sale) -> Callback | None:
+    """The notify that is signed with another sale's keys; None where keys of that kind are never like these."""
+    with suppress(Exception):
+        callback = bench.notify(sale)
+        return None if callback == bench.notify(bench.paid()) else callback
+    return None
+
+
+def _without(name: str, value: bytes | None) -> str:
+    return f"without its {name}" if value is None else f"whose {name} is {value!r}"
+
+
+@case(
+    "notify.pasted",
+    "a message's texts never change which address of the gateway is asked",
+    "Unescaped in an address, a number such as '../refunds' asks for something else, with the account's own key.",
+    PAGE,
+)
+def _pasted(bench: Bench) -> None:
+    callback, accepted = genuine(bench)
+    if not accepted.requests:
+        raise NotApplicable("parse_callback asks nobody")
+    asked = {_place(request) for request in accepted.requests}
+    for part in parts(callback):
+        for text in (b"%2E%2E%2Fc1277", b"../c1277", b"c1277/../c1277", b"c1277%3Fa=1", b"c1277?a=1", b"c1277%23"):
+            outcome = bench.hear(part.written(part.value + text))
+            strange = sorted({_place(request) for request in outcome.tried} - asked)
+            expect(not strange, f"no request but to {sorted(asked)} for {part.name} {text!r}", f"one to {strange}")
+
+
+def _place(request: Request) -> str:
+    """Where a request goes: the address without what its last segment holds, and the names in its query."""
+    path = request.url.raw_path.partition(b"?")[0]
+    return f"{request.method} {request.url.host}{path.rpartition(b'/')[0].decode()} {sorted(request.url.params)}"
+
+
+@case(
+    "notify.compared",
+    "a signature is compared in constant time",
+    "'==' ends at the first character that differs, and so tells a forger how far he got: use made_by_any.",
+    "kit.md#signatures",
+)
+def _compared(bench: Bench) -> None:
+    callback = bench.notify(bench.paid())
+    carriers = [part.name for part in differing(callback, bench.notify(bench.foreign(bench.paid())))]
+    named = {name.removeprefix("header ") for name in carriers if name.startswith("header ")}
+    if not named:
+        raise NotApplicable("the signature is in no header, and how it is compared cannot be seen")
+    compared: list[str] = []
+
+    class Watched(str):
+        __slots__ = ()
+
+        def __eq__(self, other: object) -> bool:
+            if isinstance(other, str) and len(other) == len(self):
+                compared.append(other)
+            return str.__eq__(self, other)
+
+        def __ne__(self, other: object) -> bool:
+            return not self == other
+
+        def lower(self) -> Watched:
+            return Watched(str.lower(self))
+
+        def upper(self) -> Watched:
+            return Watched(str.upper(self))
+
+        def strip(self, chars: str | None = None, /) -> Watched:
+            return Watched(str.strip(self, chars))
+
+        __hash__ = str.__hash__
+
+    headers = {name: Watched(value) if name in named else value for name, value in callback.headers.items()}
+    _ = bench.hear(replace(callback, headers=headers)).payment
+    expect(not compared, "made_by_any, verified_by_any or hmac.compare_digest", "'==' on a signature")
 
 
 @case(

@@ -83,6 +83,25 @@ def _queried(bench: Bench) -> None:
 
 
 @case(
+    "money.refunded",
+    "a refund is asked for of the exact sum, in every currency that is declared",
+    "A refund of yen that is written in hundredths pays back a hundred times too much.",
+    "hooks.md#refund",
+)
+def _refunded(bench: Bench) -> None:
+    bench.need("refund")
+    for order in orders(bench):
+        call = bench.refund_call(bench.paid(order, refund=order.amount))
+        call.arguments |= {"reference": order.reference, "expect": order}
+        outcome = bench.play(call)[0]
+        asked = [money for _, money in bench.asked(outcome)]
+        if isinstance(outcome.result, Refund) and not outcome.tried:
+            raise NotApplicable("refund asks nobody")
+        expect(asked == [order.amount], f"one request for {order.amount}", ", ".join(map(str, asked)) or outcome)
+        expect(isinstance(outcome.result, Refund), "a Refund", outcome)
+
+
+@case(
     "money.largest",
     "the largest sum that is declared is asked for and read exactly",
     "A number that is too long for a field is cut, not refused.",

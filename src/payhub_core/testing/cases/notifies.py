@@ -9,13 +9,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 from payhub_core.errors import CallbackError, InvalidOrder, PayhubError, WrongOrder
-from payhub_core.models import Callback, PaymentStatus
+from payhub_core.models import Callback, Order, PaymentStatus
 from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import NotApplicable, case
 from payhub_core.testing.meaning import meaning
 from payhub_core.testing.messages import differing
-from payhub_core.testing.outcome import Outcome, expect
+from payhub_core.testing.outcome import Outcome, expect, optional, says
 
 PAGE = "hooks.md#parse_callback"
 FORM = "application/x-www-form-urlencoded"
@@ -65,6 +65,13 @@ def confirmed(bench: Bench, outcome: Outcome, status: PaymentStatus) -> bool:
     return waited and bench.confirmed(outcome)
 
 
+def nothing_received(bench: Bench, outcome: Outcome) -> None:
+    """Raises Mismatch where a sum was received of an order that nobody has paid."""
+    payment = outcome.payment
+    if not bench.confirmed(outcome) and payment.status not in {PaymentStatus.PAID, PaymentStatus.REFUNDED}:
+        expect(not payment.paid, f"no sum received, since the order is {payment.status.value}", outcome)
+
+
 @case(
     "notify.genuine",
     "a genuine message is accepted, and says that the order is paid",
@@ -72,11 +79,17 @@ def confirmed(bench: Bench, outcome: Outcome, status: PaymentStatus) -> bool:
     PAGE,
 )
 def _genuine(bench: Bench) -> None:
-    _, outcome = genuine(bench)
-    payment = outcome.payment
     order = bench.order()
-    expect(payment.status is PaymentStatus.PAID, f"a payment of {order.reference!r} that is paid", outcome)
-    expect(payment.reference == order.reference, f"a payment of {order.reference!r}", outcome)
+    for word in bench.words(PaymentStatus.PAID):
+        with optional(word):
+            sale = bench.paid(word=word)
+            payment = (outcome := bench.hear(bench.notify(sale), sale)).payment
+            paid = payment.status is PaymentStatus.PAID
+            expect(paid, f"a payment of {order.reference!r} that is paid{says(word)}", outcome)
+            expect(payment.reference == order.reference, f"a payment of {order.reference!r}", outcome)
+            expect(
+                not payment.refunded, "a payment of which nothing has gone back", f"{outcome}, {payment.refunded} back"
+            )
 
 
 @case(
@@ -90,10 +103,20 @@ def _acknowledged(bench: Bench) -> None:
         sale = bench.paid(order)
         outcome = bench.hear(bench.notify(sale), sale, order)
         _ = outcome.payment
-        reply = outcome.result.reply
-        expected = bench.contract.acknowledged.replace(b"{reference}", order.reference.encode())
-        expect(reply.body == expected, f"a reply of {expected!r}", repr(reply.body))
-        expect(200 <= reply.status_code < 300, "a reply of HTTP 2xx", reply.status_code)  # noqa: PLR2004
+        acknowledged(bench, outcome, order)
+    for status in STATED:
+        sale = bench.sale(status=status)
+        with suppress(NotApplicable):
+            acknowledged(bench, bench.hear(bench.notify(sale), sale), bench.order())
+
+
+def acknowledged(bench: Bench, outcome: Outcome, order: Order) -> None:
+    """Raises Mismatch unless the reply to a message about ``order`` is the gateway's own."""
+    expect(outcome.error is None, "a message to be acknowledged", outcome)
+    reply = outcome.result.reply
+    expected = bench.contract.acknowledged.replace(b"{reference}", order.reference.encode())
+    expect(reply.body == expected, f"a reply of {expected!r}", repr(reply.body))
+    expect(reply.status_code in range(200, 300), "a reply of HTTP 2xx", reply.status_code)
 
 
 @case(
@@ -166,11 +189,10 @@ def _paid_sum(bench: Bench) -> None:
     ):
         sale = bench.paid(paid=paid)
         callback = bench.notify(sale)
-        if callback == bench.notify(bench.paid()) and not bench.hear(callback, sale).requests:
-            raise NotApplicable("the message does not state the sum received")
-        payment = (outcome := bench.hear(callback, sale)).payment
-        if payment.paid is None:
+        outcome, in_full = bench.hear(callback, sale), genuine(bench)
+        if (callback, outcome.answers[-1:]) == (in_full[0], in_full[1].answers[-1:]):
             raise NotApplicable("neither message nor answer states the sum received")
+        payment = outcome.payment
         expect(payment.paid == paid and payment.status is status, f"{paid} received and {status.value}", outcome)
 
 
@@ -182,15 +204,36 @@ def _paid_sum(bench: Bench) -> None:
 )
 def _status(bench: Bench) -> None:
     said = False
-    for status in STATED:
-        sale = bench.sale(status=status)
+    for status, word in bench.statuses(*STATED):
+        sale = bench.sale(status=status, word=word)
         with suppress(NotApplicable):
             outcome = bench.hear(bench.notify(sale), sale)
             said = True
             right = outcome.payment.status is status or confirmed(bench, outcome, status)
-            expect(right, f"a payment that is {status.value}", outcome)
+            expect(right, f"a payment that is {status.value}{says(word)}", outcome)
+            nothing_received(bench, outcome)
     if not said:
         raise NotApplicable("no message about an order that is not paid")
+
+
+@case(
+    "notify.others",
+    "a genuine message that is about no payment is acknowledged, and pays nothing",
+    "A message about a refund says 'success' as well; refused, it makes the gateway switch the address off.",
+    "writing-a-provider.md#kinds-of-gateways",
+)
+def _others(bench: Bench) -> None:
+    others = bench.contract.others(bench.paid())
+    if not others:
+        raise NotApplicable("the contract has no others()")
+    for number, callback in enumerate(others, 1):
+        outcome = bench.hear(callback)
+        expect(outcome.error is None, f"message {number} of others() to be acknowledged", outcome)
+        payment = outcome.result.payment
+        settled = payment is not None and (payment.status is PaymentStatus.PAID or payment.paid)
+        expect(not settled, f"nothing that is paid out of message {number} of others()", outcome)
+        status = outcome.result.reply.status_code
+        expect(status in range(200, 300), "a reply of HTTP 2xx", status)
 
 
 @case(

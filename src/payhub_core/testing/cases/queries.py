@@ -9,8 +9,8 @@ from payhub_core.models import PaymentStatus
 from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
-from payhub_core.testing.cases.notifies import STATED, confirmed
-from payhub_core.testing.outcome import Outcome, expect
+from payhub_core.testing.cases.notifies import STATED, confirmed, nothing_received
+from payhub_core.testing.outcome import Outcome, expect, optional, says
 
 GONE_BACK = {PaymentStatus.REFUNDED, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUND_SUM_UNKNOWN}
 PAGE = "hooks.md#query"
@@ -23,9 +23,15 @@ PAGE = "hooks.md#query"
     PAGE,
 )
 def _paid(bench: Bench) -> None:
-    outcome = bench.play(bench.query_call(bench.paid(), bench.order()))[0]
-    expect(outcome.payment.status is PaymentStatus.PAID, "a payment that is paid", outcome)
-    expect(outcome.tried, "a request to the gateway", f"{outcome} without any request")
+    for word in bench.words(PaymentStatus.PAID):
+        with optional(word):
+            outcome = bench.play(bench.query_call(bench.paid(word=word), bench.order()))[0]
+            payment = outcome.payment
+            expect(payment.status is PaymentStatus.PAID, f"a payment that is paid{says(word)}", outcome)
+            expect(outcome.tried, "a request to the gateway", f"{outcome} without any request")
+            expect(
+                not payment.refunded, "a payment of which nothing has gone back", f"{outcome}, {payment.refunded} back"
+            )
 
 
 @case(
@@ -51,15 +57,16 @@ def _asks_for_nothing(bench: Bench) -> None:
 )
 def _status(bench: Bench) -> None:
     said = False
-    for status in STATED:
+    for status, word in bench.statuses(*STATED):
         with suppress(NotApplicable):
-            outcome = bench.query(bench.sale(status=status))
+            outcome = bench.query(bench.sale(status=status, word=word))
             said = True
             found = outcome.payment
             # Of an order that is young, a gateway may say "failed" and mean "not paid yet".
             claim = found.status is PaymentStatus.PENDING and found.claimed_status is PaymentStatus.FAILED is status
             right = found.status is status or claim or confirmed(bench, outcome, status)
-            expect(right, f"a payment that is {status.value}", outcome)
+            expect(right, f"a payment that is {status.value}{says(word)}", outcome)
+            nothing_received(bench, outcome)
     if not said:
         raise NotApplicable("no answer about an order that is not paid")
 
@@ -85,6 +92,44 @@ def _refunded(bench: Bench) -> None:
 
 
 @case(
+    "query.refunded_sum",
+    "of an order that was paid back in part, what has gone back is reported, and not what is left",
+    "What is left, read as what has gone back, pays the rest back once more or never.",
+    PAGE,
+)
+def _refunded_sum(bench: Bench) -> None:
+    amount = bench.order().amount
+    part = Money(amount.minor // 4, amount.currency)
+    sales = [bench.paid(status=PaymentStatus.PARTIALLY_REFUNDED, refunded=sum_) for sum_ in (part, part + part + part)]
+    outcomes = [bench.query(sale) for sale in sales]
+    if outcomes[0].answers[-1:] == outcomes[1].answers[-1:]:
+        raise NotApplicable("the answer does not say how much has gone back")
+    for sale, outcome in zip(sales, outcomes, strict=True):
+        found = outcome.payment
+        right = found.refunded == sale.refunded or found.status is PaymentStatus.REFUND_SUM_UNKNOWN
+        expect(right, f"{sale.refunded} that has gone back", f"{outcome}, {found.refunded} back")
+
+
+@case(
+    "query.paid_sum",
+    "the sum received is reported as the answer states it, less or more than the sum due",
+    "An order whose message was lost is settled by a query: underpaid is not paid there either.",
+    PAGE,
+)
+def _paid_sum(bench: Bench) -> None:
+    amount, in_full = bench.order().amount, bench.query()
+    for paid, status in (
+        (Money(amount.minor // 2, amount.currency), PaymentStatus.PARTIALLY_PAID),
+        (Money(amount.minor + 100, amount.currency), PaymentStatus.PAID),
+    ):
+        outcome = bench.query(bench.paid(paid=paid))
+        if outcome.answers[-1:] == in_full.answers[-1:]:
+            raise NotApplicable("the answer does not state the sum received")
+        payment = outcome.payment
+        expect(payment.paid == paid and payment.status is status, f"{paid} received and {status.value}", outcome)
+
+
+@case(
     "query.unknown_status",
     "a status that nobody knows yet says nothing",
     "A gateway adds words without asking. Read as paid they give goods away, read as failed they turn money away.",
@@ -105,8 +150,10 @@ def _unknown_status(bench: Bench) -> None:
     PAGE,
 )
 def _missing(bench: Bench) -> None:
-    outcome = bench.query(bench.paid(no="missing"))
-    expect(isinstance(outcome.error, NotFound), "NotFound", outcome)
+    for word in bench.words("missing"):
+        with optional(word):
+            outcome = bench.query(bench.paid(no="missing", word=word))
+            expect(isinstance(outcome.error, NotFound), f"NotFound{says(word)}", outcome)
 
 
 @case(
@@ -117,12 +164,13 @@ def _missing(bench: Bench) -> None:
 )
 def _refused(bench: Bench) -> None:
     played = False
-    for no in ("refused", "account"):
+    for sale in [bench.paid(no=no, word=word) for no in ("refused", "account") for word in bench.words(no)]:
         with suppress(NotApplicable):
-            outcome = bench.query(bench.paid(no=no))
+            outcome = bench.query(sale)
             played = True
             fine = isinstance(outcome.error, GatewayError) and not isinstance(outcome.error, NotFound)
-            expect(fine, f"a GatewayError other than NotFound, where the gateway says {no!r}", outcome)
+            said = sale.word or sale.no
+            expect(fine, f"a GatewayError other than NotFound, where the gateway says {said!r}", outcome)
     if not played:
         raise NotApplicable("the gateway refuses no query")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 from payhub_core.errors import InvalidOrder, OutcomeUnknown, PayhubError, Refused
 from payhub_core.models import PaymentStatus, Refund, RefundStatus
@@ -10,7 +11,7 @@ from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.messages import fields_of
-from payhub_core.testing.outcome import Outcome, expect
+from payhub_core.testing.outcome import Outcome, expect, optional, says
 from payhub_core.testing.sale import Sale
 
 REFUND = "hooks.md#refund"
@@ -91,12 +92,35 @@ def _key(bench: Bench) -> None:
 )
 def _refused(bench: Bench) -> None:
     plain = asking(bench)
-    # What is looked up first is answered: the refund itself is what the gateway refuses.
-    asking_for_it = [at for at, one in enumerate(plain.tried) if bench.asked(Outcome(plain.sale, requests=[one]))]
-    at = (asking_for_it or [len(plain.tried) - 1])[-1]
-    call = bench.refund_call(fault=lambda _, honest: honest(no="refused"), at=at)
-    outcome = bench.play(call)[0]
-    expect(isinstance(outcome.error, Refused), "Refused", outcome)
+    for word in bench.words("refused"):
+        with optional(word):
+            call = bench.refund_call(fault=lambda _, honest, word=word: honest(no="refused", word=word))
+            outcome = bench.play(replace(call, at=_asking_for_it(bench, plain)))[0]
+            expect(isinstance(outcome.error, Refused), f"Refused{says(word)}", outcome)
+
+
+def _asking_for_it(bench: Bench, plain: Outcome) -> int:
+    """Which request is the refund itself: what is looked up first is answered."""
+    found = [at for at, one in enumerate(plain.tried) if bench.asked(Outcome(plain.sale, requests=[one]))]
+    return (found or [len(plain.tried) - 1])[-1]
+
+
+@case(
+    "refund.duplicate",
+    "a refund's number that is taken is no refusal",
+    "It may be this very refund, whose answer was lost: called refused, the money goes back twice.",
+    REFUND,
+)
+def _duplicate(bench: Bench) -> None:
+    plain = asking(bench)
+    amount = bench.order().amount
+    for word in bench.words("duplicate"):
+        with optional(word):
+            sale = bench.paid(refund=amount)
+            call = bench.refund_call(sale, fault=lambda _, honest, word=word: honest(no="duplicate", word=word))
+            outcome = bench.play(replace(call, at=_asking_for_it(bench, plain)))[0]
+            known = isinstance(outcome.error, OutcomeUnknown) or isinstance(outcome.result, Refund)
+            expect(known, f"OutcomeUnknown, or the refund that is there{says(word)}", outcome)
 
 
 @case(
@@ -204,13 +228,13 @@ def _looked_up(bench: Bench) -> None:
 )
 def _status(bench: Bench) -> None:
     asking(bench)
-    for status in RefundStatus:
+    for status, word in bench.refund_statuses():
         with suppress(NotApplicable):
-            call = bench.refund_call(bench.paid(refund=bench.order().amount, refund_status=status))
-            outcome = bench.play(call)[0]
+            sale = bench.paid(refund=bench.order().amount, refund_status=status, refund_word=word)
+            outcome = bench.play(bench.refund_call(sale))[0]
             if status is RefundStatus.FAILED and isinstance(outcome.error, PayhubError):
                 continue
-            expect(refunded(outcome).status is status, f"a refund that is {status.value}", outcome)
+            expect(refunded(outcome).status is status, f"a refund that is {status.value}{says(word)}", outcome)
 
 
 @case(
@@ -234,6 +258,23 @@ def _closed(bench: Bench) -> None:
 def _closes_order(bench: Bench) -> None:
     bench.need("close")
     names_order(bench, "close")
+
+
+@case(
+    "close.paid",
+    "an order that turns out to be paid is not canceled",
+    "The payer was faster: called canceled, the goods are sold to another and the money is kept.",
+    CLOSE,
+)
+def _paid_meanwhile(bench: Bench) -> None:
+    plain = bench.close()
+    if not plain.tried:
+        raise NotApplicable("close asks nobody")
+    outcome = bench.close(bench.paid())
+    if outcome.answers == plain.answers:
+        raise NotApplicable("the answer to a close does not say where the order stands")
+    canceled = outcome.error is None and outcome.payment.status is PaymentStatus.CANCELED
+    expect(not canceled, "an error, or a payment that is paid", outcome)
 
 
 @case(

@@ -7,13 +7,16 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote_plus
 
 from payhub_core.errors import ConfigError
-from payhub_core.models import Notification
+from payhub_core.models import Notification, PaymentStatus
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.faults import calls
+from payhub_core.testing.cases.forgeries import written_with
+from payhub_core.testing.cases.notifies import refused, signed
 from payhub_core.testing.faults import FAULTS
 from payhub_core.testing.messages import differing
 from payhub_core.testing.outcome import Outcome, expect
@@ -108,20 +111,104 @@ def _settings(bench: Bench) -> None:
 
 
 @case(
+    "secret.empty",
+    "an account whose key is empty is not loaded, and one without it believes nothing that an empty key signed",
+    "A deployment that lost its key would take every message for genuine, since anyone signs with an empty one.",
+    "kit.md#address-secrets-secret",
+)
+def _empty(bench: Bench) -> None:
+    secretive(bench)
+    for name in sorted({name for name, _ in bench.secrets()}):
+        for value in ("", " "):
+            loaded = _loads(bench, {**bench.settings, name: value})
+            expect(not loaded, f"ConfigError for an account whose {name!r} is {value!r}", "an account")
+        rest = {key: value for key, value in bench.settings.items() if key != name}
+        if not _loads(bench, rest):
+            continue
+        callback = written_with(bench, bench.paid(settings={**bench.settings, name: ""}))
+        if callback is not None:
+            outcome = bench.play(bench.hear_call(callback), settings=rest)[0]
+            refused(outcome, f"a message that an empty {name!r} signed, heard by an account without one")
+
+
+def _loads(bench: Bench, settings: dict[str, Any]) -> bool:
+    try:
+        bench.account(settings)
+    except ConfigError:
+        return False
+    return True
+
+
+@case(
+    "secret.plain_http",
+    "an account whose address is plain http is not loaded, unless its settings say allow_http",
+    "Keys and answers would pass through every network on the way, to be read and to be changed.",
+    "kit.md#address-secrets-secret",
+)
+def _plain_http(bench: Bench) -> None:
+    settings = {key: value for key, value in bench.settings.items() if key != "allow_http"}
+    secure = {key: value for key, value in settings.items() if str(value).startswith("https://")}
+    if not secure:
+        raise NotApplicable("no setting is an address")
+    for name, value in secure.items():
+        loaded = _loads(bench, {**settings, name: "http://" + value.removeprefix("https://")})
+        expect(not loaded, f"ConfigError for plain http in {name!r}: declare it as an Address", "an account")
+
+
+@case(
+    "secret.switches",
+    "no setting turns the check of a signature off",
+    "What is set for a test is still set on the day of the launch.",
+    PAGE,
+)
+def _switches(bench: Bench) -> None:
+    if not signed(bench):
+        raise NotApplicable("the callback is not signed")
+    fields = getattr(bench.provider, "model_fields", {})
+    switches = {name: field.default for name, field in fields.items() if isinstance(field.default, bool)}
+    forged = bench.notify(bench.foreign(bench.paid()))
+    for name, value in switches.items():
+        settings = {**bench.settings, name: not bench.settings.get(name, value)}
+        if _loads(bench, settings):
+            outcome = bench.play(bench.hear_call(forged), settings=settings)[0]
+            refused(outcome, f"a message that another key signed, with {name} = {settings[name]}")
+
+
+@case(
     "secret.logs",
-    "no log line shows a secret, at any level",
-    "Logs are kept longer than keys and read by more people.",
+    "no log line shows a secret or a whole message, at any level, and nothing is printed",
+    "Logs are kept longer than keys and read by more people; a message in them can be sent again, and names the payer.",
     PAGE,
 )
 def _logs(bench: Bench) -> None:
     secretive(bench)
     for outcome in everything(bench):
         hidden(bench, outcome.log, "the log")
+        for answer in outcome.answers:
+            _unlogged(outcome, answer, "an answer")
+        expect(
+            not outcome.printed,
+            "nothing printed",
+            f"{len(outcome.printed)} characters, by the provider or its contract",
+        )
+    if "parse_callback" not in bench.without:
+        genuine = bench.notify(bench.paid())
+        outcome = bench.hear(genuine)
+        for part in differing(genuine, bench.notify(bench.foreign(bench.paid()))):
+            _unlogged(outcome, part.value, f"{part.name}, part of the signature,")
+        for data in (genuine.body, genuine.query):
+            _unlogged(outcome, data, "a message")
+
+
+def _unlogged(outcome: Outcome, data: bytes, what: str) -> None:
+    text = data.decode("utf-8", "replace")
+    shown = len(text) > SHORTEST and any(form in outcome.log for form in (text, repr(text)[1:-1], repr(data)[2:-1]))
+    expect(not shown, f"no {what} in the log", "the whole of it")
 
 
 @case(
     "secret.errors",
-    "no error, and no variable in its traceback, shows a secret",
+    "no error, and no variable in its traceback, shows a secret; no error shows the signature that would be right",
     "Error reports carry the local variables of every frame to another company's server.",
     PAGE,
 )
@@ -131,6 +218,19 @@ def _errors(bench: Bench) -> None:
         if outcome.error is not None:
             hidden(bench, str(outcome.error), "an error")
             hidden(bench, _trace(outcome.error), "the variables of a traceback")
+    if "parse_callback" not in bench.without:
+        genuine = bench.notify(bench.paid())
+        refusals = [bench.notify(bench.misnamed(bench.paid()))]
+        for part in differing(genuine, bench.notify(bench.foreign(bench.paid()))):
+            refusals.append(altered := part.written(part.other))
+            shown = len(part.value) > SHORTEST and part.value.decode("latin-1") in str(bench.hear(altered).error)
+            expect(
+                not shown, f"no error with the {part.name} that would be right", "one: whoever sees it signs with it"
+            )
+        for callback in refusals:
+            begun = repr(callback.body or callback.query)[2:40]
+            shown = len(begun) > SHORTEST and begun in str(bench.hear(callback).error)
+            expect(not shown, "no error with the whole of a message", "one that quotes it")
 
 
 @case(
@@ -195,7 +295,7 @@ def _shown(name: str, value: object) -> str:
 
 @case(
     "secret.rotation",
-    "while keys rotate, a message that any of them signed is believed",
+    "while keys rotate, a message that any of them signed is believed, and the first signs what is sent",
     "At the change of a key messages signed with the old one are under way: refused, paid orders are not delivered.",
     "kit.md#address-secrets-secret",
 )
@@ -203,7 +303,9 @@ def _rotation(bench: Bench) -> None:
     genuine = bench.notify(bench.paid())
     if not differing(genuine, bench.notify(bench.foreign(bench.paid()))):
         raise NotApplicable("the callback is not signed")
-    rotating = [name for name in dict.fromkeys(name for name, _ in bench.secrets()) if _takes_several(bench, name)]
+    named = [name for name in bench.contract.other if name not in bench.info.identity]
+    texts = [name for name in named if isinstance(bench.settings.get(name), str | list | tuple)]
+    rotating = [name for name in texts if _takes_several(bench, name)]
     if not rotating:
         raise NotApplicable("no setting takes several keys")
     for newest_first in (False, True):
@@ -214,6 +316,10 @@ def _rotation(bench: Bench) -> None:
         outcome = bench.play(bench.hear_call(genuine, sale), settings=settings)[0]
         place = "second" if newest_first else "first"
         expect(outcome.error is None, f"a message to be believed that the {place} of two keys signed", outcome)
+        created = bench.play(
+            bench.create_call(None, sale.but(status=PaymentStatus.PENDING, paid=None)), settings=settings
+        )[0]
+        expect(created.error is None, "a create that the first of two keys signs", created)
 
 
 def _several(bench: Bench, name: str, *, newest_first: bool) -> list[str]:
@@ -224,8 +330,4 @@ def _several(bench: Bench, name: str, *, newest_first: bool) -> list[str]:
 
 
 def _takes_several(bench: Bench, name: str) -> bool:
-    try:
-        bench.account({**bench.settings, name: _several(bench, name, newest_first=True)})
-    except ConfigError:
-        return False
-    return True
+    return _loads(bench, {**bench.settings, name: _several(bench, name, newest_first=True)})
