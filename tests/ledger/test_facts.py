@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from functools import reduce
 from operator import or_
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -56,7 +57,12 @@ refundings = st.builds(
     st.sampled_from(["", "R7"]),
     st.sampled_from([None, NOON, NOON + timedelta(hours=1)]),
 )
-refunds = st.builds(lambda key, refund: Facts(refunds={key: refund}), st.sampled_from(["R1", "R2"]), refundings)
+refunds = st.builds(
+    lambda key, refund, elsewhere: Facts(refunds={key: refund}, elsewhere=elsewhere),
+    st.sampled_from(["R1", "R2"]),
+    refundings,
+    st.sampled_from([0, 0, 1_000]),
+)
 
 
 def known(*heard_of: Payment | Facts) -> Facts:
@@ -189,6 +195,56 @@ def test_the_refunded_sum_is_the_greater_of_what_was_asked_for_and_what_messages
 ) -> None:
     """The gateway's total holds refunds made elsewhere too; a word without a sum is about the whole."""
     assert known(*heard_of).gone_back(DUE) == (None if gone is None else Money(gone, "CNY"))
+
+
+def refunded(stated: int) -> Facts:
+    """What a message brings that states so much as gone back in all."""
+    return observed(heard(PaymentStatus.PAID, paid=10_000, refunded=stated), DUE)
+
+
+def here(key: str, minor: int, **known: Any) -> Facts:
+    """A refund that was asked for here, and is done unless ``known`` says otherwise."""
+    return Facts(refunds={key: Refunding(minor, **{"tries": 1, "done": True, **known})})
+
+
+@pytest.mark.parametrize(
+    ("events", "gone", "left"),
+    [
+        # Of the back office, then one of the shop's own: the message cannot be about what was not asked for yet.
+        ([refunded(3_000), here("R1", 5_000)], 8_000, 2_000),
+        ([refunded(3_000), here("R1", 5_000), here("R2", 2_000)], 10_000, 0),
+        ([refunded(3_000), here("R1", 5_000), refunded(8_000), here("R2", 1_000)], 9_000, 1_000),
+        # The shop's own one, then what the gateway says of it, late or more than once.
+        ([here("R1", 5_000), refunded(5_000)], 5_000, 5_000),
+        ([here("R1", 2_000), here("R2", 3_000), refunded(2_000)], 5_000, 5_000),
+        ([here("R1", 2_000), here("R2", 3_000), refunded(3_000), refunded(5_000)], 5_000, 5_000),
+        ([here("R1", 5_000), refunded(5_000), refunded(5_000), here("R2", 1_000)], 6_000, 4_000),
+        # Both: more than the shop's own ones explain, or less than either of them.
+        ([here("R1", 5_000), refunded(8_000), here("R2", 1_000)], 9_000, 1_000),
+        ([here("R1", 5_000), refunded(3_000)], 8_000, 2_000),
+        ([here("R1", 5_000), refunded(3_000), refunded(8_000)], 8_000, 2_000),
+        # One that is under way may be what the message is about; one that came to nothing is not.
+        ([here("R1", 5_000, done=False), refunded(5_000), here("R1", 5_000)], 5_000, 5_000),
+        ([here("R1", 5_000, done=False), refunded(3_000)], 3_000, 2_000),
+        ([here("R1", 5_000, done=False, failures=1), refunded(5_000), here("R2", 2_000)], 7_000, 3_000),
+    ],
+)
+def test_what_went_back_in_the_back_office_is_added_to_what_was_asked_for_here(
+    events: list[Facts], gone: int, left: int
+) -> None:
+    """As far as the gateway's totals prove it, in the sequence in which they came."""
+    facts = reduce(Facts.hearing, events, known(heard(PaymentStatus.PAID, paid=10_000)))
+    assert facts.gone_back(DUE) == Money(gone, "CNY")
+    assert facts.refundable(DUE, "R9") == Money(left, "CNY")
+    assert reduce(Facts.hearing, events, facts) == facts
+    assert Facts.load(facts.dump()) == facts
+
+
+def test_a_message_about_a_hundred_refunds_is_heard_in_no_time() -> None:
+    """Where too many sums of them could be meant, it proves nothing."""
+    facts = known(*[here(f"R{number}", 2**number % 1_009 + 1) for number in range(100)])
+    assert facts.hearing(refunded(9_999)).elsewhere == 0
+    assert known(*[here(f"R{number}", 1) for number in range(100)]).hearing(refunded(120)).elsewhere == 20
 
 
 def test_an_exact_short_sum_is_more_than_the_bare_word_paid() -> None:

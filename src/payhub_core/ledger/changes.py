@@ -201,7 +201,10 @@ def heard(row: Row, payment: Payment, source: str) -> News:
 
 def says_nothing_new(row: Row, news: News) -> bool:
     """Whether all of ``news`` is stored already: then there is nothing to write, and it can be acknowledged at once."""
-    return row.creation == Creation.CREATED and row.known() >= news.facts
+    if row.creation != Creation.CREATED:
+        return False
+    known, facts = row.known(), news.facts
+    return known >= (known.hearing(facts) if facts.refunded else facts)
 
 
 def record(
@@ -287,7 +290,7 @@ class Merged(NamedTuple):
 def merge(row: Row, news: News | RefundNews, now: datetime, *, checked: bool = False) -> Merged:
     """What ``row`` becomes once ``news`` is known of it; ``checked`` sets when to ask next."""
     known = row.known()
-    facts = known | news.facts
+    facts = known.hearing(news.facts)
     new = row._replace(**_values(row, news, facts, now, checked=checked), updated_at=now, version=row.version + 1)
     new_word = isinstance(news, RefundNews) or news.said != PaymentStatus.PENDING
     says_something = new_word or facts != known or row.creation != Creation.CREATED

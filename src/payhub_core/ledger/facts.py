@@ -7,7 +7,7 @@ maximum. The status and the anomalies are projections of the facts, computed ane
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -30,6 +30,8 @@ _NOTHING_RECEIVED = {PaymentStatus.PENDING, PaymentStatus.AUTHORIZED}
 _RECEIVED = {PaymentStatus.PAID, PaymentStatus.PARTIALLY_PAID}
 #: How far the clocks of gateway and shop may differ: a whole time zone, and more.
 _TOLERANCE = timedelta(days=1)
+#: So many sums of refunds are tried for one message.
+_MOST_SUMS = 10_000
 
 
 class AnomalyKind(StrEnum):
@@ -83,7 +85,8 @@ class Facts:
     """What is known of a payment: receipts by gateway id ("" where a message named none), and what else was said.
 
     ``refunds`` are those that were asked for here, by the shop's number; ``refunded`` is the largest sum in minor units
-    that a message has stated as gone back in all.
+    that a message has stated as gone back in all, and ``elsewhere`` what of such a sum no refund of ``refunds``
+    explains, as they were when it came: so much, at least, went back in the gateway's back office.
     """
 
     receipts: Mapping[str, Receipt] = field(default_factory=dict)
@@ -91,6 +94,7 @@ class Facts:
     gateway_ids: frozenset[str] = frozenset()
     refunds: Mapping[str, Refunding] = field(default_factory=dict)
     refunded: int = 0
+    elsewhere: int = 0
 
     def __or__(self, other: Facts) -> Facts:
         return Facts(
@@ -99,7 +103,16 @@ class Facts:
             self.gateway_ids | other.gateway_ids,
             _joined(self.refunds, other.refunds),
             max(self.refunded, other.refunded),
+            max(self.elsewhere, other.elsewhere),
         )
+
+    def hearing(self, message: Facts) -> Facts:
+        """What is known once ``message`` is heard, which can be about no refund that is asked for later."""
+        joined = self | message
+        if not message.refunded:
+            return joined
+        asked = [refund.minor for refund in self.refunds.values() if refund.done or refund.under_way]
+        return joined | Facts(elsewhere=_unexplained(message.refunded, asked))
 
     def __ge__(self, other: Facts) -> bool:
         """Whether ``other`` adds nothing: the order of the join."""
@@ -107,6 +120,7 @@ class Facts:
             self.said >= other.said
             and self.gateway_ids >= other.gateway_ids
             and self.refunded >= other.refunded
+            and self.elsewhere >= other.elsewhere
             and _covers(self.receipts, other.receipts)
             and _covers(self.refunds, other.refunds)
         )
@@ -132,7 +146,7 @@ class Facts:
             return 0
         done = sum(refund.minor for refund in self.refunds.values() if refund.done)
         whole = self._received(due) if PaymentStatus.REFUNDED in self.said else 0
-        return max(done, self.refunded, whole)
+        return max(done + self.elsewhere, self.refunded, whole)
 
     def refundable(self, due: Money, refund_reference: str) -> Money:
         """What may go back under that number: what was received, less what has gone back or may be going back."""
@@ -198,6 +212,8 @@ class Facts:
             data["refunds"] = {key: refund.dump() for key, refund in self.refunds.items()}
         if self.refunded:
             data["refunded"] = self.refunded
+        if self.elsewhere:
+            data["elsewhere"] = self.elsewhere
         return _json(data)
 
     @classmethod
@@ -212,6 +228,7 @@ class Facts:
             frozenset(data["ids"]),
             {key: Refunding.load(values) for key, values in data["refunds"].items()} if "refunds" in data else {},
             data.get("refunded", 0),
+            data.get("elsewhere", 0),
         )
 
 
@@ -238,6 +255,19 @@ def observed(payment: Payment, due: Money) -> Facts:
             receipts[key] = Receipt(payment.paid.minor if payment.paid is not None else minor, payment.paid_at)
     said = frozenset({status}) if status in _GONE_BACK or status in _NOT_PAID else frozenset[PaymentStatus]()
     return Facts(receipts, said, frozenset({key} if key else ()), {}, refunded)
+
+
+def _unexplained(stated: int, asked: Iterable[int]) -> int:
+    """What is left of the sum that a message states, whichever of the refunds that were ``asked`` for it holds.
+
+    Nothing where there are too many ways to tell.
+    """
+    sums = {0}
+    for minor in asked:
+        sums |= {total + minor for total in sums if total + minor <= stated}
+        if len(sums) > _MOST_SUMS:
+            return 0
+    return stated - max(sums)
 
 
 def _joined(mine: Mapping[str, PartT], theirs: Mapping[str, PartT]) -> Mapping[str, PartT]:
