@@ -404,6 +404,31 @@ def test_what_the_gateway_says_went_back_counts_too(paid: Checkout, ledger: Ledg
     assert shop.delivered == [f"shop/A1001/{name}" for name in ("paid", "partially_refunded", "refunded")]
 
 
+def test_what_is_lost_and_may_be_in_what_went_back_is_not_sent_again(paid: Checkout, gateway: Gateway) -> None:
+    """Nor is it refused, as if it had never been sent; where there is room, the same call tells."""
+    for number, sum_ in (("R1", FORTY), ("R2", SIXTY)):
+        gateway.outcomes = [LOST]
+        with pytest.raises(OutcomeUnknown):
+            paid.refund("shop", "A1001", sum_, number)
+    notify(paid, PaymentStatus.PARTIALLY_REFUNDED, paid=HUNDRED, refunded=SIXTY)
+    sent = len(gateway.sent)
+    with pytest.raises(OutcomeUnknown, match=r"60\.00 CNY went back, which may hold this refund") as caught:
+        paid.refund("shop", "A1001", SIXTY, "R2")
+    assert "back office" in caught.value.hint
+    assert len(gateway.sent) == sent
+
+
+def test_a_refund_that_the_gateway_has_is_asked_about_whatever_went_back(
+    paid: Checkout, ledger: Ledger, gateway: Gateway
+) -> None:
+    """The notify about it comes before the shop asks again."""
+    gateway.outcomes = [RefundStatus.PENDING]
+    assert paid.refund("shop", "A1001", HUNDRED, "R1").status is RefundStatus.PENDING
+    notify(paid, PaymentStatus.REFUNDED, paid=HUNDRED, refunded=HUNDRED)
+    assert paid.refund("shop", "A1001", HUNDRED, "R1").status is RefundStatus.REFUNDED
+    assert stored(ledger).refunded == HUNDRED
+
+
 def test_what_the_gateway_says_of_a_refund_of_the_shops_own_counts_once(paid: Checkout, ledger: Ledger) -> None:
     """Before and after the shop knows what became of it."""
     paid.refund("shop", "A1001", FORTY, "R1")

@@ -77,8 +77,9 @@ class _Asked:
     def invalid(self, reason: str, hint: str = "") -> InvalidOrder:
         return InvalidOrder(reason, hint=hint, account=self.account, reference=self.reference)
 
-    def unknown(self, reason: str) -> OutcomeUnknown:
-        hint = "make the same call again, with the same refund_reference"
+    def unknown(
+        self, reason: str, hint: str = "make the same call again, with the same refund_reference"
+    ) -> OutcomeUnknown:
         return OutcomeUnknown(reason, hint=hint, account=self.account, reference=self.reference)
 
 
@@ -156,7 +157,7 @@ def _begun(connection: Connection, asked: _Asked, provider: str, time: timedelta
 
 
 def _check(row: Row, known: Facts, before: Refunding, asked: _Asked) -> None:
-    """Raises InvalidOrder for a refund that is not to be sent."""
+    """Raises InvalidOrder for a refund that is not to be sent, OutcomeUnknown for one not to be sent again."""
     received = known.received(row.due)
     if asked.amount.currency != row.due.currency:
         raise asked.invalid(f"the order is in {row.due.currency}, the refund in {asked.amount.currency}")
@@ -168,7 +169,12 @@ def _check(row: Row, known: Facts, before: Refunding, asked: _Asked) -> None:
         raise asked.invalid(
             "nothing was received for this order, as far as the ledger knows", "refresh asks the gateway"
         )
-    left = known.refundable(row.due, asked.refund_reference)
+    left, gone = known.refundable(row.due, asked.refund_reference), known.gone_back(row.due)
+    if before.under_way and asked.amount > left and gone:
+        if before.refund_id:
+            return  # the gateway has it, so asking again pays nothing more back
+        reason = f"the gateway says that {gone} went back, which may hold this refund"
+        raise asked.unknown(reason, "look for it in the gateway's back office: sent again, it could be one too many")
     if asked.amount > left:
         others = [key for key, it in known.refunds.items() if it.under_way and key != asked.refund_reference]
         under_way = f"; make these calls again to learn what became of them: {', '.join(others)}" if others else ""
