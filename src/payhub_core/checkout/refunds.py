@@ -143,7 +143,7 @@ def _begun(connection: Connection, asked: _Asked, provider: str, time: timedelta
         changes.check_provider(row, provider)
         known, now = row.known(), clock(connection)
         before = known.refunds.get(asked.refund_reference, Refunding(asked.amount.minor))
-        if before.done and before.minor == asked.amount.minor:
+        if before.done and asked.amount == Money(before.minor, row.due.currency):
             return _done(row, asked, before)
         _check(row, known, before, asked)
         this = before.sent(now)
