@@ -105,6 +105,9 @@ class Turns:
         try:
             self._together(batch)
         finally:
+            for place in batch:  # whoever stops this thread stops nobody else's
+                if not place.is_done:
+                    place.done(None, LedgerError("the thread that did this work was stopped", hint="do it again"))
             self.leave()
 
     def withdraw(self, place: Place) -> bool:
