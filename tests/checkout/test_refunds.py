@@ -261,6 +261,18 @@ def test_a_refund_that_is_done_is_not_sent_again(paid: Checkout, ledger: Ledger,
     assert shop.delivered.count("shop/A1001/partially_refunded") == 1
 
 
+def test_a_refund_is_sent_for_the_same_payment_each_time(paid: Checkout, gateway: Gateway) -> None:
+    """For another one that was made meanwhile it would be another refund to the gateway, and be paid back twice."""
+    gateway.outcomes = [LOST]
+    with pytest.raises(OutcomeUnknown):
+        paid.refund("shop", "A1001", FORTY, "R1")
+    again = Payment(reference="A1001", gateway_id="A1", status=PaymentStatus.PAID, paid=HUNDRED)
+    paid.receive("shop", Callback("POST", {}, b"", again.model_dump_json().encode()))
+    for _ in range(2):  # the gateway asserts which payment it is; the second time it is known
+        assert paid.refund("shop", "A1001", FORTY, "R1").status is RefundStatus.REFUNDED
+    assert gateway.sent == [("R1", FORTY.minor)] * 2
+
+
 @pytest.mark.parametrize(
     ("amount", "number", "reason"),
     [
