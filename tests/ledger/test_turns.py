@@ -90,6 +90,31 @@ def test_a_leader_that_is_stopped_leaves_nobody_waiting() -> None:
     assert queue.share("work") == "done"
 
 
+@pytest.mark.parametrize("cancelled_first", [True, False])
+def test_a_task_cancelled_as_its_wait_ends_leaves_no_turn_of_anothers(cancelled_first: bool) -> None:
+    """It had none; else two would write at once."""
+
+    async def main() -> None:
+        queue = turns.Turns(lambda _: None)
+
+        async def write() -> None:
+            async with queue.aalone():
+                raise AssertionError
+
+        with queue.alone():
+            task = asyncio.create_task(write())
+            await asyncio.sleep(0)
+            place = queue._waiting[0]
+            assert isinstance(place, turns._Task)
+            for end in (task.cancel, place.give_up) if cancelled_first else (place.give_up, task.cancel):
+                end()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert queue._taken
+
+    asyncio.run(main())
+
+
 def test_one_that_cannot_be_recorded_fails_alone(till: EitherCheckout, paid: Any, ledger: Ledger) -> None:
     """The others that shared its transaction are recorded after all."""
     if ledger.engine.dialect.name == "sqlite":
