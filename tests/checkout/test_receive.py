@@ -170,6 +170,22 @@ def test_a_handler_that_ends_the_transaction_is_not_acknowledged(
     assert stored.payment.status is PaymentStatus.PAID
 
 
+def test_a_handler_that_commits_its_first_transition_loses_none_of_the_others(
+    till: Any, ledger: Ledger, shop: Any, paid: Any
+) -> None:
+    """It must not; but what it was not given yet waits in the outbox, and what it was given does not."""
+    shop.fails = lambda _transition, connection: connection.execute(text("COMMIT"))
+    assert till.receive("shop", paid.notify(actual_amount="150.00")).status_code == RETRY
+    assert shop.delivered == ["shop/A1001/partially_paid"]
+    assert [transition.id for transition in ledger.outbox()] == ["shop/A1001/underpaid"]
+
+
+def test_of_several_transitions_that_are_handled_none_waits(till: Any, ledger: Ledger, shop: Any, paid: Any) -> None:
+    assert answer(till.receive("shop", paid.notify(actual_amount="150.00"))) == SUCCESS
+    assert shop.delivered == ["shop/A1001/partially_paid", "shop/A1001/underpaid"]
+    assert ledger.outbox() == []
+
+
 def test_a_handler_whose_error_undid_the_transaction_is_not_acknowledged(
     till: Any, ledger: Ledger, shop: Any, paid: Any
 ) -> None:

@@ -261,6 +261,18 @@ def test_a_refund_that_is_done_is_not_sent_again(paid: Checkout, ledger: Ledger,
     assert shop.delivered.count("shop/A1001/partially_refunded") == 1
 
 
+def test_a_refund_is_sent_for_the_same_payment_each_time(paid: Checkout, gateway: Gateway) -> None:
+    """For another one that was made meanwhile it would be another refund to the gateway, and be paid back twice."""
+    gateway.outcomes = [LOST]
+    with pytest.raises(OutcomeUnknown):
+        paid.refund("shop", "A1001", FORTY, "R1")
+    again = Payment(reference="A1001", gateway_id="A1", status=PaymentStatus.PAID, paid=HUNDRED)
+    paid.receive("shop", Callback("POST", {}, b"", again.model_dump_json().encode()))
+    for _ in range(2):  # the gateway asserts which payment it is; the second time it is known
+        assert paid.refund("shop", "A1001", FORTY, "R1").status is RefundStatus.REFUNDED
+    assert gateway.sent == [("R1", FORTY.minor)] * 2
+
+
 @pytest.mark.parametrize(
     ("amount", "number", "reason"),
     [
@@ -268,6 +280,7 @@ def test_a_refund_that_is_done_is_not_sent_again(paid: Checkout, ledger: Ledger,
         (Money.of("60.01", "CNY"), "R2", "refund 60.00 CNY at most"),
         (SIXTY, "R1", r"'R1' is about 40\.00 CNY"),
         (Money.of("1.00", "USD"), "R2", "in CNY"),
+        (Money.of("40.00", "USD"), "R1", "in CNY"),
         (Money.of("0.00", "CNY"), "R2", "above zero"),
         (FORTY, "", "printable"),
         (FORTY, "R\n2", "printable"),

@@ -6,15 +6,19 @@ import random
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import pytest
+from sqlalchemy import Connection
 
 from payhub_core import (
     AccountRefused,
     Callback,
+    ConfigError,
     GatewayError,
     Hub,
+    LedgerError,
     NotFound,
     Notification,
     NotSent,
@@ -28,7 +32,9 @@ from payhub_core import (
     hookimpl,
 )
 from payhub_core.checkout import Checkout
+from payhub_core.checkout.lease import Lease
 from payhub_core.ledger import Creation, Ledger
+from payhub_core.ledger.rows import Row
 
 INFO = ProviderInfo(name="slow", identity=(), methods=frozenset(PaymentMethod), currencies=frozenset({"CNY"}))
 
@@ -120,3 +126,91 @@ def test_an_order_is_never_payable_at_two_accounts(
             assert stored.payment.reference in gateways[stored.payment.account].accepted
         if stored.payment.reference in gateways[stored.payment.account].accepted:
             assert stored.creation in {Creation.CREATED, Creation.UNKNOWN}
+
+
+class Told:
+    """Answers what a test says; it knows no order, since what it was sent may still be under way."""
+
+    info: ClassVar[ProviderInfo] = INFO
+    timeout = 1.0
+
+    def __init__(self, outcome: Exception | None = None) -> None:
+        self.outcome = outcome
+        self.created = 0
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Payment:
+        if isinstance(self.outcome, NotSent):
+            raise self.outcome
+        self.created += 1
+        if self.outcome is not None:
+            raise self.outcome
+        return Payment(reference=order.reference, status=PaymentStatus.PENDING)
+
+    @hookimpl
+    def query(self, reference: str) -> Payment:
+        raise NotFound("no such order")
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        raise AssertionError
+
+
+@pytest.fixture
+def routed(make_order: Any) -> Order:
+    address = "https://shop.example/{account}"
+    order: Order = make_order(notify_url=address, return_url=address)
+    return order
+
+
+def test_no_account_is_tried_after_one_whose_failure_could_not_be_written_down(
+    ledger: Ledger, routed: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would still say *starting*, and so be created there again while the next one's create is under way."""
+    first, second = Told(NotSent("unreachable")), Told(OutcomeUnknown("no answer"))
+    checkout = Checkout(Hub({"first": first, "second": second}), ledger, routes={"any": ["first", "second"]})
+
+    def fail(*_: object, **__: object) -> None:
+        raise LedgerError("the database failed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Lease, "fail", fail)
+        with pytest.raises(NotSent):
+            checkout.start("any", routed)
+    first.outcome = None
+    assert checkout.start("any", routed).account == "first"
+    assert (first.created, second.created) == (1, 0)
+
+
+class WithoutTheFirst(Hub):
+    """That of a process in which the plugin of the first account does not load."""
+
+    def __getitem__(self, account: str) -> Any:
+        if account == "first":
+            raise ConfigError("the plugin is broken")
+        return super().__getitem__(account)
+
+
+def test_processes_that_use_other_accounts_of_a_route_create_an_order_once(
+    ledger: Ledger, url: str, routed: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a deployment that goes half-way: each looks for the order before the other has written it down."""
+    gateways: dict[str, Any] = {"first": Told(), "second": Told()}
+    both = threading.Barrier(2)
+    look = Lease._rows
+
+    def meet(self: Lease, connection: Connection) -> dict[str, Row]:
+        rows = look(self, connection)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.3)
+        return rows
+
+    monkeypatch.setattr(Lease, "_rows", meet)
+    with Ledger(url) as other, ThreadPoolExecutor(2) as threads:
+        checkouts = [
+            Checkout(hub(gateways), books, routes={"any": ["first", "second"]})
+            for hub, books in ((Hub, ledger), (WithoutTheFirst, other))
+        ]
+        payments = list(threads.map(lambda checkout: checkout.start("any", routed), checkouts))
+    assert gateways["first"].created + gateways["second"].created == 1
+    assert payments[0].account == payments[1].account

@@ -312,3 +312,13 @@ def test_failed_is_believed_of_an_order_that_is_old(
     payment = Payment(reference="A1001", status=status, claimed_status=claimed)
     believe_failed(payment, None if age is None else datetime.now(UTC) - timedelta(seconds=age), DAY)
     assert payment.status is comes_to
+
+
+@pytest.mark.parametrize("field", ["paid", "refunded"])
+@pytest.mark.parametrize("amount", [None, Money.of("1.00", "CNY")])
+def test_a_sum_below_zero_is_refused(field: str, amount: Money | None) -> None:
+    """It would take away from what was received under the order's other numbers."""
+    sums: dict[str, Any] = {"amount": amount, field: Money(-1, "CNY")}
+    payment = Payment(reference="A1001", status=PaymentStatus.PAID, **sums)
+    with pytest.raises(MalformedCallback, match="below zero"):
+        bind_payment(payment, "shop", "gpu", "A1001", None, False, None, MalformedCallback)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -53,6 +54,65 @@ def test_notifies_that_come_at_once_share_commits_and_lose_nothing(
     assert {it.payment.status for it in ledger.payments(limit=100)} == {"paid"}
     assert sorted(it.reference for it in ledger.outbox()) == sorted(f"B{number}" for number in range(SEVERAL))
     assert 0 < len(commits) < SEVERAL
+
+
+def test_a_leader_that_is_stopped_leaves_nobody_waiting() -> None:
+    """As by Ctrl-C in its thread: those that share its turn are told, and the next has theirs."""
+    begun, stop = threading.Event(), threading.Event()
+
+    def together(places: Sequence[turns.Place]) -> None:
+        if len(places) > 1:
+            raise KeyboardInterrupt
+        begun.set()
+        stop.wait(10)
+        places[0].done("done")
+
+    queue = turns.Turns(together)
+    outcomes: list[object] = []
+
+    def share() -> None:
+        try:
+            outcomes.append(queue.share("work"))
+        except BaseException as error:
+            outcomes.append(type(error))
+
+    threads = [threading.Thread(target=share, daemon=True) for _ in range(4)]
+    threads[0].start()
+    assert begun.wait(10)
+    for thread in threads[1:]:
+        thread.start()
+    while len(queue._waiting) < 3:
+        time.sleep(0.01)
+    stop.set()
+    for thread in threads:
+        thread.join(5)
+    assert sorted(map(str, outcomes)) == sorted(map(str, ["done", KeyboardInterrupt, LedgerError, LedgerError]))
+    assert queue.share("work") == "done"
+
+
+@pytest.mark.parametrize("cancelled_first", [True, False])
+def test_a_task_cancelled_as_its_wait_ends_leaves_no_turn_of_anothers(cancelled_first: bool) -> None:
+    """It had none; else two would write at once."""
+
+    async def main() -> None:
+        queue = turns.Turns(lambda _: None)
+
+        async def write() -> None:
+            async with queue.aalone():
+                raise AssertionError
+
+        with queue.alone():
+            task = asyncio.create_task(write())
+            await asyncio.sleep(0)
+            place = queue._waiting[0]
+            assert isinstance(place, turns._Task)
+            for end in (task.cancel, place.give_up) if cancelled_first else (place.give_up, task.cancel):
+                end()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert queue._taken
+
+    asyncio.run(main())
 
 
 def test_one_that_cannot_be_recorded_fails_alone(till: EitherCheckout, paid: Any, ledger: Ledger) -> None:

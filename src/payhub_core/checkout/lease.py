@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from payhub_core.errors import GatewayError, InvalidOrder, PayhubError
 from payhub_core.ledger import changes, history
-from payhub_core.ledger.database import clock
+from payhub_core.ledger.database import clock, exclusive
 from payhub_core.ledger.models import Creation
 from payhub_core.ledger.orders import same_order
 from payhub_core.ledger.rows import Row
@@ -61,6 +61,9 @@ class Lease:
 
     def take(self, connection: Connection) -> Taken | Row | None:
         """The payment where it is known, None while someone else has the order; else the order is ours."""
+        if len(self.route) > 1:
+            # Another process may use other accounts of the route, and so meet this one in no row.
+            exclusive(connection, f"payhub {self.order.reference}")
         rows = self._rows(connection)
         for row in rows.values():
             if row.creation not in _NOTHING_AT_GATEWAY and not same_order(row.order_as_given(), self.order):

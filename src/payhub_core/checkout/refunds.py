@@ -98,9 +98,9 @@ class _Begun:
 
     def send(self) -> SendRefund:
         """The call to the gateway."""
-        row, asked = self.row, self.asked
+        row, asked, gateway_id = self.row, self.asked, self.this.gateway_id or None
         created_at = row.time("created_at")
-        return SendRefund(asked.account, row.order(), row.gateway_id, created_at, asked.amount, asked.refund_reference)
+        return SendRefund(asked.account, row.order(), gateway_id, created_at, asked.amount, asked.refund_reference)
 
     def stands(self, error: PayhubError) -> bool:
         """Whether ``error`` is about the refund, and not only about this try of it.
@@ -144,10 +144,10 @@ def _begun(connection: Connection, asked: _Asked, provider: str, time: timedelta
         changes.check_provider(row, provider)
         known, now = row.known(), clock(connection)
         before = known.refunds.get(asked.refund_reference, Refunding(asked.amount.minor))
-        if before.done and before.minor == asked.amount.minor:
+        if before.done and asked.amount == Money(before.minor, row.due.currency):
             return _done(row, asked, before)
         _check(row, known, before, asked)
-        this = before.sent(now)
+        this = before.sent(now, row.gateway_id)
         facts = known | Facts(refunds={asked.refund_reference: this})
         new = changes.change(connection, row, now, facts=facts.dump())
         if new is not None:
@@ -189,7 +189,7 @@ def _done(row: Row, asked: _Asked, done: Refunding) -> Refund:
         account=row.account,
         provider=row.provider,
         reference=row.reference,
-        gateway_id=row.gateway_id,
+        gateway_id=done.gateway_id or row.gateway_id,
         refund_reference=asked.refund_reference,
         refund_id=done.refund_id or None,
         status=RefundStatus.REFUNDED,

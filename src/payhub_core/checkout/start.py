@@ -146,8 +146,9 @@ class _Start:
                 if found is not None:
                     return found
                 raise (yield from self._doubted(row, error)) from error
-            yield from self._failed(row, error, creation_after(error))
-            if not more or not isinstance(error, NotSent | AccountRefused):
+            recorded = yield from self._failed(row, error, creation_after(error))
+            # What still says that it is being created here would be created here again, beside the next account.
+            if not (recorded and more and isinstance(error, NotSent | AccountRefused)):
                 raise
             logger.warning("trying the next account: %s", type(error).__name__, extra={"account": row.account})
             return None
@@ -183,12 +184,14 @@ class _Start:
         hint = "start the same order again in a moment"
         return OutcomeUnknown(reason, hint=hint, account=account, reference=self.order.reference)
 
-    def _failed(self, row: Row, error: PayhubError, creation: Creation) -> Steps[None]:
-        """Writes down how a create failed; where even that fails, the row still says that it is being created."""
+    def _failed(self, row: Row, error: PayhubError, creation: Creation) -> Steps[bool]:
+        """Writes down how a create failed; False where even that fails, and the row still says *starting*."""
         try:
             yield Store(partial(self.lease.fail, row=row, error=error, creation=creation))
         except LedgerError as failure:
             logger.error("the failure of a create was not recorded: %s", failure, extra={"account": row.account})  # noqa: TRY400
+            return False
+        return True
 
     def _released(self) -> Steps[None]:
         """Gives the lease back; where that fails, it ends by itself."""

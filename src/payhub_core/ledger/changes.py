@@ -243,13 +243,14 @@ def _record(
     ``checked`` sets when to ask next. Raises HandlerFailed or LedgerError: roll back.
     """
     now = datetime.now(UTC)
-    # All are written down before the first is handled: a handler that commits, which it must not, loses none of them.
     new, first, says_something = at_once(
         connection,
         lambda beneath: _written(beneath, row, news, now, lease, checked=checked, handled=handle is not None),
     )
     if handle is not None:
-        for name, anomaly in first:
+        for place, (name, anomaly) in enumerate(first):
+            if place:
+                outbox.mark_handled(connection, new, name, now)
             _handled(connection, outbox.transition(new, name, anomaly, now), handle)
     if says_something:
         # Last on purpose, since it says whether all of this still stands: a handler may have rolled it back.
@@ -275,7 +276,11 @@ def _written(
         if CHANGE.of(connection, new).changed == 1:
             break
         row = again(connection, row)
-    first = [it for it in merged.became_true if outbox.add(connection, outbox.values(new, *it, now, handled=handled))]
+    first: list[tuple[str, Anomaly | None]] = []
+    for it in merged.became_true:
+        # Those after the first wait until it is their turn: a handler that commits, which it must not, loses none.
+        if outbox.add(connection, outbox.values(new, *it, now, handled=handled and not first)):
+            first.append(it)
     return Merged(new, first, merged.says_something)
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "check_schema",
     "clock",
     "discard",
+    "exclusive",
     "parse_url",
     "release_on_cancel",
     "sync_engine",
@@ -165,6 +166,12 @@ def clock(connection: Connection) -> datetime:
         return datetime.now(UTC)
     now: datetime = run(connection, "SELECT clock_timestamp()").rows[0][0]
     return now.astimezone(UTC)
+
+
+def exclusive(connection: Connection, what: str) -> None:
+    """Waits until no other transaction is about ``what``, and holds up the next; SQLite's writers wait anyhow."""
+    if connection.dialect.name == "postgresql":
+        run(connection, "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [what])
 
 
 def check_open(connection: Connection) -> None:

@@ -21,7 +21,18 @@ from payhub_core.ledger.times import moment
 from payhub_core.models import PaymentStatus
 from payhub_core.money import Money
 
-__all__ = ["add", "claim", "make_due", "mark_delivered", "parse_anomaly", "read", "transition", "values", "waiting"]
+__all__ = [
+    "add",
+    "claim",
+    "make_due",
+    "mark_delivered",
+    "mark_handled",
+    "parse_anomaly",
+    "read",
+    "transition",
+    "values",
+    "waiting",
+]
 
 _FIRST_PAUSE = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(days=1)
@@ -97,6 +108,12 @@ def read(connection: Connection, number: int) -> Transition:
 def mark_delivered(connection: Connection, number: int, now: datetime) -> None:
     """Ends the waiting of a transition."""
     connection.execute(update(transitions).where(transitions.c.id == number).values(delivered_at=now))
+
+
+def mark_handled(connection: Connection, row: Row, name: str, now: datetime) -> None:
+    """`mark_delivered`, for a transition of ``row`` that a handler is about to have in this transaction."""
+    named = (transitions.c.payment_id == row.id, transitions.c.name == name)
+    connection.execute(update(transitions).where(*named).values(delivered_at=now))
 
 
 def _with_payment() -> Select[Any]:

@@ -12,7 +12,8 @@ class Refunding(NamedTuple):
     """One refund, by the shop's number of it: ``minor`` units to be paid back.
 
     ``tries`` counts how often it was sent, ``failures`` how many of these are known to have come to nothing, and
-    ``sent_at`` is the time of the last one. ``done`` says that the gateway has paid back.
+    ``sent_at`` is the time of the last one. ``done`` says that the gateway has paid back. ``gateway_id`` is the payment
+    that it was first sent for, and so is every time: an order may be paid again under another.
     """
 
     minor: int
@@ -22,6 +23,7 @@ class Refunding(NamedTuple):
     sent_at: datetime | None = None
     refund_id: str = ""
     refunded_at: datetime | None = None
+    gateway_id: str = ""
 
     def __or__(self, other: Refunding) -> Refunding:
         sent = [r.sent_at for r in (self, other) if r.sent_at is not None]
@@ -34,6 +36,7 @@ class Refunding(NamedTuple):
             max(sent, default=None),
             max(self.refund_id, other.refund_id),
             min(refunded, default=None),
+            max(self.gateway_id, other.gateway_id),
         )
 
     @property
@@ -41,9 +44,9 @@ class Refunding(NamedTuple):
         """Whether the gateway may be paying back, or may yet."""
         return not self.done and self.tries > self.failures
 
-    def sent(self, now: datetime) -> Refunding:
-        """As it is once it is sent (again)."""
-        return self._replace(tries=self.tries + 1, sent_at=now)
+    def sent(self, now: datetime, gateway_id: str | None) -> Refunding:
+        """As it is once it is sent (again), for the payment ``gateway_id`` if for none yet."""
+        return self._replace(tries=self.tries + 1, sent_at=now, gateway_id=self.gateway_id or gateway_id or "")
 
     def dump(self) -> list[Any]:
         """What JSON can hold."""

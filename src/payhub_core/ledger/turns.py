@@ -105,6 +105,9 @@ class Turns:
         try:
             self._together(batch)
         finally:
+            for place in batch:  # whoever stops this thread stops nobody else's
+                if not place.is_done:
+                    place.done(None, LedgerError("the thread that did this work was stopped", hint="do it again"))
             self.leave()
 
     def withdraw(self, place: Place) -> bool:
@@ -149,7 +152,7 @@ class Turns:
         try:
             await place.future
         except asyncio.CancelledError:
-            if not self.withdraw(place) and place.work is None:
+            if not self.withdraw(place) and place.work is None and not place.is_given_up:
                 self.leave()
             raise
         finally:
@@ -180,6 +183,7 @@ class _Task(Place):
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[None] = self.loop.create_future()
         self._turns = turns
+        self.is_given_up: bool = False
 
     def come(self) -> bool:
         if self.work is None:
@@ -203,7 +207,8 @@ class _Task(Place):
         return True
 
     def give_up(self) -> None:
-        if self._turns.withdraw(self) and not self.future.done():
+        self.is_given_up = self._turns.withdraw(self)
+        if self.is_given_up and not self.future.done():
             self.future.set_exception(_overdue())
 
     def _go_on(self) -> None:
