@@ -436,6 +436,30 @@ def test_a_notify_that_only_claims_to_be_paid_is_asked_about_before_it_is_acknow
     assert shop.delivered == (["shop/A1001/paid"] if status is PAID else [])
 
 
+def test_a_claim_that_the_gateway_only_repeats_is_not_acknowledged(
+    ledger: Ledger, order: Order, shop: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Asked over plain http it proves nothing: whoever took the success for an answer would never hear of it again."""
+
+    class Repeating(Confirming):
+        @hookimpl
+        def query(self, reference: str) -> Any:  # type: ignore[override]
+            yield httpx.Request("GET", "http://gateway.example/payment")
+            return Payment(reference=reference, status=PAID, paid=order.amount)
+
+    now = datetime.now(UTC)
+    ledger.write(lambda c: changes.insert(c, "shop", "answering", order, lease="", until=now, now=now))
+    with httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200))) as client:
+        checkout = Checkout(Hub({"shop": Repeating({}, [])}, client=client), ledger, handler=shop.handle)
+        assert checkout.receive("shop", Callback("POST", {}, b"", b"id=1")).status_code == RETRY
+    stored = ledger.payment("shop", "A1001")
+    assert stored is not None
+    assert stored.payment.status is PENDING
+    assert stored.next_check_at is not None
+    assert shop.delivered == []
+    assert "over https" in caplog.text
+
+
 def test_a_handler_of_a_claim_that_fails_is_called_again(ledger: Ledger, order: Order, shop: Any) -> None:
     """Whatever it raises, an error of payhub's too, the message was genuine: the gateway is to resend."""
 

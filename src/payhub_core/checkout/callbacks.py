@@ -62,11 +62,17 @@ def _only_claims_paid(row: Row, payment: Payment) -> bool:
 
 
 def _asked(hub: AnyHub, row: Row, handler: object) -> Steps[None]:
-    """Asks about a claim, and records the answer; a CallbackError is not about the message, which was genuine."""
+    """Asks about a claim, and records the answer; a CallbackError is not about the message, which was genuine.
+
+    An answer that only claims the same, as one over plain http does, leaves the message unsettled.
+    """
     try:
-        yield from check(hub, row, "", handler)
+        new, claimed = yield from check(hub, row, "", handler)
     except CallbackError as error:
         raise PayhubError(error.message, hint=error.hint, account=row.account, reference=row.reference) from error
+    if claimed is PaymentStatus.PAID and new.status not in SETTLED and not new.known().receipts:
+        reason, hint = "neither the notify nor the query proves that it was paid", "query the gateway over https"
+        raise PayhubError(reason, hint=hint, account=row.account, reference=row.reference)
 
 
 def _settled(row: Row, news: changes.News, handler: object) -> Steps[bool]:
