@@ -182,6 +182,22 @@ class PartlySigned(Tea):
         super().check(purpose, part, given)
 
 
+def _with_a_copy(self: TeaContract, sale: Sale) -> Callback:
+    callback = self.told(sale)
+    return replace(callback, body=callback.body + b"&" + write_form({"copy": self.message(sale)["order"]}))
+
+
+@broken("notify.altered", notify=_with_a_copy)
+class CopyBelieved(Tea):
+    """Reads the order's number from a copy of it that is not signed."""
+
+    def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+        super().check(purpose, Fields({name: value for name, value in fields.items() if name != "copy"}), given)
+
+    def payment(self, fields: Fields) -> Payment:
+        return changed(super().payment(fields), reference=fields.text("copy", default=fields.text("order")))
+
+
 @broken("notify.doubled")
 class FirstAndLast(Tea):
     """Checks the first field of a name and reads the last."""
@@ -1463,6 +1479,17 @@ class KeyInHand(Tea):
         key = self.key[0].text
         if given != digest(key.encode(), purpose.encode(), joined(fields)).hex():
             raise BadSignature("no key of this account signed the message")
+
+
+@broken("secret.errors")
+class KeyInRefusal(Tea):
+    """Says with which key the gateway has refused."""
+
+    def reply(self, response: Response, *, missing: bool = False) -> Fields:
+        try:
+            return super().reply(response, missing=missing)
+        except Refused as error:
+            raise Refused(f"{error.message}, signed with {self.key[0].text}") from None
 
 
 @broken("secret.raw")

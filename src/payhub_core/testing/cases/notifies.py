@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
-from payhub_core.errors import CallbackError, InvalidOrder, PayhubError, WrongOrder
+from payhub_core.errors import CallbackError, InvalidOrder, PayhubError, WrongAmount, WrongOrder
 from payhub_core.models import Callback, Order, PaymentStatus
 from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
@@ -35,7 +35,7 @@ def refused(outcome: Outcome, message: str) -> None:
     expect(isinstance(outcome.error, CallbackError), f"a CallbackError for {message}", outcome)
 
 
-def refused_or_same(bench: Bench, callback: Callback, said: object, message: str) -> None:
+def refused_or_same(bench: Bench, callback: Callback, said: dict[str, object], message: str) -> None:
     """Raises Mismatch where an altered message is taken for something else than the genuine one."""
     outcome = bench.hear(callback)
     same = outcome.error is None and meaning(outcome) == said
@@ -46,6 +46,11 @@ def refused_or_same(bench: Bench, callback: Callback, said: object, message: str
         f"a CallbackError for {message}, or the meaning of the genuine message",
         outcome,
     )
+    if isinstance(outcome.error, WrongOrder | WrongAmount):
+        # Refused for this order's sake alone: for another one, whose payer altered it, it is believed.
+        elsewhere = bench.play(bench.hear_call(callback, expected=None))[0]
+        believed = elsewhere.error is None and not elsewhere.requests and meaning(elsewhere) != {**said, "bound": False}
+        expect(not believed, f"a CallbackError for {message}, whichever order is expected", elsewhere)
 
 
 def genuine(bench: Bench) -> tuple[Callback, Outcome]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,15 @@ from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.faults import calls
 from payhub_core.testing.cases.forgeries import written_with
 from payhub_core.testing.cases.notifies import refused, signed
-from payhub_core.testing.faults import FAULTS
+from payhub_core.testing.faults import FAULTS, Answer
 from payhub_core.testing.messages import differing
 from payhub_core.testing.outcome import Outcome, expect
 
 PAGE = "writing-a-provider.md#before-you-publish"
 KIT = str(Path(__file__).parents[1])
 SHORTEST = 8
+#: How a gateway says no.
+NOES = ("refused", "account", "missing", "duplicate")
 
 
 def found(bench: Bench, text: str) -> str:
@@ -46,11 +49,18 @@ def hidden(bench: Bench, text: str, where: str) -> None:
     expect(not name, f"no secret in {where}", f"the setting {name!r} in it; where it is no secret, name it in `public`")
 
 
+def _saying(no: str) -> Answer:
+    return lambda _, honest: honest(no=no)
+
+
 def everything(bench: Bench) -> Iterator[Outcome]:
     """Every flow as it should be and as it goes wrong."""
     for call, fine in calls(bench):
         yield fine
         yield bench.play(replace(call, fault=FAULTS["html"]))[0]
+        for no in NOES:
+            with suppress(NotApplicable):
+                yield bench.play(replace(call, fault=_saying(no)))[0]
     if "parse_callback" in bench.without:
         return
     genuine, forged = bench.notify(bench.paid()), bench.notify(bench.foreign(bench.paid()))
