@@ -15,10 +15,13 @@ from sqlalchemy import Connection
 from payhub_core import (
     AccountRefused,
     Callback,
+    CallbackKind,
     ConfigError,
     GatewayError,
     Hub,
+    InvalidOrder,
     LedgerError,
+    Money,
     NotFound,
     Notification,
     NotSent,
@@ -214,3 +217,45 @@ def test_processes_that_use_other_accounts_of_a_route_create_an_order_once(
         payments = list(threads.map(lambda checkout: checkout.start("any", routed), checkouts))
     assert gateways["first"].created + gateways["second"].created == 1
     assert payments[0].account == payments[1].account
+
+
+class Telling(Gateway):
+    """Answers as it is told, and takes any notify for genuine."""
+
+    def __init__(self, *answers: Exception) -> None:
+        super().__init__(0)
+        self.answers = list(answers)
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Payment:
+        if self.answers:
+            raise self.answers.pop(0)
+        return Payment(reference=order.reference, status=PaymentStatus.PENDING)
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        return Notification(CallbackKind.NOTIFY, Payment.model_validate_json(callback.body))
+
+
+@pytest.mark.parametrize("amount", ["100.00", "50.00"])
+def test_where_the_order_was_paid_is_what_another_start_returns(ledger: Ledger, make_order: Any, amount: str) -> None:
+    """Not the first account that has it, where nobody has paid: a proxy may say "not sent" of what was.
+
+    With another sum it is refused: the payer would be sent to pay again.
+    """
+    gateways = {"first": Telling(NotSent("down")), "second": Telling(NotSent("down"))}
+    checkout = Checkout(Hub(gateways), ledger, routes={"any": ["first", "second"]})
+    address = "https://shop.example/{account}"
+    order = make_order(reference="V1", notify_url=address, return_url=address)
+    with pytest.raises(NotSent):
+        checkout.start("any", order)
+    later = order.model_copy(update={"amount": Money.of(amount, "CNY")})
+    assert checkout.start("any", later).account == "first"
+    paid = Payment(reference="V1", status=PaymentStatus.PAID, paid=order.amount).model_dump_json().encode()
+    assert checkout.receive("second", Callback("POST", {}, b"", paid)).status_code == 200
+    if later == order:
+        again = checkout.start("any", later)
+        assert (again.account, again.status) == ("second", PaymentStatus.PAID)
+    else:
+        with pytest.raises(InvalidOrder, match="other content"):
+            checkout.start("any", later)

@@ -73,9 +73,10 @@ class Lease:
                     account=row.account,
                     reference=row.reference,
                 )
-            if row.creation == Creation.CREATED:
-                self.release(connection)
-                return row
+        if known := [row for row in rows.values() if row.creation == Creation.CREATED]:
+            self.release(connection)
+            return next((row for row in known if row.known().receipts), known[0])
+        for row in rows.values():
             if row.account in self.usable:
                 changes.check_provider(row, self.usable[row.account].provider)
         now = clock(connection)
