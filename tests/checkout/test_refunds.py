@@ -442,6 +442,20 @@ def test_a_refund_that_the_gateway_has_is_asked_about_whatever_went_back(
     assert stored(ledger).refunded == HUNDRED
 
 
+def test_a_refund_that_failed_at_the_gateway_and_was_lost_when_sent_again_is_not_taken_for_one_it_has(
+    paid: Checkout, gateway: Gateway
+) -> None:
+    """The number that the gateway gave it is that of the try that failed."""
+    for outcome in (RefundStatus.PENDING, RefundStatus.FAILED, LOST):
+        gateway.outcomes = [outcome]
+        with suppress(OutcomeUnknown):
+            paid.refund("shop", "A1001", SIXTY, "R1")
+    notify(paid, PaymentStatus.PARTIALLY_REFUNDED, paid=HUNDRED, refunded=SIXTY)
+    with pytest.raises(OutcomeUnknown, match="may hold this refund"):
+        paid.refund("shop", "A1001", SIXTY, "R1")
+    assert len(gateway.sent) == 3
+
+
 def test_what_the_gateway_says_of_a_refund_of_the_shops_own_counts_once(paid: Checkout, ledger: Ledger) -> None:
     """Before and after the shop knows what became of it."""
     paid.refund("shop", "A1001", FORTY, "R1")

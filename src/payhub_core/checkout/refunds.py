@@ -171,7 +171,7 @@ def _check(row: Row, known: Facts, before: Refunding, asked: _Asked) -> None:
         )
     left, gone = known.refundable(row.due, asked.refund_reference), known.gone_back(row.due)
     if before.under_way and asked.amount > left and gone:
-        if before.refund_id:
+        if before.refund_id and not before.failures:
             return  # the gateway has it, so asking again pays nothing more back
         reason = f"the gateway says that {gone} went back, which may hold this refund"
         raise asked.unknown(reason, "look for it in the gateway's back office: sent again, it could be one too many")
