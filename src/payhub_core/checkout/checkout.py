@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from payhub_core.checkout.callbacks import receive, view
 from payhub_core.checkout.checks import refresh
 from payhub_core.checkout.closing import close_payment
-from payhub_core.checkout.delivery import deliver
+from payhub_core.checkout.delivery import check_handler, deliver
 from payhub_core.checkout.reconciliation import Pass, Progress, Summary, reconcile, reconcile_async
 from payhub_core.checkout.refunds import refund
 from payhub_core.checkout.start import checked_routes, start
@@ -289,8 +289,8 @@ def _check_parts(hub: object, kind: type, ledger: object) -> None:
 
 
 def _check_handler(handler: object) -> None:
-    if handler is not None and not callable(handler):
-        raise ConfigError(f"handler: expected a function, not {type(handler).__name__}")
+    if handler is not None:
+        check_handler(handler)
 
 
 def _handle(handler: Handler | None, connection: Connection) -> Callable[[Transition], object] | None:

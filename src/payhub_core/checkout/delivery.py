@@ -11,9 +11,15 @@ from payhub_core.errors import ConfigError, plain
 from payhub_core.ledger import failures, outbox
 from payhub_core.ledger.models import Transition
 
-__all__ = ["check_limit", "deliver"]
+__all__ = ["check_handler", "check_limit", "deliver"]
 
 logger: logging.Logger = logging.getLogger("payhub.checkout")
+
+
+def check_handler(handler: object) -> None:
+    """Raises ConfigError unless it is a function."""
+    if not callable(handler):
+        raise ConfigError(f"handler: expected a function, not {type(handler).__name__}")
 
 
 def check_limit(limit: object) -> None:
@@ -25,8 +31,7 @@ def check_limit(limit: object) -> None:
 def deliver(handler: object, limit: int) -> Steps[int]:
     """Tries ``limit`` transitions at most; returns how many ``handler`` took."""
     check_limit(limit)
-    if not callable(handler):
-        raise ConfigError(f"handler: expected a function, not {type(handler).__name__}")
+    check_handler(handler)
     delivered = 0
     for _ in range(limit):
         number: int | None = yield Store(outbox.claim)
