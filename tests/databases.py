@@ -16,11 +16,17 @@ import pytest
 
 from payhub_core.ledger import Ledger
 
-TABLES = """
-SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
- AND relname <> 'payhub_alembic_version'
+#: What empties each table, and has its numbers begin with 1 again: a TRUNCATE takes ten times as long.
+EMPTYING = """
+SELECT format('DELETE FROM %I', relname) FROM pg_class
+ WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> 'payhub_alembic_version'
+UNION ALL SELECT format('SELECT setval(%L, 1, false)', relname) FROM pg_class
+ WHERE relnamespace = 'public'::regnamespace AND relkind = 'S'
 """
-#: What TRUNCATE does not mend: columns, functions and the version of the schema.
+OTHERS = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = 'shared' AND pid <> pg_backend_pid()
+"""
+#: What emptying does not mend: columns, functions and the version of the schema.
 SHAPE = """
 SELECT attrelid::regclass::text, attname FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
  WHERE relnamespace = 'public'::regnamespace AND attnum > 0
@@ -46,7 +52,9 @@ class Postgres:
             ledger.upgrade()
         with psycopg.connect(self.url("payhub_template")) as connection:
             self.shape = connection.execute(SHAPE).fetchall()
-            self.tables = ", ".join(name for (name,) in connection.execute(TABLES))
+            self.emptying = "; ".join(statement for (statement,) in connection.execute(EMPTYING))
+        self.create("shared", "payhub_template")
+        self.keeper: psycopg.Connection | None = None
 
     def url(self, database: str) -> str:
         return self.uri.replace("/postgres?", f"/{database}?")
@@ -64,13 +72,14 @@ class Postgres:
 
     def emptied(self) -> str:
         """The URL of the database that all tests share, with the tables made and nothing in them."""
-        with psycopg.connect(self.url("shared"), autocommit=True) as connection:
-            others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = 'shared'"
-            connection.execute(f"{others} AND pid <> pg_backend_pid()")
-            connection.execute("DROP TABLE IF EXISTS deliveries, handled")  # the application's own
-            if connection.execute(SHAPE).fetchall() == self.shape:
-                connection.execute(f"TRUNCATE {self.tables} RESTART IDENTITY")
-                return self.url("shared")
+        if self.keeper is None or self.keeper.closed:
+            self.keeper = psycopg.connect(self.url("shared"), autocommit=True, prepare_threshold=None)
+        self.keeper.execute(OTHERS)
+        self.keeper.execute("DROP TABLE IF EXISTS deliveries, handled")  # the application's own
+        if self.keeper.execute(SHAPE).fetchall() == self.shape:
+            self.keeper.execute(self.emptying.encode())
+            return self.url("shared")
+        self.keeper.close()
         self.drop("shared")
         return self.create("shared", "payhub_template")
 
@@ -91,8 +100,9 @@ def postgres() -> Iterator[Postgres]:
     postgres = Postgres(folder)
     postgres.execute("ALTER SYSTEM SET fsync = off")  # it is never shot: nothing waits for the disk
     postgres.execute("SELECT pg_reload_conf()")
-    postgres.create("shared", "payhub_template")
     yield postgres
+    if postgres.keeper is not None:
+        postgres.keeper.close()
     postgres.server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
 
