@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,41 +18,41 @@ HEAVY = {
 }
 
 
-def loaded_by(code: str) -> set[str]:
-    """The top-level packages of a fresh interpreter that ran ``code``."""
-    program = f"{code}\nimport sys\nprint(' '.join({{name.partition('.')[0] for name in sys.modules}}))"
+def loaded_by(*lines: str) -> list[set[str]]:
+    """The modules of a fresh interpreter after each of these lines."""
+    program = "import sys\n" + "".join(f"{line}\nprint(*sys.modules)\n" for line in lines)
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    return set(result.stdout.split())
+    return [set(line.split()) for line in result.stdout.splitlines()]
 
 
-@pytest.mark.parametrize(
-    "code", ["import payhub_core", "import payhub_dummy", "import payhub_gpu", "from payhub_core import *"]
-)
-def test_importing_the_core_loads_nothing_heavy(code: str) -> None:
-    """Nor does importing the plugin."""
-    assert not loaded_by(code) & HEAVY
+def packages(modules: set[str]) -> set[str]:
+    """Those at the top."""
+    return {name.partition(".")[0] for name in modules}
 
 
-@pytest.mark.parametrize("package", ["payhub_dummy", "payhub_gpu", "payhub_sandbox"])
-def test_the_core_never_imports_the_plugin_nor_its_sandbox(package: str) -> None:
-    """It is one of many, and no line of the core names either."""
-    assert package not in loaded_by("import payhub_core")
+def test_an_import_loads_what_it_needs_and_no_more() -> None:
+    """An application pays for nothing that it leaves alone: no provider, no library of an extra."""
+    core, public, dummy, plugin, kit, ledger = loaded_by(
+        "import payhub_core",
+        "from payhub_core import *",
+        "import payhub_dummy",
+        "import payhub_gpu",
+        "import payhub_core.kit",
+        "import payhub_core.checkout",
+    )
+    assert "payhub_core.kit" not in core
+    assert not packages(public) & {"payhub_dummy", "payhub_gpu", "payhub_sandbox"}
+    assert "payhub_core.kit.ways" not in plugin  # the search for what a signature was made of
+    assert not packages(dummy | plugin | kit) & HEAVY
+    assert "cryptography" not in kit
+    assert not ledger & {"sqlalchemy.orm", "sqlalchemy.ext.asyncio"}  # threads need neither
+
+
+def test_no_line_of_the_core_names_a_provider() -> None:
+    """It is one of many."""
     core = Path(payhub_core.__file__).parent
-    assert [path.name for path in core.rglob("*.py") if package in path.read_text("utf-8")] == []
-
-
-@pytest.mark.parametrize(
-    ("code", "outside"),
-    [
-        ("import payhub_core", "payhub_core.kit"),
-        ("import payhub_core.kit", "cryptography"),
-        ("import payhub_gpu", "payhub_core.kit.ways"),
-    ],
-)
-def test_what_few_need_is_loaded_when_they_do(code: str, outside: str) -> None:
-    """An application with other providers pays for neither."""
-    program = f"{code}\nimport sys\nsys.exit({outside!r} in sys.modules)"
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    names = re.compile("payhub_dummy|payhub_gpu|payhub_sandbox")
+    assert [path.name for path in core.rglob("*.py") if names.search(path.read_text("utf-8"))] == []
 
 
 def test_opening_a_hub_from_a_dict_loads_no_settings_machinery() -> None:
@@ -62,17 +63,24 @@ def test_opening_a_hub_from_a_dict_loads_no_settings_machinery() -> None:
         "hub = Hub(load_accounts({'accounts': {'shop': account}}))\n"
         "hub['shop']"
     )
-    assert not loaded_by(code) & HEAVY
+    assert not packages(loaded_by(code)[0]) & HEAVY
 
 
 @pytest.mark.parametrize(
-    ("missing", "words"), [("sqlalchemy", "sqlalchemy is not installed"), ("greenlet", "greenlet")]
+    ("missing", "code", "words"),
+    [
+        ("sqlalchemy", "import payhub_core.ledger", "the ledger cannot be used: sqlalchemy is not installed"),
+        (
+            "greenlet",
+            "from payhub_core.ledger import Ledger; Ledger('sqlite:///no.db').async_engine",
+            "the ledger cannot be used with asyncio: greenlet is not installed",
+        ),
+    ],
 )
-def test_the_ledger_says_what_it_lacks(missing: str, words: str) -> None:
-    """SQLAlchemy's own error of a missing greenlet names no module."""
-    code = f"import sys\nsys.modules[{missing!r}] = None\nimport payhub_core.ledger"
+def test_the_ledger_says_what_it_lacks(missing: str, code: str, words: str) -> None:
+    """Threads need no greenlet, and SQLAlchemy's own error names another package to install."""
+    code = f"import sys\nsys.modules[{missing!r}] = None\n{code}"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     last = result.stderr.splitlines()[-1]
-    assert "ConfigError: the ledger cannot be used" in last
-    assert words in last
+    assert f"ConfigError: {words}" in last
     assert "pip install 'payhub-core[ledger]'" in last

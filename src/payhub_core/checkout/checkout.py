@@ -6,11 +6,10 @@ import inspect
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import anyio
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payhub_core.checkout.callbacks import receive, view
 from payhub_core.checkout.checks import refresh
@@ -29,10 +28,13 @@ from payhub_core.ledger.models import Transition
 from payhub_core.models import Callback, Order, Payment, Refund, Reply
 from payhub_core.money import Money
 
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
 __all__ = ["AsyncCheckout", "AsyncHandler", "Checkout", "Handler"]
 
 Handler: TypeAlias = Callable[[Transition, Connection], object]
-AsyncHandler: TypeAlias = Callable[[Transition, AsyncConnection], Awaitable[object]]
+AsyncHandler: TypeAlias = Callable[[Transition, "AsyncConnection"], Awaitable[object]]
 
 
 class Checkout:

@@ -8,7 +8,7 @@ try:
     from payhub_core.ledger.ledger import Ledger
     from payhub_core.ledger.models import Creation, Observation, StoredAnomaly, StoredPayment, Total, Transition
 except ImportError as _missing:
-    _reason = f"{_missing.name} is not installed" if _missing.name else plain(_missing, 160)  # as of greenlet
+    _reason = f"{_missing.name} is not installed" if _missing.name else plain(_missing, 160)
     raise ConfigError(f"the ledger cannot be used: {_reason}", hint="pip install 'payhub-core[ledger]'") from _missing
 
 __all__ = [

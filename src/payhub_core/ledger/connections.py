@@ -7,11 +7,10 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import NullPool
 from sqlalchemy.util import await_only
 
@@ -21,6 +20,9 @@ from payhub_core.ledger.lent import check_not_lent, lent
 from payhub_core.ledger.models import Transition
 from payhub_core.ledger.turns import Place, Turns
 from payhub_core.loops import PerLoop, running_loop
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 __all__ = ["Connections"]
 
@@ -37,12 +39,12 @@ class Connections:
     """
 
     def __init__(self, url: str | Engine | AsyncEngine, together: Callable[[Sequence[Place]], None]) -> None:
-        if not isinstance(url, str | Engine | AsyncEngine):
+        if not isinstance(url, str | Engine) and not database.is_async(url):
             raise ConfigError(f"ledger: expected a database URL or an engine, not {type(url).__name__}")
         self._url = database.parse_url(url) if isinstance(url, str) else None
         self._engine = url if isinstance(url, Engine) else None
         self._async_engines: PerLoop[AsyncEngine] = PerLoop(self._opened)
-        self._async_engine = url if isinstance(url, AsyncEngine) else None
+        self._async_engine = url if database.is_async(url) else None
         self._loop: Any = None
         given = self._engine or self._async_engine
         if given is not None and given.dialect.driver not in _DRIVERS:

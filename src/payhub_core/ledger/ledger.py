@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from payhub_core.errors import ConfigError
 from payhub_core.ledger import changes, database, together
@@ -19,6 +18,9 @@ from payhub_core.ledger.rows import Row
 from payhub_core.ledger.together import Heard, Wanted
 from payhub_core.ledger.turns import Place
 from payhub_core.ledger.views import Views
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 __all__ = ["Ledger"]
 

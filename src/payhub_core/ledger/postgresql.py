@@ -7,11 +7,13 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from math import inf
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 from sqlalchemy import URL, Connection, Engine, event, make_url, text
-from sqlalchemy.ext.asyncio import AsyncEngine
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 __all__ = ["PING_SECONDS", "arguments", "limited", "patiently", "postgresql_url", "prepare"]
 
@@ -62,10 +64,10 @@ def arguments(url: URL) -> tuple[URL, dict[str, Any]]:
 
 def prepare(engine: Engine | AsyncEngine, trusted: float) -> None:
     """Lets ``engine`` open connections that are `limited`; what was heard ``trusted`` seconds ago needs no ping."""
-    plain = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
+    plain = engine if isinstance(engine, Engine) else engine.sync_engine
 
     def connect(_dialect: object, _record: object, args: list[Any], options: dict[str, Any]) -> Any:
-        if isinstance(engine, AsyncEngine):
+        if plain is not engine:
             options["async_creator_fn"] = _Asynchronous.connect
             return None
         return _Synchronous.connect(*args, **options)
