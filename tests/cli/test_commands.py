@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, EntryPoints
 from types import ModuleType
 from typing import Any
 
@@ -46,11 +46,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> CliRunner:
         EntryPoint("refusing", "command_of_a_plugin:refusing", commands.GROUP),
     ]
 
-    def entry_points(*, group: str, name: str | None = None) -> list[EntryPoint]:
-        assert group == commands.GROUP
-        return [point for point in points if name in {None, point.name}]
-
-    monkeypatch.setattr(commands, "entry_points", entry_points)
+    monkeypatch.setattr(commands, "_installed", lambda: EntryPoints(points))
     return CliRunner()
 
 

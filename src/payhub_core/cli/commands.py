@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoints, entry_points
 
 import click
 from rich.console import Console
@@ -23,10 +24,10 @@ class _Installed(click.Group):
     """A group of the entry points in ``payhub.commands``; one that cannot be loaded stops only itself."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({point.name for point in entry_points(group=GROUP)} | set(super().list_commands(ctx)))
+        return sorted(_installed().names | set(super().list_commands(ctx)))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        for point in entry_points(group=GROUP, name=cmd_name):
+        for point in _installed().select(name=cmd_name):
             try:
                 command = point.load()
             except ImportError as error:
@@ -45,6 +46,12 @@ class _Installed(click.Group):
                 raise
             Console(stderr=True).print(Text(f"payhub: {error}", style="red"), soft_wrap=True)
             ctx.exit(1)
+
+
+@cache
+def _installed() -> EntryPoints:
+    """Those of the group: reading the metadata of all that is installed takes longer than most commands do."""
+    return entry_points(group=GROUP)
 
 
 def _unusable(name: str, error: PayhubError) -> click.Command:
