@@ -26,32 +26,32 @@ def serve(settings: Settings, ready: Callable[[str, Settings], None]) -> None:
     ``ready`` is called once connections are accepted, with the bound URL and the settings in force. Raises ValueError
     for settings that cannot be served, OSError for an address or a certificate that cannot be used.
     """
-    listener = _listen(settings)
-    scheme = "https" if settings.certfile else "http"
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    url = f"{scheme}://{host}:{listener.getsockname()[1]}"
-    settings = replace(settings, base_url=settings.base_url or url)
-    config = uvicorn.Config(
-        create_app(settings),
-        http=_Protocol,
-        ws="none",
-        log_level="warning",
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        # Where the clock stands still, replies must repeat byte for byte.
-        date_header=settings.fixed_clock is None,
-        ssl_certfile=settings.certfile,
-        ssl_keyfile=settings.keyfile,
-        # A slow or dripping reply must not hold up the exit.
-        timeout_graceful_shutdown=1,
-    )
-    config.load()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # uvicorn hears the signals while it serves, and hands them on when it is done: to be stopped is no failure.
-        signal.signal(number, lambda *_: sys.exit(0))
-    ready(url, settings)
-    _Server(config).run(sockets=[listener])
+    with _listen(settings) as listener:
+        scheme = "https" if settings.certfile else "http"
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        url = f"{scheme}://{host}:{listener.getsockname()[1]}"
+        settings = replace(settings, base_url=settings.base_url or url)
+        config = uvicorn.Config(
+            create_app(settings),
+            http=_Protocol,
+            ws="none",
+            log_level="warning",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            # Where the clock stands still, replies must repeat byte for byte.
+            date_header=settings.fixed_clock is None,
+            ssl_certfile=settings.certfile,
+            ssl_keyfile=settings.keyfile,
+            # A slow or dripping reply must not hold up the exit.
+            timeout_graceful_shutdown=1,
+        )
+        config.load()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # uvicorn hears the signals while it serves, and hands them on when it is done: to be stopped is no failure.
+            signal.signal(number, lambda *_: sys.exit(0))
+        ready(url, settings)
+        _Server(config).run(sockets=[listener])
 
 
 class _Protocol(H11Protocol):

@@ -14,23 +14,18 @@ from pathlib import Path
 import httpx
 import pytest
 import trustme
+from click.testing import CliRunner, Result
 from tests.sandbox.parties import Customer, Eventually, Shop
 
 from payhub_sandbox import Merchant, SandboxProcess, Settings
+from payhub_sandbox.command import sandbox as command
 
 COMMAND = (sys.executable, "-m", "payhub_sandbox")
 
 
-def run(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def run(*options: str, **variables: str) -> Result:
     """Runs the command where it is expected to end at once."""
-    return subprocess.run(
-        [*COMMAND, *options],
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-        env={**os.environ, "PYTHONUTF8": "1", **variables},
-    )
+    return CliRunner(env=variables).invoke(command, [*options], prog_name="payhub sandbox")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -79,7 +74,7 @@ def test_a_fault_under_way_does_not_hold_up_the_end(
 def test_it_does_not_listen_to_other_machines(host: str) -> None:
     """Unless it is told to."""
     result = run("--host", host)
-    assert result.returncode == 1
+    assert result.exit_code == 1
     assert result.stderr == f"Error: {host} is not a loopback address; --allow-remote lets other machines in\n"
 
 
@@ -106,13 +101,14 @@ def test_it_listens_to_other_machines_when_told_to(shop: Shop) -> None:
 def test_an_option_that_makes_no_sense_is_refused(options: list[str], reason: str) -> None:
     """With click's status for it."""
     result = run(*options)
-    assert result.returncode == 2
+    assert result.exit_code == 2
     assert reason in " ".join(result.stderr.split())
 
 
 def test_a_port_in_use_is_an_error_in_one_line(sandbox: SandboxProcess) -> None:
     """Not a traceback."""
-    result = run("--port", sandbox.url.rpartition(":")[2])
+    port = sandbox.url.rpartition(":")[2]
+    result = subprocess.run([*COMMAND, "--port", port], capture_output=True, encoding="utf-8", timeout=20, check=False)
     assert result.returncode == 1
     assert result.stderr.startswith("Error: ")
     assert "Traceback" not in result.stderr
@@ -122,7 +118,7 @@ def test_a_certificate_that_is_none_is_told_by_its_option(tmp_path: Path) -> Non
     """In place of the words of OpenSSL."""
     (tmp_path / "chain.pem").write_text("no certificate")
     result = run("--port=0", f"--certfile={tmp_path / 'chain.pem'}")
-    assert result.returncode == 1
+    assert result.exit_code == 1
     said = "the certificate cannot be used. Hint: --certfile and --keyfile are PEM files that belong together"
     assert result.stderr == f"Error: {said}\n"
 
@@ -133,7 +129,7 @@ def test_a_certificate_that_is_none_is_told_by_its_option(tmp_path: Path) -> Non
 def test_malformed_merchants_are_named_without_their_secret(merchants: str) -> None:
     """An error message ends up in a log."""
     result = run(GPU_SANDBOX_MERCHANTS=merchants)
-    assert result.returncode == 1
+    assert result.exit_code == 1
     assert result.stderr.startswith("Error: GPU_SANDBOX_MERCHANTS is malformed")
     assert "very-secret-text" not in result.stderr
 
@@ -148,7 +144,7 @@ def test_a_file_with_orders_of_others_is_refused(shop: Shop, tmp_path: Path) -> 
     result = run(
         "--port", "0", "--database", database, GPU_SANDBOX_MERCHANTS='{"gpu7": {"secret": "the-seventh-secret"}}'
     )
-    assert result.returncode == 1
+    assert result.exit_code == 1
     assert result.stderr == f"Error: {database} holds orders of unknown merchants: gpu10000000\n"
 
 
