@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+on_sqlite = pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
+
 ASYNC_SHOP = """
 from payhub_core import AsyncHub, load_accounts, load_config
 from payhub_core.checkout import AsyncCheckout
@@ -25,7 +27,11 @@ checkout = AsyncCheckout(AsyncHub(load_accounts(config)), Ledger(config.ledger),
 """
 
 
-@pytest.mark.parametrize("module", ["shop", "async_shop"])
+@pytest.mark.parametrize(
+    ("module", "new_database"),
+    [pytest.param("shop", "postgresql", marks=pytest.mark.postgresql), ("async_shop", "sqlite")],
+    indirect=["new_database"],
+)
 def test_the_applications_own_checkout_leaves_nothing_in_the_outbox(
     service: Callable[..., Any],
     shop: Any,
@@ -47,6 +53,7 @@ def test_the_applications_own_checkout_leaves_nothing_in_the_outbox(
     assert shop.delivered == [f"shop/{reference}/paid"]
 
 
+@on_sqlite
 def test_a_pass_says_what_is_still_due_and_asks_one_account_where_it_is_told_to(
     service: Callable[..., Any], shop: Any, lost_notify: Callable[[], str], make_due: Callable[[], None]
 ) -> None:
@@ -59,6 +66,7 @@ def test_a_pass_says_what_is_still_due_and_asks_one_account_where_it_is_told_to(
     assert run.output.endswith("asked 2, changed 2, paid 2, unanswered 0, still due 1\n")
 
 
+@on_sqlite
 def test_an_order_is_refreshed_by_hand(service: Callable[..., Any], shop: Any, lost_notify: Callable[[], str]) -> None:
     """Due or not, with the shop's handler; once more there is nothing new."""
     reference = lost_notify()

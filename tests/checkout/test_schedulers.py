@@ -106,6 +106,7 @@ app.conf.beat_schedule["reconcile"]["schedule"] = 0.5
 """
 
 
+@on_postgresql
 def test_celery_settles_the_order_in_a_forked_worker(
     service: Callable[..., Any],
     folder: Path,
