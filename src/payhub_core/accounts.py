@@ -111,7 +111,7 @@ def load_accounts(config: Config | Mapping[str, Any]) -> Accounts:
     if faults or strays:
         where = f"{config.source}: " if config.source and faults else ""
         raise ConfigError(where + "; ".join(map(str, faults + strays)))
-    return Accounts(accounts, default or (next(iter(accounts)) if len(accounts) == 1 else None))
+    return Accounts(accounts, default)
 
 
 class _Stray(ConfigError):
@@ -142,7 +142,8 @@ def _check_stray(name: str, config: Config) -> None:
 def unknown_account(name: object, known: Mapping[str, Any], where: str = "") -> ConfigError:
     """The error for an account that is not there; a mapping that cannot be walked at no cost is not walked."""
     if not isinstance(name, str):
-        return ConfigError(f"{where}expected the name of an account, not {type(name).__name__}")
+        hint = 'name one, or set default = "..." in the configuration' if name is None else ""
+        return ConfigError(f"{where}expected the name of an account, not {type(name).__name__}", hint=hint)
     hint = ""
     if isinstance(known, dict | Accounts):
         hint = did_you_mean(name, set(known)) or "no account is configured: write [accounts.shop] into payhub.toml"

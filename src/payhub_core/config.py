@@ -16,7 +16,7 @@ __all__ = ["Config", "load_config", "revealed"]
 
 @dataclass(frozen=True)
 class Config:
-    """The loaded configuration: settings by account name, and the name of the default account.
+    """The loaded configuration: settings by account name, and the name of the default account, which an only one is.
 
     ``accounts`` still holds the settings as text, secrets among them: that text shows as stars wherever it is repeated,
     by `dataclasses.asdict` and a failed assert too, and pickling raises TypeError. ``ledger`` is the database's URL; a
@@ -35,6 +35,8 @@ class Config:
     def __post_init__(self) -> None:
         object.__setattr__(self, "accounts", _hidden(self.accounts))
         object.__setattr__(self, "ledger", _hidden(self.ledger))
+        if self.default is None and len(self.accounts) == 1:
+            object.__setattr__(self, "default", *self.accounts)
 
     def __copy__(self) -> Self:
         return self

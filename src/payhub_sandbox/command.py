@@ -107,6 +107,6 @@ def _announce(url: str, settings: Settings) -> None:
         "[bold]SANDBOX[/bold]: a payment gateway that moves no money  沙箱环境",
         f"base_url  {settings.base_url}",
         *(f"appid     {appid}" for appid in settings.merchants),
-        f"Orders, pay pages and configuration: {url}/",
+        f"Orders and pay pages 订单与支付页: {url}/",
     ]
     Console().print(Panel.fit("\n".join(lines), border_style="yellow"))

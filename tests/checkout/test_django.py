@@ -26,6 +26,7 @@ django.setup()
 from django.core.management import call_command
 from django.db import connection as orm, models
 from django.test import AsyncClient, Client
+from django.urls import path
 from asgiref.sync import async_to_sync
 from payhub_core import AsyncHub, Hub
 from payhub_core.checkout import AsyncCheckout, Checkout
@@ -34,6 +35,7 @@ from payhub_core import Money
 
 with orm.cursor() as cursor:
     cursor.execute("CREATE TABLE customers (id integer PRIMARY KEY)")
+    cursor.execute("CREATE TABLE sales (reference varchar(64) PRIMARY KEY)")
     cursor.execute('CREATE TABLE parcels (number varchar(200) PRIMARY KEY, "order" varchar(64), customer integer '
                    "REFERENCES customers (id) DEFERRABLE INITIALLY DEFERRED)")
 
@@ -45,7 +47,13 @@ class Parcel(models.Model):
     class Meta:
         app_label, db_table, managed = "parcels", "parcels", False
 
-for name, content in {"parcels": {}, "parcels.models": {"Parcel": Parcel}}.items():
+class Sale(models.Model):
+    reference = models.CharField(max_length=64, primary_key=True)
+
+    class Meta:
+        app_label, db_table, managed = "parcels", "sales", False
+
+for name, content in {"parcels": {}, "parcels.models": {"Parcel": Parcel, "Sale": Sale}}.items():
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__dict__.update(content)
 
@@ -80,6 +88,8 @@ seller.start("shop", Order(reference="A1001", amount=Money.of("100.00", "CNY"), 
 is_async = "async" in recipe
 checkout, shop.checkout = shop.checkout, AsyncCheckout(AsyncHub(accounts), ledger) if is_async else shop.checkout
 load(recipe, "recipe")
+shop.checkout = seller
+sys.modules["recipe"].urlpatterns.append(path("buy", load("django_views", "views").buy))
 shop.checkout = checkout                                # the command is given a Checkout
 deliver = load("django_deliver", "deliver")
 
@@ -96,6 +106,9 @@ def state():
         parcels = cursor.fetchone()[0]
     return [ledger.payment("shop", "A1001").payment.status.value, parcels, len(ledger.outbox())]
 
+bought = Client().post("/buy")
+(sale,) = Sale.objects.all()
+print(json.dumps([bought["Location"], ledger.payment("shop", sale.reference).creation.value]))
 reply = post()
 print(json.dumps([reply.status_code, reply.content.decode(), *state()]))
 call_command(deliver.Command())                        # the customer's row is late: Django's commit fails
@@ -118,7 +131,8 @@ def test_a_paid_order_reaches_the_shops_own_rows(
     command = [sys.executable, "-c", PROGRAM, url, json.dumps(_database(url)), notify, recipe, str(RECIPES)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
-    heard, failed, delivered = map(json.loads, done.stdout.splitlines())
+    sold, heard, failed, delivered = map(json.loads, done.stdout.splitlines())
+    assert sold == ["https://gateway.example/pay", "created"]
     assert heard == [200, "SUCCESS", "paid", 0, 1]
     assert failed == ["paid", 0, 1]
     assert delivered == ["SUCCESS", "paid", 1, 0]

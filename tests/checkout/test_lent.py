@@ -95,6 +95,7 @@ def test_a_task_that_a_handler_has_started_may_call_payhub_once_it_is_over(
 
 DJANGO = """
 import sys
+from threading import Thread
 import django
 from django.conf import settings
 folder = sys.argv[1]
@@ -115,16 +116,24 @@ with Ledger("sqlite:///" + folder + "/payhub.db") as ledger:
                 print(type(error).__name__, error)
     ledger.upgrade()
     ledger.write(body)
+    request = Thread(target=ledger.write, args=(body,))
+    request.start()
+    request.join()
 with orm.cursor() as cursor:
     cursor.execute("INSERT INTO parcels VALUES ('A1001')")
 """
 
 
 def test_a_handler_that_writes_through_djangos_orm_is_told_so(tmp_path: Path) -> None:
-    """Its rows would commit apart from the payment. Reading is fine, and so is writing afterwards."""
+    """Its rows would commit apart from the payment. Reading is fine, and so is writing afterwards.
+
+    In a thread that has opened none of Django's connections yet, too, as a server's is on its first request.
+    """
     command = [sys.executable, "-c", DJANGO, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    read, refused = done.stdout.splitlines()
-    assert read == "(0,)"
-    assert refused.startswith("ConfigError this handler wrote through Django's ORM")
-    assert "deliver" in refused
+    said = done.stdout.splitlines()
+    assert len(said) == 4
+    for read, refused in zip(said[::2], said[1::2], strict=True):
+        assert read == "(0,)"
+        assert refused.startswith("ConfigError this handler wrote through Django's ORM")
+        assert "deliver" in refused

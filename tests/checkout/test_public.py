@@ -64,7 +64,9 @@ PUBLIC = {
         ],
         "StoredPayment": ["anomalies", "attempts", "creation", "next_check_at", "payment", "updated_at"],
         "Total": ["count", "due", "paid", "status"],
-        "Transition": ["account", "anomalies", "anomaly", "at", "id", "payment", "reference", "status"],
+        "Transition": [
+            *("account", "anomalies", "anomaly", "at", "attempts", "due_at", "id", "payment", "reference", "status"),
+        ],
     },
     payhub_core.checkout: {
         "AsyncCheckout": CHECKOUT,

@@ -135,7 +135,7 @@ def test_what_is_left_out_of_the_order_is_made_up(dry_run: Any) -> None:
     result = dry_run("shop", "amount=9.99 CNY", "method=wechat_official_account", "extra.scene=x", "reference=A7")
     body = dict(parse_qsl(shlex.split(result.stdout.replace("\\\n", ""))[-1]))
     assert (body["order_no"], body["amount"], body["bank_code"], body["openid"]) == ("A7", "999", "902", "payer")
-    assert body["scene"] == "x"
+    assert (body["scene"], body["return_url"]) == ("x", "https://shop.example/pay/shop/return/A7")
 
 
 def test_a_form_for_the_payers_browser_is_shown_where_the_create_sends_nothing(dry_run: Any) -> None:

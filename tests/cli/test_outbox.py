@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,11 @@ def test_a_mended_handler_need_not_wait_for_its_pause(
 ) -> None:
     """What failed is due later; --now hands it out at once, the oldest first."""
     command("outbox", "deliver", "--handler", "outbox_shop:fail")
+    listed = command("outbox", "list", "--json")
+    first, _ = json.loads(listed.output)["waiting"]
+    pause = datetime.fromisoformat(first["due_at"]) - datetime.now(UTC)
+    assert (first["attempts"], timedelta(0) < pause <= timedelta(minutes=1)) == (1, True)
+    assert re.search(r" paid +1 +in \d+ s\n", command("outbox", "list").output)
     paused = command("outbox", "deliver", "--handler", "outbox_shop:fulfil")
     assert ("delivered 0, failed 0" in paused.output, "--now" in paused.stderr) == (True, True)
     assert "delivered 2, failed 0" in command("outbox", "deliver", "--handler", "outbox_shop:fulfil", "--now").output

@@ -76,10 +76,10 @@ def test_sums_are_exact_and_never_added_across_currencies() -> None:
     """Each has its own row and its own picture; a difference has its sign."""
     text = shown(page(full(), "en"))
     for cells in (
-        "|CNY|1,234,567.90 CNY|",
+        "|All accounts|1,234,567.90 CNY|",
         "|shop|1,234,567.89 CNY|",
         "|other|0.01 CNY|",
-        "|JPY|500 JPY|",
+        "|All accounts|500 JPY|",
         "|sum received|100.00 CNY|300.00 CNY|-200.00 CNY|",
         "|sum received|500 JPY|0 JPY|+500 JPY|",
         "|started|5|8|-3|",
@@ -129,7 +129,7 @@ def test_of_very_many_accounts_the_busiest_are_shown_and_the_others_counted() ->
     """The sum of the currency is that of all."""
     many = tuple(Received(f"shop{number}", DAYS[0], number, cny(1), cny(0)) for number in range(60))
     text = shown(page(replace(EMPTY, received=many), "en"))
-    assert "|CNY|0.60 CNY|" in text
+    assert "|All accounts|0.60 CNY|" in text
     assert "|shop59|" in text
     assert "|shop9|" not in text
     assert "|Further accounts that are not shown: 10|" in text

@@ -39,8 +39,6 @@ CLICKS = {
     "required",
     "default: {}",
 }
-#: They show what another part of the project says in English, to the authors of providers.
-ENGLISH = {"check.py"}
 #: What of a deviation's name is the message's own.
 GAPS = {
     r", as \w+=": ", as {}=",
@@ -135,7 +133,7 @@ def test_there_is_chinese_for_all_that_the_commands_say_and_for_nothing_else(few
     assert sorted(set(catalogue()) - wanted) == []
 
 
-@pytest.mark.parametrize("path", [path for path in COMMANDS if path.name not in ENGLISH], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.name)
 def test_no_command_prints_a_text_that_is_not_said(path: Path) -> None:
     """Every text that is printed goes through `say`."""
     printed = [

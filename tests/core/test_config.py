@@ -153,8 +153,10 @@ def test_a_plain_dict_is_a_configuration(settings: dict[str, Any]) -> None:
     assert repr(accounts) == "Accounts(one, two)"
 
 
-def test_the_only_account_is_the_default(settings: dict[str, Any]) -> None:
-    """Of several, none is unless it is named."""
+def test_the_only_account_is_the_default(settings: dict[str, Any], toml: Path) -> None:
+    """In a loaded configuration as in its accounts; of several, none is unless it is named."""
+    toml.write_text(toml.read_text("utf-8").replace('default = "shop"', ""), "utf-8")
+    assert load_config(toml).default == "shop"
     assert load_accounts({"accounts": {"shop": settings}}).default == "shop"
     assert load_accounts({"accounts": {"one": settings, "two": {**settings, "appid": "gpu2"}}}).default is None
 

@@ -101,7 +101,10 @@ HUBS: dict[str, tuple[object, str]] = {
 NAMES: dict[str, tuple[Any, str]] = {
     "a misspelt name": ("shpo", "there is no account 'shpo'. Hint: did you mean 'shop'?"),
     "another name": ("café", "there is no account 'café'. Hint: known are: shop"),
-    "no name": (None, "expected the name of an account, not NoneType"),
+    "no name": (
+        None,
+        'expected the name of an account, not NoneType. Hint: name one, or set default = "..." in the configuration',
+    ),
     "the provider": (5, "expected the name of an account, not int"),
     "a list": (["shop"], "expected the name of an account, not list"),
 }

@@ -46,7 +46,7 @@ def test_the_code_of_the_page_runs(
     """Every Python block, in order, in one namespace; payhub.toml is the README's own, pointed at a real gateway."""
     toml = re.search(r"```toml\n(default = .*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
     assert toml is not None
-    (tmp_path / "payhub.toml").write_text(toml[1].replace("https://gateway.example", gateway_url), "utf-8")
+    (tmp_path / "payhub.toml").write_text(toml[1].replace("http://127.0.0.1:8787", gateway_url), "utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PAYHUB_ACCOUNTS__SHOP__SECRET", PUBLIC_MERCHANTS["gpu10000000"].secret)
     document = Sybil(parsers=[PythonCodeBlockParser()]).parse(page)

@@ -43,7 +43,7 @@ def test_a_signal_ends_it_cleanly(number: signal.Signals) -> None:
     assert words == "payhub sandbox ready on"
     assert httpx.get(f"{url.strip()}/_sandbox/health", trust_env=False).status_code == 200
     shown = ""
-    while "configuration" not in shown:  # it is served before people are told: wait for the words as well
+    while "pay pages" not in shown:  # it is served before people are told: wait for the words as well
         shown += (line := process.stdout.readline())
         assert line, shown
     process.send_signal(number)

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from payhub_core.cli.options import json_option, print_json
+from payhub_core.cli.words import say
 from payhub_core.errors import ConfigError, did_you_mean, plain
 from payhub_core.pages import page
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["check"]
 
-_OUTCOMES = ("passed", "failed", "excused", "not applicable")
 _STYLES = {"passed": "green", "failed": "bold red", "excused": "yellow", "not applicable": "dim"}
 
 
@@ -41,12 +41,15 @@ def check(contract: str, as_json: bool) -> None:
     cls = _contract(contract)
     console = Console(stderr=as_json, highlight=False)
     verdicts = []
+    words = _outcomes()
     faults = cls.altered()
     for case in _cases():
         verdict = cls().run(case)
         verdicts.append(verdict)
         if verdict.outcome != "passed":
-            line = Text.assemble((f"{verdict.outcome:>14}", _STYLES[verdict.outcome]), f"  {_line(verdict)}")
+            outcome = Text(words[verdict.outcome], _STYLES[verdict.outcome])
+            outcome.pad_left(14 - outcome.cell_len)
+            line = Text.assemble(outcome, f"  {_line(verdict)}")
             console.print(line, soft_wrap=True)  # a path that is cut cannot be copied
     for fault in faults:
         console.print(Text(f"{fault}", style="bold red"))
@@ -54,9 +57,7 @@ def check(contract: str, as_json: bool) -> None:
         print_json(_as_json(contract, cls, verdicts, faults))
     else:
         console.print(_capabilities(cls, verdicts))
-        from payhub_core.testing.contract import summary  # noqa: PLC0415
-
-        console.print(Text(summary(verdicts)), soft_wrap=True)
+        console.print(_summary(verdicts))
     failed = faults or any(verdict.outcome == "failed" for verdict in verdicts)
     sys.exit(1 if failed else 0)
 
@@ -120,16 +121,27 @@ def _line(verdict: Verdict) -> str:
     return f"{verdict.case.id}: {verdict.text}"
 
 
+def _outcomes() -> dict[str, str]:
+    """The word for each outcome."""
+    return dict(zip(_STYLES, say("passed | failed | excused | not applicable").split(" | "), strict=True))
+
+
 def _capabilities(cls: type[ProviderContract], verdicts: list[Verdict]) -> Table:
     """What the provider can do, and how much of it was shown."""
     info = cls.provider.info
     table = Table(title=f"{info.name}: {', '.join(sorted(info.currencies))}", title_justify="left")
-    table.add_column("about")
-    for outcome in _OUTCOMES:
-        table.add_column(outcome, justify="right", style=_STYLES[outcome])
+    table.add_column(say("about"))
+    for outcome, word in _outcomes().items():
+        table.add_column(word, justify="right", style=_STYLES[outcome])
     for group, counts in _groups(verdicts).items():
-        table.add_row(group, *[str(counts[outcome] or "") for outcome in _OUTCOMES])
+        table.add_row(group, *[str(counts[outcome] or "") for outcome in _STYLES])
     return table
+
+
+def _summary(verdicts: list[Verdict]) -> str:
+    counts = Counter(verdict.outcome for verdict in verdicts)
+    ran = len(verdicts) - counts["not applicable"]
+    return say(f"ran {ran} of {len(verdicts)}, excused {counts['excused']}, failed {counts['failed']}")
 
 
 def _groups(verdicts: list[Verdict]) -> dict[str, Counter[str]]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 from rich.console import Console
-from sqlalchemy import delete, false
 
 from payhub_core.cli.configured import Configured, configured, sources
 from payhub_core.cli.connection import connection
@@ -20,12 +19,11 @@ from payhub_core.cli.words import say
 from payhub_core.config import Config
 from payhub_core.errors import ConfigError, LedgerError, plain
 from payhub_core.ledger import Finding, Health, Ledger
-from payhub_core.ledger.tables import signs
 
 __all__ = ["doctor"]
 
 #: Writes, and changes nothing.
-_NOTHING = methodcaller("execute", delete(signs).where(false()))
+_NOTHING = methodcaller("exec_driver_sql", "DELETE FROM payhub_signs WHERE 1 = 0")
 
 
 @dataclass(slots=True)

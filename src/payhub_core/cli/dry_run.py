@@ -69,7 +69,7 @@ def _made_up(account: str, info: ProviderInfo, fields: dict[str, Any]) -> dict[s
         "description": "Dry run",
         "method": methods[0] if info.method_needed and methods else None,
         "notify_url": f"https://shop.example/pay/{account}/notify",
-        "return_url": f"https://shop.example/pay/{account}/return/DRYRUN1",
+        "return_url": f"https://shop.example/pay/{account}/return/{fields.get('reference', 'DRYRUN1')}",
         **fields,
         "extra": sample_extra(info) | fields.get("extra", {}),
     }

@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Callable
 from inspect import signature
+from typing import Any
 
 import click
 from rich.console import Console
@@ -13,7 +14,7 @@ from rich.progress import Progress
 
 from payhub_core.checkout import Checkout
 from payhub_core.cli.options import config_option, json_option, limit_option, print_json, read_config
-from payhub_core.cli.tables import iso, print_table, remark, when
+from payhub_core.cli.tables import from_now, iso, print_table, remark, when
 from payhub_core.cli.till import imported
 from payhub_core.cli.words import say
 from payhub_core.errors import ConfigError
@@ -42,10 +43,9 @@ def list_(*, config: str | None, limit: int, as_json: bool) -> None:
         found = ledger.outbox(limit=limit + 1)
     shown, cut = found[:limit], len(found) > limit
     if as_json:
-        waiting = [{"id": it.id, "account": it.account, "reference": it.reference, "at": iso(it.at)} for it in shown]
-        print_json({"waiting": waiting, "cut": cut})
+        print_json({"waiting": [_as_json(it) for it in shown], "cut": cut})
     elif shown:
-        print_table(say("Since | Account | Order | What"), [_cells(it) for it in shown])
+        print_table(say("Since | Account | Order | What | Tried | Tried next"), [_cells(it) for it in shown])
     else:
         remark(say("Nothing waits."))
     if cut and not as_json:
@@ -125,4 +125,16 @@ def _cells(transition: Transition) -> tuple[str, ...]:
     what = transition.anomaly.name if transition.anomaly else transition.payment.status.value
     if transition.status is not None:
         what = transition.status.value
-    return when(transition.at), transition.account, transition.reference, what
+    tried = str(transition.attempts), from_now(transition.due_at)
+    return when(transition.at), transition.account, transition.reference, what, *tried
+
+
+def _as_json(transition: Transition) -> dict[str, Any]:
+    return {
+        "id": transition.id,
+        "account": transition.account,
+        "reference": transition.reference,
+        "at": iso(transition.at),
+        "attempts": transition.attempts,
+        "due_at": iso(transition.due_at),
+    }

@@ -168,7 +168,8 @@ def _received(found: Report, say: Words) -> str:
             head = f"<span>{escape(account)}<b>{_sums(it.paid for it in own)}</b></span>{_bars(own, found.days)}"
             return _details(head, _days(own, say))
 
-        total = _details(f"<span>{currency}<b>{_sums(it.paid for it in items)}</b></span>", _days(items, say))
+        head = f"<span>{say.all_accounts}<b>{_sums(it.paid for it in items)}</b></span>"
+        total = _details(head, _days(items, say))
         highest = max(paid for _, _, paid, _ in _by_day(items))
         parts.append(
             f"<h3>{currency}</h3>{_bars(items, found.days)}"

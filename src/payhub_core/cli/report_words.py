@@ -30,6 +30,7 @@ class Words:
     received_note: str
     no_received: str
     received_head: tuple[str, ...]
+    all_accounts: str
     most: str
     pending: str
     pending_note: str
@@ -70,6 +71,7 @@ ENGLISH = Words(
     ),
     no_received="Nothing was received in these days.",
     received_head=("Day", "Orders", "Received", "Paid back by now"),
+    all_accounts="All accounts",
     most="highest day: {sum}",
     pending="Pending by age",
     pending_note="What is older than a week is not asked about any more.",
@@ -104,6 +106,7 @@ CHINESE = Words(
     ),
     no_received="这些天没有入账。",
     received_head=("日期", "订单数", "实收", "至今已退"),
+    all_accounts="全部商户号",
     most="最高一日：{sum}",
     pending="待支付订单时长",
     pending_note="超过一周的订单不再查询。",

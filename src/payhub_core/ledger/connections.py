@@ -263,9 +263,11 @@ def _ledger_error(error: Exception) -> LedgerError:
     reason = ""
     with suppress(Exception):  # the first line only: what follows may quote rows
         reason = str(origin).splitlines()[0][:200]
-    remedy = (
-        "the folder of the file exists" if "unable to open" in reason else "the database can be reached and written"
-    )
+    remedy = "the database can be reached and written"
+    if "unable to open" in reason:
+        remedy = "the folder of the file exists"
+    elif "is locked" in reason:
+        remedy = "no other connection keeps a transaction open, such as your own around this call"
     return LedgerError(
         f"the database failed: {type(origin).__name__}{': ' if reason else ''}{reason}",
         hint=f"nothing was changed; see that {remedy}",

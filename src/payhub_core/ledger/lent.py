@@ -64,7 +64,7 @@ def _watching_django() -> Iterator[None]:
         yield
         return
     with ExitStack() as stack:
-        for connection in django.connections.all(initialized_only=True):
+        for connection in django.connections.all():  # those too that this thread has not opened yet
             stack.enter_context(connection.execute_wrapper(_refuse_writes))
         yield
 
@@ -78,6 +78,6 @@ def _refuse_writes(execute: Callable[..., Any], sql: Any, params: Any, many: boo
     if _READS.match(str(sql)):
         return execute(sql, params, many, context)
     raise ConfigError(
-        "this handler wrote through Django's ORM, whose connection is not the one that it is lent",
-        hint="give the checkout no handler, and write in one given to deliver: docs/recipes/django_shop",
+        "this handler wrote through Django's ORM, not through its connection",  # a log line holds 160 characters
+        hint="give the checkout none, and write in deliver: docs/web.md",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -92,6 +92,7 @@ class Transition:
 
     So ``if transition.status is PaymentStatus.PAID`` holds once for each payment, whatever else arrives. ``id`` is the
     same for every delivery: use it as an idempotency key. ``anomalies`` is all that is odd about the payment by now.
+    One from the outbox was handed out ``attempts`` times, and is again at ``due_at`` where it is not taken.
     """
 
     id: str
@@ -102,3 +103,5 @@ class Transition:
     payment: Payment
     at: datetime
     anomalies: tuple[Anomaly, ...] = ()
+    attempts: int = field(default=0, compare=False)
+    due_at: datetime | None = field(default=None, compare=False)

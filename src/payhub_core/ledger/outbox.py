@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -36,6 +37,7 @@ __all__ = [
 
 _FIRST_PAUSE = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(days=1)
+_SHOWN = tuple(transitions.c[it] for it in ("name", "anomaly", "at", "attempts", "due_at"))
 
 
 def values(row: Row, name: str, anomaly: Anomaly | None, now: datetime, *, handled: bool) -> tuple[Any, ...]:
@@ -118,7 +120,7 @@ def mark_handled(connection: Connection, row: Row, name: str, now: datetime) -> 
 
 def _with_payment() -> Select[Any]:
     return (
-        select(transitions.c.name, transitions.c.anomaly, transitions.c.at, *payments.c)
+        select(*_SHOWN, *payments.c)
         .join(payments, payments.c.id == transitions.c.payment_id)
         .where(transitions.c.delivered_at.is_(None))
         .order_by(transitions.c.id)
@@ -126,11 +128,11 @@ def _with_payment() -> Select[Any]:
 
 
 def _transition(found: SqlRow[Any]) -> Transition:
-    name, text, at, *columns = tuple(found)
+    name, text, at, attempts, due, *columns = tuple(found)
     row = Row._make(columns)
     try:
         anomaly = None if text is None else parse_anomaly(name, text, row.currency)
-        return transition(row, name, anomaly, moment(at))
+        return replace(transition(row, name, anomaly, moment(at)), attempts=attempts, due_at=moment(due))
     except (ValueError, TypeError, InvalidOrder):
         raise foreign("a transition", row.account, row.reference) from None
 
