@@ -101,16 +101,17 @@ class Connections:
         """Whether tasks may let their work be done in a thread: not over an AsyncEngine of the application's."""
         return self._url is not None
 
-    def run(self, body: Callable[[Connection], T], *, write: bool, check: bool = True) -> T:
-        """Runs ``body`` in one transaction, and commits."""
+    def run(self, body: Callable[[Connection], T], *, write: bool, check: bool = True, whole: bool = False) -> T:
+        """Runs ``body`` in one transaction, and commits; ``whole`` is as in `database.atomically`."""
         check_not_lent(self.engine)
         with self._turns.alone() if write and self._lite else nullcontext():
-            return self.run_now(body, write=write, check=check)
+            return self.run_now(body, write=write, check=check, whole=whole)
 
-    def run_now(self, body: Callable[[Connection], T], *, write: bool, check: bool = True) -> T:
+    def run_now(self, body: Callable[[Connection], T], *, write: bool, check: bool = True, whole: bool = False) -> T:
         """As `run`, for one whose turn it is."""
         with self.connected() as connection:
-            return database.atomically(connection, self._checked_first(body, "sync", check=check), write=write)
+            checked = self._checked_first(body, "sync", check=check)
+            return database.atomically(connection, checked, write=write, whole=whole)
 
     def alone(self, body: Callable[[Connection], T]) -> T:
         """Runs ``body``, a single reading statement, as cheaply as can be."""
@@ -151,7 +152,7 @@ class Connections:
         body: Callable[[Connection, Callable[[Transition], object]], T],
         handler: Callable[[Transition, AsyncConnection], Awaitable[object]],
         *,
-        begins: bool = True,
+        whole: bool = False,
     ) -> T:
         """`arun`, for a body that calls an async ``handler`` with transitions, in its transaction."""
         async with self._aconnected(write=True) as outer:
@@ -164,7 +165,7 @@ class Connections:
                 return await_only(handled(transition))
 
             checked = self._checked_first(lambda connection: body(connection, handle), "async")
-            return await outer.run_sync(database.atomically, checked, begins=begins)
+            return await outer.run_sync(database.atomically, checked, whole=whole)
 
     def is_to_blame(self, error: Exception) -> bool:
         """Whether the database failed, rather than what was written to it; the hot paths raise its driver's errors."""

@@ -103,11 +103,11 @@ def async_engine(url: URL) -> AsyncEngine:
 
 
 def atomically(
-    connection: Connection, body: Callable[[Connection], T], *, write: bool = True, begins: bool = True
+    connection: Connection, body: Callable[[Connection], T], *, write: bool = True, whole: bool = False
 ) -> T:
     """Runs ``body`` in one transaction and commits; raises LedgerError where the transaction is not what it seems.
 
-    A body that begins to write by itself, with `begin`, needs no ``begins``.
+    A body that is the ``whole`` of it begins by itself, and may commit, as `sql.several` does.
     """
     with connection.begin() as transaction:
         driver: Any = connection.connection.driver_connection
@@ -117,12 +117,12 @@ def atomically(
             if driver.autocommit:
                 raise LedgerError("the engine commits each statement by itself", hint="leave its isolation_level alone")
             limited(connection)
-        elif write and begins:
+        elif write and not whole:
             begin(connection)
         result = body(connection)
         if not transaction.is_active:
             raise LedgerError(_ENDED, hint=LEAVE)
-        if write and connection.dialect.name == "sqlite":
+        if write and not whole and connection.dialect.name == "sqlite":
             check_open(connection)
     return result
 
@@ -273,6 +273,7 @@ def _prepared(create: Callable[..., EngineT], url: URL) -> EngineT:
         event.listen(plain, "do_connect", _private)
         event.listen(plain, "connect", _durable)
         if plain is not engine:
+            plain.dialect.do_commit = _commit  # type: ignore[assignment, method-assign]
             event.listen(plain, "reset", _rolled_back)
     else:
         postgresql.prepare(engine, TRUSTED_SECONDS)
@@ -285,6 +286,12 @@ def _private(_dialect: object, _record: object, arguments: list[Any], _options: 
     if not path.startswith("file:"):
         with suppress(OSError):  # it is there, or SQLite says what is wrong
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+def _commit(connection: Any) -> None:
+    """Of what is committed already there is no need to hop to aiosqlite's thread."""
+    if connection.driver_connection.in_transaction:
+        connection.commit()
 
 
 def _rolled_back(connection: Any, _record: object, state: PoolResetState) -> None:
