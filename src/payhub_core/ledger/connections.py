@@ -6,7 +6,7 @@ import os
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -27,7 +27,6 @@ __all__ = ["Connections"]
 T = TypeVar("T")
 
 _DRIVERS = {"pysqlite", "aiosqlite", "psycopg"}
-_RESTING = 3  # far fewer than the pool holds, whose waiting threads never see those at rest
 
 
 class Connections:
@@ -59,6 +58,7 @@ class Connections:
         self._checked: set[str] = set()
         #: Connections at rest, which spare each use the pool's bookkeeping: it costs as much as the database does.
         self.resting: deque[tuple[Connection, float]] = deque()
+        self._async_resting: PerLoop[deque[tuple[AsyncConnection, float]]] = PerLoop(deque)
         self._inherited: list[object] = []
         self._together = together
         self._turns = Turns(together)
@@ -134,7 +134,7 @@ class Connections:
                 database.discard(connection)
                 self._drain()  # those at rest may be as stale as this one
                 raise
-            if self._url is not None and not self._closed and len(self.resting) < _RESTING:
+            if self._may_rest(engine):
                 self.resting.append((connection, time.monotonic()))
             else:
                 connection.close()
@@ -186,6 +186,8 @@ class Connections:
         """As `close`, with those of asyncio."""
         self.close()
         here = running_loop()
+        if here is not None:
+            await self._adrain()
         for engine in self._async_engines.made:  # of another loop's nobody can wait for the end
             await engine.dispose(close=engine is self._async_engines.here() and here is not None)
 
@@ -207,6 +209,27 @@ class Connections:
         self._drain()
         return None
 
+    async def _arested(self) -> AsyncConnection | None:
+        try:
+            connection, since = self._async_resting.here().pop()
+        except IndexError:
+            return None
+        if time.monotonic() - since < database.TRUSTED_SECONDS:
+            return connection
+        await connection.close()  # to the pool, which asks those that it hands out
+        await self._adrain()
+        return None
+
+    async def _adrain(self) -> None:
+        resting = self._async_resting.here()
+        while resting:
+            await resting.pop()[0].close()
+
+    def _may_rest(self, engine: Engine) -> bool:
+        """Not where others may wait for the pool, which never sees those at rest."""
+        pool: Any = engine.pool
+        return self._url is not None and not self._closed and pool.checkedout() <= database.KEPT
+
     def _drain(self) -> None:
         with suppress(IndexError):
             while True:
@@ -217,9 +240,18 @@ class Connections:
         engine = self.async_engine
         check_not_lent(engine.sync_engine)
         try:
-            # The connection first: getting one, and giving it back, takes nobody's turn.
-            async with engine.connect() as connection, self._turns.aalone() if write and self._lite else nullcontext():
-                yield connection
+            async with AsyncExitStack() as stack:
+                # The connection first: getting one, and giving it back, takes nobody's turn.
+                connection = await self._arested()
+                if connection is None:
+                    connection = await stack.enter_async_context(engine.connect())
+                else:
+                    stack.push_async_exit(connection)
+                async with self._turns.aalone() if write and self._lite else nullcontext():
+                    yield connection
+                if self._may_rest(engine.sync_engine):
+                    stack.pop_all()
+                    self._async_resting.here().append((connection, time.monotonic()))
         except _failures(engine.sync_engine) as error:
             raise _ledger_error(error) from error
 
@@ -243,8 +275,9 @@ class Connections:
         if self._owner != os.getpid():
             # After a fork the connections are the parent's: left alone, neither used nor closed.
             self._owner = os.getpid()
-            self._inherited.append(self.resting)
+            self._inherited += (self.resting, self._async_resting)
             self.resting = deque()
+            self._async_resting = PerLoop(deque)
             self._turns = Turns(self._together)
             if self._engine is not None and self._url is not None:
                 self._engine.dispose(close=False)

@@ -22,6 +22,7 @@ from payhub_core.ledger.tables import VERSION_TABLE, metadata
 from payhub_core.retries import stamina
 
 __all__ = [
+    "KEPT",
     "LEAVE",
     "SCHEMA",
     "TRUSTED_SECONDS",
@@ -54,7 +55,7 @@ _BUSY_SECONDS = 10
 TRUSTED_SECONDS = 0.1
 #: So many connections are kept open once they were needed at one time, and as many more are opened for a rush: opening
 #: one costs more than what is done with it.
-_KEPT = 20
+KEPT = 20
 _ENCODED = "percent-encode what is special in a password: '@' is %40, ':' is %3A, '/' is %2F"
 _UPGRADE_LOCK = 0x7061796875  # any number that nobody else locks
 _SYNC = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
@@ -255,7 +256,7 @@ def release_on_cancel(engine: Engine) -> None:
 
 def _prepared(create: Callable[..., EngineT], url: URL) -> EngineT:
     lite = url.get_backend_name() == "sqlite"
-    options: dict[str, Any] = {"pool_pre_ping": not lite, "pool_size": _KEPT, "max_overflow": _KEPT}
+    options: dict[str, Any] = {"pool_pre_ping": not lite, "pool_size": KEPT, "max_overflow": KEPT}
     if lite and create is create_async_engine:
         options["pool_reset_on_return"] = None  # see `_rolled_back`
     connect: dict[str, Any] = {"timeout": _BUSY_SECONDS}

@@ -158,17 +158,20 @@ class _Limited:
     def within(self, answering: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
         """What ``answering`` comes to; raises OperationalError once it has taken too long, and ends the connection."""
         deadline = time.monotonic() + self.seconds
+        has_waited = False
         try:
             waited_for = next(answering)
             while True:
                 ready = yield waited_for
+                has_waited = True
                 if not ready and time.monotonic() > deadline:
                     self.pgconn.finish()  # type: ignore[attr-defined]
                     raise psycopg.OperationalError(f"no answer from the server within {self.seconds:g} seconds")
                 waited_for = answering.send(ready)
         except StopIteration as stop:
             result: T = stop.value
-            self.heard_at = time.monotonic()
+            if has_waited:  # a rollback of nothing says nothing to the server
+                self.heard_at = time.monotonic()
             return result
 
 
