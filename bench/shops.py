@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import aiosqlite
 import psycopg_pool
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -38,15 +39,16 @@ INSERT = "INSERT INTO events (order_id, at, status, raw) VALUES (%s, %s, 'paid',
 MOST = 64 * 1024
 
 
+async def heard(_what: Transition | floors.Notify, _connection: AsyncConnection | Any) -> None:
+    """A handler that does nothing."""
+
+
+def hear(_what: Transition | floors.Notify, _connection: Connection | Any) -> None:
+    """As `heard`, for threads."""
+
+
 def ours(colour: str, url: str, *, handled: bool) -> Any:
     """The endpoint of payhub: an ASGI application over AsyncCheckout or Checkout, or a WSGI application."""
-
-    async def heard(_transition: Transition, _connection: AsyncConnection) -> None:
-        pass
-
-    def hear(_transition: Transition, _connection: Connection) -> None:
-        pass
-
     accounts = load_accounts({"accounts": {"shop": SETTINGS}})
     ledger = Ledger(url)
     if colour == "async":
@@ -55,11 +57,17 @@ def ours(colour: str, url: str, *, handled: bool) -> Any:
     return asgi(checkout) if colour == "threads" else wsgi(checkout)
 
 
-def by_hand(colour: str, url: str) -> Any:
-    """The endpoint written by hand, over psycopg's own pool, or one connection of SQLite behind a lock."""
+def by_hand(colour: str, url: str, *, handled: bool) -> Any:
+    """The endpoint written by hand, over psycopg's own pool, or one connection of SQLite behind a lock.
+
+    With a handler, it calls one in its transaction, over its connection. An async one cannot be awaited in a thread, so
+    on SQLite the connection is aiosqlite's then.
+    """
     if colour == "async" and url.startswith("postgresql"):
-        return asgi_app(_async_postgresql(url))
-    settle = _sqlite(url) if url.startswith("sqlite") else _postgresql(url)
+        return asgi_app(_async_postgresql(url, handled=handled))
+    if colour == "async" and handled:
+        return asgi_app(_async_sqlite(url))
+    settle = _sqlite(url, handled=handled) if url.startswith("sqlite") else _postgresql(url, handled=handled)
     return wsgi_app(settle) if colour == "wsgi" else asgi_app(lambda notify: asyncio.to_thread(settle, notify))
 
 
@@ -93,7 +101,7 @@ def changed(found: tuple[int, int, str] | None, message: Message) -> tuple[tuple
     return paid, (found[0], now, raw)
 
 
-def _sqlite(url: str) -> Callable[[Message], None]:
+def _sqlite(url: str, *, handled: bool) -> Callable[[Message], None]:
     connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None, check_same_thread=False)
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
@@ -118,11 +126,47 @@ def _sqlite(url: str) -> Callable[[Message], None]:
                 with transaction():
                     connection.execute(update, change[0])
                     connection.execute(insert, change[1])
+                    if handled:
+                        hear(message[0], connection)
 
     return settle
 
 
-def _postgresql(url: str) -> Callable[[Message], None]:
+def _async_sqlite(url: str) -> Callable[[Message], Any]:
+    opened: list[aiosqlite.Connection] = []
+    lock = asyncio.Lock()
+    select, update, insert = (sql.replace("%s", "?") for sql in (SELECT, UPDATE, INSERT))
+
+    async def connected() -> aiosqlite.Connection:
+        if not opened:
+            connection = await aiosqlite.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+                await connection.execute(f"PRAGMA {pragma}")
+            opened.append(connection)
+        return opened[0]
+
+    async def settle(message: Message) -> None:
+        async with lock:
+            connection = await connected()
+            async with connection.execute(select, (message[0].order_no,)) as cursor:
+                found: Any = await cursor.fetchone()
+            change = changed(found, message)
+            if change is None:
+                return
+            await connection.execute("BEGIN IMMEDIATE")
+            try:
+                await connection.execute(update, change[0])
+                await connection.execute(insert, change[1])
+                await heard(message[0], connection)
+            except BaseException:
+                await connection.rollback()
+                raise
+            await connection.commit()
+
+    return settle
+
+
+def _postgresql(url: str, *, handled: bool) -> Callable[[Message], None]:
     pool = psycopg_pool.ConnectionPool(url, min_size=4, max_size=16, open=True)
 
     def settle(message: Message) -> None:
@@ -132,11 +176,13 @@ def _postgresql(url: str) -> Callable[[Message], None]:
             if change is not None:
                 connection.execute(UPDATE, change[0])
                 connection.execute(INSERT, change[1])
+                if handled:
+                    hear(message[0], connection)
 
     return settle
 
 
-def _async_postgresql(url: str) -> Callable[[Message], Any]:
+def _async_postgresql(url: str, *, handled: bool) -> Callable[[Message], Any]:
     pool = psycopg_pool.AsyncConnectionPool(url, min_size=4, max_size=16, open=False)
 
     @asynccontextmanager
@@ -152,6 +198,8 @@ def _async_postgresql(url: str) -> Callable[[Message], Any]:
             if change is not None:
                 await connection.execute(UPDATE, change[0])
                 await connection.execute(INSERT, change[1])
+                if handled:
+                    await heard(message[0], connection)
 
     return settle
 
@@ -195,7 +243,8 @@ def wsgi_app(settle: Callable[[Message], None]) -> Any:
 
 def serve(who: str, colour: str, url: str, port: int) -> None:
     """Becomes the server."""
-    app = by_hand(colour, url) if who == "by hand" else ours(colour, url, handled=who == "handler")
+    make = by_hand if who.startswith("by hand") else ours
+    app = make(colour, url, handled=who.endswith("handler"))
     if colour != "wsgi":
         import uvicorn
 

@@ -170,6 +170,26 @@ def test_a_handler_that_ends_the_transaction_is_not_acknowledged(
     assert stored.payment.status is PaymentStatus.PAID
 
 
+def test_a_constraint_that_is_checked_at_the_commit_fails_all_of_it(
+    till: Any, ledger: Ledger, shop: Any, paid: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is the application's own, and is told as such."""
+    number = "id INTEGER PRIMARY KEY"
+    ledger.write(lambda c: c.execute(text(f"CREATE TABLE customers ({number})")))
+    reference = "customer INTEGER REFERENCES customers (id) DEFERRABLE INITIALLY DEFERRED"
+    ledger.write(lambda c: c.execute(text(f"CREATE TABLE parcels ({number}, {reference})")))
+    try:
+        shop.fails = lambda _transition, connection: connection.execute(text("INSERT INTO parcels VALUES (1, 7)"))
+        assert till.receive("shop", paid.notify()).status_code == RETRY
+        assert "foreign key" in caplog.text.lower()
+        assert shop.delivered == []
+        shop.fails = None
+        assert answer(till.receive("shop", paid.notify())) == SUCCESS
+    finally:
+        for table in ("parcels", "customers"):
+            ledger.write(lambda c, table=table: c.execute(text(f"DROP TABLE {table}")))
+
+
 def test_a_handler_that_commits_its_first_transition_loses_none_of_the_others(
     till: Any, ledger: Ledger, shop: Any, paid: Any
 ) -> None:

@@ -487,9 +487,11 @@ def test_a_task_records_in_three_hops_beside_its_handler(tmp_path: Path, monkeyp
             news = changes.heard(row, paid, "notify")
             hops.clear()
             await ledger._awrite_handling(
-                lambda connection, handle: changes.record(connection, row, news, handle), handler, begins=False
+                lambda connection, handle: changes.record(connection, row, news, handle, commit=True),
+                handler,
+                whole=True,
             )
-            assert len(hops) == 4
+            assert len(hops) == 3
             assert hops[1] == "handler"
 
     asyncio.run(receive())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -12,6 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from payhub_core import ConfigError
 from payhub_core.ledger import Ledger
+from payhub_core.ledger.database import KEPT
 
 PROGRAM = """
 import asyncio, sys
@@ -31,6 +34,20 @@ def test_a_ledger_serves_one_event_loop_after_another(url: str, ledger: Ledger) 
     command = [sys.executable, "-c", PROGRAM, url]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.stdout.split(), done.stderr) == (["[]"] * 3, "")
+
+
+def test_no_more_connections_rest_than_leave_the_pool_some(url: str, ledger: Ledger) -> None:
+    """Who waits for the pool would wait for those at rest, which it never sees."""
+
+    async def rush() -> None:
+        async with Ledger(url) as own:
+            async with AsyncExitStack() as stack:
+                for _ in range(KEPT + 5):
+                    await stack.enter_async_context(own._connections._aconnected(write=False))
+            pool: Any = own.async_engine.pool
+            assert pool.checkedout() == KEPT
+
+    asyncio.run(rush())
 
 
 def test_an_engine_of_another_event_loop_is_refused(url: str, ledger: Ledger) -> None:

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, urlsplit
 import psycopg
 import pytest
 from sqlalchemy import create_engine, text
+from tests.checkouts import Shop, opening
 
 from payhub_core import LedgerError
 from payhub_core.ledger import Ledger
@@ -75,7 +76,9 @@ class Firewall(Between):
 
 
 class Pooler(Between):
-    """Hands every transaction to any of three sessions, as PgBouncer in transaction mode does."""
+    """Hands every transaction to any of three sessions, as PgBouncer in transaction mode does; counts round trips."""
+
+    trips = 0
 
     def serve(self, client: socket.socket) -> None:
         rng = random.Random(7)
@@ -91,6 +94,7 @@ class Pooler(Between):
                         return
                     batch += data
                 current.sendall(batch)
+                self.trips += 1
                 answer = _answer(current)
                 client.sendall(answer)
                 if answer[-1:] == b"I":  # between transactions
@@ -208,6 +212,25 @@ def test_a_transaction_pooler_serves(between: Any) -> None:
             assert ledger.payments() == []
             ledger.write(lambda connection: connection.execute(text("UPDATE payhub_payments SET attempts = 1")))
             assert ledger._find("shop", "A1001") is None
+
+
+@pytest.mark.parametrize("kind", ["Checkout", "AsyncCheckout"])
+def test_a_notify_is_found_written_and_committed_in_three_round_trips(
+    between: Any, database: str, kind: str, settings: dict[str, Any], accept: Any, make_order: Any, paid: Any
+) -> None:
+    """Whichever session a pooler hands out; those of the handler come on top."""
+    pooler, url = between(Pooler)
+    with Ledger(database) as direct, opening(kind, url, direct, settings) as open_checkout:
+        shop = Shop(direct)
+        till = open_checkout(accept, handler=shop.handle)
+        took = []
+        for number in range(20):
+            till.start("shop", make_order(reference=f"B{number}"))
+            before = pooler.trips
+            assert till.receive("shop", paid.notify(f"B{number}")).body == b"SUCCESS"
+            took.append(pooler.trips - before)
+        assert shop.delivered == sorted(f"shop/B{number}/paid" for number in range(20))
+        assert min(took) == 3 + 1  # now and then a connection is pinged, or opened
 
 
 @pytest.mark.parametrize("own", [False, True])

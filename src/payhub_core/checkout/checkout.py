@@ -178,7 +178,9 @@ class Checkout:
             case Settle(row, news, None):
                 return self.ledger._settle(row, news)
             case Settle(row, news, handler):
-                return self.ledger.write(lambda c: changes.record(c, row, news, _handle(handler, c)))
+                return self.ledger._write_handling(
+                    lambda c: changes.record(c, row, news, _handle(handler, c), commit=True)
+                )
             case Deliver(handler, transition):
                 return _done(handler(transition))
             case Pause(seconds):
@@ -271,9 +273,9 @@ class AsyncCheckout:
                 return await self.ledger._asettle(row, news)
             case Settle(row, news, handler):
                 return await self.ledger._awrite_handling(
-                    lambda connection, handle: changes.record(connection, row, news, handle),
+                    lambda connection, handle: changes.record(connection, row, news, handle, commit=True),
                     lambda *lent: _awaitable(handler(*lent)),
-                    begins=False,
+                    whole=True,
                 )
             case Deliver(handler, transition):
                 return await _awaitable(handler(transition))

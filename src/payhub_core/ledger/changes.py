@@ -20,7 +20,7 @@ from payhub_core.ledger.models import Creation, Transition
 from payhub_core.ledger.orders import order_text, same_order
 from payhub_core.ledger.rows import Row
 from payhub_core.ledger.schedule import FIRST_CHECK, SETTLED, next_check
-from payhub_core.ledger.sql import CHANGE, FIND, INSERT, at_once, begin
+from payhub_core.ledger.sql import ADD_TRANSITION, CHANGE, FIND, INSERT, several
 from payhub_core.ledger.tables import payments
 from payhub_core.models import Order, Payment, PaymentStatus
 
@@ -215,10 +215,16 @@ def record(
     *,
     lease: str = "",
     checked: bool = False,
+    commit: bool = False,
 ) -> Row:
-    """As `_record`; whatever goes wrong that is no error of payhub's or the database's is a LedgerError, too."""
+    """Merges ``news``, hands each new transition to ``handle``, and adds what was said to the history.
+
+    ``handle`` runs in this transaction; without it the transitions wait in the outbox. ``lease`` is given back,
+    ``checked`` sets when to ask next. With ``commit`` the transaction may be committed already on return. Raises
+    HandlerFailed or LedgerError, also for whatever goes wrong that is no error of the database's: roll back.
+    """
     try:
-        return _record(connection, row, news, handle, lease=lease, checked=checked)
+        return _record(connection, row, news, handle, lease=lease, checked=checked, commit=commit)
     except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise LedgerError(
             f"what the gateway said cannot be recorded: {type(error).__name__}",
@@ -234,54 +240,34 @@ def _record(
     news: News | RefundNews,
     handle: Handle | None,
     *,
-    lease: str = "",
-    checked: bool = False,
-) -> Row:
-    """Merges ``news``, hands each new transition to ``handle``, and adds what was said to the history.
-
-    ``handle`` runs in this transaction; without it the transitions wait in the outbox. ``lease`` is given back,
-    ``checked`` sets when to ask next. Raises HandlerFailed or LedgerError: roll back.
-    """
-    now = datetime.now(UTC)
-    new, first, says_something = at_once(
-        connection,
-        lambda beneath: _written(beneath, row, news, now, lease, checked=checked, handled=handle is not None),
-    )
-    if handle is not None:
-        for place, (name, anomaly) in enumerate(first):
-            if place:
-                outbox.mark_handled(connection, new, name, now)
-            _handled(connection, outbox.transition(new, name, anomaly, now), handle)
-    if says_something:
-        # Last on purpose, since it says whether all of this still stands: a handler may have rolled it back.
-        history.add(connection, observation(new, news, now))
-    return new
-
-
-def _written(
-    connection: Connection,
-    row: Row,
-    news: News | RefundNews,
-    now: datetime,
     lease: str,
-    *,
     checked: bool,
-    handled: bool,
-) -> Merged:
-    """`merge`, written; without the transitions that were known."""
-    begin(connection)
+    commit: bool,
+) -> Row:
+    now = datetime.now(UTC)
     while True:
         merged = merge(row, news, now, checked=checked)
         new = merged.row._replace(**given_back(row, lease))
-        if CHANGE.of(connection, new).changed == 1:
+        # Those after the first wait until it is their turn: a handler that commits, which it must not, loses none.
+        transitions = [
+            (ADD_TRANSITION, outbox.values(new, *it, now, handled=handle is not None and not place))
+            for place, it in enumerate(merged.became_true)
+        ]
+        changed, *added = several(connection, [(CHANGE, CHANGE.values_of(new)), *transitions])
+        if changed:
             break
         row = again(connection, row)
-    first: list[tuple[str, Anomaly | None]] = []
-    for it in merged.became_true:
-        # Those after the first wait until it is their turn: a handler that commits, which it must not, loses none.
-        if outbox.add(connection, outbox.values(new, *it, now, handled=handled and not first)):
-            first.append(it)
-    return Merged(new, first, merged.says_something)
+    if handle is not None:
+        for place, (name, anomaly) in enumerate(merged.became_true):
+            if not added[place]:  # it was known
+                continue
+            if place:
+                outbox.mark_handled(connection, new, name, now)
+            _handled(connection, outbox.transition(new, name, anomaly, now), handle)
+    if merged.says_something:
+        # Last on purpose, since it says whether all of this still stands: a handler may have rolled it back.
+        history.add(connection, observation(new, news, now), commit=commit)
+    return new
 
 
 class Merged(NamedTuple):

@@ -6,7 +6,7 @@ import os
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -29,7 +29,6 @@ __all__ = ["Connections"]
 T = TypeVar("T")
 
 _DRIVERS = {"pysqlite", "aiosqlite", "psycopg"}
-_RESTING = 3  # far fewer than the pool holds, whose waiting threads never see those at rest
 
 
 class Connections:
@@ -61,6 +60,7 @@ class Connections:
         self._checked: set[str] = set()
         #: Connections at rest, which spare each use the pool's bookkeeping: it costs as much as the database does.
         self.resting: deque[tuple[Connection, float]] = deque()
+        self._async_resting: PerLoop[deque[tuple[AsyncConnection, float]]] = PerLoop(deque)
         self._inherited: list[object] = []
         self._together = together
         self._turns = Turns(together)
@@ -103,16 +103,17 @@ class Connections:
         """Whether tasks may let their work be done in a thread: not over an AsyncEngine of the application's."""
         return self._url is not None
 
-    def run(self, body: Callable[[Connection], T], *, write: bool, check: bool = True) -> T:
-        """Runs ``body`` in one transaction, and commits."""
+    def run(self, body: Callable[[Connection], T], *, write: bool, check: bool = True, whole: bool = False) -> T:
+        """Runs ``body`` in one transaction, and commits; ``whole`` is as in `database.atomically`."""
         check_not_lent(self.engine)
         with self._turns.alone() if write and self._lite else nullcontext():
-            return self.run_now(body, write=write, check=check)
+            return self.run_now(body, write=write, check=check, whole=whole)
 
-    def run_now(self, body: Callable[[Connection], T], *, write: bool, check: bool = True) -> T:
+    def run_now(self, body: Callable[[Connection], T], *, write: bool, check: bool = True, whole: bool = False) -> T:
         """As `run`, for one whose turn it is."""
         with self.connected() as connection:
-            return database.atomically(connection, self._checked_first(body, "sync", check=check), write=write)
+            checked = self._checked_first(body, "sync", check=check)
+            return database.atomically(connection, checked, write=write, whole=whole)
 
     def alone(self, body: Callable[[Connection], T]) -> T:
         """Runs ``body``, a single reading statement, as cheaply as can be."""
@@ -135,7 +136,7 @@ class Connections:
                 database.discard(connection)
                 self._drain()  # those at rest may be as stale as this one
                 raise
-            if self._url is not None and not self._closed and len(self.resting) < _RESTING:
+            if self._may_rest(engine):
                 self.resting.append((connection, time.monotonic()))
             else:
                 connection.close()
@@ -153,7 +154,7 @@ class Connections:
         body: Callable[[Connection, Callable[[Transition], object]], T],
         handler: Callable[[Transition, AsyncConnection], Awaitable[object]],
         *,
-        begins: bool = True,
+        whole: bool = False,
     ) -> T:
         """`arun`, for a body that calls an async ``handler`` with transitions, in its transaction."""
         async with self._aconnected(write=True) as outer:
@@ -166,7 +167,7 @@ class Connections:
                 return await_only(handled(transition))
 
             checked = self._checked_first(lambda connection: body(connection, handle), "async")
-            return await outer.run_sync(database.atomically, checked, begins=begins)
+            return await outer.run_sync(database.atomically, checked, whole=whole)
 
     def is_to_blame(self, error: Exception) -> bool:
         """Whether the database failed, rather than what was written to it; the hot paths raise its driver's errors."""
@@ -187,6 +188,8 @@ class Connections:
         """As `close`, with those of asyncio."""
         self.close()
         here = running_loop()
+        if here is not None:
+            await self._adrain()
         for engine in self._async_engines.made:  # of another loop's nobody can wait for the end
             await engine.dispose(close=engine is self._async_engines.here() and here is not None)
 
@@ -208,6 +211,27 @@ class Connections:
         self._drain()
         return None
 
+    async def _arested(self) -> AsyncConnection | None:
+        try:
+            connection, since = self._async_resting.here().pop()
+        except IndexError:
+            return None
+        if time.monotonic() - since < database.TRUSTED_SECONDS:
+            return connection
+        await connection.close()  # to the pool, which asks those that it hands out
+        await self._adrain()
+        return None
+
+    async def _adrain(self) -> None:
+        resting = self._async_resting.here()
+        while resting:
+            await resting.pop()[0].close()
+
+    def _may_rest(self, engine: Engine) -> bool:
+        """Not where others may wait for the pool, which never sees those at rest."""
+        pool: Any = engine.pool
+        return self._url is not None and not self._closed and pool.checkedout() <= database.KEPT
+
     def _drain(self) -> None:
         with suppress(IndexError):
             while True:
@@ -218,9 +242,18 @@ class Connections:
         engine = self.async_engine
         check_not_lent(engine.sync_engine)
         try:
-            # The connection first: getting one, and giving it back, takes nobody's turn.
-            async with engine.connect() as connection, self._turns.aalone() if write and self._lite else nullcontext():
-                yield connection
+            async with AsyncExitStack() as stack:
+                # The connection first: getting one, and giving it back, takes nobody's turn.
+                connection = await self._arested()
+                if connection is None:
+                    connection = await stack.enter_async_context(engine.connect())
+                else:
+                    stack.push_async_exit(connection)
+                async with self._turns.aalone() if write and self._lite else nullcontext():
+                    yield connection
+                if self._may_rest(engine.sync_engine):
+                    stack.pop_all()
+                    self._async_resting.here().append((connection, time.monotonic()))
         except _failures(engine.sync_engine) as error:
             raise _ledger_error(error) from error
 
@@ -244,8 +277,9 @@ class Connections:
         if self._owner != os.getpid():
             # After a fork the connections are the parent's: left alone, neither used nor closed.
             self._owner = os.getpid()
-            self._inherited.append(self.resting)
+            self._inherited += (self.resting, self._async_resting)
             self.resting = deque()
+            self._async_resting = PerLoop(deque)
             self._turns = Turns(self._together)
             if self._engine is not None and self._url is not None:
                 self._engine.dispose(close=False)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 __all__ = [
+    "KEPT",
     "LEAVE",
     "SCHEMA",
     "TRUSTED_SECONDS",
@@ -58,7 +59,7 @@ _BUSY_SECONDS = 10
 TRUSTED_SECONDS = 0.1
 #: So many connections are kept open once they were needed at one time, and as many more are opened for a rush: opening
 #: one costs more than what is done with it.
-_KEPT = 20
+KEPT = 20
 _ENCODED = "percent-encode what is special in a password: '@' is %40, ':' is %3A, '/' is %2F"
 _UPGRADE_LOCK = 0x7061796875  # any number that nobody else locks
 _SYNC = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
@@ -121,11 +122,11 @@ def is_async(engine: object) -> TypeGuard[AsyncEngine]:
 
 
 def atomically(
-    connection: Connection, body: Callable[[Connection], T], *, write: bool = True, begins: bool = True
+    connection: Connection, body: Callable[[Connection], T], *, write: bool = True, whole: bool = False
 ) -> T:
     """Runs ``body`` in one transaction and commits; raises LedgerError where the transaction is not what it seems.
 
-    A body that begins to write by itself, with `begin`, needs no ``begins``.
+    A body that is the ``whole`` of it begins by itself, and may commit, as `sql.several` does.
     """
     with connection.begin() as transaction:
         driver: Any = connection.connection.driver_connection
@@ -135,12 +136,12 @@ def atomically(
             if driver.autocommit:
                 raise LedgerError("the engine commits each statement by itself", hint="leave its isolation_level alone")
             limited(connection)
-        elif write and begins:
+        elif write and not whole:
             begin(connection)
         result = body(connection)
         if not transaction.is_active:
             raise LedgerError(_ENDED, hint=LEAVE)
-        if write and connection.dialect.name == "sqlite":
+        if write and not whole and connection.dialect.name == "sqlite":
             check_open(connection)
     return result
 
@@ -273,7 +274,7 @@ def release_on_cancel(engine: Engine) -> None:
 
 def _prepared(create: Callable[..., EngineT], url: URL) -> EngineT:
     lite = url.get_backend_name() == "sqlite"
-    options: dict[str, Any] = {"pool_pre_ping": not lite, "pool_size": _KEPT, "max_overflow": _KEPT}
+    options: dict[str, Any] = {"pool_pre_ping": not lite, "pool_size": KEPT, "max_overflow": KEPT}
     if url.get_driver_name() == "aiosqlite":
         options["pool_reset_on_return"] = None  # see `_rolled_back`
     connect: dict[str, Any] = {"timeout": _BUSY_SECONDS}
@@ -291,6 +292,7 @@ def _prepared(create: Callable[..., EngineT], url: URL) -> EngineT:
         event.listen(plain, "do_connect", _private)
         event.listen(plain, "connect", _durable)
         if plain is not engine:
+            plain.dialect.do_commit = _commit  # type: ignore[assignment, method-assign]
             event.listen(plain, "reset", _rolled_back)
     else:
         postgresql.prepare(engine, TRUSTED_SECONDS)
@@ -303,6 +305,12 @@ def _private(_dialect: object, _record: object, arguments: list[Any], _options: 
     if not path.startswith("file:"):
         with suppress(OSError):  # it is there, or SQLite says what is wrong
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+def _commit(connection: Any) -> None:
+    """Of what is committed already there is no need to hop to aiosqlite's thread."""
+    if connection.driver_connection.in_transaction:
+        connection.commit()
 
 
 def _rolled_back(connection: Any, _record: object, state: PoolResetState) -> None:

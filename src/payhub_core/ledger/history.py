@@ -13,7 +13,7 @@ from payhub_core.errors import LedgerError
 from payhub_core.ledger.database import LEAVE
 from payhub_core.ledger.models import Observation
 from payhub_core.ledger.rows import Row, foreign
-from payhub_core.ledger.sql import ADD_OBSERVATION
+from payhub_core.ledger.sql import ADD_OBSERVATION, several
 from payhub_core.ledger.tables import observations, payments
 from payhub_core.ledger.times import moment
 from payhub_core.logs import SECRET_FIELDS
@@ -48,13 +48,14 @@ def values(
     )
 
 
-def add(connection: Connection, observation: tuple[Any, ...]) -> None:
-    """Appends an observation."""
-    if not ADD_OBSERVATION.run(connection, observation).changed:
-        raise LedgerError(
-            "the handler has undone what was recorded in its transaction",
-            hint=LEAVE,
-        )
+def add(connection: Connection, observation: tuple[Any, ...], *, commit: bool = False) -> None:
+    """Appends an observation, and may commit with it."""
+    try:
+        several(connection, [(ADD_OBSERVATION, observation)], commit=commit)
+    except connection.dialect.loaded_dbapi.IntegrityError as error:
+        if "payhub_observations" not in str(error):  # a constraint of the application's, which is checked at the end
+            raise
+        raise LedgerError("the handler has undone what was recorded in its transaction", hint=LEAVE) from error
 
 
 def history(connection: Connection, account: str, reference: str) -> list[Observation]:

@@ -141,15 +141,19 @@ class Ledger(Views):
             return new
         return await self.awrite(lambda connection: changes.record(connection, row, news, None))
 
+    def _write_handling(self, body: Callable[[Connection], T]) -> T:
+        """`write`, for a body that is the whole of its transaction."""
+        return self._connections.run(body, write=True, whole=True)
+
     async def _awrite_handling(
         self,
         body: Callable[[Connection, Callable[[Transition], object]], T],
         handler: Callable[[Transition, AsyncConnection], Awaitable[object]],
         *,
-        begins: bool = True,
+        whole: bool = False,
     ) -> T:
         """`awrite`, for a body that calls an async ``handler`` with transitions, in its transaction."""
-        return await self._connections.arun_handling(body, handler, begins=begins)
+        return await self._connections.arun_handling(body, handler, whole=whole)
 
     async def _ashare(self, work: object) -> Any:
         turns = self._connections.turns
@@ -170,7 +174,7 @@ class Ledger(Views):
             if heard:
                 works = [place.work for place in heard]
                 record = partial(together.record, heard=works)
-                for place, row in zip(heard, self._connections.run_now(record, write=True), strict=True):
+                for place, row in zip(heard, self._connections.run_now(record, write=True, whole=True), strict=True):
                     place.done(row)
         except Exception as error:
             # One of several may be to blame, unless the database is: then each is recorded alone.

@@ -23,7 +23,6 @@ from payhub_core.models import PaymentStatus
 from payhub_core.money import Money
 
 __all__ = [
-    "add",
     "claim",
     "make_due",
     "mark_delivered",
@@ -49,11 +48,6 @@ def values(row: Row, name: str, anomaly: Anomaly | None, now: datetime, *, handl
         at=now,
         delivered_at=now if handled else None,
     )
-
-
-def add(connection: Connection, transition: tuple[Any, ...]) -> bool:
-    """Writes a transition down; False where it was before."""
-    return bool(ADD_TRANSITION.run(connection, transition).changed)
 
 
 def transition(row: Row, name: str, anomaly: Anomaly | None, at: datetime) -> Transition:

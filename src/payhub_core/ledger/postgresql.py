@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 from sqlalchemy import URL, Connection, Engine, event, make_url, text
+from sqlalchemy.util import await_only
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-__all__ = ["PING_SECONDS", "arguments", "limited", "patiently", "postgresql_url", "prepare"]
+__all__ = ["PING_SECONDS", "arguments", "limited", "one_trip", "patiently", "postgresql_url", "prepare"]
 
 T = TypeVar("T")
 
@@ -94,6 +95,28 @@ def limited(connection: Connection) -> None:
         cursor.close()
 
 
+def one_trip(connection: Connection, statements: Sequence[tuple[str, tuple[Any, ...]]], *, commit: bool) -> list[int]:
+    """Runs ``statements`` in one round trip, and returns how many rows each changed.
+
+    A BEGIN that is due and the COMMIT go along. The values are quoted by libpq, and nothing is prepared.
+    """
+    driver: Any = connection.connection.driver_connection
+    is_async = isinstance(driver, psycopg.AsyncConnection)
+    cursor: Any = psycopg.AsyncClientCursor(driver) if is_async else psycopg.ClientCursor(driver)
+    texts = [cursor.mogrify(*statement) for statement in statements]
+    changed = []
+    with driver.begun_by(texts) if isinstance(driver, _Limited) else nullcontext():
+        done = cursor.execute("; ".join([*texts, "COMMIT"] if commit else texts))
+        if is_async:
+            await_only(done)
+    while True:
+        changed.append(cursor.rowcount)
+        if not cursor.nextset():
+            break
+    end = len(changed) - commit
+    return changed[end - len(statements) : end]
+
+
 @contextmanager
 def patiently(connection: Connection) -> Iterator[None]:
     """For migrations, which rewrite whole tables."""
@@ -107,10 +130,25 @@ class _Limited:
 
     seconds: float = ANSWER_SECONDS
     heard_at: float = -inf
+    _is_begun: bool = False
+
+    @contextmanager
+    def begun_by(self, statements: list[str]) -> Iterator[None]:
+        """Puts a BEGIN that is due at the head of ``statements``, which are sent within."""
+        own: Any = self
+        if own.pgconn.transaction_status == psycopg.pq.TransactionStatus.IDLE:
+            statements[:0] = [own._get_tx_start_command().decode(), LIMITS]  # noqa: SLF001
+        self._is_begun = True
+        try:
+            yield
+        finally:
+            self._is_begun = False
 
     def _start_query(self) -> Generator[Any, Any, None]:
         """The limits go with the BEGIN, in one round trip; a test shows that psycopg still begins here."""
         own: Any = self
+        if self._is_begun:
+            return
         if own.autocommit or own.pgconn.transaction_status != psycopg.pq.TransactionStatus.IDLE or own._pipeline:  # noqa: SLF001
             yield from super()._start_query()  # type: ignore[misc]
             return
@@ -122,17 +160,20 @@ class _Limited:
     def within(self, answering: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
         """What ``answering`` comes to; raises OperationalError once it has taken too long, and ends the connection."""
         deadline = time.monotonic() + self.seconds
+        has_waited = False
         try:
             waited_for = next(answering)
             while True:
                 ready = yield waited_for
+                has_waited = True
                 if not ready and time.monotonic() > deadline:
                     self.pgconn.finish()  # type: ignore[attr-defined]
                     raise psycopg.OperationalError(f"no answer from the server within {self.seconds:g} seconds")
                 waited_for = answering.send(ready)
         except StopIteration as stop:
             result: T = stop.value
-            self.heard_at = time.monotonic()
+            if has_waited:  # a rollback of nothing says nothing to the server
+                self.heard_at = time.monotonic()
             return result
 
 

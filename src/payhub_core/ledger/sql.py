@@ -35,6 +35,7 @@ __all__ = [
     "find_several",
     "lock_several",
     "run",
+    "several",
 ]
 
 T = TypeVar("T")
@@ -52,10 +53,10 @@ class Result(NamedTuple):
 class Statement:
     """One statement, its parameters written ``:name``; they are handed over by place, which drivers do fastest."""
 
-    def __init__(self, sql: str, skip_locked: str = "") -> None:
+    def __init__(self, sql: str, on_postgresql: str = "") -> None:
         names = _NAME.findall(sql)
-        self.sqlite: str = _NAME.sub("?", sql.format(skip_locked=""))
-        self.postgresql: str = _NAME.sub("%s", sql.format(skip_locked=skip_locked))
+        self.sqlite: str = _NAME.sub("?", sql.format(on_postgresql=""))
+        self.postgresql: str = _NAME.sub("%s", sql.format(on_postgresql=on_postgresql))
         self._named = itemgetter(*names)
         self._attributes = attrgetter(*names)
 
@@ -106,7 +107,9 @@ def run(connection: Connection, sql: str, values: Sequence[object] = ()) -> Resu
     cursor: Any = connection.connection.cursor()
     try:
         cursor.execute(sql, values)
-        return Result(cursor.fetchall() if cursor.description else [], cursor.rowcount)
+        # The driver's description would say so, too, at the price of an object for each column.
+        has_rows = sql.startswith("SELECT") or " RETURNING " in sql
+        return Result(cursor.fetchall() if has_rows else [], cursor.rowcount)
     finally:
         cursor.close()
 
@@ -122,6 +125,33 @@ def at_once(connection: Connection, work: Callable[[Connection], T]) -> T:
     beneath: Any = _Beneath(driver._conn)  # noqa: SLF001  aiosqlite has no public way to run a function in its thread
     done: T = await_only(driver._execute(work, beneath))  # noqa: SLF001
     return done
+
+
+def several(
+    connection: Connection, statements: Sequence[tuple[Statement, tuple[Any, ...]]], *, commit: bool = False
+) -> list[int]:
+    """Runs ``statements`` in a writing transaction, which it begins if need be; returns how many rows each changed.
+
+    On SQLite nothing follows a first one that changes nothing; those for PostgreSQL see to that themselves.
+    All go to a server in one round trip, to aiosqlite's thread in one hop. With ``commit`` so does the COMMIT, which is
+    not done where one of them fails.
+    """
+    if connection.dialect.name == "postgresql":
+        from payhub_core.ledger.postgresql import one_trip  # noqa: PLC0415  only where psycopg is needed
+
+        return one_trip(connection, [(it.postgresql, values) for it, values in statements], commit=commit)
+
+    def work(beneath: Connection) -> list[int]:
+        begin(beneath)
+        changed: list[int] = []
+        for it, values in statements:
+            changed.append(it.run(beneath, values).changed if all(changed[:1]) else 0)
+        if commit:
+            driver: Any = beneath.connection.driver_connection
+            driver.commit()
+        return changed
+
+    return at_once(connection, work)
 
 
 class _Beneath:
@@ -184,20 +214,23 @@ CHANGE = Statement(
 CLAIM = Statement(
     "UPDATE payhub_payments SET lease = :lease, lease_until = :until, version = version + 1 WHERE id = ("
     "SELECT id FROM payhub_payments WHERE account = :account AND next_check_at <= :now AND created_at <= :older "
-    "AND (lease_until IS NULL OR lease_until <= :now) ORDER BY next_check_at LIMIT 1{skip_locked}"
+    "AND (lease_until IS NULL OR lease_until <= :now) ORDER BY next_check_at LIMIT 1{on_postgresql}"
     f") RETURNING {_columns}",
-    skip_locked=" FOR UPDATE SKIP LOCKED",
+    on_postgresql=" FOR UPDATE SKIP LOCKED",
 )
 
-#: Only where the change it belongs to still stands: a handler may have undone it.
+#: Fails, for want of a payment_id, unless the change it belongs to still stands: a handler may have undone it.
 ADD_OBSERVATION = Statement(
-    "INSERT INTO payhub_observations (payment_id, at, source, said, gateway_id, paid_minor, raw) "
-    "SELECT :payment_id, :at, :source, :said, :gateway_id, :paid_minor, :raw "
-    "WHERE EXISTS (SELECT 1 FROM payhub_payments WHERE id = :payment_id AND version = :version)"
+    "INSERT INTO payhub_observations (payment_id, at, source, said, gateway_id, paid_minor, raw) VALUES ("
+    "(SELECT id FROM payhub_payments WHERE id = :payment_id AND version = :version), "
+    ":at, :source, :said, :gateway_id, :paid_minor, :raw)"
 )
 
-#: Once for each name: what has become true is never added again.
+#: Once for each name: what has become true is never added again. On PostgreSQL only by who has made the change that it
+#: belongs to, for both are sent together: xmin is the transaction that wrote the row.
 ADD_TRANSITION = Statement(
     "INSERT INTO payhub_transitions (payment_id, name, anomaly, at, delivered_at, due_at, attempts) "
-    "VALUES (:payment_id, :name, :anomaly, :at, :delivered_at, :at, 0) ON CONFLICT (payment_id, name) DO NOTHING"
+    "SELECT id, :name, :anomaly, :at, :delivered_at, :at, 0 FROM payhub_payments WHERE id = :payment_id{on_postgresql} "
+    "ON CONFLICT (payment_id, name) DO NOTHING",
+    on_postgresql=" AND xmin = CAST(pg_current_xact_id() AS xid)",
 )

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from payhub_core.errors import LedgerError
 from payhub_core.ledger import changes, outbox
 from payhub_core.ledger.rows import Row
-from payhub_core.ledger.sql import ADD_OBSERVATION, ADD_TRANSITION, CHANGE, find_several, lock_several
+from payhub_core.ledger.sql import ADD_OBSERVATION, ADD_TRANSITION, CHANGE, begin, find_several, lock_several
 
 __all__ = ["Heard", "Wanted", "find", "record"]
 
@@ -45,7 +45,8 @@ def record(connection: Connection, heard: Sequence[Heard]) -> list[Row | None]:
     waits for that. Raises what a single one raises: roll back, and record each alone.
     """
     if len(heard) == 1:
-        return [changes.record(connection, *heard[0], None)]
+        return [changes.record(connection, *heard[0], None, commit=True)]
+    begin(connection)
     now = datetime.now(UTC)
     rows = {row.id: row for row in _locked(connection, heard)}
     results: list[Row | None] = []
@@ -63,8 +64,9 @@ def record(connection: Connection, heard: Sequence[Heard]) -> list[Row | None]:
         added += (outbox.values(merged.row, *it, now, handled=False) for it in merged.became_true)
         if merged.says_something:
             observed.append(changes.observation(merged.row, news, now))
-    if CHANGE.many(connection, changed) < len(changed) or ADD_OBSERVATION.many(connection, observed) < len(observed):
+    if CHANGE.many(connection, changed) < len(changed):
         raise LedgerError("rows that were locked have changed", hint="nothing was changed; the gateway sends it again")
+    ADD_OBSERVATION.many(connection, observed)
     ADD_TRANSITION.many(connection, added)
     return results
 

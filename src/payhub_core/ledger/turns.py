@@ -16,6 +16,7 @@ from threading import Lock
 from typing import Any
 
 from payhub_core.errors import LedgerError
+from payhub_core.loops import running_loop
 
 __all__ = ["Place", "Turns"]
 
@@ -200,6 +201,9 @@ class _Task(Place):
 
     def _reached(self) -> bool:
         """Lets the task go on; False where its event loop is gone, and it with it."""
+        if running_loop() is self.loop:
+            self._go_on()
+            return True
         try:
             self.loop.call_soon_threadsafe(self._go_on)
         except RuntimeError:
