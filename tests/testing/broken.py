@@ -989,6 +989,118 @@ class LookedUpAndBelieved(Refunding):
         return (yield from Tea.refund(self, known.text("order"), amount, refund_reference))
 
 
+class AsksFirst(Refunding):
+    """Has no number for a refund, so it asks first what has gone back: nothing is wrong with that."""
+
+    @hookimpl
+    def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
+        known = yield from self.known(reference)
+        if self.is_back(known, amount):
+            return Refund(reference=reference, refund_reference=refund_reference, status=RefundStatus.REFUNDED)
+        if known.status is not PaymentStatus.PAID:
+            raise GatewayError("the look-up does not say whether this sum has gone back")
+        body = self.refund_body(reference, amount, refund_reference)
+        return self.paid_back(self.reply((yield self.post("/refunds", body))))
+
+    def known(self, reference: str, *, harmless: bool = True) -> Flow[Payment]:
+        url = f"{self.base_url}/payments/{reference}"
+        request = Request("GET", url, headers=self.headers(b""), extensions={"harmless": harmless})
+        known = self.payment(self.reply((yield request), missing=True))
+        if known.reference != reference:
+            raise GatewayError("the answer is about another order")
+        return known
+
+    def is_back(self, known: Payment, amount: Money) -> bool:
+        return known.refunded == amount
+
+    def refund_body(self, reference: str, amount: Money, refund_reference: str) -> dict[str, Any]:
+        return {"order": reference, "amount": self.written(amount), "currency": amount.currency}
+
+
+@broken("refund.again")
+class AsksNobody(AsksFirst):
+    """Has no number for a refund, and does not ask."""
+
+    def known(self, reference: str, *, harmless: bool = True) -> Flow[Payment]:
+        return Payment(reference=reference, status=PaymentStatus.PAID)
+        yield
+
+
+@broken("refund.again")
+class LooksForTheWhole(AsksFirst):
+    """Asks whether all of it has gone back, and pays each part back again."""
+
+    def known(self, reference: str, *, harmless: bool = True) -> Flow[Payment]:
+        known = yield from super().known(reference)
+        parts = known.status is PaymentStatus.PARTIALLY_REFUNDED
+        return changed(known, status=PaymentStatus.PAID, refunded=None) if parts else known
+
+
+@broken("refund.again", message=lambda self, sale: {**in_two_words(self, sale), "back": ""})
+class GatewayForgets(AsksFirst):
+    """Asks a gateway that never says what has gone back."""
+
+
+@broken("refund.again")
+class AsksInVain(AsksFirst):
+    """Asks first, and sends the refund where no answer comes."""
+
+    def known(self, reference: str, *, harmless: bool = True) -> Flow[Payment]:
+        try:
+            return (yield from super().known(reference))
+        except GatewayError:
+            return Payment(reference=reference, status=PaymentStatus.PAID)
+
+
+@broken("refund.looked_up")
+class UnpaidIsBack(AsksFirst):
+    """Takes whatever is not paid for paid back."""
+
+    def is_back(self, known: Payment, amount: Money) -> bool:
+        return known.status is not PaymentStatus.PAID
+
+
+@broken("refund.look_up_no")
+class LookUpUnmarked(AsksFirst):
+    """Does not say that its look-up is one: a no to it is taken for a no to the refund."""
+
+    def known(self, reference: str, *, harmless: bool = True) -> Flow[Payment]:
+        return (yield from super().known(reference, harmless=False))
+
+
+@broken("refund.look_up_no")
+class LooksBehind(AsksFirst):
+    """Looks whether the refund is there, and takes a no to that for a refusal."""
+
+    @hookimpl
+    def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
+        made = yield from Tea.refund(self, reference, amount, refund_reference)
+        yield from self.known(reference)
+        return made
+
+
+@broken("refund.look_up_no")
+class NotThereIsBack(AsksFirst):
+    """Takes an order that the gateway does not know for one that was paid back."""
+
+    def known(self, reference: str, *, harmless: bool = True) -> Flow[Payment]:
+        try:
+            return (yield from super().known(reference))
+        except NotFound:
+            return Payment(reference=reference, status=PaymentStatus.REFUNDED, refunded=Money(10000, "CNY"))
+
+
+@broken("close.look_up_no")
+class ClosesWhatIsThere(Tea):
+    """Looks whether there is something to close, and does not say that this closes nothing."""
+
+    @hookimpl
+    def close(self, reference: str) -> Flow[Payment]:
+        url = f"{self.base_url}/payments/{reference}"
+        self.reply((yield Request("GET", url, headers=self.headers(b""))), missing=True)
+        return (yield from Tea.close(self, reference))
+
+
 @broken("refund.unknown_status")
 class ElseRefunded(Refunding):
     """Takes every word but the two that it knows for done."""
