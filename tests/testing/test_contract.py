@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from tests.testing.broken import (
     Polite,
     RefundInCents,
     SignedPage,
+    unchecked,
 )
 from tests.testing.tea import Tea, TeaContract
 
@@ -485,6 +487,52 @@ def test_a_provider_without_a_hook_is_told_which() -> None:
     text = NoQuery().run(NAMED["create.accepted"]).text
     assert "Traceback" not in text
     assert "parse_callback" in text
+
+
+def test_a_gateway_may_sign_a_message_twice() -> None:
+    """One that is checked is enough, whichever the provider reads."""
+
+    class OfTwice(TeaContract):
+        def notify(self, sale: Any) -> Any:
+            callback = self.told(sale)
+            return replace(callback, headers={**callback.headers, "X-Copy": callback.header("X-Tea-Signature")})
+
+    assert OfTwice().run(NAMED["notify.unsigned"]).outcome == "passed"
+
+
+class NotifyInHeader(Tea):
+    def body(self, order: Order) -> dict[str, Any]:
+        return {**super().body(order), "notify_url": ""}
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Any:
+        request = self.post("/payments", self.body(order))
+        request.headers["X-Override-Notification"] = order.notify_url
+        return self.payment(self.reply((yield request)))
+
+
+@pytest.mark.parametrize("name", ["create.notify_url", "create.addresses"])
+def test_an_address_may_be_in_a_header(name: str) -> None:
+    """Some gateways want it there."""
+    contract = type("Of", (TeaContract,), {"provider": NotifyInHeader})()
+    assert contract.run(NAMED[name]).outcome == "passed"
+
+
+def test_a_gateway_may_sign_number_and_sum_alone() -> None:
+    """What else was altered is the payer's page, and no money."""
+
+    class Signed(TeaContract):
+        def answer(self, request: Any, sale: Any) -> Any:
+            body = json.loads(request.content or b"{}")
+            due = str(sale.amount.amount)
+            told = (body.get("order", sale.reference), body.get("amount", due))
+            assert told == (sale.reference, due), "what this account signed"
+            return unchecked(self, request, sale)
+
+    assert Signed().run(NAMED["create.signed"]).outcome == "passed"
+    sum_unsigned = next(broken for broken in BROKEN if broken.provider.__name__ == "SumUnsigned")
+    told = sum_unsigned.contract.run(NAMED["create.signed"]).text
+    assert "none, where it is altered in body text, body notify_url, body return_url, body amount" in told
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.id.startswith("refund.")])
