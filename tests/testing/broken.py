@@ -155,6 +155,25 @@ class CheckedWhereSigned(Tea):
             super().check(purpose, fields, given)
 
 
+def _signed_twice(self: TeaContract, sale: Sale) -> Callback:
+    callback = self.told(sale)
+    return replace(callback, headers={**callback.headers, "X-Tea-Copy": callback.header("X-Tea-Signature")})
+
+
+@broken("notify.unsigned", notify=_signed_twice)
+class CopyCheckedWhereThere(Tea):
+    """Checks either copy of the signature, and lets pass what has none."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        copy = callback.header("X-Tea-Signature") or callback.header("X-Tea-Copy")
+        return Tea.parse_callback(self, replace(callback, headers={**callback.headers, "X-Tea-Signature": copy}))
+
+    def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+        if given:
+            super().check(purpose, fields, given)
+
+
 @broken("notify.unsigned")
 class ComparedByPrefix(Tea):
     """Compares as far as the signature goes."""
@@ -635,8 +654,8 @@ class AllRefused(Tea):
 def unchecked(contract: TeaContract, request: Request, sale: Sale) -> Response:
     """The answer of a gateway that takes any signature."""
     made = digest(contract.settings["key"].encode(), b"request", request.content).hex()
-    signed = {**request.headers, "X-Tea-Signature": made}
-    again = Request(request.method, request.url, content=request.content, headers=signed)
+    again = Request(request.method, request.url, content=request.content)
+    again.headers["X-Tea-Signature"] = made
     return TeaContract.answer(contract, again, sale)
 
 
@@ -646,6 +665,45 @@ class Unsigned(Tea):
 
     def headers(self, content: bytes) -> dict[str, str]:
         return {"X-Tea-Merchant": self.merchant, "X-Tea-Signature": "0" * 64}
+
+
+def descriptions_unsigned(contract: TeaContract, request: Request, sale: Sale) -> Response:
+    """The answer of a gateway that signs an order's number and no sum."""
+    body = json.loads(request.content or b"{}")
+    assert body.get("order", sale.reference) == sale.reference, "the number that this account signed"
+    return unchecked(contract, request, sale)
+
+
+@broken("create.signed", answer=descriptions_unsigned)
+class SumUnsigned(Unsigned):
+    """The same, where the contract looks at the number alone."""
+
+
+def _sum_is(name: str) -> dict[str, Any]:
+    """A gateway that reads forms, and calls the sum by this name."""
+
+    def asked(self: TeaContract, request: Request) -> tuple[str, Money] | None:
+        fields = dict(parse_qsl(request.content.decode(), keep_blank_values=True))
+        return (fields["order"], Money.of(fields[name], fields["currency"])) if name in fields else None
+
+    return {"asked": asked}
+
+
+@broken("create.text", **_sum_is("fee_total"))
+class PastedForm(Tea):
+    """Writes a form by hand, to a gateway that calls the sum as no other does."""
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Flow[Payment]:
+        fields = {"fee_total" if name == "amount" else name: value for name, value in self.body(order).items()}
+        content = "&".join(f"{name}={value}" for name, value in fields.items()).encode()
+        response = yield Request(
+            "POST",
+            f"{self.base_url}/payments",
+            content=content,
+            headers={**self.headers(content), "Content-Type": FORM},
+        )
+        return self.payment(self.reply(response))
 
 
 @broken("create.text")
@@ -671,6 +729,36 @@ class NotifyLost(Tea):
 
     def body(self, order: Order) -> dict[str, Any]:
         return {**super().body(order), "notify_url": ""}
+
+
+@broken("create.return_url", returned=ProviderContract.returned)
+class ReturnUnread(Tea):
+    """Forgets to say where payers come back to, since they bring nothing."""
+
+    def body(self, order: Order) -> dict[str, Any]:
+        return {**super().body(order), "return_url": ""}
+
+
+@broken("create.notify_url")
+class NotifyInHeader(Tea):
+    """Says in a header where notifies go, and names the address that its author tried."""
+
+    def body(self, order: Order) -> dict[str, Any]:
+        return {**super().body(order), "notify_url": ""}
+
+    def headers(self, content: bytes) -> dict[str, str]:
+        return {**super().headers(content), "X-Notify": "https://shop.example/pay/shop/notify"}
+
+
+@broken("create.addresses")
+class SwappedInHeader(Tea):
+    """Names the payer's address in the header for the server's."""
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Flow[Payment]:
+        request = self.post("/payments", {**self.body(order), "notify_url": ""})
+        request.headers["X-Override-Notification"] = order.return_url
+        return self.payment(self.reply((yield request)))
 
 
 @broken("create.return_url")
@@ -987,6 +1075,118 @@ class LookedUpAndBelieved(Refunding):
         url = f"{self.base_url}/payments/{reference}"
         known = self.reply((yield Request("GET", url, headers=self.headers(b""), extensions={"harmless": True})))
         return (yield from Tea.refund(self, known.text("order"), amount, refund_reference))
+
+
+class AsksFirst(Refunding):
+    """Has no number for a refund, so it asks first what has gone back: nothing is wrong with that."""
+
+    @hookimpl
+    def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
+        known = yield from self.known(reference)
+        if self.is_back(known, amount):
+            return Refund(reference=reference, refund_reference=refund_reference, status=RefundStatus.REFUNDED)
+        if known.status is not PaymentStatus.PAID:
+            raise GatewayError("the look-up does not say whether this sum has gone back")
+        body = self.refund_body(reference, amount, refund_reference)
+        return self.paid_back(self.reply((yield self.post("/refunds", body))))
+
+    def known(self, reference: str, *, harmless: bool = True) -> Flow[Payment]:
+        url = f"{self.base_url}/payments/{reference}"
+        request = Request("GET", url, headers=self.headers(b""), extensions={"harmless": harmless})
+        known = self.payment(self.reply((yield request), missing=True))
+        if known.reference != reference:
+            raise GatewayError("the answer is about another order")
+        return known
+
+    def is_back(self, known: Payment, amount: Money) -> bool:
+        return known.refunded == amount
+
+    def refund_body(self, reference: str, amount: Money, refund_reference: str) -> dict[str, Any]:
+        return {"order": reference, "amount": self.written(amount), "currency": amount.currency}
+
+
+@broken("refund.again")
+class AsksNobody(AsksFirst):
+    """Has no number for a refund, and does not ask."""
+
+    def known(self, reference: str, *, harmless: bool = True) -> Flow[Payment]:
+        return Payment(reference=reference, status=PaymentStatus.PAID)
+        yield
+
+
+@broken("refund.again")
+class LooksForTheWhole(AsksFirst):
+    """Asks whether all of it has gone back, and pays each part back again."""
+
+    def known(self, reference: str, *, harmless: bool = True) -> Flow[Payment]:
+        known = yield from super().known(reference)
+        parts = known.status is PaymentStatus.PARTIALLY_REFUNDED
+        return changed(known, status=PaymentStatus.PAID, refunded=None) if parts else known
+
+
+@broken("refund.again", message=lambda self, sale: {**in_two_words(self, sale), "back": ""})
+class GatewayForgets(AsksFirst):
+    """Asks a gateway that never says what has gone back."""
+
+
+@broken("refund.again")
+class AsksInVain(AsksFirst):
+    """Asks first, and sends the refund where no answer comes."""
+
+    def known(self, reference: str, *, harmless: bool = True) -> Flow[Payment]:
+        try:
+            return (yield from super().known(reference))
+        except GatewayError:
+            return Payment(reference=reference, status=PaymentStatus.PAID)
+
+
+@broken("refund.looked_up")
+class UnpaidIsBack(AsksFirst):
+    """Takes whatever is not paid for paid back."""
+
+    def is_back(self, known: Payment, amount: Money) -> bool:
+        return known.status is not PaymentStatus.PAID
+
+
+@broken("refund.look_up_no")
+class LookUpUnmarked(AsksFirst):
+    """Does not say that its look-up is one: a no to it is taken for a no to the refund."""
+
+    def known(self, reference: str, *, harmless: bool = True) -> Flow[Payment]:
+        return (yield from super().known(reference, harmless=False))
+
+
+@broken("refund.look_up_no")
+class LooksBehind(AsksFirst):
+    """Looks whether the refund is there, and takes a no to that for a refusal."""
+
+    @hookimpl
+    def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
+        made = yield from Tea.refund(self, reference, amount, refund_reference)
+        yield from self.known(reference)
+        return made
+
+
+@broken("refund.look_up_no")
+class NotThereIsBack(AsksFirst):
+    """Takes an order that the gateway does not know for one that was paid back."""
+
+    def known(self, reference: str, *, harmless: bool = True) -> Flow[Payment]:
+        try:
+            return (yield from super().known(reference))
+        except NotFound:
+            return Payment(reference=reference, status=PaymentStatus.REFUNDED, refunded=Money(10000, "CNY"))
+
+
+@broken("close.look_up_no")
+class ClosesWhatIsThere(Tea):
+    """Looks whether there is something to close, and does not say that this closes nothing."""
+
+    @hookimpl
+    def close(self, reference: str) -> Flow[Payment]:
+        url = f"{self.base_url}/payments/{reference}"
+        self.reply((yield Request("GET", url, headers=self.headers(b""))), missing=True)
+        return (yield from Tea.close(self, reference))
 
 
 @broken("refund.unknown_status")
@@ -1924,6 +2124,13 @@ class AnyAddress(Tea):
     """Takes any text for an address."""
 
     base_url: str = "https://tea.example"  # type: ignore[assignment]
+
+
+@broken("secret.plain_http")
+class AnySecondAddress(Tea):
+    """Has a second address with a default, that may be anything."""
+
+    status_url: str = "https://status.tea.example"
 
 
 @broken("secret.switches")

@@ -132,7 +132,15 @@ class Tea(AccountSettings):
     @hookimpl
     def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
         body = {"order": reference, "refund": refund_reference, "amount": self.written(amount)}
-        fields = self.reply((yield self.post("/refunds", {**body, "currency": amount.currency})))
+        return self.paid_back(self.reply((yield self.post("/refunds", {**body, "currency": amount.currency}))))
+
+    @hookimpl
+    def close(self, reference: str) -> Flow[Payment]:
+        return self.payment(self.reply((yield self.post(f"/payments/{reference}/close", {}))))
+
+    # The pieces
+
+    def paid_back(self, fields: Fields) -> Refund:
         return Refund(
             reference=fields.text("order"),
             refund_reference=fields.text("refund"),
@@ -141,12 +149,6 @@ class Tea(AccountSettings):
             amount=fields.money("refund_amount", fields.text("currency"), "major"),
             raw=dict(fields),
         )
-
-    @hookimpl
-    def close(self, reference: str) -> Flow[Payment]:
-        return self.payment(self.reply((yield self.post(f"/payments/{reference}/close", {}))))
-
-    # The pieces
 
     def body(self, order: Order) -> dict[str, Any]:
         return {

@@ -138,10 +138,14 @@ def rewritten(response: Response, body: bytes) -> Response:
 def request_fields(request: Request) -> set[tuple[str, bytes]]:
     """The names and values of a request's fields, in its address and in its body."""
     return {
-        (name.rpartition(".")[2].partition("[")[0], data[start:end])
+        (_plain(name), data[start:end])
         for data in (request.url.query, request.content)
         for name, start, end, _ in _spans(data)
     }
+
+
+def _plain(name: str) -> str:
+    return name.rpartition(".")[2].partition("[")[0]
 
 
 def texts(*messages: bytes) -> dict[str, str]:
@@ -162,8 +166,14 @@ def _unescaped(text: str) -> str:
 
 
 def fields_of(*requests: Request) -> set[tuple[str, bytes]]:
-    """`request_fields` of all of them, and their addresses under the name ""."""
+    """`request_fields` of all of them, their headers, and their addresses under the name ""."""
     fields = {field for request in requests for field in request_fields(request)}
+    fields |= {
+        (f"header {name}", value.encode())
+        for request in requests
+        for name, value in request.headers.items()
+        if name not in _STANDARD_HEADERS
+    }
     return fields | {("", str(request.url.copy_with(query=None)).encode()) for request in requests}
 
 
@@ -176,12 +186,18 @@ def carries(request: Request, secrets: Iterable[str]) -> bool:
     return any(secret in text for secret in secrets for text in sent)
 
 
-def altered_requests(request: Request, values: Collection[str] = ()) -> list[tuple[str, Request]]:
-    """The request with each of its fields altered in turn, by the field's name; of ``values``, where some are given."""
+def altered_requests(
+    request: Request, values: Collection[str] = (), names: Collection[str] = ()
+) -> list[tuple[str, Request]]:
+    """The request with each of its fields altered in turn, by the field's name.
+
+    Where some are given, only the fields that hold one of the ``values`` or have one of the ``names``.
+    """
     found = []
     for where, data in (("address", request.url.query), ("body", request.content)):
         for name, start, end, _ in _spans(data):
-            if values and unquote_plus(data[start:end].decode(errors="replace")) not in values:
+            held = unquote_plus(data[start:end].decode(errors="replace")) in values
+            if (values or names) and not held and _plain(name) not in names:
                 continue
             other = data[:start] + _other(data[start:end]) + data[end:]
             url = request.url.copy_with(query=other) if where == "address" else request.url

@@ -106,7 +106,9 @@ class TestTransfers(ProviderContract):
     provider = Transfers
     settings = {"iban": "DE1", "key": "c1277-throw-away-key-of-the-shop"}
     other = {"iban": "DE2", "key": "c1277-throw-away-key-of-another"}
-    excuses = {"create.notify_url": "a merchant enters the address of notifies at the gateway"}
+    excuses = dict.fromkeys(
+        ("create.notify_url", "create.return_url"), "a merchant enters both addresses at the gateway"
+    )
     acknowledged = b"OK"
 
     def item(self, sale: Sale, **changes: Any) -> dict[str, Any]:

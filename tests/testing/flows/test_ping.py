@@ -57,6 +57,7 @@ class Ping(AccountSettings):
             "amount": {"value": str(order.amount.amount), "currency": order.amount.currency},
             "description": order.description,
             "webhook": order.notify_url,
+            "success_url": order.return_url,
         }
         return told((yield from self.call("POST", "/payments", body)))
 

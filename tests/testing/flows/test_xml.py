@@ -66,6 +66,7 @@ class Xml(AccountSettings):
             "body": order.description,
             "attach": order.attach,
             "notify_url": order.notify_url,
+            "redirect_url": order.return_url,
             "trade_type": method_code(order.method, METHODS),
         }
         told = yield from self.call("/unifiedorder", fields)

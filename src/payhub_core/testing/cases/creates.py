@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import TypeAlias
 from urllib.parse import unquote_plus
 
 from payhub_core.errors import AccountRefused, OutcomeUnknown, Refused
-from payhub_core.models import Order, Payment, PaymentMethod, PaymentStatus
+from payhub_core.models import FormPost, HtmlPage, NextAction, Order, Payment, PaymentMethod, PaymentStatus, Redirect
+from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
-from payhub_core.testing.case import NotApplicable, case
+from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.texts import TEXTS
 from payhub_core.testing.meaning import meaning
-from payhub_core.testing.messages import altered_requests, carries, fields_of, texts
+from payhub_core.testing.messages import altered_requests, carries, fields_of, request_fields, texts
 from payhub_core.testing.outcome import Outcome, expect, optional, says
 
 PAGE = "hooks.md#create_payment"
@@ -66,7 +69,10 @@ def sending(bench: Bench) -> None:
         raise NotApplicable("create sends nothing")
 
 
-def methods(bench: Bench) -> list[PaymentMethod | str | None]:
+Methods: TypeAlias = Sequence[PaymentMethod | str | None]
+
+
+def methods(bench: Bench) -> Methods:
     """The methods that the provider declares, None alone where it declares none."""
     return [*sorted(bench.info.methods)] or [None]
 
@@ -184,10 +190,27 @@ def _account_refused(bench: Bench) -> None:
     PAGE,
 )
 def _text(bench: Bench) -> None:
-    for text in (*TEXTS, "Tea&amount=1&total_fee=1", '","amount":1,"a":"'):
+    name = min(sum_fields(bench), default="amount")
+    for text in (*TEXTS, f"Tea&{name}=1", f'","{name}":1,"a":"', f"</a><{name}>1</{name}><a>"):
         attached = {"attach": text} if bench.info.attach else {}
-        order = bench.order(description=text, notify_url="https://shop.example/notify?a=1&amount=1&b=茶", **attached)
+        order = bench.order(description=text, notify_url=f"https://shop.example/notify?a=1&{name}=1&b=茶", **attached)
         asks(bench, bench.create(order), str(order.amount))
+
+
+def sum_fields(bench: Bench) -> set[str]:
+    """The names of the fields that hold the sum in what a create sends: as a number of whatever unit."""
+    whole = bench.order().amount
+    found = []
+    for amount in (Money(whole.minor // 2, whole.currency), whole):
+        sent = bench.sent(bench.create(bench.order(amount=amount)))
+        fields = {field for request in sent for field in request_fields(request)}
+        found.append({name for name, value in fields if _digits(value.decode("latin-1")) == _digits(str(amount.minor))})
+    return found[0] & found[1]
+
+
+def _digits(text: str) -> str:
+    """What two ways to write a sum have in common: no point, and no zeros at the ends."""
+    return text.replace(".", "", 1).strip("0")
 
 
 @case(
@@ -230,20 +253,20 @@ def _shown(found: set[str]) -> str:
     return " and ".join(map(repr, sorted(found)))
 
 
-def sent(bench: Bench, name: str, one: str, other: str, otherwise: str = "") -> None:
-    """Raises Mismatch where a create is the same request whatever the order's attribute ``name`` is."""
+def sent(bench: Bench, name: str, one: str, other: str, otherwise: str = "", by: Methods = ()) -> None:
+    """Raises Mismatch where a create by one of these methods is the same whatever the order's ``name`` is."""
     readable = False
-    for method in methods(bench):
+    for method in by or methods(bench):
         seen = []
         for text in (one, one, other):
             outcome = bench.create(bench.order(**{name: text}, method=method))
             _ = outcome.payment
             seen.append(fields_of(*bench.sent(outcome)))
         steady = seen[0] & seen[1]  # a nonce is another every time
-        if any(field for field, _ in steady):
+        if any(field and not field.startswith("header ") for field, _ in steady):
             readable = True
-            by = f" by {method}" if method else ""
-            missing = f"the order's {name} in the request{by}{otherwise}"
+            how = f" by {method}" if method else ""
+            missing = f"the order's {name} in the request{how}{otherwise}"
             expect(not steady <= seen[2], missing, "the same request for another")
     if not readable:
         raise NotApplicable("what is sent cannot be read here")
@@ -261,20 +284,27 @@ def _notify_url(bench: Bench) -> None:
 
 @case(
     "create.return_url",
-    "the order's return_url reaches the gateway, where payers come back with a message",
+    "the order's return_url reaches the gateway, where the payer's browser leaves the shop",
     "A payer who is not sent back sees nothing of what he paid. Where a merchant enters it there, excuse this case.",
     "writing-a-provider.md#kinds-of-gateways",
 )
 def _return_url(bench: Bench) -> None:
-    if not bench.contract.returns:
-        raise NotApplicable("no return")
-    _address(bench, "return_url")
+    leaving = [
+        method for method in methods(bench) if isinstance(_action(bench, method), Redirect | FormPost | HtmlPage)
+    ]
+    if not leaving:
+        raise NotApplicable("the payer's browser goes nowhere")
+    _address(bench, "return_url", leaving)
 
 
-def _address(bench: Bench, name: str) -> None:
+def _action(bench: Bench, method: PaymentMethod | str | None) -> NextAction | None:
+    return bench.create(bench.order(method=method)).payment.next_action
+
+
+def _address(bench: Bench, name: str, by: Methods = ()) -> None:
     if not bench.sent(bench.create()):
         raise NotApplicable("create sends nothing")
-    sent(bench, name, "https://shop.example/oolong", "https://shop.example/sencha")
+    sent(bench, name, "https://shop.example/oolong", "https://shop.example/sencha", by=by)
 
 
 @case(
@@ -323,20 +353,24 @@ def _signed(bench: Bench) -> None:
     for request in bench.sent(outcome):
         if not bench.asks(request, outcome.sale):
             continue
-        # What nothing but a signature holds: an altered sum or number may be noticed without one.
-        order = bench.order()
-        texts = {order.description, order.notify_url, order.return_url}
-        forged = altered_requests(request, texts) or altered_requests(request)
-        if not forged:
+        order, answered = bench.order(), request in outcome.requests
+        unnoticed: list[str] = []
+        # What nothing but a signature holds. Some gateways sign no texts: then both sum and number have to be noticed.
+        for forged, enough in (
+            (altered_requests(request, {order.description, order.notify_url, order.return_url}), any),
+            (altered_requests(request, {order.reference}, sum_fields(bench)), all),
+            (altered_requests(request), any),
+        ):
+            noticed = [bench.objects(altered, outcome.sale, answered=answered) for _, altered in forged]
+            if forged and enough(noticed):
+                return
+            unnoticed += [name for (name, _), seen in zip(forged, noticed, strict=True) if not seen]
+            if unnoticed and enough is all:
+                break
+        if not unnoticed:
             raise NotApplicable("what is sent cannot be altered here")
-        answered = request in outcome.requests
-        unnoticed = [name for name, altered in forged if not bench.objects(altered, outcome.sale, answered=answered)]
-        expect(
-            len(unnoticed) < len(forged),
-            f"an AssertionError of {'answer' if answered else 'asked'}() for a request that was altered",
-            f"none, whatever is altered: {', '.join(unnoticed)}",
-        )
-        return
+        expected = f"an AssertionError of {'answer' if answered else 'asked'}() for a request that was altered"
+        raise Mismatch(expected, f"none, where it is altered in {', '.join(dict.fromkeys(unnoticed))}")
     raise NotApplicable("create asks nobody")
 
 

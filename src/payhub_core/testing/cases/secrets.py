@@ -157,7 +157,9 @@ def _loads(bench: Bench, settings: dict[str, Any]) -> bool:
 )
 def _plain_http(bench: Bench) -> None:
     settings = {key: value for key, value in bench.settings.items() if key != "allow_http"}
-    secure = {key: value for key, value in settings.items() if str(value).startswith("https://")}
+    defaults = {name: field.default for name, field in getattr(bench.provider, "model_fields", {}).items()}
+    known = {**defaults, **settings}
+    secure = {key: str(value) for key, value in known.items() if str(value).startswith("https://")}
     if not secure:
         raise NotApplicable("no setting is an address")
     for name, value in secure.items():
