@@ -8,6 +8,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -50,7 +51,17 @@ from payhub_core import (
     WrongAccount,
     hookimpl,
 )
-from payhub_core.kit import FORM, CallbackFields, Fields, Secret, check_age, made_by_any, read_reply, write_form
+from payhub_core.kit import (
+    FORM,
+    CallbackFields,
+    Fields,
+    Secret,
+    check_age,
+    made_by_any,
+    read_object,
+    read_reply,
+    write_form,
+)
 from payhub_core.testing import ProviderContract, Sale
 
 __all__ = ["BROKEN", "Broken"]
@@ -215,6 +226,28 @@ class CopyBelieved(Tea):
 
     def payment(self, fields: Fields) -> Payment:
         return changed(super().payment(fields), reference=fields.text("copy", default=fields.text("order")))
+
+
+def bare(fields: Mapping[str, str]) -> bytes:
+    """The values, with nothing between them."""
+    return "".join(value for _, value in sorted(fields.items())).encode()
+
+
+def _signed_bare(self: TeaContract, sale: Sale) -> Callback:
+    fields = {**self.message(sale), "at": str(int(sale.at.timestamp()))}
+    headers = {"Content-Type": FORM, "X-Tea-Signature": digest(self.key(sale), b"notify", bare(fields)).hex()}
+    return Callback("POST", headers, b"", write_form(fields))
+
+
+@broken("notify.recut", notify=_signed_bare)
+class JoinedBare(Tea):
+    """Checks a signature over values that nothing separates, and takes them as they are cut."""
+
+    def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+        if not made_by_any(self.key, lambda key: digest(key, purpose.encode(), bare(fields)), given):
+            raise BadSignature("no key of this account signed the message")
+        if fields.text("merchant") != self.merchant:
+            raise WrongAccount("the message is for another merchant")
 
 
 @broken("notify.doubled")
@@ -829,6 +862,20 @@ class FailedIsClosed(Querying):
         payment = super().found(fields, gateway_id, expect)
         failed = payment.status is PaymentStatus.FAILED
         return changed(payment, status=PaymentStatus.CANCELED) if failed else payment
+
+
+def in_pairs(contract: TeaContract, sale: Sale) -> dict[str, str]:
+    state, _, verdict = sale.word.partition(" ")
+    told = TeaContract.message(contract, sale)
+    return {**told, "state": state, "verdict": verdict} if verdict else told
+
+
+class FirstWordAlone(Tea):
+    """Reads the first of two words, of which the second says that the gateway still looks at the payer."""
+
+
+for _case in ("notify.status", "query.status"):
+    broken(_case, message=in_pairs, words={PaymentStatus.PENDING: ("done challenged",)})(FirstWordAlone)
 
 
 @broken("query.unknown_status")
@@ -1623,6 +1670,41 @@ class NoUnchecked(Tea):
         return Tea.reply(self, response, missing=missing)
 
 
+ANSWER_SIGNED = ("order", "amount", "currency", "state", "code")
+
+
+def partly_signed_answer(self: TeaContract, request: Request, sale: Sale) -> Response:
+    told = TeaContract.answer(self, request, sale)
+    part = {name: told.json().get(name, "") for name in ANSWER_SIGNED}
+    told.headers["X-Tea-Signature"] = digest(self.key(sale), b"answer", joined(part)).hex()
+    return told
+
+
+class PartOfAnswers(Tea):
+    """Asks a gateway that signs its answers in part, and checks that part: nothing is wrong with it."""
+
+    def reply(self, response: Response, *, missing: bool = False) -> Fields:
+        told = read_object(response.content, Fields)
+        part = {name: told.text(name, default="") for name in ANSWER_SIGNED}
+        given = response.headers.get("X-Tea-Signature")
+        if not made_by_any(self.key, lambda key: digest(key, b"answer", joined(part)), given):
+            raise GatewayError("no key of this account signed the answer")
+        return self.fields(response, missing=missing)
+
+
+@broken("replies.signed", answer=partly_signed_answer)
+class StateLookedFor(PartOfAnswers):
+    """Looks for a state that the signature fits, and reads the one that came."""
+
+    def reply(self, response: Response, *, missing: bool = False) -> Fields:
+        given = {"X-Tea-Signature": response.headers.get("X-Tea-Signature", "")}
+        for state in STATES:
+            with suppress(GatewayError):
+                super().reply(Response(200, json={**response.json(), "state": state}, headers=given))
+                return self.fields(response, missing=missing)
+        return super().reply(response, missing=missing)
+
+
 @broken("replies.signed")
 class AnswersUnchecked(Tea):
     """Does not check who answered."""
@@ -1973,6 +2055,28 @@ class AttachEscaped(Tea):
 
     def body(self, order: Order) -> dict[str, Any]:
         return {**super().body(order), "note": quote(order.attach)}
+
+
+def _small_numbers(self: TeaContract, request: Request) -> tuple[str, Money] | None:
+    asked = TeaContract.asked(self, request)
+    assert asked is None or int(asked[0]) < 2**31, "a number of 32 bits"
+    return asked
+
+
+@broken("claims.reference", asked=_small_numbers)
+class LargestUndeclared(Tea):
+    """Declares numbers that its gateway cannot hold."""
+
+    info: ClassVar[ProviderInfo] = replace(Tea.info, reference="[0-9]+", reference_length=10)
+
+
+@broken("claims.reference")
+class ZerosDropped(Tea):
+    """Writes an order's number as a number where it is one."""
+
+    def body(self, order: Order) -> dict[str, Any]:
+        number = order.reference
+        return {**super().body(order), "order": str(int(number)) if number.isdecimal() else number}
 
 
 @broken("claims.reference")

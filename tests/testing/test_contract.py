@@ -21,10 +21,12 @@ from tests.testing.broken import (
     NeverDone,
     OnePurpose,
     PaidAbsorbs,
+    PartOfAnswers,
     PastedPage,
     Polite,
     RefundInCents,
     SignedPage,
+    partly_signed_answer,
     unchecked,
 )
 from tests.testing.tea import Tea, TeaContract
@@ -487,6 +489,12 @@ def test_a_provider_without_a_hook_is_told_which() -> None:
     text = NoQuery().run(NAMED["create.accepted"]).text
     assert "Traceback" not in text
     assert "parse_callback" in text
+
+
+def test_a_gateway_may_sign_its_answers_in_part() -> None:
+    """What is left is proved by TLS."""
+    contract = type("Of", (TeaContract,), {"provider": PartOfAnswers, "answer": partly_signed_answer})()
+    assert contract.run(NAMED["replies.signed"]).outcome == "passed"
 
 
 def test_a_gateway_may_sign_a_message_twice() -> None:

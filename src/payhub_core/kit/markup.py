@@ -6,6 +6,7 @@ import re
 from typing import Any, TypeVar
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
+from payhub_core.errors import plain
 from payhub_core.kit.fields import Fields
 
 __all__ = ["read_xml"]
@@ -44,10 +45,13 @@ def _value(element: Element, left: int) -> Any:
         return element.text or ""
     if not left:
         raise ValueError(f"it is nested deeper than {_DEEPEST}")
-    beside = [element.text, *[child.tail for child in element]]
-    fields = {_name(child): _value(child, left - 1) for child in element}
-    if len(fields) != len(element) or any(text and text.strip() for text in beside):
-        raise ValueError("an element came twice, or text stands beside elements")
+    fields: dict[str, Any] = {}
+    for child in element:
+        if (name := _name(child)) in fields:
+            raise ValueError(f"the element {plain(name, 40)} came twice")
+        fields[name] = _value(child, left - 1)
+    if any(text and text.strip() for text in (element.text, *[child.tail for child in element])):
+        raise ValueError(f"text stands beside elements in {plain(_name(element), 40)}")
     return fields
 
 

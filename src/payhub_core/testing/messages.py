@@ -28,6 +28,7 @@ __all__ = [
     "rewritten",
     "texts",
     "with_surrogates",
+    "with_values",
 ]
 
 T = TypeVar("T")
@@ -72,11 +73,19 @@ def differing(genuine: Callback, forged: Callback) -> list[Part]:
     return [part for part in parts(genuine) if theirs.get(part.name) != part.value]
 
 
-def reply_parts(response: Response) -> list[str]:
-    """The names of what can be altered in a reply."""
-    return [name for name, *_ in _spans(response.content)] + [
-        f"header {name}" for name in response.headers if name.lower() not in _STANDARD_HEADERS
-    ]
+def with_values(callback: Callback, values: Mapping[str, bytes | None]) -> Callback:
+    """The callback with other values in the parts of these names, without a part for None."""
+    for name, value in values.items():
+        callback = next(part for part in parts(callback) if part.name == name).written(value)
+    return callback
+
+
+def reply_parts(response: Response) -> dict[str, bytes]:
+    """What can be altered in a reply, by its name."""
+    body, headers = response.content, response.headers.items()
+    return {name: body[start:end] for name, start, end, _ in _spans(body)} | {
+        f"header {name}": value.encode() for name, value in headers if name.lower() not in _STANDARD_HEADERS
+    }
 
 
 def altered_reply(response: Response, name: str) -> Response:

@@ -93,7 +93,7 @@ def _payer(bench: Bench) -> None:
 )
 def _reference(bench: Bench) -> None:
     keys = set()
-    numbers = list(_numbers(bench))
+    numbers = list(dict.fromkeys(_numbers(bench)))
     if not numbers:
         raise NotApplicable("the pattern of order numbers is too particular")
     for number in numbers:
@@ -136,7 +136,8 @@ def _numbers(bench: Bench) -> Iterator[str]:
     ]
     if texts:
         texts.append(texts[0][:-1] + next(char for char in allowed if char != texts[0][-1]))
-    for text in (*texts, "..", "../a"):
+    # A gateway's own number may be of 32 bits, and has no zeros in front.
+    for text in (*texts, "9" * min(longest, 10), "1", "1".rjust(min(longest, 10), "0"), "..", "../a"):
         if len(text) <= longest and _fits(info.reference, text):
             yield text
 

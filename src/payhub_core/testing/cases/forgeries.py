@@ -9,11 +9,12 @@ from dataclasses import replace
 
 from payhub_core.flow import Request
 from payhub_core.models import Callback, CallbackKind, PaymentStatus
+from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import NotApplicable, case
 from payhub_core.testing.cases.notifies import FORM, PAGE, genuine, refused, refused_or_same, signed
 from payhub_core.testing.meaning import meaning
-from payhub_core.testing.messages import differing, parts
+from payhub_core.testing.messages import Part, differing, parts, with_values
 from payhub_core.testing.outcome import expect
 from payhub_core.testing.sale import Sale
 
@@ -161,14 +162,10 @@ def _unsigned(bench: Bench) -> None:
         raise NotApplicable("the callback is not signed")
     said = meaning(bench.hear(callback))
     for what, piece in PIECES.items():
-        left = callback
-        for carrier in carriers:
-            part = next(part for part in parts(left) if part.name == carrier.name)
-            left = part.written(piece(part.value))
-            if len(carriers) > 1:  # a copy may be left
-                named = f"a message whose {carrier.name} is {what}"
-                refused_or_same(bench, carrier.written(piece(carrier.value)), said, named)
-        refused(bench.hear(left), f"a message whose {' and '.join(part.name for part in carriers)} is {what}")
+        left = {part.name: piece(part.value) for part in carriers}
+        refused(bench.hear(with_values(callback, left)), f"a message whose {' and '.join(left)} is {what}")
+        for part in carriers if len(carriers) > 1 else ():  # a copy of the signature may be left
+            refused_or_same(bench, part.written(left[part.name]), said, f"a message whose {part.name} is {what}")
 
 
 #: What may be left of a signature.
@@ -195,6 +192,41 @@ def _altered(bench: Bench) -> None:
         # Some gateways hash a text without regard to the case of its letters.
         refused_or_same(bench, part.written(part.value.swapcase()), said, f"a message with {part.value.swapcase()!r}")
         refused_or_same(bench, part.written(b""), said, f"a message whose {part.name} is empty")
+
+
+@case(
+    "notify.recut",
+    "a message whose values are cut otherwise, and join to the same text, is refused, or means what it meant",
+    "Where nothing stands between them, the last digit of an order's number becomes the first of the sum.",
+    "kit.md#values-that-are-joined",
+)
+def _recut(bench: Bench) -> None:
+    callback, accepted = genuine(bench)
+    if not signed(bench):
+        raise NotApplicable("the callback is not signed")
+    said = meaning(accepted)
+    for one, two in itertools.permutations(_deciding(bench, callback), 2):
+        for text, at in ((one.value + two.value, cut) for cut in (len(one.value) - 1, len(one.value) + 1)):
+            message = f"a message whose {one.name} and {two.name} are {text[:at]!r} and {text[at:]!r}"
+            cut = with_values(callback, {one.name: text[:at], two.name: text[at:]})
+            refused_or_same(bench, cut, said, message)
+
+
+def _deciding(bench: Bench, callback: Callback) -> list[Part]:
+    """The parts of a notify that say which order it is, which sum and whether it is paid."""
+    sale, amount = bench.paid(), bench.order().amount
+    signature = {part.name for part in differing(callback, bench.notify(bench.foreign(sale)))}
+    less = Money(max(1, amount.minor // 2), amount.currency)
+    found: dict[str, Part] = {}
+    for changes in (
+        {"reference": bench.another().reference},
+        {"amount": less, "paid": less},
+        {"status": PaymentStatus.PENDING, "paid": None},
+        {"status": PaymentStatus.FAILED, "paid": None},
+    ):
+        with suppress(NotApplicable):
+            found |= {part.name: part for part in differing(callback, bench.notify(sale.but(**changes)))}
+    return [part for name, part in found.items() if name not in signature]
 
 
 @case(
@@ -254,7 +286,8 @@ def _own_words(bench: Bench) -> None:
         for request in outcome.requests:
             with suppress(NotApplicable):
                 reply = bench.answer(request, bench.sale(), hook)
-                told = bench.hear(replace(callback, headers=merged(callback, reply.headers), body=reply.content))
+                again = replace(callback, headers=merged(callback, reply.headers), body=reply.content)
+                told = bench.hear(again, bench.sale())  # where the provider asks, the order is still open
                 harmless = told.error is not None or told.payment.status is not PaymentStatus.PAID
                 expect(harmless, "nothing that is paid out of a reply about an open order", told)
     if not heard:
