@@ -1162,6 +1162,15 @@ class AsksNobody(AsksFirst):
 
 
 @broken("refund.again")
+class NumbersEachTry(Refunding):
+    """Gives every try of a refund a number of its own, and takes that for a key."""
+
+    def refund_body(self, reference: str, amount: Money, refund_reference: str) -> dict[str, Any]:
+        number = f"{refund_reference}-{next(_numbers)}"
+        return {**super().refund_body(reference, amount, refund_reference), "refund": number}
+
+
+@broken("refund.again")
 class LooksForTheWhole(AsksFirst):
     """Asks whether all of it has gone back, and pays each part back again."""
 

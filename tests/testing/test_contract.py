@@ -33,6 +33,7 @@ from tests.testing.tea import Tea, TeaContract
 
 from payhub_core import (
     InvalidOrder,
+    Money,
     Order,
     Payment,
     PaymentStatus,
@@ -489,6 +490,20 @@ def test_a_provider_without_a_hook_is_told_which() -> None:
     text = NoQuery().run(NAMED["create.accepted"]).text
     assert "Traceback" not in text
     assert "parse_callback" in text
+
+
+def test_a_refund_may_carry_its_number_with_more_around_it() -> None:
+    """The same again for the same is a key; the case about keys says that it is another."""
+
+    class Around(Tea):
+        @hookimpl
+        def refund(self, reference: str, amount: Money, refund_reference: str) -> Any:
+            asked = f"{reference}.{refund_reference}"
+            made = yield from Tea.refund(self, reference, amount, asked)
+            return made.model_copy(update={"refund_reference": refund_reference})
+
+    told = type("Of", (TeaContract,), {"provider": Around})().run(NAMED["refund.again"])
+    assert (told.outcome, told.text) == ("not applicable", "a refund carries its own number")
 
 
 def test_a_gateway_may_sign_its_answers_in_part() -> None:
