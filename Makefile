@@ -5,8 +5,8 @@ BIN := .venv/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -n)
 MAY_INSTALL := command -v apt-get >/dev/null && $(SUDO) true 2>/dev/null
 INSTALL := $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq >/dev/null
-# So many tests run side by side: one more than the cores of a small machine, since some wait for servers and databases.
-WORKERS ?= 3
+# So many tests run side by side: twice the cores of a small machine, since some wait for servers and databases.
+WORKERS ?= 4
 PYTEST := -m pytest -q -n $(WORKERS) --dist worksteal
 
 .PHONY: help demo test coverage check format reference cassettes bench soak proof mutants fuzz constraints clean
