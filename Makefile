@@ -72,7 +72,7 @@ soak: .venv/installed  ## 50,000 orders with a tenth of the exchanges failing, t
 	$(BIN)/python -m tests.soak.server
 	$(BIN)/python -m tests.soak.server --database sqlite --minutes 10
 
-proof: .venv/installed  ## the crash and race proofs at full length, on SQLite and PostgreSQL
+proof: .venv/installed  ## the proofs of crashes, races and any sequence at full length, on SQLite and PostgreSQL
 	PAYHUB_PROOF_ROUNDS=200 $(BIN)/python -m pytest tests/checkout/test_crash.py tests/checkout/test_races.py tests/checkout/test_machine.py
 
 mutants: .venv/installed  ## break each line that guards money, one at a time; a test has to notice

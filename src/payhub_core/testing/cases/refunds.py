@@ -164,8 +164,8 @@ def _refused(bench: Bench) -> None:
 
 def _asking_for_it(bench: Bench, plain: Outcome) -> int:
     """Which request is the refund itself: what is looked up first is answered."""
-    found = [at for at, one in enumerate(plain.tried) if bench.asked(Outcome(plain.sale, requests=[one]))]
-    return (found or [len(plain.tried) - 1])[-1]
+    acts = _acts(bench, "refund", plain.tried)
+    return max((at for at, act in enumerate(acts) if act), default=len(acts) - 1)
 
 
 @case(
