@@ -105,7 +105,7 @@ def believe_failed(payment: Payment, created_at: datetime | None, after: float) 
 
 def check_new(made: Payment | Refund | None) -> None:
     """Raises GatewayError for a result that the core has completed before: it is another call's."""
-    if made is not None and (made.account or made.provider):
+    if made is not None and (made.__dict__["account"] or made.__dict__["provider"]):
         kind = type(made).__name__
         raise GatewayError(
             f"the provider returned a {kind} with an account: one that it returned before, or filled in itself",

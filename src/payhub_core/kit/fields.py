@@ -152,6 +152,8 @@ class Fields(dict[str, Any]):
         order unreadable.
         """
         value = self.get(name)
+        if value is None and default is not _MISSING:
+            return default
         zone = _zone(form)
         try:
             if type(value) is str and (_local if form else _rfc3339)(value):
