@@ -105,7 +105,7 @@ def test_tea_is_bought_with_the_keyboard_alone(page: Page, url: str, request: py
     look(page, "paid", request)
     page.get_by_role("link", name="中文").press("Enter")
     assert page.get_by_role("heading").inner_text() == "支付成功"
-    page.get_by_role("link", name="返回Tea House 茶舍").press("Enter")
+    page.get_by_role("link", name="返回“Tea House 茶舍”").press("Enter")
     page.wait_for_url(f"{url}/")
     page.goto(f"{url}/orders")
     assert "yes 已发货" in page.get_by_role("row").nth(1).inner_text()

@@ -196,7 +196,7 @@ def test_a_browser_that_is_lost_gets_a_page_and_a_machine_a_line(
     code, kind, html = ask(endpoint([]), method, path, accept="text/html,*/*;q=0.8", accept_language="zh-CN")
     assert (code, kind) == (status, "text/html")
     assert heading in html
-    assert "返回Tea House" in html
+    assert "返回“Tea House”" in html
 
 
 def test_a_page_that_looks_again_is_not_recorded_each_time() -> None:

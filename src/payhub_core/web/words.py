@@ -70,7 +70,7 @@ _WORDS: dict[State, tuple[Words, Words]] = {
 
 _LABELS = {
     "en": ("Order", "Received", "Due", "Paid back", "Back to the shop", "Back to {shop}", "Check again"),
-    "zh": ("订单号", "实收", "应付", "已退", "返回商家", "返回{shop}", "重新查询"),
+    "zh": ("订单号", "实收", "应付", "已退", "返回商家", "返回“{shop}”", "重新查询"),
 }
 
 
