@@ -322,3 +322,12 @@ def test_a_sum_below_zero_is_refused(field: str, amount: Money | None) -> None:
     payment = Payment(reference="A1001", status=PaymentStatus.PAID, **sums)
     with pytest.raises(MalformedCallback, match="below zero"):
         bind_payment(payment, "shop", "gpu", "A1001", None, False, None, MalformedCallback)
+
+
+@pytest.mark.parametrize("minor", [0, 1])
+@pytest.mark.parametrize("field", ["paid", "refunded"])
+def test_nothing_and_the_least_sum_are_sums(field: str, minor: int) -> None:
+    """Many gateways write that nothing went back with every order."""
+    sums: dict[str, Any] = {field: Money(minor, "CNY")}
+    payment = bound(Payment(reference="A1001", status=PaymentStatus.PENDING, **sums))
+    assert getattr(payment, field) == Money(minor, "CNY")
