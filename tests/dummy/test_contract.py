@@ -28,6 +28,7 @@ class TestDummy(ProviderContract):
     excuses |= {
         "return.own_words": "the dummy's next action is the return itself, which settles nothing",
         "create.notify_url": "nothing is sent: a test makes the notify and takes it where it likes",
+        "create.description": "nothing is sent, so no gateway shows it",
         "claims.extra": "extra goes nowhere, so any field may be set",
         "claims.identity": "a message names its account, so any number of dummies may stand side by side",
     }

@@ -7,6 +7,7 @@ import json
 import logging
 import re
 import time
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,6 +21,8 @@ from xml.sax.saxutils import escape
 from pydantic import PrivateAttr, field_validator
 from tests.testing.confirming import Confirming, ConfirmingContract
 from tests.testing.tea import METHODS, OWN, STATES, USUAL, Tea, TeaContract, digest, joined, refusal
+from tests.testing.wrapped import Wrapped, WrappedContract
+from tests.testing.wrapped import digest as sealing
 
 from payhub_core import (
     AccountRefused,
@@ -77,7 +80,8 @@ class Broken:
 
     @property
     def contract(self) -> ProviderContract:
-        cls = type(f"Of{self.provider.__name__}", (TeaContract,), {"provider": self.provider, **self.gateway})
+        base = WrappedContract if issubclass(self.provider, Wrapped) else TeaContract
+        cls = type(f"Of{self.provider.__name__}", (base,), {"provider": self.provider, **self.gateway})
         return cls()  # type: ignore[no-any-return]
 
 
@@ -1146,10 +1150,26 @@ class AsksFirst(Refunding):
         return known
 
     def is_back(self, known: Payment, amount: Money) -> bool:
-        return known.refunded == amount
+        return known.refunded == amount == known.amount
 
     def refund_body(self, reference: str, amount: Money, refund_reference: str) -> dict[str, Any]:
         return {"order": reference, "amount": self.written(amount), "currency": amount.currency}
+
+
+@broken("refund.again")
+class TakesAPartForThisOne(AsksFirst):
+    """Says that a part is back where as much went back before, by whatever refund."""
+
+    def is_back(self, known: Payment, amount: Money) -> bool:
+        return known.refunded == amount
+
+
+@broken("refund.again")
+class TakesAPartForTheWhole(AsksFirst):
+    """Says that all is back where a part is."""
+
+    def is_back(self, known: Payment, amount: Money) -> bool:
+        return bool(known.refunded)
 
 
 @broken("refund.again")
@@ -1231,7 +1251,8 @@ class NotThereIsBack(AsksFirst):
         try:
             return (yield from super().known(reference))
         except NotFound:
-            return Payment(reference=reference, status=PaymentStatus.REFUNDED, refunded=Money(10000, "CNY"))
+            whole = Money(10000, "CNY")
+            return Payment(reference=reference, status=PaymentStatus.REFUNDED, amount=whole, refunded=whole)
 
 
 @broken("close.look_up_no")
@@ -2255,3 +2276,158 @@ class TestMode(Tea):
     def check(self, purpose: str, fields: Fields, given: str | None) -> None:
         if not self.sandbox:
             super().check(purpose, fields, given)
+
+
+# Envelopes
+
+
+@broken("notify.beside")
+class ReadsAllOfIt(Wrapped):
+    """Takes what stands beside the envelope for a part of it."""
+
+    def inside(self, form: Fields, data: bytes) -> Fields:
+        return CallbackFields({**super().inside(form, data), **form})
+
+
+@broken("notify.unsigned")
+class Lowered(Wrapped):
+    """Compares Base64 without regard to the case of its letters."""
+
+    def check(self, form: Fields, data: str, callback: Callback) -> None:
+        known = {b64encode(sealing(key, data)).decode().lower() for key in self.key}
+        if form.text("sign", default="").lower() not in known:
+            raise BadSignature("no key of this account made the signature")
+
+
+@broken("return.forged", returned=WrappedContract.notify)
+class BelievesBrowsers(Wrapped):
+    """Checks the signatures of notifies alone; its contract leaves it to the kit to say which one a return is."""
+
+    def check(self, form: Fields, data: str, callback: Callback) -> None:
+        if callback.kind is CallbackKind.NOTIFY:
+            super().check(form, data, callback)
+
+
+@broken("create.description")
+class SaysNothing(Wrapped):
+    """Gives every order the same words."""
+
+    def body(self, order: Order) -> dict[str, str]:
+        return {**super().body(order), "text": "an order"}
+
+
+@broken("create.addresses")
+class SwappedInside(Wrapped):
+    """Takes the one address for the other."""
+
+    def body(self, order: Order) -> dict[str, str]:
+        return {**super().body(order), "notify_url": order.return_url, "return_url": order.notify_url}
+
+
+@broken("create.return_url")
+class CutsQueries(Wrapped):
+    """Sends addresses without their query."""
+
+    def body(self, order: Order) -> dict[str, str]:
+        return {**super().body(order), "return_url": order.return_url.partition("?")[0]}
+
+
+@broken("create.notify_url")
+class LowersAddresses(Wrapped):
+    """Sends addresses in lower case."""
+
+    def body(self, order: Order) -> dict[str, str]:
+        return {**super().body(order), "notify_url": order.notify_url.lower()}
+
+
+@broken("secret.address")
+class KeyInside(Wrapped):
+    """Sends its key along, where a glance does not see it."""
+
+    def body(self, order: Order) -> dict[str, str]:
+        return {**super().body(order), "key": self.key[0].text}
+
+
+@broken("secret.rotation")
+class LastSigns(Wrapped):
+    """Signs with the oldest key."""
+
+    @property
+    def signing(self) -> Any:
+        return self.key[-1]
+
+
+@broken("secret.errors")
+class SaysWhatWouldBeRight(Wrapped):
+    """Says in an error which signature it expected."""
+
+    def check(self, form: Fields, data: str, callback: Callback) -> None:
+        try:
+            super().check(form, data, callback)
+        except BadSignature:
+            raise BadSignature(f"expected {b64encode(sealing(self.key[0], data)).decode()}") from None
+
+
+@broken("secret.errors")
+class SaysItInHex(Wrapped):
+    """Says it as digests are mostly written."""
+
+    def check(self, form: Fields, data: str, callback: Callback) -> None:
+        try:
+            super().check(form, data, callback)
+        except BadSignature:
+            raise BadSignature(f"expected {sealing(self.key[0], data).hex()}") from None
+
+
+@broken("secret.errors")
+class KeyInRareErrors(Wrapped):
+    """Shows its key where the gateway says what nobody expected."""
+
+    def no(self, word: str) -> GatewayError:
+        known = word in {"account", "missing"}
+        return super().no(word) if known else GatewayError(f"asked with {self.key[0].text}")
+
+
+@broken("query.unknown_no")
+class AnyErrorIsMissing(Wrapped):
+    """Takes every error of a query for an order that is not there."""
+
+    def no(self, word: str) -> GatewayError:
+        return super().no(word) if word == "account" else NotFound("the gateway does not know the order")
+
+
+@broken("query.refused")
+class AccountIsRefused(Wrapped):
+    """Takes a no to the account for a no to the order."""
+
+    def no(self, word: str) -> GatewayError:
+        return Refused("the gateway refused", code=word) if word == "account" else super().no(word)
+
+
+@broken("query.refunded_sum")
+class APartIsAll(Tea):
+    """Says that all went back where a part did."""
+
+    def payment(self, fields: Fields) -> Payment:
+        payment = super().payment(fields)
+        parts = payment.status is PaymentStatus.PARTIALLY_REFUNDED
+        return changed(payment, status=PaymentStatus.REFUNDED) if parts else payment
+
+
+@broken("secret.logs")
+class LogsRequests(Tea):
+    """Logs what it sends, signed as it is."""
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Request:
+        request = super().post(path, body)
+        logging.getLogger("tea").debug("sent %s", request.content)
+        return request
+
+
+@broken("claims.reference")
+class LowersNumbers(Wrapped):
+    """Asks for orders in lower case."""
+
+    @hookimpl
+    def query(self, reference: str) -> Flow[Payment]:
+        return changed((yield from Wrapped.query(self, reference.lower())), reference=reference)

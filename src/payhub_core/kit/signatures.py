@@ -65,7 +65,16 @@ def basic_auth(user: str, password: str) -> str:
     """The Authorization header of HTTP Basic (RFC 7617) in UTF-8; raises ValueError for a user with a colon."""
     if ":" in user:
         raise ValueError("expected a user without a colon")
-    return "Basic " + b2a_base64(f"{user}:{password}".encode(), newline=False).decode()
+    return _Hidden("Basic " + b2a_base64(f"{user}:{password}".encode(), newline=False).decode())
+
+
+class _Hidden(str):
+    """A text that is not shown among the variables of a traceback, where a dict of headers often is."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'**********'"
 
 
 def _decoded(text: str | None, encoding: str) -> bytes:

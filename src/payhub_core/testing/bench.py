@@ -19,6 +19,7 @@ from payhub_core.flow import Request, Response
 from payhub_core.hub import AsyncHub, Hub
 from payhub_core.models import (
     Callback,
+    CallbackKind,
     FormPost,
     Order,
     Payment,
@@ -147,7 +148,8 @@ class Bench:
         """The contract's return; raises NotApplicable where there is none."""
         if not self.contract.returns:
             raise NotApplicable("no return")
-        return said(self.contract, self.contract.returned, sale, "parse_callback", Callback)
+        callback = said(self.contract, self.contract.returned, sale, "parse_callback", Callback)
+        return replace(callback, kind=CallbackKind.RETURN)
 
     def answer(self, request: Request, sale: Sale, hook: str) -> Response:
         """The contract's answer to a request of ``hook``."""

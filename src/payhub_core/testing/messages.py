@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from html import unescape
 from typing import TypeVar
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus, urlencode
 
 from payhub_core.flow import Request, Response
 from payhub_core.models import Callback
@@ -21,12 +21,15 @@ __all__ = [
     "altered_reply",
     "broken_text",
     "differing",
+    "packed",
     "parts",
     "reply_parts",
     "reply_without",
     "request_fields",
     "rewritten",
     "texts",
+    "unpacked",
+    "with_fields",
     "with_surrogates",
     "with_values",
 ]
@@ -36,6 +39,8 @@ T = TypeVar("T")
 _JSON = re.compile(rb'"(?:[^"\\]|\\.)*"(?P<key>\s*:)?|-?\d[\d.eE+-]*|true|false|null')
 _XML = re.compile(rb"<(\w+)>(?:<!\[CDATA\[(.*?)\]\]>|([^<]*))</\1>", re.DOTALL)
 _FORM = re.compile(rb"(?:^|(?<=&))([^=&]+)=([^&]*)")
+#: What may be Base64 in a text, of either alphabet (RFC 4648, 4 and 5).
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
 _STANDARD_HEADERS = {"content-type", "content-length", "host", "user-agent", "accept", "content-encoding"}
 
 
@@ -78,6 +83,16 @@ def with_values(callback: Callback, values: Mapping[str, bytes | None]) -> Callb
     for name, value in values.items():
         callback = next(part for part in parts(callback) if part.name == name).written(value)
     return callback
+
+
+def with_fields(callback: Callback, fields: Mapping[str, str]) -> Callback:
+    """The callback with more fields beside those that it has, in its body, or else in its query."""
+    data = callback.body or callback.query
+    if _shape(data) == "json":
+        added = json.dumps(fields)[1:].encode()
+        return replace(callback, body=data.rstrip().removesuffix(b"}") + b", " + added)
+    more = data + b"&" + urlencode(fields).encode()
+    return replace(callback, body=more) if callback.body else replace(callback, query=more)
 
 
 def reply_parts(response: Response) -> dict[str, bytes]:
@@ -145,12 +160,39 @@ def rewritten(response: Response, body: bytes) -> Response:
 
 
 def request_fields(request: Request) -> set[tuple[str, bytes]]:
-    """The names and values of a request's fields, in its address and in its body."""
+    """The names and values of a request's fields, in its address and in its body, those in an envelope too."""
     return {
-        (_plain(name), data[start:end])
+        (_plain(name), value)
         for data in (request.url.query, request.content)
-        for name, start, end, _ in _spans(data)
+        for name, value in [*_values(data), *packed(data)]
     }
+
+
+def packed(data: bytes) -> list[tuple[str, bytes]]:
+    """The names and values of the fields inside those of ``data`` that are an envelope: JSON or XML in Base64."""
+    found: list[tuple[str, bytes]] = []
+    for _, value in _values(data):
+        for text in unpacked(value.decode("latin-1"))[1:]:
+            if _shape(text.encode()) in {"json", "xml"}:
+                found += _values(text.encode())
+    return found
+
+
+def _values(data: bytes) -> list[tuple[str, bytes]]:
+    return [(name, data[start:end]) for name, start, end, _ in _spans(data)]
+
+
+def unpacked(text: str) -> list[str]:
+    """``text``, as it is once the percents are decoded, and what is written in it in Base64."""
+    found = [text, unquote_plus(text), unquote(text)] if "%" in text or "+" in text else [text]
+    for word in {word for one in found for word in _BASE64.findall(one)}:
+        with suppress(ValueError):
+            found.append(b64decode(_filled(word), b"-_" if {*word} & {*"-_"} else None).decode())
+    return found
+
+
+def _filled(word: str) -> str:
+    return word.rstrip("=") + "=" * (-len(word.rstrip("=")) % 4)
 
 
 def _plain(name: str) -> str:
@@ -189,10 +231,7 @@ def fields_of(*requests: Request) -> set[tuple[str, bytes]]:
 def carries(request: Request, secrets: Iterable[str]) -> bool:
     """Whether a request holds one of the secrets itself, as a bearer's does, plain or in Base64."""
     sent = [str(request.url), *request.headers.values(), request.content.decode(errors="replace")]
-    for word in {word for text in sent for word in re.findall(r"[A-Za-z0-9+/]{8,}={0,2}", text)}:
-        with suppress(ValueError):
-            sent.append(b64decode(word + "=" * (-len(word) % 4)).decode(errors="replace"))
-    return any(secret in text for secret in secrets for text in sent)
+    return any(secret in text for secret in secrets for one in sent for text in unpacked(one))
 
 
 def altered_requests(

@@ -15,9 +15,12 @@ from payhub_core.testing.sale import Sale
 if TYPE_CHECKING:
     from payhub_core.testing.contract import ProviderContract
 
-__all__ = ["answered", "made", "said"]
+__all__ = ["TOMORROW", "answered", "made", "said"]
 
 T = TypeVar("T")
+
+#: A word that no gateway has yet.
+TOMORROW = "a-word-of-tomorrow"
 
 #: The status that every gateway has a word for, by the hook that is told of it.
 _USUAL = {"create_payment": PaymentStatus.PENDING, "close": PaymentStatus.CANCELED}

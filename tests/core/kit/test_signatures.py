@@ -8,6 +8,7 @@ from base64 import b64encode
 from hashlib import md5, sha256
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -150,3 +151,13 @@ def test_basic_auth_is_that_of_the_rfc() -> None:
     assert basic_auth("Aladdin", "open sesame") == "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
     with pytest.raises(ValueError, match="colon"):
         basic_auth("a:b", "c")
+
+
+def test_a_basic_header_is_sent_and_not_shown() -> None:
+    """A dict of headers is often among the variables of a traceback."""
+    headers = {"Authorization": basic_auth("m1", "a-secret-of-the-shop")}
+    written = b64encode(b"m1:a-secret-of-the-shop").decode()
+    assert written not in repr(headers)
+    assert (
+        httpx.Request("GET", "https://gateway.example", headers=headers).headers["authorization"] == f"Basic {written}"
+    )

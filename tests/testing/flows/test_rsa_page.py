@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from payhub_core import (
+    AccountRefused,
     BadSignature,
     Callback,
     CallbackKind,
@@ -26,7 +27,6 @@ from payhub_core import (
     PaymentStatus,
     ProviderInfo,
     Redirect,
-    Refused,
     Reply,
     Request,
     Response,
@@ -89,8 +89,10 @@ class Page(AccountSettings):
         fields = read_reply(response)
         if fields.text("code") == "40004":
             raise NotFound("the gateway does not know the order")
+        if fields.text("code") == "40001":
+            raise AccountRefused("the gateway refused the account", code="40001")
         if fields.text("code") != "10000":
-            raise Refused("the gateway refused", code=fields.text("code"))
+            raise GatewayError("the gateway answered with a code that says nothing of the order")
         return told(fields)
 
     @hookimpl
@@ -169,7 +171,7 @@ class TestPage(ProviderContract):
     def answer(self, request: Request, sale: Sale) -> Response:
         body: dict[str, str] = {"code": "10000", **self.message(sale)}
         if sale.no:
-            body = {"code": {"missing": "40004", "account": "40001"}[sale.no]}
+            body = {"code": sale.word or {"missing": "40004", "account": "40001"}[sale.no]}
         content = json.dumps(body).encode()
         signature = PRIVATE[sale.settings["gateway_key"]].sign(content)
         return Response(200, content=content, headers={"Signature": signature})

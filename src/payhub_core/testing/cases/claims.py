@@ -88,11 +88,11 @@ def _payer(bench: Bench) -> None:
 @case(
     "claims.reference",
     "every order number that is declared goes to the gateway and comes back whole",
-    "A number that is cut to what fits is another order's number.",
+    "A number that is cut to what fits, or written in other letters, is another order's number.",
     PAGE,
 )
 def _reference(bench: Bench) -> None:
-    keys = set()
+    keys, queries = set(), set()
     numbers = list(dict.fromkeys(_numbers(bench)))
     if not numbers:
         raise NotApplicable("the pattern of order numbers is too particular")
@@ -106,7 +106,10 @@ def _reference(bench: Bench) -> None:
             found = outcome.payment.reference
             expect(found == number, f"the order number {number!r}", repr(found))
         _in_its_place(bench, order, outcome)
+        queries.add((str(outcome.tried[-1].url), outcome.tried[-1].content))
     expect(len(keys) == len(numbers), f"{len(numbers)} keys for {len(numbers)} orders", f"{len(keys)}")
+    # A search names no order, and asks for all of them alike.
+    expect(len(queries) in {1, len(numbers)}, f"{len(numbers)} queries for {len(numbers)} orders", f"{len(queries)}")
 
 
 def _in_its_place(bench: Bench, order: Order, outcome: Outcome) -> None:
@@ -121,7 +124,7 @@ def _in_its_place(bench: Bench, order: Order, outcome: Outcome) -> None:
 
 
 def _numbers(bench: Bench) -> Iterator[str]:
-    """Order numbers as long as can be, with every character that is allowed, and two that differ at the end."""
+    """Order numbers as long as can be, with every character that is allowed; two differ at the end, others by case."""
     info = bench.info
     if info.largest_reference is not None:
         yield from map(str, sorted({1, info.largest_reference - 1, info.largest_reference} - {0}))
@@ -136,6 +139,7 @@ def _numbers(bench: Bench) -> Iterator[str]:
     ]
     if texts:
         texts.append(texts[0][:-1] + next(char for char in allowed if char != texts[0][-1]))
+        texts += [text.swapcase() for text in texts]
     # A gateway's own number may be of 32 bits, and has no zeros in front.
     for text in (*texts, "9" * min(longest, 10), "1", "1".rjust(min(longest, 10), "0"), "..", "../a"):
         if len(text) <= longest and _fits(info.reference, text):

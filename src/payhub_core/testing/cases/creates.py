@@ -15,7 +15,7 @@ from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.texts import TEXTS
 from payhub_core.testing.meaning import meaning
-from payhub_core.testing.messages import altered_requests, carries, fields_of, request_fields, texts
+from payhub_core.testing.messages import altered_requests, carries, fields_of, request_fields, texts, unpacked
 from payhub_core.testing.outcome import Outcome, expect, optional, says
 
 PAGE = "hooks.md#create_payment"
@@ -160,7 +160,8 @@ def _description(bench: Bench) -> None:
     order = bench.order(description="Oolong1277")
     outcome = bench.create(order)
     _ = outcome.payment
-    sent = " ".join(f"{request.url} {request.content.decode(errors='replace')}" for request in bench.sent(outcome))
+    written = [f"{request.url} {request.content.decode(errors='replace')}" for request in bench.sent(outcome)]
+    sent = " ".join(text for one in written for text in unpacked(one))
     if order.reference not in sent:
         raise NotApplicable("what is sent cannot be read here")
     expect("Oolong1277" in sent, "a request that has the description 'Oolong1277'", "requests without it")
@@ -304,7 +305,11 @@ def _action(bench: Bench, method: PaymentMethod | str | None) -> NextAction | No
 def _address(bench: Bench, name: str, by: Methods = ()) -> None:
     if not bench.sent(bench.create()):
         raise NotApplicable("create sends nothing")
-    sent(bench, name, "https://shop.example/oolong", "https://shop.example/sencha", by=by)
+    for paths in (("oolong", "sencha"), ("oolong", "Oolong"), ("oolong?a=1", "oolong?a=2")):
+        one, other = (f"https://shop.example/{path}" for path in paths)
+        # A contract's order has no query where the gateway takes none.
+        if getattr(bench.order(**{name: one}), name) != getattr(bench.order(**{name: other}), name):
+            sent(bench, name, one, other, by=by)
 
 
 @case(

@@ -16,6 +16,7 @@ from payhub_core.testing.faults import ELSEWHERE, FAULTS, Answer
 from payhub_core.testing.meaning import meaning
 from payhub_core.testing.messages import altered_reply, reply_parts, reply_without, rewritten
 from payhub_core.testing.outcome import Call, Outcome, expect, storable
+from payhub_core.testing.words import TOMORROW
 
 PAGE = "hooks.md#failures-inside-a-flow"
 
@@ -404,7 +405,7 @@ def _unsigned(bench: Bench, call: Call, request: Request) -> set[str]:
     sale, ids = call.sale, bench.contract.gateway_ids
     less = Money(max(1, sale.amount.minor // 2), sale.amount.currency)
     sums: list[dict[str, Any]] = [{name: less} for name in ("amount", "paid", "refund", "refunded")]
-    words = [{name: "a-word-of-tomorrow"} for name in ("word", "refund_word", "attach", "refund_id")]
+    words = [{name: TOMORROW} for name in ("word", "refund_word", "attach", "refund_id")]
     mine, theirs = (reply_parts(bench.answer(request, one, call.hook)) for one in (sale, bench.foreign(sale)))
     signature = {name for name in mine if theirs.get(name) != mine[name]}
     found: set[str] = set()

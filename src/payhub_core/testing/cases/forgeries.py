@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
+from payhub_core.errors import CallbackError
 from payhub_core.flow import Request
 from payhub_core.models import Callback, CallbackKind, PaymentStatus
 from payhub_core.money import Money
@@ -14,7 +17,7 @@ from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import NotApplicable, case
 from payhub_core.testing.cases.notifies import FORM, PAGE, genuine, refused, refused_or_same, signed
 from payhub_core.testing.meaning import meaning
-from payhub_core.testing.messages import Part, differing, parts, with_values
+from payhub_core.testing.messages import Part, differing, packed, parts, with_fields, with_values
 from payhub_core.testing.outcome import expect
 from payhub_core.testing.sale import Sale
 
@@ -166,6 +169,20 @@ def _unsigned(bench: Bench) -> None:
         refused(bench.hear(with_values(callback, left)), f"a message whose {' and '.join(left)} is {what}")
         for part in carriers if len(carriers) > 1 else ():  # a copy of the signature may be left
             refused_or_same(bench, part.written(left[part.name]), said, f"a message whose {part.name} is {what}")
+    if all(_is_base64(part.value) for part in carriers):
+        swapped: dict[str, bytes | None] = {}
+        for part in carriers:
+            text = unquote_to_bytes(part.value).swapcase()
+            swapped[part.name] = quote_from_bytes(text, safe="").encode() if b"%" in part.value else text
+        refused(bench.hear(with_values(callback, swapped)), "a signature in Base64 with its letters in the other case")
+
+
+def _is_base64(value: bytes) -> bool:
+    """Whether a signature is Base64, where the case of letters counts, and not hex."""
+    text = unquote_to_bytes(value)
+    with suppress(ValueError):
+        return len(b64decode(text, validate=True)) > 0 and text.lower() != text != text.upper()
+    return False
 
 
 #: What may be left of a signature.
@@ -192,6 +209,33 @@ def _altered(bench: Bench) -> None:
         # Some gateways hash a text without regard to the case of its letters.
         refused_or_same(bench, part.written(part.value.swapcase()), said, f"a message with {part.value.swapcase()!r}")
         refused_or_same(bench, part.written(b""), said, f"a message whose {part.name} is empty")
+
+
+@case(
+    "notify.beside",
+    "what stands beside an envelope, under the name of a field inside it, changes nothing",
+    "The signature covers the envelope alone: anyone writes 'paid' beside it.",
+    PAGE,
+)
+def _beside(bench: Bench) -> None:
+    sale = bench.paid()
+    callback = bench.notify(sale)
+    inside = {name: value.decode("utf-8", "replace") for name, value in packed(callback.body) + packed(callback.query)}
+    if not inside or not signed(bench):
+        raise NotApplicable("the message has no envelope that can be read, or is not signed")
+    amount = bench.order().amount
+    less = Money(max(1, amount.minor // 2), amount.currency)
+    for change in (
+        {"status": PaymentStatus.PENDING, "paid": None},
+        {"status": PaymentStatus.FAILED, "paid": None},
+        {"amount": less, "paid": less},
+    ):
+        with suppress(NotApplicable):
+            other = bench.notify(sale.but(**change))
+            said = meaning(bench.play(bench.hear_call(other, expected=None))[0])
+            outcome = bench.play(bench.hear_call(with_fields(other, inside), expected=None))[0]
+            fine = isinstance(outcome.error, CallbackError) or meaning(outcome) == said
+            expect(fine, f"a CallbackError, or the same payment, with {', '.join(inside)} beside the envelope", outcome)
 
 
 @case(

@@ -16,6 +16,7 @@ from payhub_core.testing.case import NotApplicable, case
 from payhub_core.testing.meaning import meaning
 from payhub_core.testing.messages import differing
 from payhub_core.testing.outcome import Outcome, expect, optional, says
+from payhub_core.testing.words import TOMORROW
 
 PAGE = "hooks.md#parse_callback"
 FORM = "application/x-www-form-urlencoded"
@@ -248,7 +249,7 @@ def _others(bench: Bench) -> None:
     PAGE,
 )
 def _unknown_status(bench: Bench) -> None:
-    sale = bench.paid(word="a-word-of-tomorrow")
+    sale = bench.paid(word=TOMORROW)
     outcome = bench.hear(bench.notify(sale), sale)
     plain = bench.hear(bench.notify(bench.paid()))
     if bench.notify(sale) == bench.notify(bench.paid()) and outcome.answers == plain.answers:

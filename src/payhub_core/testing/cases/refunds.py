@@ -15,6 +15,7 @@ from payhub_core.testing.faults import FAULTS, Answer
 from payhub_core.testing.messages import fields_of
 from payhub_core.testing.outcome import Call, Outcome, expect, optional, says
 from payhub_core.testing.sale import Sale
+from payhub_core.testing.words import TOMORROW
 
 REFUND = "hooks.md#refund"
 CLOSE = "hooks.md#close"
@@ -127,8 +128,15 @@ def _again(bench: Bench) -> None:
                 outcome = bench.refund(bench.paid(status=status, refunded=sum_, refund=sum_))
                 said = True
                 _unasked(bench, outcome, f"a look-up which says that {what}")
+                if sum_ != whole:
+                    done = isinstance(outcome.result, Refund) and outcome.result.status is RefundStatus.REFUNDED
+                    expect(not done, "an error, since it may have been another refund of this sum", outcome)
         words = " or ".join(status.name for status in statuses)
         expect(said, f"an answer() that can say {words}, or InvalidOrder for a refund of {sum_}", outcome)
+    with suppress(NotApplicable):
+        left = bench.refund(bench.paid(status=PaymentStatus.PARTIALLY_REFUNDED, refunded=part, refund=whole))
+        done = isinstance(left.result, Refund) and left.result.status is RefundStatus.REFUNDED
+        expect(not done or bench.asked(left), f"an error for {whole} after a look-up which says {part} is back", left)
     for at in range(first):
         faults: dict[str, Answer] = {no: _saying(no) for no in NOES}
         for name, fault in {**faults, "read": FAULTS["read"], "html": FAULTS["html"]}.items():
@@ -221,7 +229,7 @@ def _same_answer(bench: Bench, sale: Sale, plain: Outcome) -> bool:
 def _unknown_status(bench: Bench) -> None:
     plain = asking(bench)
     amount = bench.order().amount
-    outcome = bench.play(bench.refund_call(bench.paid(refund=amount, refund_word="a-word-of-tomorrow")))[0]
+    outcome = bench.play(bench.refund_call(bench.paid(refund=amount, refund_word=TOMORROW)))[0]
     if outcome.answers == plain.answers:
         raise NotApplicable("the contract writes no refund_word")
     open_ = isinstance(outcome.result, Refund) and outcome.result.status is RefundStatus.PENDING

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pickle
 import traceback
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus
 
 from payhub_core.errors import ConfigError
 from payhub_core.models import Notification, PaymentStatus
@@ -19,8 +20,9 @@ from payhub_core.testing.cases.faults import calls
 from payhub_core.testing.cases.forgeries import written_with
 from payhub_core.testing.cases.notifies import refused, signed
 from payhub_core.testing.faults import FAULTS, Answer
-from payhub_core.testing.messages import differing
+from payhub_core.testing.messages import differing, fields_of, unpacked
 from payhub_core.testing.outcome import Outcome, expect
+from payhub_core.testing.words import TOMORROW
 
 PAGE = "writing-a-provider.md#before-you-publish"
 KIT = str(Path(__file__).parents[1])
@@ -31,10 +33,8 @@ NOES = ("refused", "account", "missing", "duplicate")
 
 def found(bench: Bench, text: str) -> str:
     """The setting whose secret ``text`` shows, or ""."""
-    for name, secret in bench.secrets():
-        if secret in text:
-            return name
-    return ""
+    texts = unpacked(text)
+    return next((name for name, secret in bench.secrets() if any(secret in one for one in texts)), "")
 
 
 def secretive(bench: Bench) -> None:
@@ -49,18 +49,20 @@ def hidden(bench: Bench, text: str, where: str) -> None:
     expect(not name, f"no secret in {where}", f"the setting {name!r} in it; where it is no secret, name it in `public`")
 
 
-def _saying(no: str) -> Answer:
-    return lambda _, honest: honest(no=no)
+def _saying(no: str, word: str) -> Answer:
+    return lambda _, honest: honest(no=no, word=word)
 
 
 def everything(bench: Bench) -> Iterator[Outcome]:
-    """Every flow as it should be and as it goes wrong."""
+    """Every flow as it should be and as it goes wrong; a create that sends nothing, too."""
+    if "create_payment" not in bench.without:
+        yield bench.create()
     for call, fine in calls(bench):
         yield fine
         yield bench.play(replace(call, fault=FAULTS["html"]))[0]
-        for no in NOES:
+        for no, word in (*[(no, "") for no in NOES], ("missing", TOMORROW)):
             with suppress(NotApplicable):
-                yield bench.play(replace(call, fault=_saying(no)))[0]
+                yield bench.play(replace(call, fault=_saying(no, word)))[0]
     if "parse_callback" in bench.without:
         return
     genuine, forged = bench.notify(bench.paid()), bench.notify(bench.foreign(bench.paid()))
@@ -198,6 +200,8 @@ def _logs(bench: Bench) -> None:
         hidden(bench, outcome.log, "the log")
         for answer in outcome.answers:
             _unlogged(outcome, answer, "an answer")
+        for request in outcome.tried:
+            _unlogged(outcome, request.content, "a request")
         expect(
             not outcome.printed,
             "nothing printed",
@@ -230,12 +234,16 @@ def _errors(bench: Bench) -> None:
         if outcome.error is not None:
             hidden(bench, str(outcome.error), "an error")
             hidden(bench, _trace(outcome.error), "the variables of a traceback")
+            for request in outcome.tried:
+                shown = len(request.content) > SHORTEST and repr(request.content)[2:-1] in str(outcome.error)
+                expect(not shown, "no error with the whole of a request", "one that quotes it")
     if "parse_callback" not in bench.without:
         genuine = bench.notify(bench.paid())
         refusals = [bench.notify(bench.misnamed(bench.paid()))]
         for part in differing(genuine, bench.notify(bench.foreign(bench.paid()))):
             refusals.append(altered := part.written(part.other))
-            shown = len(part.value) > SHORTEST and part.value.decode("latin-1") in str(bench.hear(altered).error)
+            error = str(bench.hear(altered).error)
+            shown = len(part.value) > SHORTEST and any(form in error for form in _forms(part.value))
             expect(
                 not shown, f"no error with the {part.name} that would be right", "one: whoever sees it signs with it"
             )
@@ -243,6 +251,15 @@ def _errors(bench: Bench) -> None:
             begun = repr(callback.body or callback.query)[2:40]
             shown = len(begun) > SHORTEST and begun in str(bench.hear(callback).error)
             expect(not shown, "no error with the whole of a message", "one that quotes it")
+
+
+def _forms(signature: bytes) -> set[str]:
+    """How a signature may be shown: as it is written, without percents, and in hex where it is Base64."""
+    text = unquote(signature.decode("latin-1"))
+    found = {signature.decode("latin-1"), text}
+    with suppress(ValueError):
+        found.add(b64decode(text, validate=True).hex())
+    return found
 
 
 @case(
@@ -280,9 +297,9 @@ def _address(bench: Bench) -> None:
     secretive(bench)
     for outcome in everything(bench):
         for request in outcome.tried:
-            hidden(bench, unquote_plus(str(request.url)), "the address of a request")
+            hidden(bench, str(request.url), "the address of a request")
         action = getattr(outcome.result, "next_action", None)
-        hidden(bench, unquote_plus(repr(action and action.model_dump())), "what the payer's browser is given")
+        hidden(bench, repr(action and action.model_dump()), "what the payer's browser is given")
 
 
 def _trace(error: BaseException) -> str:
@@ -320,6 +337,7 @@ def _rotation(bench: Bench) -> None:
     rotating = [name for name in texts if _takes_several(bench, name)]
     if not rotating:
         raise NotApplicable("no setting takes several keys")
+    _first_signs(bench, rotating)
     for newest_first in (False, True):
         changed = {name: _several(bench, name, newest_first=newest_first) for name in rotating}
         settings = {**bench.settings, **changed}
@@ -332,6 +350,22 @@ def _rotation(bench: Bench) -> None:
             bench.create_call(None, sale.but(status=PaymentStatus.PENDING, paid=None)), settings=settings
         )[0]
         expect(created.error is None, "a create that the first of two keys signs", created)
+
+
+def _first_signs(bench: Bench, rotating: list[str]) -> None:
+    """Raises Mismatch where a create with two keys is the one that the second makes."""
+    old, new = ({name: values[name] for name in rotating} for values in (bench.settings, bench.other))
+    both = {name: _several(bench, name, newest_first=True) for name in rotating}
+
+    def sent(keys: dict[str, Any]) -> set[tuple[str, bytes]]:
+        settings = {**bench.settings, **keys}
+        sale = bench.sale(settings=bench.sending(settings))
+        return fields_of(*bench.sent(bench.play(bench.create_call(None, sale), settings=settings)[0]))
+
+    by_second = sent(old) & sent(old)  # a nonce is another every time
+    by_second -= sent(new)
+    signed_by = "one that is signed with the second"
+    expect(not by_second or not by_second <= sent(both), "a create that the first of two keys signs", signed_by)
 
 
 def _several(bench: Bench, name: str, *, newest_first: bool) -> list[str]:
