@@ -57,6 +57,14 @@ def test_a_handler_that_fails_is_in_the_history_once_and_counted(
     assert shop.delivered == ["shop/A1001/paid"]
 
 
+def test_a_failure_is_noted_beside_what_was_taken_out_of_the_history(till: Any, ledger: Ledger, paid: Any) -> None:
+    """A shop may empty what its payers typed; the next failure of the kind is counted on."""
+    assert till.receive("shop", paid.notify()).status_code == 503
+    ledger.write(lambda c: c.execute(text("UPDATE payhub_observations SET raw = '{}'")))
+    assert till.receive("shop", paid.notify()).status_code == 503
+    assert failures(ledger) == [("RuntimeError", 2)]
+
+
 def test_a_handler_that_fails_where_it_was_asked_is_noted_too(till: Any, ledger: Ledger) -> None:
     """By refresh and by reconciliation alike."""
     for _ in range(2):

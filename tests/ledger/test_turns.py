@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -237,3 +238,39 @@ def test_a_task_whose_event_loop_is_gone_keeps_nobody_waiting() -> None:
     thread.join(5)
     assert heard == ["done"]
     assert queue.share(2) == "done"
+
+
+class Stopped(BaseException):
+    """What a signal's handler raises in the thread that it finds."""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers that send signals")
+@pytest.mark.parametrize("sharing", [False, True])
+def test_a_thread_that_is_stopped_while_it_waits_lets_its_turn_pass_by(sharing: bool) -> None:
+    """As by Ctrl-C or by a task queue's time limit: else the turn comes to nobody, and the process writes no more."""
+    queue = turns.Turns(lambda places: [place.done("done") for place in places])
+
+    def stop(*_: object) -> None:
+        raise Stopped
+
+    before = signal.signal(signal.SIGALRM, stop)
+    try:
+        with queue.alone():
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            with pytest.raises(Stopped):
+                queue.share("work") if sharing else queue._wait(turns._Thread(None))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert queue.share("work") == "done"
+
+
+def test_a_turn_that_comes_to_a_thread_as_it_is_stopped_is_the_next_ones() -> None:
+    """Whichever of the two is first."""
+    queue = turns.Turns(lambda places: [place.done("done") for place in places])
+    late, early = turns._Thread(None), turns._Thread(None)
+    assert late.come()
+    assert late.give_up()
+    assert not early.give_up()
+    assert not early.come()
+    assert queue.share("work") == "done"

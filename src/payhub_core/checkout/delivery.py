@@ -49,6 +49,6 @@ def deliver(handler: object, limit: int) -> Steps[int]:
                 note = partial(failures.note, account=transition.account, reference=transition.reference)
                 yield Store(partial(note, source=failures.HANDLER, error=error))
             continue
-        yield Store(partial(outbox.mark_delivered, number=number, now=datetime.now(UTC)))
+        yield Store(partial(outbox.mark_delivered, number=number, transition=transition, now=datetime.now(UTC)))
         delivered += 1
     return delivered

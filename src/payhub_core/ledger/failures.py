@@ -32,8 +32,8 @@ def note(connection: Connection, account: str, reference: str, *, source: str, e
     last = connection.execute(mine).one_or_none()
     again = last is not None and (last.source, last.said) == (source, said)
     if last is not None and again:
-        before = json.loads(last.raw)
-        raw = {"times": before["times"] + 1, "since": before["since"]}
+        before = json.loads(last.raw)  # of which a shop may have taken out what payers typed
+        raw |= {"times": before.get("times", 1) + 1, "since": before.get("since", raw["since"])}
     if isinstance(error, PayhubError):
         raw["reason"] = error.message
     values = {"at": now, "raw": json.dumps(raw)}

@@ -101,9 +101,12 @@ def read(connection: Connection, number: int) -> Transition:
     return _transition(connection.execute(_with_payment().where(transitions.c.id == number)).one())
 
 
-def mark_delivered(connection: Connection, number: int, now: datetime) -> None:
-    """Ends the waiting of a transition."""
-    connection.execute(update(transitions).where(transitions.c.id == number).values(delivered_at=now))
+def mark_delivered(connection: Connection, number: int, transition: Transition, now: datetime) -> None:
+    """Ends the waiting of ``transition``, which had that number; where it was deleted, another may have it by now."""
+    about = (payments.c.account == transition.account, payments.c.reference == transition.reference)
+    mine = select(payments.c.id).where(*about).scalar_subquery()
+    waits = update(transitions).where(transitions.c.id == number, transitions.c.payment_id == mine)
+    connection.execute(waits.values(delivered_at=now))
 
 
 def mark_handled(connection: Connection, row: Row, name: str, now: datetime) -> None:

@@ -46,7 +46,11 @@ def _columns() -> Iterator[Column[Any]]:
         yield Column(name, get_args(annotated)[1], primary_key=name == "id", nullable=nullable)
 
 
-payments: Table = Table("payhub_payments", metadata, *_columns(), UniqueConstraint("account", "reference"))
+#: On SQLite the number of a row that was deleted goes to the next one, unless it counts on: what is still held of the one
+#: order, or was left of it, would be the other's.
+payments: Table = Table(
+    "payhub_payments", metadata, *_columns(), UniqueConstraint("account", "reference"), sqlite_autoincrement=True
+)
 _due = payments.c.next_check_at.is_not(None)
 Index("payhub_payments_due_ix", payments.c.account, payments.c.next_check_at, postgresql_where=_due, sqlite_where=_due)
 #: As it is written: a partial index serves only a query with the very same words.

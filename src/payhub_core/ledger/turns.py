@@ -140,12 +140,19 @@ class Turns:
                 return
 
     def _wait(self, place: _Thread) -> None:
-        self._enter(place)
-        if place.gate.acquire(timeout=WAIT_SECONDS):
-            return
-        if self.withdraw(place):
-            raise _overdue()
-        place.gate.acquire()
+        try:
+            self._enter(place)
+            if place.gate.acquire(timeout=WAIT_SECONDS):
+                return
+            if self.withdraw(place):
+                raise _overdue()
+            place.gate.acquire()
+        except LedgerError:
+            raise
+        except BaseException:  # a signal's, while this thread waited: its turn must not come to nobody
+            if not self.withdraw(place) and place.give_up():
+                self.leave()
+            raise
 
     async def _await(self, place: _Task) -> None:
         self._enter(place)
@@ -167,10 +174,21 @@ class _Thread(Place):
         super().__init__(work)
         self.gate = Lock()
         self.gate.acquire()
+        self._mutex = Lock()
+        self._has_come = self._is_given_up = False
 
     def come(self) -> bool:
-        self.gate.release()
-        return True
+        with self._mutex:
+            self._has_come = not self._is_given_up
+            if self._has_come:
+                self.gate.release()
+            return self._has_come
+
+    def give_up(self) -> bool:
+        """Lets the turn pass by; says whether it has come already, and is to be left."""
+        with self._mutex:
+            self._is_given_up = True
+            return self._has_come
 
     def tell(self) -> None:
         self.gate.release()

@@ -38,6 +38,7 @@ def upgrade(op: Operations) -> None:
         sa.Column("updated_at", UtcTime, nullable=False),
         sa.PrimaryKeyConstraint("id", name="payhub_payments_pk"),
         sa.UniqueConstraint("account", "reference", name="payhub_payments_account_reference_uq"),
+        sqlite_autoincrement=True,
     )
     _partial(op, "payhub_payments_due_ix", "payhub_payments", ["account", "next_check_at"], "next_check_at IS NOT NULL")
     op.create_table(
