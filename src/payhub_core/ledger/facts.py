@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeVar
@@ -84,9 +84,11 @@ class Receipt(NamedTuple):
 class Facts:
     """What is known of a payment: receipts by gateway id ("" where a message named none), and what else was said.
 
-    ``refunds`` are those that were asked for here, by the shop's number; ``refunded`` is the largest sum in minor units
-    that a message has stated as gone back in all, and ``elsewhere`` what of such a sum no refund of ``refunds``
-    explains, as they were when it came: so much, at least, went back in the gateway's back office.
+    ``refunds`` are those that were asked for here, by the shop's number. ``refunded`` is the largest sum in minor units
+    that a message has stated as gone back in all, and ``explained`` the refunds that may be a part of it, as they were
+    when it came (None: not known). ``elsewhere`` is what of such a sum none of them explained: so much, at least, went
+    back in the gateway's back office. ``whole`` are the gateway ids of which REFUNDED was said, "" where the message
+    named none.
     """
 
     receipts: Mapping[str, Receipt] = field(default_factory=dict)
@@ -95,32 +97,51 @@ class Facts:
     refunds: Mapping[str, Refunding] = field(default_factory=dict)
     refunded: int = 0
     elsewhere: int = 0
+    explained: frozenset[str] | None = None
+    whole: frozenset[str] = frozenset()
 
     def __or__(self, other: Facts) -> Facts:
+        # Of the same sum, stated twice, no refund is a part that was asked for in between.
+        larger, smaller = (self, other) if self.refunded >= other.refunded else (other, self)
+        same = larger.refunded == smaller.refunded
         return Facts(
             _joined(self.receipts, other.receipts),
             self.said | other.said,
             self.gateway_ids | other.gateway_ids,
             _joined(self.refunds, other.refunds),
-            max(self.refunded, other.refunded),
+            larger.refunded,
             max(self.elsewhere, other.elsewhere),
+            _common(larger.explained, smaller.explained) if same else larger.explained,
+            self.whole | other.whole,
         )
 
     def hearing(self, message: Facts) -> Facts:
         """What is known once ``message`` is heard, which can be about no refund that is asked for later."""
-        joined = self | message
         if not message.refunded:
-            return joined
-        asked = [refund.minor for refund in self.refunds.values() if refund.done or refund.under_way]
-        return joined | Facts(elsewhere=_unexplained(message.refunded, asked))
+            return self | message
+        asked = self._counting(key for key, it in self.refunds.items() if not self._is_of_another(it, message))
+        unexplained = _unexplained(message.refunded, asked.values())
+        return self | replace(message, explained=frozenset(asked), elsewhere=unexplained)
+
+    def _counting(self, keys: Iterable[str]) -> dict[str, int]:
+        """The sums of those of the refunds that went back, or may yet."""
+        refunds = {key: self.refunds[key] for key in keys if key in self.refunds}
+        return {key: it.minor for key, it in refunds.items() if it.done or it.under_way}
+
+    def _is_of_another(self, refund: Refunding, message: Facts) -> bool:
+        """Whether ``refund`` was sent for another of several payments than those that ``message`` is about."""
+        ids = message.gateway_ids
+        known = ids <= self.receipts.keys() and refund.gateway_id in self.receipts
+        return bool(ids) and known and bool(refund.gateway_id) and refund.gateway_id not in ids
 
     def __ge__(self, other: Facts) -> bool:
         """Whether ``other`` adds nothing: the order of the join."""
         return (
             self.said >= other.said
             and self.gateway_ids >= other.gateway_ids
-            and self.refunded >= other.refunded
+            and self.whole >= other.whole
             and self.elsewhere >= other.elsewhere
+            and (self.refunded, _common(self.explained, other.explained) == self.explained) >= (other.refunded, True)
             and _covers(self.receipts, other.receipts)
             and _covers(self.refunds, other.refunds)
         )
@@ -145,8 +166,22 @@ class Facts:
         if not self.refunds and not self.refunded and PaymentStatus.REFUNDED not in self.said:
             return 0
         done = sum(refund.minor for refund in self.refunds.values() if refund.done)
-        whole = self._received(due) if PaymentStatus.REFUNDED in self.said else 0
-        return max(done + self.elsewhere, self.refunded, whole)
+        # A refund that has come to nothing since it was asked for explains nothing any more.
+        unexplained = 0
+        if self.explained is not None:
+            unexplained = _unexplained(self.refunded, self._counting(self.explained).values())
+        return max(done + max(self.elsewhere, unexplained), self.refunded, self._whole(due))
+
+    def _whole(self, due: int) -> int:
+        """What came in under the ids of which REFUNDED was said, and went back of others; all where none is known."""
+        if PaymentStatus.REFUNDED not in self.said:
+            return 0
+        received = self._received(due)
+        sums = {key: due if it.minor is None else it.minor for key, it in self.receipts.items() if key}
+        if not self.whole or not self.whole <= sums.keys():
+            return received
+        others = (it.minor for it in self.refunds.values() if it.done and it.gateway_id in sums.keys() - self.whole)
+        return min(received, sum(sums[key] for key in self.whole) + sum(others))
 
     def refundable(self, due: Money, refund_reference: str) -> Money:
         """What may go back under that number: what was received, less what has gone back or may be going back."""
@@ -163,7 +198,7 @@ class Facts:
         if gone and gone >= (received or due.minor):
             return PaymentStatus.REFUNDED
         back = next((word for word in _GONE_BACK if word in self.said), None)
-        if gone and back is not PaymentStatus.REFUNDED:
+        if gone and (received or back is not PaymentStatus.REFUNDED):
             return PaymentStatus.PARTIALLY_REFUNDED
         if back is not None:
             return back
@@ -214,6 +249,10 @@ class Facts:
             data["refunded"] = self.refunded
         if self.elsewhere:
             data["elsewhere"] = self.elsewhere
+        if self.explained is not None:
+            data["explained"] = sorted(self.explained)
+        if self.whole:
+            data["whole"] = sorted(self.whole)
         return _json(data)
 
     @classmethod
@@ -229,6 +268,8 @@ class Facts:
             {key: Refunding.load(values) for key, values in data["refunds"].items()} if "refunds" in data else {},
             data.get("refunded", 0),
             data.get("elsewhere", 0),
+            frozenset(data["explained"]) if "explained" in data else None,
+            frozenset(data.get("whole", ())),
         )
 
 
@@ -254,7 +295,8 @@ def observed(payment: Payment, due: Money) -> Facts:
             minor = 0 if status is PaymentStatus.PARTIALLY_PAID else None
             receipts[key] = Receipt(payment.paid.minor if payment.paid is not None else minor, payment.paid_at)
     said = frozenset({status}) if status in _GONE_BACK or status in _NOT_PAID else frozenset[PaymentStatus]()
-    return Facts(receipts, said, frozenset({key} if key else ()), {}, refunded)
+    whole = frozenset({key} if status is PaymentStatus.REFUNDED else ())
+    return Facts(receipts, said, frozenset({key} if key else ()), {}, refunded, whole=whole)
 
 
 def _unexplained(stated: int, asked: Iterable[int]) -> int:
@@ -268,6 +310,13 @@ def _unexplained(stated: int, asked: Iterable[int]) -> int:
         if len(sums) > _MOST_SUMS:
             return 0
     return stated - max(sums)
+
+
+def _common(mine: frozenset[str] | None, theirs: frozenset[str] | None) -> frozenset[str] | None:
+    """What both have; None is whatever there may be."""
+    if mine is None or theirs is None:
+        return theirs if mine is None else mine
+    return mine & theirs
 
 
 def _joined(mine: Mapping[str, PartT], theirs: Mapping[str, PartT]) -> Mapping[str, PartT]:

@@ -46,8 +46,8 @@ def _columns() -> Iterator[Column[Any]]:
         yield Column(name, get_args(annotated)[1], primary_key=name == "id", nullable=nullable)
 
 
-#: On SQLite the number of a row that was deleted goes to the next one, unless it counts on: what is still held of the one
-#: order, or was left of it, would be the other's.
+#: On SQLite the number of a row that was deleted goes to the next one, unless it counts on: what is still held of the
+#: one order, or was left of it, would be the other's.
 payments: Table = Table(
     "payhub_payments", metadata, *_columns(), UniqueConstraint("account", "reference"), sqlite_autoincrement=True
 )

@@ -145,7 +145,7 @@ class Turns:
             if place.gate.acquire(timeout=WAIT_SECONDS):
                 return
             if self.withdraw(place):
-                raise _overdue()
+                raise _overdue()  # noqa: TRY301
             place.gate.acquire()
         except LedgerError:
             raise
