@@ -57,10 +57,18 @@ refundings = st.builds(
     st.sampled_from([None, NOON, NOON + timedelta(hours=1)]),
 )
 refunds = st.builds(
-    lambda key, refund, elsewhere: Facts(refunds={key: refund}, elsewhere=elsewhere),
+    lambda key, refund, elsewhere, stated: Facts(refunds={key: refund}, elsewhere=elsewhere, **stated),
     st.sampled_from(["R1", "R2"]),
     refundings,
     st.sampled_from([0, 0, 1_000]),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "refunded": st.sampled_from([4_000, 10_000]),
+            "explained": st.sampled_from([None, frozenset(), frozenset({"R1"}), frozenset({"R1", "R2"})]),
+            "whole": st.sampled_from([frozenset(), frozenset({""}), frozenset({"P1"})]),
+        },
+    ),
 )
 
 
@@ -226,6 +234,22 @@ def here(key: str, minor: int, **known: Any) -> Facts:
         ([here("R1", 5_000, done=False), refunded(5_000), here("R1", 5_000)], 5_000, 5_000),
         ([here("R1", 5_000, done=False), refunded(3_000)], 3_000, 2_000),
         ([here("R1", 5_000, done=False, failures=1), refunded(5_000), here("R2", 2_000)], 7_000, 3_000),
+        # And one that is seen to have come to nothing only afterwards was not what the message was about.
+        (
+            [here("R1", 4_000, done=False), refunded(4_000), here("R1", 4_000, done=False, failures=1)],
+            4_000,
+            6_000,
+        ),
+        (
+            [
+                here("R1", 4_000, done=False),
+                refunded(4_000),
+                here("R1", 4_000, done=False, failures=1),
+                here("R2", 4_000),
+            ],
+            8_000,
+            2_000,
+        ),
     ],
 )
 def test_what_went_back_in_the_back_office_is_added_to_what_was_asked_for_here(
@@ -235,8 +259,83 @@ def test_what_went_back_in_the_back_office_is_added_to_what_was_asked_for_here(
     facts = reduce(Facts.hearing, events, known(heard(PaymentStatus.PAID, paid=10_000)))
     assert facts.gone_back(DUE) == Money(gone, "CNY")
     assert facts.refundable(DUE, "R9") == Money(left, "CNY")
-    assert reduce(Facts.hearing, events, facts) == facts
+    again = reduce(Facts.hearing, events, facts)
+    assert (again.gone_back(DUE), again.refundable(DUE, "R9")) == (Money(gone, "CNY"), Money(left, "CNY"))
     assert Facts.load(facts.dump()) == facts
+
+
+TWICE = (heard(PaymentStatus.PAID, "P1", 10_000), heard(PaymentStatus.PAID, "P2", 10_000))
+BACK = PaymentStatus.REFUNDED
+
+
+@pytest.mark.parametrize(
+    ("heard_of", "gone"),
+    [
+        ((*TWICE, heard(BACK, "P2")), 10_000),
+        ((*TWICE, heard(BACK, "P2", refunded=10_000)), 10_000),
+        ((*TWICE, heard(BACK, "P2", refunded=9_000)), 10_000),
+        ((*TWICE, heard(BACK, "P1"), heard(BACK, "P2")), 20_000),
+        # Which one it is about is not known, or was not written down.
+        ((*TWICE, heard(BACK, None)), 20_000),
+        ((*TWICE, heard(BACK, "P3")), 20_000),
+        ((*TWICE, heard(BACK, "P2"), heard(BACK, None)), 20_000),
+        ((*TWICE, Facts(said=frozenset({BACK}))), 20_000),
+        ((heard(PaymentStatus.PAID, None, 10_000), heard(BACK, "P1")), 10_000),
+        # A bare word "paid" is what is due, and no more than what came in.
+        ((heard(PaymentStatus.PAID, "P1"), heard(PaymentStatus.PAID, "P2", 4_000), heard(BACK, "P1")), 4_000),
+        ((heard(PaymentStatus.PAID, "P1"), heard(PaymentStatus.PAID, "P2", 15_000), heard(BACK, "P1")), 10_000),
+        # With what was paid back here, of the same payment and of the other.
+        ((*TWICE, here("R1", 6_000, gateway_id="P2"), heard(BACK, "P2")), 10_000),
+        ((*TWICE, here("R1", 6_000, gateway_id="P1"), heard(BACK, "P2")), 16_000),
+        ((*TWICE, here("R1", 6_000, gateway_id="P1", done=False), heard(BACK, "P2")), 10_000),
+        ((*TWICE, here("R1", 6_000), heard(BACK, "P2")), 10_000),
+        ((*TWICE, here("R1", 15_000, gateway_id="P1"), heard(BACK, "P2")), 20_000),
+    ],
+)
+def test_of_an_order_that_was_paid_twice_one_payment_is_refunded(
+    heard_of: tuple[Payment | Facts, ...], gone: int
+) -> None:
+    """That is the remedy of paid_again; what the shop has delivered stays paid for."""
+    facts = known(*heard_of)
+    received = facts.received(DUE)
+    assert facts.gone_back(DUE) == Money(gone, "CNY")
+    assert facts.status(DUE) is (BACK if gone >= received.minor else PaymentStatus.PARTIALLY_REFUNDED)
+    assert Facts.load(facts.dump()) == facts
+
+
+@pytest.mark.parametrize(
+    ("sent_for", "about", "gone"),
+    [
+        ("P1", "P2", 8_000),  # the other one's
+        ("P1", "P1", 4_000),
+        ("P1", None, 4_000),
+        ("P1", "P3", 4_000),  # nobody knows what that is
+        ("P3", "P2", 4_000),
+        ("", "P2", 4_000),
+    ],
+)
+def test_a_sum_that_went_back_of_another_payment_is_no_refund_of_this_one(
+    sent_for: str, about: str | None, gone: int
+) -> None:
+    """A message is about the payment that it names."""
+    events = [
+        here("R1", 4_000, gateway_id=sent_for),
+        observed(heard(PaymentStatus.PARTIALLY_REFUNDED, about, refunded=4_000), DUE),
+    ]
+    assert reduce(Facts.hearing, events, known(*TWICE)).gone_back(DUE) == Money(gone, "CNY")
+
+
+def test_the_same_sum_stated_again_is_explained_by_no_refund_that_was_asked_for_in_between() -> None:
+    """What was stated first stands."""
+    paid = known(heard(PaymentStatus.PAID, paid=10_000))
+    events = [here("R1", 1_000), refunded(4_000), here("R2", 4_000), refunded(4_000)]
+    facts = reduce(Facts.hearing, events, paid)
+    assert facts.explained == {"R1"}
+    assert facts.gone_back(DUE) == Money(8_000, "CNY")
+    assert facts | refunded(4_000) == facts
+    assert facts >= facts.hearing(refunded(4_000))
+    assert (facts | Facts(refunded=5_000, explained=frozenset({"R2"}))).explained == {"R2"}
+    assert (Facts(refunded=5_000, explained=frozenset({"R2"})) | facts).explained == {"R2"}
 
 
 def test_a_message_about_a_hundred_refunds_is_heard_in_no_time() -> None:
