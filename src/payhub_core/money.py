@@ -35,7 +35,8 @@ class Money:
     """An exact sum: ``minor`` whole minor units (fen, cents) of ``currency`` (ISO 4217, upper case).
 
     Sums of different currencies do not add or compare (TypeError). Raises TypeError for a ``minor`` that is not an int
-    (a bool is none), InvalidOrder for a currency that ISO 4217 does not list or a sum of more than 15 digits.
+    (a bool is none), InvalidOrder for a currency that ISO 4217 does not list or a sum of more than 15 digits. What sums
+    add up to may have more.
     """
 
     minor: int
@@ -80,6 +81,13 @@ class Money:
             raise InvalidOrder(f"{currency} has {digits} decimal places, {text} has more", hint=hint)
         return cls(int(whole + fraction[:digits].ljust(digits, "0")), currency)
 
+    @classmethod
+    def total(cls, minor: int, currency: str) -> Money:
+        """What many sums add up to, of as many digits as it takes; raises InvalidOrder for an unknown currency."""
+        found = cls(0, currency)
+        object.__setattr__(found, "minor", minor)
+        return found
+
     @property
     def amount(self) -> Decimal:
         """The sum in major units, with the currency's number of decimal places."""
@@ -92,10 +100,10 @@ class Money:
         return self.minor != 0
 
     def __add__(self, other: Money) -> Money:
-        return Money(self.minor + self._same(other), self.currency)
+        return Money.total(self.minor + self._same(other), self.currency)
 
     def __sub__(self, other: Money) -> Money:
-        return Money(self.minor - self._same(other), self.currency)
+        return Money.total(self.minor - self._same(other), self.currency)
 
     def __neg__(self) -> Money:
         return Money(-self.minor, self.currency)

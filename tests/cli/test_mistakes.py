@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -64,7 +65,7 @@ MISTAKES: dict[str, tuple[int, str]] = {
     "payments list --since 2026-13-01": (2, f"Error: Invalid value for '--since': {TIME}, not '2026-13-01'"),
     "payments list --until 2026/01/01": (2, f"Error: Invalid value for '--until': {TIME}, not '2026/01/01'"),
     "payments list --status payed": (2, "Error: Invalid value for '--status': 'payed' is not one of 'pending',"),
-    "payments list --limit 0": (2, "Error: Invalid value for '--limit': 0 is not in the range x>=1."),
+    "payments list --limit 0": (2, "Error: Invalid value for '--limit': 0 is not in the range 1<=x<=1000000000."),
     "payments show shop": (2, "Error: Missing argument 'REFERENCE'."),
     "outbox deliver": (2, "Error: Missing option '--handler'."),
 }
@@ -136,3 +137,45 @@ def test_the_commands_without_json_are_those_of_the_page() -> None:
     sentence = re.search(r"`--json`, and prints.*?\n\n", OPERATING, re.DOTALL)
     assert sentence is not None
     assert without == set(re.findall(r"`payhub ([a-z-]+)`", sentence[0]))
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("raise SystemExit(0)", "it ends the program (line 1 of named.py)"),
+        ("1 / 0", "ZeroDivisionError: division by zero (line 1 of named.py)"),
+        ("def f(:", "SyntaxError: "),
+    ],
+)
+@pytest.mark.parametrize(
+    "command", ["check named:A", "reconcile --handler named:f", "outbox deliver --handler named:f"]
+)
+def test_a_module_that_is_named_and_cannot_be_imported_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, reason: str, command: str
+) -> None:
+    """A script that ends when it is imported would end the command with success, and nothing done."""
+    (tmp_path / "named.py").write_text(source, "utf-8")
+    (tmp_path / "payhub.toml").write_text('ledger = "sqlite:///shop.db"\n', "utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    sys.modules.pop("named", None)
+    result = CliRunner().invoke(payhub, command.split())
+    assert (result.exit_code, "cannot be imported: " in result.output) == (1, True), result.output
+    assert reason in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("name", ["none", "true", "test", "test-bank", "money", "request", "fields"])
+def test_a_provider_whose_class_would_have_a_name_that_is_taken_is_refused(tmp_path: Path, name: str) -> None:
+    """Its tests could not run, or the class would take an import's place."""
+    result = CliRunner().invoke(payhub, ["new-provider", name, "--folder", str(tmp_path / "new")])
+    assert result.exit_code == 1
+    assert "a name that is taken. Hint: choose another name" in " ".join(result.output.split())
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_the_system_refuses_is_one_line(tmp_path: Path) -> None:
+    """A folder that cannot be made, such as on a full disk, is no mistake of payhub's that a traceback would help."""
+    (tmp_path / "file").write_text("", "utf-8")
+    result = CliRunner().invoke(payhub, ["new-provider", "oolong", "--folder", str(tmp_path / "file" / "under")])
+    assert result.exit_code == 1
+    assert result.output.startswith("payhub: NotADirectoryError: ")

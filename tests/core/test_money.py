@@ -245,3 +245,13 @@ def test_another_word_for_a_currency_is_told_its_code(word: str, code: str) -> N
     with pytest.raises(InvalidOrder) as error:
         Money.of("1", word)
     assert error.value.hint == f"write {code!r}"
+
+
+def test_sums_add_up_to_as_many_digits_as_it_takes() -> None:
+    """A shop's rupiahs of some years are more than one order may be about."""
+    most = Money(10**15 - 1, "IDR")
+    assert (most + most).minor == 2 * 10**15 - 2
+    assert (-most - most).minor == -2 * 10**15 + 2
+    assert str(Money.total(10**18 + 7, "IDR")) == "10000000000000000.07 IDR"
+    with pytest.raises(InvalidOrder, match="ISO 4217"):
+        Money.total(1, "RMB")

@@ -160,7 +160,7 @@ OFFERED = {
     "Callback": "body header headers kind method query recorded_at",
     "Notification": "bound kind payment reply",
     "Reply": "body content_type status_code",
-    "Money": "amount currency minor of",
+    "Money": "amount currency minor of total",
     "PayhubError": "account hint message provider reference",
     "ConfigError": "account hint message provider reference",
     "GatewayError": "account hint message provider reference unanswered unreadable unsent",

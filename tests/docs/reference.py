@@ -69,11 +69,15 @@ def model(cls: type[BaseModel]) -> Callable[[], str]:
     return table
 
 
+#: What a variable names inside a setting that is a table.
+_INSIDE = {"accounts": "__SHOP__SECRET", "routes": "__ANY"}
+
+
 def settings() -> str:
     """What a configuration has at its top, with the variable of each."""
     lines = ["| setting | variable | type | default |", "|---|---|---|---|"]
     for name, info in Settings.model_fields.items():
-        variable = f"{PREFIX}{name.upper()}{'__SHOP__SECRET' * (name == 'accounts')}"
+        variable = f"{PREFIX}{name.upper()}{_INSIDE.get(name, '')}"
         lines.append(f"| `{name}` | `{variable}` | `{annotation(Settings, name)}` | {default_of(info)} |")
     return "\n".join(lines)
 

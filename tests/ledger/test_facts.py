@@ -489,3 +489,14 @@ def test_of_two_payments_the_one_with_a_time_says_when_money_came() -> None:
     at = datetime(2026, 1, 2, tzinfo=UTC)
     assert Facts(receipts={"P1": Receipt(100), "P2": Receipt(100, at)}).paid_at == at
     assert Facts(receipts={"P1": Receipt(100)}).paid_at is None
+
+
+def test_what_came_in_twice_may_have_more_digits_than_one_sum() -> None:
+    """Else the second notify of a very large order could never be recorded."""
+    most = Money(10**15 - 1, "CNY")
+    receipts = {key: Receipt(most.minor) for key in ("P1", "P2")}
+    facts = Facts(receipts=receipts)
+    assert facts.received(most) == most + most
+    (again,) = facts.anomalies(most)
+    assert again.received == most + most
+    assert facts.refundable(most, "R1") == most + most

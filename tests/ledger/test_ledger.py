@@ -515,3 +515,16 @@ def test_what_is_tried_again_is_no_output(tmp_path: Path) -> None:
     """
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+def test_totals_of_more_digits_than_one_sum_has_are_totals(
+    open_checkout: Any, accept: Any, make_order: Callable[..., Order], ledger: Ledger
+) -> None:
+    """In lists and in the report."""
+    till = open_checkout(accept)
+    for number in range(3):
+        till.start("shop", make_order(reference=f"A{number}"))
+    ledger.write(lambda c: c.execute(text("UPDATE payhub_payments SET amount_minor = 999999999999999")))
+    (total,) = ledger.totals()
+    assert total.due == Money.total(3 * (10**15 - 1), "CNY")
+    assert sum(it.due.minor for it in ledger.report().pending) == 3 * (10**15 - 1)

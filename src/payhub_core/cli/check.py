@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-import traceback
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from payhub_core.cli.imports import explained
 from payhub_core.cli.options import json_option, print_json
 from payhub_core.cli.words import say
 from payhub_core.errors import ConfigError, did_you_mean, plain
@@ -93,14 +93,8 @@ def _module(name: str) -> ModuleType:
     if name.endswith(".py") and not Path(name).is_file():
         raise ConfigError(f"there is no file {plain(name)}")
     sys.path.insert(0, "")  # as `python -m` has it: the author's module is where the author is
-    try:
+    with explained(plain(name)):
         return _imported(name)
-    except ImportError as error:
-        raise ConfigError(f"{plain(name)} cannot be imported: {error}") from error
-    except Exception as error:
-        at = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"line {at.lineno} of {Path(at.filename).name}"
-        raise ConfigError(f"{plain(name)} cannot be imported: {type(error).__name__}: {error} ({where})") from error
 
 
 def _imported(name: str) -> ModuleType:

@@ -46,6 +46,12 @@ class _Installed(click.Group):
                 raise
             Console(stderr=True).print(Text(f"payhub: {error}", style="red"), soft_wrap=True)
             ctx.exit(1)
+        except (OSError, OverflowError, UnicodeError) as error:
+            # A full disk, a number out of all bounds, an argument that is no text: nothing that payhub could mend.
+            if isinstance(error, BrokenPipeError):
+                raise
+            Console(stderr=True).print(Text(f"payhub: {type(error).__name__}: {error}", style="red"), soft_wrap=True)
+            ctx.exit(1)
 
 
 @cache

@@ -55,7 +55,7 @@ def doctor(*, config: str | None, account: str | None, connect: bool, as_json: b
     if account is not None:
         found.findings = [finding for finding in found.findings if finding.account in {"", account}]
     if as_json:
-        print_json(_json(found))
+        print_json(_json(found, account))
     else:
         _print(found, account)
     if found.findings:
@@ -134,7 +134,7 @@ def _keys(keys: dict[str, list[str]]) -> str:
     return "; ".join(f"{name} {'; '.join(shown)}" for name, shown in keys.items()) or say("no keys")
 
 
-def _json(found: _Examined) -> dict[str, Any]:
+def _json(found: _Examined, account: str | None) -> dict[str, Any]:
     accounts = found.configured
     figures = asdict(found.health) if found.health else {}
     return {
@@ -142,7 +142,8 @@ def _json(found: _Examined) -> dict[str, Any]:
         "installed": accounts.installed if accounts else [],
         "accounts": {
             name: {"provider": provider.info.name, "keys": accounts.keys[name]}
-            for name, provider in (accounts.providers if accounts else {}).items()
+            for name, provider in accounts.providers.items()
+            if account in {None, name}
         }
         if accounts
         else {},

@@ -6,11 +6,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
+from keyword import iskeyword
 from pathlib import Path
 
 import click
 from rich.console import Console
 
+import payhub_core
+from payhub_core import kit
 from payhub_core.cli.words import say
 from payhub_core.errors import ConfigError, plain
 from payhub_core.pages import page
@@ -19,6 +22,8 @@ __all__ = ["Names", "new_provider", "render"]
 
 #: A block of the example that says what only its gateway does. The new package has the mark's own text in its place.
 _MARK = re.compile(r"(?P<indent> *)(?:# |<!-- )new-provider: (?P<text>.*?)(?: -->)?")
+#: What the example imports: a class of the same name would take its place.
+_TAKEN = {*payhub_core.__all__, *kit.__all__}
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*")
 
 
@@ -74,6 +79,9 @@ def new_provider(*, name: str, folder: Path | None) -> None:
     if not _NAME.fullmatch(name):
         raise ConfigError(f"expected a name such as 'bank' or 'my-bank', not {plain(name)!r}")
     names = Names(name)
+    if names.cls in _TAKEN or iskeyword(names.cls) or names.cls.startswith("Test"):
+        reason = f"the provider's class would be {names.cls}, a name that is taken"
+        raise ConfigError(reason, hint="choose another name")
     if find_spec(names.package) is not None:
         raise ConfigError(f"a package {names.package} is installed already", hint="choose another name")
     folder = folder or Path(names.distribution)

@@ -52,9 +52,9 @@ def json_option(command: Command) -> Command:
 
 def limit_option(command: Command) -> Command:
     """The option ``--limit``."""
-    return click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most.")(
-        command
-    )
+    return click.option(
+        "--limit", type=click.IntRange(1, 10**9), default=20, show_default=True, help="How many at most."
+    )(command)
 
 
 def time(value: str) -> datetime:
@@ -65,9 +65,9 @@ def time(value: str) -> datetime:
             unit = {"min": "minutes", "h": "hours", "d": "days"}[age[2]]
             return datetime.now(UTC) - timedelta(**{unit: int(age[1])})
         found = datetime.fromisoformat(value)
+        return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise click.BadParameter(f"expected a time such as 2026-01-31, 2026-01-31T12:00 or 7d, not {value!r}") from None
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def read_config(path: str | None) -> Config:

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from payhub_core.checkout import Checkout
+from payhub_core.cli.imports import imported
 from payhub_core.cli.options import config_option, json_option, limit_option, print_json, read_config
 from payhub_core.cli.tables import from_now, iso, print_table, remark, when
-from payhub_core.cli.till import imported
 from payhub_core.cli.words import say
 from payhub_core.errors import ConfigError
 from payhub_core.hub import Hub

@@ -26,32 +26,36 @@ from payhub_core.errors import LedgerError
 
 __all__ = ["reconcile"]
 
-POSITIVE = click.FloatRange(min=0, min_open=True)
+
+def number(value: str) -> float:
+    """A number above zero; raises click.BadParameter."""
+    found = float(value)
+    if not 0 < found <= 10**9:
+        raise click.BadParameter(f"expected a number above zero, such as 30, not {value}")
+    return found
 
 
 @click.command()
 @config_option
 @click.option(
     "--older-than",
-    type=click.FloatRange(min=0),
+    type=click.FloatRange(0, 10**9),
     default=0.0,
     show_default=True,
     help="Leave out orders younger than so many seconds.",
 )
 @click.option(
     "--limit",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 10**9),
     default=1000,
     show_default=True,
     help="Ask about so many payments at most in a pass.",
 )
-@click.option("--rate", type=POSITIVE, default=10.0, show_default=True, help="Queries a second for each account.")
+@click.option("--rate", type=number, default=10.0, show_default=True, help="Queries a second for each account.")
 @click.option("--account", help="Ask about the payments of this account alone.")
 @checkout_options
 @click.option("--watch", is_flag=True, help="Go on until SIGTERM or Ctrl-C, after a pass that failed too.")
-@click.option(
-    "--every", type=POSITIVE, default=30.0, show_default=True, help="With --watch: seconds between two passes."
-)
+@click.option("--every", type=number, default=30.0, show_default=True, help="With --watch: seconds between two passes.")
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each pass.")
 def reconcile(
     *,

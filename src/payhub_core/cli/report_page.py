@@ -41,7 +41,7 @@ STYLE = (
     ".axis{display:flex;justify-content:space-between;color:var(--soft);font-size:.85rem}"
     "details{border-bottom:1px solid var(--line);padding:.4rem 0}"
     "summary{cursor:pointer}summary span{display:inline-flex;width:calc(100% - 1.5rem);justify-content:space-between;"
-    "gap:1rem}"
+    "gap:1rem}summary b{min-width:0;overflow-wrap:anywhere}"
     "code{font-size:.9em;white-space:nowrap}.w{min-width:16rem}"
     "a:focus-visible,summary:focus-visible{outline:3px solid var(--blue);outline-offset:2px}"
     "@media print{body{background:none}section{break-inside:avoid}}"

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import click
@@ -15,13 +12,14 @@ from pydantic import BaseModel
 
 from payhub_core.accounts import Accounts, load_accounts, unknown_account
 from payhub_core.checkout import AsyncCheckout, Checkout
+from payhub_core.cli.imports import imported
 from payhub_core.cli.options import Command, read_config
-from payhub_core.errors import ConfigError, plain
+from payhub_core.errors import ConfigError
 from payhub_core.hookspecs import Provider
 from payhub_core.hub import Hub
 from payhub_core.ledger import Ledger
 
-__all__ = ["Till", "checkout_options", "imported", "open_till", "plain_http"]
+__all__ = ["Till", "checkout_options", "open_till", "plain_http"]
 
 
 def checkout_options(command: Command) -> Command:
@@ -90,24 +88,6 @@ def open_till(config: str | None, handler: str | None, checkout: str | None) -> 
         return
     with asyncio.Runner() as runner:
         yield Till(given, runner)
-
-
-def imported(option: str, name: str, of: tuple[type, ...] = ()) -> Any:
-    """The function that ``option`` names, or the object ``of`` one of these classes; raises ConfigError."""
-    module, _, attribute = name.partition(":")
-    if not attribute:
-        raise ConfigError(f"{option}: expected MODULE:NAME, such as shop:fulfil, not {plain(name)!r}")
-    sys.path.insert(0, str(Path.cwd()))  # a console script's path begins at the folder it lies in
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"{option}: {name!r} cannot be imported: {error}") from None
-    if of and not isinstance(found, of):
-        expected = " or an ".join(cls.__name__ for cls in of)
-        raise ConfigError(f"{option}: expected a {expected}, {name!r} is of the type {type(found).__name__}")
-    if not of and not callable(found):
-        raise ConfigError(f"{option}: {name!r} is no function")
-    return found
 
 
 def plain_http(accounts: Mapping[str, Provider]) -> list[str]:

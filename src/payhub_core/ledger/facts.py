@@ -148,7 +148,7 @@ class Facts:
 
     def received(self, due: Money) -> Money:
         """The sum received. Bare words "paid" count as what is due, once, and as nothing beside an exact sum."""
-        return Money(self._received(due.minor), due.currency)
+        return Money.total(self._received(due.minor), due.currency)
 
     def _received(self, due: int) -> int:
         exact = {key: receipt.minor for key, receipt in self.receipts.items() if receipt.minor is not None}
@@ -160,7 +160,7 @@ class Facts:
     def gone_back(self, due: Money) -> Money | None:
         """The sum that has gone back in all; None where nothing has, or nobody says how much."""
         gone = self._gone_back(due.minor)
-        return Money(gone, due.currency) if gone else None
+        return Money.total(gone, due.currency) if gone else None
 
     def _gone_back(self, due: int) -> int:
         if not self.refunds and not self.refunded and PaymentStatus.REFUNDED not in self.said:
@@ -187,7 +187,7 @@ class Facts:
         """What may go back under that number: what was received, less what has gone back or may be going back."""
         others = (refund.minor for key, refund in self.refunds.items() if key != refund_reference and refund.under_way)
         left = self._received(due.minor) - self._gone_back(due.minor) - sum(others)
-        return Money(max(left, 0), due.currency)
+        return Money.total(max(left, 0), due.currency)
 
     def status(self, due: Money) -> PaymentStatus:
         """Where the payment stands: paid absorbs all that says "not paid"; PAID means at least ``due`` came in.
@@ -225,7 +225,7 @@ class Facts:
             names.append((AnomalyKind.PAID_AFTER_EXPIRED, ""))
         if not names:
             return ()
-        total = Money(received, due.currency)
+        total = Money.total(received, due.currency)
         return tuple(Anomaly(kind, kind + number, due, total, named) for kind, number in names)
 
     @property

@@ -141,4 +141,4 @@ def _anomaly_text(anomaly: Anomaly) -> str:
 def parse_anomaly(name: str, text: str, currency: str) -> Anomaly:
     """An anomaly as it was written down; raises ValueError, TypeError or InvalidOrder for anything else."""
     kind, due, received, gateway_ids = json.loads(text)
-    return Anomaly(AnomalyKind(kind), name, Money(due, currency), Money(received, currency), tuple(gateway_ids))
+    return Anomaly(AnomalyKind(kind), name, Money(due, currency), Money.total(received, currency), tuple(gateway_ids))

@@ -102,11 +102,9 @@ def _check_times(wanted: Wanted) -> None:
 def money(minor: Any, currency: str) -> Money:
     """A sum as a database adds it up, to an int or a whole Decimal; raises LedgerError."""
     try:
-        return Money(int(minor), currency)
+        return Money.total(int(minor), currency)
     except InvalidOrder:
-        raise LedgerError(
-            "the ledger holds a currency that payhub did not write, or sums too large", hint=MEND
-        ) from None
+        raise LedgerError("the ledger holds a currency that payhub did not write", hint=MEND) from None
 
 
 def _total(status: str, currency: str, count: int, due: Any, paid: Any) -> Total:
