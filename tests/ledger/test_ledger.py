@@ -27,6 +27,7 @@ from payhub_core.ledger import Ledger, changes
 from payhub_core.ledger.database import SCHEMA
 from payhub_core.ledger.migrations import versions as migrations
 from payhub_core.ledger.migrations.versions import MIGRATIONS
+from payhub_core.ledger.report import report
 from payhub_core.ledger.sql import begin
 from payhub_core.ledger.tables import VERSION_TABLE, metadata
 
@@ -527,4 +528,4 @@ def test_totals_of_more_digits_than_one_sum_has_are_totals(
     ledger.write(lambda c: c.execute(text("UPDATE payhub_payments SET amount_minor = 999999999999999")))
     (total,) = ledger.totals()
     assert total.due == Money.total(3 * (10**15 - 1), "CNY")
-    assert sum(it.due.minor for it in ledger.report().pending) == 3 * (10**15 - 1)
+    assert sum(it.due.minor for it in ledger.read(report).pending) == 3 * (10**15 - 1)

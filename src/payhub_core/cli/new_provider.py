@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,8 +13,6 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-import payhub_core
-from payhub_core import kit
 from payhub_core.cli.words import say
 from payhub_core.errors import ConfigError, plain
 from payhub_core.pages import page
@@ -22,8 +21,6 @@ __all__ = ["Names", "new_provider", "render"]
 
 #: A block of the example that says what only its gateway does. The new package has the mark's own text in its place.
 _MARK = re.compile(r"(?P<indent> *)(?:# |<!-- )new-provider: (?P<text>.*?)(?: -->)?")
-#: What the example imports: a class of the same name would take its place.
-_TAKEN = {*payhub_core.__all__, *kit.__all__}
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*")
 
 
@@ -79,7 +76,7 @@ def new_provider(*, name: str, folder: Path | None) -> None:
     if not _NAME.fullmatch(name):
         raise ConfigError(f"expected a name such as 'bank' or 'my-bank', not {plain(name)!r}")
     names = Names(name)
-    if names.cls in _TAKEN or iskeyword(names.cls) or names.cls.startswith("Test"):
+    if names.cls in _imported(_example()) or iskeyword(names.cls) or names.cls.startswith("Test"):
         reason = f"the provider's class would be {names.cls}, a name that is taken"
         raise ConfigError(reason, hint="choose another name")
     if find_spec(names.package) is not None:
@@ -109,6 +106,12 @@ def render(example: Path, folder: Path, names: Names) -> int:
         text = "".join(_without_marked(path.read_text("utf-8")))
         target.write_text(names.put(text), "utf-8", newline="\n")
     return len(files)
+
+
+def _imported(example: Path) -> set[str]:
+    """What the example's files import: a class of the same name would take its place."""
+    trees = (ast.walk(ast.parse(path.read_text("utf-8"))) for path in example.rglob("*.py"))
+    return {name.name for tree in trees for node in tree if isinstance(node, ast.ImportFrom) for name in node.names}
 
 
 def _kept(path: Path) -> bool:
