@@ -19,7 +19,10 @@ from tests.cli.conftest import failure, one_checkout
 from payhub_core.ledger import Ledger
 
 SHOP = """
+print("a shop's own words, as its module is imported")
+
 def fulfil(transition):
+    print("and as its handler is called")
     with open("told", "a") as file:
         file.write(transition.id + "\\n")
 
@@ -51,7 +54,9 @@ def test_what_waits_is_listed_and_handed_out(command: Callable[..., Result], led
     assert [it["id"] for it in json.loads(listed.output)["waiting"]] == ["shop/A1001/paid", "shop/A1001/overpaid"]
     assert "There are more" in command("outbox", "list", "--limit", "1").stderr
     done = command("outbox", "deliver", "--handler", "outbox_shop:fulfil", "--json")
-    assert (done.exit_code, json.loads(done.output)) == (0, {"delivered": 2, "failed": 0, "waiting": False})
+    assert "own words" in done.stderr
+    assert "and as its handler" in done.stderr
+    assert (done.exit_code, json.loads(done.stdout)) == (0, {"delivered": 2, "failed": 0, "waiting": False})
     assert (shop_module / "told").read_text().split() == ["shop/A1001/paid", "shop/A1001/overpaid"]
     nothing = command("outbox", "list")
     assert (nothing.exit_code, nothing.stderr) == (0, "Nothing waits.\n")
@@ -100,6 +105,8 @@ def test_a_handler_is_needed(command: Callable[..., Result], ledger: Ledger) -> 
 @pytest.mark.usefixtures("stored", "shop_module")
 def test_a_handler_that_wants_a_connection_puts_nothing_off(command: Callable[..., Result]) -> None:
     """It is refused before it is called, and so what waits stays due."""
+    sys.modules.pop("outbox_shop", None)
+    command("outbox", "deliver", "--handler", "outbox_shop:nothing")  # imports it, and so prints what it prints
     refused = failure(command("outbox", "deliver", "--handler", "outbox_shop:ship"))
     expected = "expected a function of the transition alone, not 'outbox_shop:ship' with (transition, connection)"
     assert expected in refused

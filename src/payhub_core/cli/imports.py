@@ -6,7 +6,7 @@ import importlib
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ def imported(option: str, name: str, of: tuple[type, ...] = ()) -> Any:
     if not attribute:
         raise ConfigError(f"{option}: expected MODULE:NAME, such as shop:fulfil, not {plain(name)!r}")
     sys.path.insert(0, str(Path.cwd()))  # a console script's path begins at the folder it lies in
-    with explained(f"{option}: {name!r}"):
+    with explained(f"{option}: {name!r}"), redirect_stdout(sys.stderr):  # stdout is the command's
         found = getattr(importlib.import_module(module), attribute)
     if of and not isinstance(found, of):
         expected = " or an ".join(cls.__name__ for cls in of)

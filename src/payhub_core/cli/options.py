@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,6 +25,7 @@ __all__ = [
     "check_account",
     "config_option",
     "config_path",
+    "json_alone",
     "json_option",
     "limit_option",
     "print_json",
@@ -90,6 +93,11 @@ def check_account(name: str | None, config: Config, ledger: Ledger) -> None:
         known = {*config.accounts, *ledger.accounts()}
         if name not in known:
             raise unknown_account(name, dict.fromkeys(known))
+
+
+def json_alone(as_json: bool) -> AbstractContextManager[object]:
+    """With JSON on stdout, what an application's handler prints goes to stderr meanwhile."""
+    return redirect_stdout(sys.stderr) if as_json else nullcontext()
 
 
 def print_json(value: object) -> None:

@@ -14,7 +14,7 @@ from rich.progress import Progress
 
 from payhub_core.checkout import Checkout
 from payhub_core.cli.imports import imported
-from payhub_core.cli.options import config_option, json_option, limit_option, print_json, read_config
+from payhub_core.cli.options import config_option, json_alone, json_option, limit_option, print_json, read_config
 from payhub_core.cli.tables import from_now, iso, print_table, remark, when
 from payhub_core.cli.words import say
 from payhub_core.errors import ConfigError
@@ -88,7 +88,8 @@ def deliver(*, config: str | None, handler: str, now: bool, limit: int, as_json:
             nonlocal tried
             tried += 1
             bar.update(task, advance=1, description=transition.id)
-            return called(transition)
+            with json_alone(as_json):
+                return called(transition)
 
         if now:
             ledger.write(make_due)

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColu
 from rich.progress import Progress as ProgressBar
 
 from payhub_core.checkout import Progress, Summary
-from payhub_core.cli.options import config_option
+from payhub_core.cli.options import config_option, json_alone
 from payhub_core.cli.till import Till, checkout_options, open_till
 from payhub_core.cli.words import say
 from payhub_core.errors import LedgerError
@@ -120,7 +120,8 @@ def _one_pass(till: Till, reconcile: Callable[..., Summary], limit: int, *, stam
                 asked = f"{progress.account}: {progress.status}"
                 bar.update(task, advance=1, total=min(progress.due, limit), description=asked)
 
-        summary = reconcile(limit=limit, progress=advance)
+        with json_alone(as_json):
+            summary = reconcile(limit=limit, progress=advance)
     waiting = bool(till.look("outbox", limit=1))
     now = datetime.now(UTC)
     if as_json:

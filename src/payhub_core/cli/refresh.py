@@ -6,7 +6,7 @@ import logging
 
 import click
 
-from payhub_core.cli.options import config_option, json_option, print_json
+from payhub_core.cli.options import config_option, json_alone, json_option, print_json
 from payhub_core.cli.tables import payment_json, remark
 from payhub_core.cli.till import checkout_options, open_till
 from payhub_core.cli.words import say
@@ -37,7 +37,8 @@ def refresh(
         till.check_account(account)
         before: StoredPayment | None = till.look("payment", account, reference)
         try:
-            answered: Payment = till.do("refresh", account, reference)
+            with json_alone(as_json):
+                answered: Payment = till.do("refresh", account, reference)
         except PayhubError:
             raise
         except Exception as error:
