@@ -365,7 +365,8 @@ def test_a_request_that_the_gateway_would_not_take_is_the_providers_mistake() ->
         provider = Unsigned
 
     verdict = OfUnsigned().run(NAMED["create.accepted"])
-    assert "expected:  a request that the gateway takes" in verdict.text
+    assert "expected:  a request that the contract's answer() takes" in verdict.text
+    assert "(tea.py:" in verdict.text
     assert "a request that this account signed" in verdict.text
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from payhub_core.testing.bench import Bench
 
-__all__ = ["CASES", "Case", "Mismatch", "NotApplicable", "case"]
+__all__ = ["CASES", "Case", "Mismatch", "NotApplicable", "case", "line_of"]
 
 #: Every case, in the order in which they are run.
 CASES: list[Case] = []
@@ -39,6 +41,12 @@ class Mismatch(AssertionError):
         super().__init__(f"expected {expected}; came {came}")
         self.expected = expected
         self.came = came
+
+
+def line_of(error: BaseException) -> str:
+    """Where an error of the contract's own was raised, such as an assert of its answer()."""
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    return f"({Path(at.filename).name}:{at.lineno})"
 
 
 class NotApplicable(Exception):

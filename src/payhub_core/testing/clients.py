@@ -11,7 +11,7 @@ import httpx
 
 from payhub_core.flow import Request, Response
 from payhub_core.models import CallbackKind, Notification, PaymentStatus
-from payhub_core.testing.case import Mismatch
+from payhub_core.testing.case import Mismatch, line_of
 from payhub_core.testing.faults import Raw
 from payhub_core.testing.outcome import Call, Outcome
 from payhub_core.testing.words import answered
@@ -84,9 +84,8 @@ class Client:
         if (error := self.broken) is not None:
             self.broken = None
             if isinstance(error, AssertionError):
-                raise Mismatch(
-                    "a request that the gateway takes", str(error).partition("\n")[0] or "another"
-                ) from error
+                said = str(error).partition("\n")[0] or "one that the contract refuses"
+                raise Mismatch("a request that the contract's answer() takes", f"{said} {line_of(error)}") from error
             raise error
 
 

@@ -305,8 +305,9 @@ def _action(bench: Bench, method: PaymentMethod | str | None) -> NextAction | No
 def _address(bench: Bench, name: str, by: Methods = ()) -> None:
     if not bench.sent(bench.create()):
         raise NotApplicable("create sends nothing")
+    folder = "notify" if name == "notify_url" else "thanks"
     for paths in (("oolong", "sencha"), ("oolong", "Oolong"), ("oolong?a=1", "oolong?a=2")):
-        one, other = (f"https://shop.example/{path}" for path in paths)
+        one, other = (f"https://shop.example/{folder}/{path}" for path in paths)
         # A contract's order has no query where the gateway takes none.
         if getattr(bench.order(**{name: one}), name) != getattr(bench.order(**{name: other}), name):
             sent(bench, name, one, other, by=by)
@@ -319,7 +320,7 @@ def _address(bench: Bench, name: str, by: Methods = ()) -> None:
     "writing-a-provider.md#which-field-holds-which-address",
 )
 def _addresses(bench: Bench) -> None:
-    order = bench.order(notify_url="https://shop.example/oolong", return_url="https://shop.example/sencha")
+    order = bench.order(notify_url="https://shop.example/notify/oolong", return_url="https://shop.example/thanks")
     outcome = bench.create(order)
     _ = outcome.payment
     found = False
