@@ -76,11 +76,11 @@ def new_provider(*, name: str, folder: Path | None) -> None:
     if not _NAME.fullmatch(name):
         raise ConfigError(f"expected a name such as 'bank' or 'my-bank', not {plain(name)!r}")
     names = Names(name)
+    if find_spec(names.package) is not None:
+        raise ConfigError(f"a package {names.package} is installed already", hint="choose another name")
     if names.cls in _imported(_example()) or iskeyword(names.cls) or names.cls.startswith("Test"):
         reason = f"the provider's class would be {names.cls}, a name that is taken"
         raise ConfigError(reason, hint="choose another name")
-    if find_spec(names.package) is not None:
-        raise ConfigError(f"a package {names.package} is installed already", hint="choose another name")
     folder = folder or Path(names.distribution)
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError(f"{folder} is not empty", hint="name another one with --folder")
