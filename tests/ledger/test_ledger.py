@@ -177,7 +177,8 @@ def test_an_engine_that_commits_each_statement_is_refused(postgres: Any) -> None
 
 def test_an_unreachable_database_is_a_ledger_error(tmp_path: Path) -> None:
     """Nothing of SQLAlchemy's or the driver's escapes."""
-    for url in (f"sqlite:///{tmp_path}/no/such/folder/a.db", "postgresql://nobody:hunter2@127.0.0.1:1/shop"):
+    (tmp_path / "a.db").mkdir()
+    for url in (f"sqlite:///{tmp_path}/a.db", "postgresql://nobody:hunter2@127.0.0.1:1/shop"):
         with Ledger(url) as ledger, pytest.raises(LedgerError, match="the database failed") as caught:
             ledger.payments()
         assert "hunter2" not in str(caught.value)
@@ -427,6 +428,24 @@ def test_a_file_that_is_made_is_its_owners_alone(tmp_path: Path, colour: str) ->
             assert modes == {0o640 if name == "old.db" else 0o600}
     finally:
         os.umask(before)
+
+
+def test_one_who_looks_for_a_file_that_was_moved_costs_it_nothing(tmp_path: Path) -> None:
+    """SQLite would make an empty one, and cut the log of the one that is away."""
+    file, away = tmp_path / "payhub.db", tmp_path / "away.db"
+    url = f"sqlite:///{file}"
+    with Ledger(url) as running:
+        running.upgrade()
+        running.write(lambda c: c.execute(text("PRAGMA wal_autocheckpoint = 0")))
+        running.write(lambda c: c.execute(text("CREATE TABLE sold (number INTEGER)")))
+        running.write(lambda c: c.execute(text("INSERT INTO sold VALUES (7)")))
+        file.rename(away)
+        with Ledger(url) as looking, pytest.raises(LedgerError, match="is not there"):
+            looking.payments()
+        assert not file.exists()
+        away.rename(file)
+        with Ledger(url) as looking:
+            assert looking.read(lambda c: c.execute(text("SELECT number FROM sold")).scalars().all()) == [7]
 
 
 async def _upgraded(ledger: Ledger) -> None:

@@ -63,21 +63,50 @@ def test_a_mistake_in_the_url(mistake: str) -> None:
 
 
 def test_a_database_without_tables_is_named_by_its_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite makes an empty file in whichever folder the program was started in."""
+    """A path is of the folder that the program was started in; what another program made is no ledger."""
     monkeypatch.chdir(tmp_path)
+    Path("payhub.db").touch()
     with Ledger("sqlite:///payhub.db") as ledger, pytest.raises(LedgerError) as error:
         ledger.payments()
     assert str(error.value) == f"the database {tmp_path}/payhub.db has no ledger yet. Hint: run: payhub ledger upgrade"
 
 
+def test_a_database_that_is_not_there_is_named_by_its_whole_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is not made by one who only looks."""
+    monkeypatch.chdir(tmp_path)
+    with Ledger("sqlite:///payhub.db") as ledger, pytest.raises(LedgerError) as error:
+        ledger.payments()
+    assert str(error.value) == (
+        f"the database {tmp_path}/payhub.db is not there. "
+        "Hint: see the folder and the URL; for a new ledger run: payhub ledger upgrade"
+    )
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    """SQLite makes files, not folders."""
+    """The file is made, its folder is not."""
     with Ledger(f"sqlite:///{tmp_path}/nowhere/payhub.db") as ledger, pytest.raises(LedgerError) as error:
         ledger.upgrade()
     assert str(error.value) == (
-        "the database failed: OperationalError: unable to open database file. "
-        "Hint: nothing was changed; see that the folder of the file exists"
+        f"the database {tmp_path}/nowhere/payhub.db cannot be made: No such file or directory. "
+        "Hint: its folder has to be there, and writable"
     )
+
+
+def test_a_database_that_left_its_log_behind(tmp_path: Path) -> None:
+    """What the log holds is of the file that is gone: a new one would cut it."""
+    log = tmp_path / "payhub.db-wal"
+    log.write_bytes(b"payments")
+    with Ledger(f"sqlite:///{tmp_path}/payhub.db") as ledger, pytest.raises(LedgerError) as error:
+        ledger.upgrade()
+    assert str(error.value) == (
+        f"the database {tmp_path}/payhub.db is gone, and its write-ahead log is still there. "
+        "Hint: put the file back; where there is none, move what lies beside it away"
+    )
+    assert [it.name for it in tmp_path.iterdir()] == [log.name]
+    assert log.read_bytes() == b"payments"
 
 
 @pytest.mark.parametrize(("checkout", "hub"), [(Checkout, AsyncHub), (AsyncCheckout, Hub)])

@@ -115,6 +115,12 @@ class Connections:
             checked = self._checked_first(body, "sync", check=check)
             return database.atomically(connection, checked, write=write, whole=whole)
 
+    def create(self) -> None:
+        """Makes the file of a URL's new database, where it is one."""
+        self._check_usable()
+        if self._url is not None:
+            database.create(self._url)
+
     def alone(self, body: Callable[[Connection], T]) -> T:
         """Runs ``body``, a single reading statement, as cheaply as can be."""
         if "sync" in self._checked:
@@ -299,7 +305,7 @@ def _ledger_error(error: Exception) -> LedgerError:
         reason = str(origin).splitlines()[0][:200]
     remedy = "the database can be reached and written"
     if "unable to open" in reason:
-        remedy = "the folder of the file exists"
+        remedy = "the file may be read and written"
     elif "is locked" in reason:
         remedy = "no other connection keeps a transaction open, such as your own around this call"
     return LedgerError(

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from sqlite3 import OperationalError
@@ -36,6 +36,7 @@ __all__ = [
     "check_open",
     "check_schema",
     "clock",
+    "create",
     "discard",
     "exclusive",
     "is_async",
@@ -289,7 +290,7 @@ def _prepared(create: Callable[..., EngineT], url: URL) -> EngineT:
         raise ConfigError("ledger: the database URL has an option that does not fit") from None
     if lite:
         plain = engine if isinstance(engine, Engine) else engine.sync_engine
-        event.listen(plain, "do_connect", _private)
+        event.listen(plain, "do_connect", _present)
         event.listen(plain, "connect", _durable)
         if plain is not engine:
             plain.dialect.do_commit = _commit  # type: ignore[assignment, method-assign]
@@ -299,12 +300,49 @@ def _prepared(create: Callable[..., EngineT], url: URL) -> EngineT:
     return engine
 
 
-def _private(_dialect: object, _record: object, arguments: list[Any], _options: object) -> None:
-    """A file that is made here is its owner's alone; SQLite gives those beside it the same mode."""
+def _present(_dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]) -> None:
+    """Opens a file that is there, and makes none: an empty one in its place would cost it its write-ahead log."""
     path = str(arguments[0])
-    if not path.startswith("file:"):
-        with suppress(OSError):  # it is there, or SQLite says what is wrong
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    if not _is_file(path):
+        return
+    if not os.path.exists(path):  # noqa: PTH110  it runs for every connection
+        raise LedgerError(
+            f"the database {path} is not there",
+            hint="see the folder and the URL; for a new ledger run: payhub ledger upgrade",
+        )
+    arguments[0], options["uri"] = f"{Path(path).as_uri()}?mode=rw", True
+
+
+def create(url: URL) -> None:
+    """Makes the file of a new ledger on SQLite, its owner's alone; SQLite gives those beside it the same mode.
+
+    Raises LedgerError where it cannot be made, and where a write-ahead log lies there without its file: what it
+    holds would be lost.
+    """
+    if url.get_backend_name() != "sqlite" or not _is_file(url.database or ""):
+        return
+    path = Path(url.database or "").absolute()
+    try:
+        if not path.exists() and Path(f"{path}-wal").stat().st_size:
+            raise LedgerError(
+                f"the database {path} is gone, and its write-ahead log is still there",
+                hint="put the file back; where there is none, move what lies beside it away",
+            )
+    except OSError:
+        pass  # there is no such log
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise LedgerError(
+            f"the database {path} cannot be made: {error.strerror}", hint="its folder has to be there, and writable"
+        ) from None
+
+
+def _is_file(path: str) -> bool:
+    """Whether SQLite is given a file by its path, and no memory or address of its own."""
+    return path not in {"", ":memory:"} and not path.startswith("file:")
 
 
 def _commit(connection: Any) -> None:

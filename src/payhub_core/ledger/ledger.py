@@ -47,10 +47,12 @@ class Ledger(Views):
 
     def upgrade(self) -> None:
         """Creates the tables or brings them to this version; does nothing where they are."""
+        self._connections.create()
         self._connections.run(database.upgrade, write=True, check=False)
 
     async def aupgrade(self) -> None:
         """As `upgrade`."""
+        self._connections.create()
         await self._connections.arun(database.upgrade, write=True, check=False)
 
     def write(self, body: Callable[[Connection], T]) -> T:
