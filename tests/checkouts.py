@@ -47,11 +47,14 @@ class EitherCheckout:
     def reconcile(self, **options: Any) -> Any:
         return self.call(self.checkout.reconcile, **options)
 
-    def deliver(self, handler: Callable[[Transition], object], **options: Any) -> Any:
+    def deliver(self, handler: Callable[[Transition], object] | None = None, **options: Any) -> Any:
+        if handler is None or isinstance(self.checkout, Checkout):
+            return self.call(self.checkout.deliver, handler, **options)
+
         async def handle(transition: Transition) -> object:
             return handler(transition)
 
-        return self.call(self.checkout.deliver, handler if isinstance(self.checkout, Checkout) else handle, **options)
+        return self.call(self.checkout.deliver, handle, **options)
 
 
 @contextmanager

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
-from payhub_core import Order
+from payhub_core import ConfigError, Order
 from payhub_core.checkout import AsyncCheckout
-from payhub_core.ledger import Ledger, Transition
+from payhub_core.ledger import Ledger, Transition, outbox
 
 
 @pytest.fixture
@@ -41,6 +41,53 @@ def test_transitions_wait_and_are_delivered_once(till: Any, ledger: Ledger) -> N
     assert till.deliver(told.append) == 0
     assert told == waiting
     assert ledger.outbox() == []
+
+
+def test_the_checkouts_own_handler_has_them_in_a_transaction_that_notes_it(
+    open_checkout: Callable[..., Any], till: Any, ledger: Ledger, pass_time: Callable[[], None], caplog: Any
+) -> None:
+    """What it wrote is gone where it fails, and it comes again; a checkout without one says what to give."""
+    told: list[str] = []
+    noted = text("UPDATE payhub_payments SET attempts = 77 WHERE reference = 'A2'")
+
+    def handler(transition: Transition, connection: Connection) -> None:
+        told.append(transition.reference)
+        if told.count("A2") == 1 and transition.reference == "A2":
+            connection.execute(noted)
+            raise KeyError(transition.reference)
+
+    with pytest.raises(ConfigError, match=r"has no handler\. Hint: give deliver a function of the transition alone"):
+        till.deliver()
+    own = open_checkout(handler=handler)
+    assert own.deliver() == 2
+    assert "transition shop/A2/paid was not delivered: KeyError" in caplog.text
+    assert [waiting.reference for waiting in ledger.outbox()] == ["A2"]
+    assert ledger.read(lambda c: c.execute(text("SELECT max(attempts) FROM payhub_payments")).scalar()) < 77
+    assert own.deliver() == 0
+    pass_time()
+    assert own.deliver() == 1
+    assert (told, ledger.outbox()) == (["A1", "A2", "A3", "A2"], [])
+
+
+def test_what_another_process_has_delivered_meanwhile_is_not_handed_out_again(
+    open_checkout: Callable[..., Any], till: Any, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow handler whose turn has come again: the row says that it has been had."""
+    told: list[str] = []
+
+    def handler(transition: Transition, _connection: Connection) -> None:
+        told.append(transition.reference)
+
+    own = open_checkout(handler=handler)
+    real = outbox.read
+
+    def quicker(connection: Connection, number: int) -> Transition:
+        transition = real(connection, number)
+        connection.execute(text("UPDATE payhub_transitions SET delivered_at = at"))
+        return transition
+
+    monkeypatch.setattr(outbox, "read", quicker)
+    assert (own.deliver(), told) == (0, [])
 
 
 def test_an_anomaly_is_delivered_with_its_sums(till: Any, paid: Any) -> None:

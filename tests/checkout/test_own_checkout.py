@@ -46,7 +46,8 @@ def test_the_applications_own_checkout_leaves_nothing_in_the_outbox(
     make_due()
     run = service("payhub", "reconcile", f"--checkout={module}:checkout", "--json")
     assert run.process.wait(60) == 0
-    assert run.errors in {"", f"fulfilled shop/{reference}/paid\n"}  # what a handler prints is no JSON
+    # What a handler prints is no JSON.
+    assert run.errors == {"shop": f"fulfilled shop/{reference}/paid\n", "async_shop": ""}[module]
     line = json.loads(run.output)
     assert datetime.now(UTC) - datetime.fromisoformat(line.pop("at")) < timedelta(minutes=5)
     nothing = {"unanswered": 0, "errors": {}, "due": 0, "waiting": False}
@@ -65,6 +66,24 @@ def test_a_pass_says_what_is_still_due_and_asks_one_account_where_it_is_told_to(
     run = service("payhub", "reconcile", "--limit=2", "--rate=1000", "--account=shop", "--handler=shop:fulfil")
     assert (run.process.wait(60), run.errors) == (0, "")
     assert run.output.endswith("asked 2, changed 2, paid 2, unanswered 0, still due 1\n")
+
+
+@on_sqlite
+@pytest.mark.parametrize("module", ["shop", "async_shop"])
+def test_what_a_refresh_left_waiting_goes_to_the_checkouts_own_handler(
+    service: Callable[..., Any], shop: Any, folder: Path, lost_notify: Callable[[], str], module: str
+) -> None:
+    """Once, whether it is awaited or not."""
+    (folder / "async_shop.py").write_text(ASYNC_SHOP)
+    reference = lost_notify()
+    run = service("payhub", "payments", "refresh", "shop", reference)
+    assert (run.process.wait(60), shop.delivered) == (0, [])
+    assert "see: payhub outbox list" in run.errors
+    for delivered in (1, 0):
+        run = service("payhub", "outbox", "deliver", f"--checkout={module}:checkout")
+        assert (run.process.wait(60), run.errors) == (0, "")
+        assert run.output.endswith(f"delivered {delivered}, failed 0\n")
+        assert shop.delivered == [f"shop/{reference}/paid"]
 
 
 @on_sqlite

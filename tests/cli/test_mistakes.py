@@ -67,7 +67,7 @@ MISTAKES: dict[str, tuple[int, str]] = {
     "payments list --status payed": (2, "Error: Invalid value for '--status': 'payed' is not one of 'pending',"),
     "payments list --limit 0": (2, "Error: Invalid value for '--limit': 0 is not in the range 1<=x<=1000000000."),
     "payments show shop": (2, "Error: Missing argument 'REFERENCE'."),
-    "outbox deliver": (2, "Error: Missing option '--handler'."),
+    "outbox deliver": (2, "Error: --handler or --checkout is needed"),
 }
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from click.testing import Result
+from sqlalchemy import text
 from tests.cli.conftest import failure, one_checkout
 
 from payhub_core.ledger import Ledger
@@ -93,6 +94,57 @@ def test_a_mended_handler_need_not_wait_for_its_pause(
     assert ("delivered 0, failed 0" in paused.output, "--now" in paused.stderr) == (True, True)
     assert "delivered 2, failed 0" in command("outbox", "deliver", "--handler", "outbox_shop:fulfil", "--now").output
     assert (shop_module / "told").read_text().split() == ["shop/A1001/paid", "shop/A1001/overpaid"]
+
+
+APPLICATION = """
+from payhub_core import Hub
+from payhub_core.checkout import Checkout
+from payhub_core.ledger import Ledger
+from sqlalchemy import text
+
+failing = []
+
+def ship(transition, connection):
+    print("a shop's own words")
+    connection.execute(text("INSERT INTO shipped VALUES (:id)"), {{"id": transition.id}})
+    if failing:
+        raise KeyError(transition.id)
+
+ledger = Ledger({url!r})
+checkout = Checkout(Hub({{}}), ledger, handler=ship)
+without = Checkout(Hub({{}}), ledger)
+"""
+
+
+@one_checkout
+@pytest.mark.usefixtures("stored")
+def test_a_checkouts_own_handler_has_what_waits_with_its_connection(
+    command: Callable[..., Result], ledger: Ledger, config: Path, url: str
+) -> None:
+    """Each in one transaction with the shop's own rows: what fails leaves none, and is tried again."""
+    ledger.write(lambda c: c.execute(text("CREATE TABLE shipped (id VARCHAR(99) PRIMARY KEY)")))
+    (config.parent / "outbox_application.py").write_text(APPLICATION.format(url=url))
+    sys.modules.pop("outbox_application", None)
+    own = ("outbox", "deliver", "--checkout", "outbox_application:checkout")
+
+    def shipped() -> list[str]:
+        return list(ledger.read(lambda c: c.execute(text("SELECT id FROM shipped ORDER BY id")).scalars()))
+
+    try:
+        assert "has no handler" in failure(command("outbox", "deliver", "--checkout", "outbox_application:without"))
+        application: Any = sys.modules["outbox_application"]
+        application.failing.append(True)
+        done = command(*own)
+        assert (done.exit_code, "delivered 0, failed 2" in done.output, shipped()) == (1, True, [])
+        assert "KeyError (2 times" in command("payments", "show", "shop", "A1001").output
+        application.failing.clear()
+        done = command(*own, "--now", "--json")
+        assert "own words" in done.stderr
+        assert (done.exit_code, json.loads(done.stdout)) == (0, {"delivered": 2, "failed": 0, "waiting": False})
+        assert shipped() == ["shop/A1001/overpaid", "shop/A1001/paid"]
+        assert "leave the others out" in failure(command(*own, "--handler", "outbox_application:ship"))
+    finally:
+        ledger.write(lambda c: c.execute(text("DROP TABLE shipped")))
 
 
 def test_a_handler_is_needed(command: Callable[..., Result], ledger: Ledger) -> None:

@@ -156,13 +156,15 @@ class Checkout:
         )
         return reconcile(due, self._do)
 
-    def deliver(self, handler: Callable[[Transition], object], *, limit: int = 100) -> int:
+    def deliver(self, handler: Callable[[Transition], object] | None = None, *, limit: int = 100) -> int:
         """Hands waiting transitions to ``handler``, at least once each, and returns how many it took.
 
-        One that raises is logged and comes again after 1, 2, 4 minutes ... a day; ``transition.id`` is the idempotency
-        key. At most ``limit`` are tried, those first that have been due the longest. Raises LedgerError.
+        Without one the checkout's own handler has them, each in a transaction that notes it: exactly once, as in
+        `receive`. One that raises is logged and comes again after 1, 2, 4 minutes ... a day; ``transition.id`` is the
+        idempotency key. At most ``limit`` are tried, those first that have been due the longest. Raises LedgerError,
+        and ConfigError where there is no handler at all.
         """
-        return play(deliver(handler, limit), self._do)
+        return play(deliver(handler, self.handler, limit), self._do)
 
     def _do(self, step: Step) -> object:  # noqa: PLR0911  one for each kind of step
         """One step outside."""
@@ -252,9 +254,11 @@ class AsyncCheckout:
         )
         return await reconcile_async(due, self._do)
 
-    async def deliver(self, handler: Callable[[Transition], Awaitable[object]], *, limit: int = 100) -> int:
+    async def deliver(
+        self, handler: Callable[[Transition], Awaitable[object]] | None = None, *, limit: int = 100
+    ) -> int:
         """As `Checkout.deliver`."""
-        return await play_async(deliver(handler, limit), self._do)
+        return await play_async(deliver(handler, self.handler, limit), self._do)
 
     async def _do(self, step: Step) -> object:  # noqa: PLR0911  one for each kind of step
         """One step outside, awaited."""

@@ -12,13 +12,12 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from payhub_core.checkout import Checkout
 from payhub_core.cli.imports import imported
 from payhub_core.cli.options import config_option, json_alone, json_option, limit_option, print_json, read_config
 from payhub_core.cli.tables import from_now, iso, print_table, remark, when
+from payhub_core.cli.till import open_till
 from payhub_core.cli.words import say
 from payhub_core.errors import ConfigError
-from payhub_core.hub import Hub
 from payhub_core.ledger import Ledger, Transition
 from payhub_core.ledger.outbox import make_due
 
@@ -59,42 +58,49 @@ def list_(*, config: str | None, limit: int, as_json: bool) -> None:
 @click.option(
     "--handler",
     metavar="MODULE:FUNCTION",
-    required=True,
-    help="Called with each transition, at least once each. The module is looked for in the current directory first.",
+    help="Called with each transition alone, at least once each. The module is looked for in the current directory"
+    " first.",
+)
+@click.option(
+    "--checkout",
+    metavar="MODULE:NAME",
+    help="The application's own Checkout or AsyncCheckout, in place of --config and --handler: its own handler has each"
+    " once, in its transaction.",
 )
 @click.option("--now", is_flag=True, help="Those that failed and are to be tried later, too.")
 @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="How many at most.")
 @json_option
-def deliver(*, config: str | None, handler: str, now: bool, limit: int, as_json: bool) -> None:
+def deliver(
+    *, config: str | None, handler: str | None, checkout: str | None, now: bool, limit: int, as_json: bool
+) -> None:
     """Hand out what waits and is due.
 
-    The handler takes the transition alone, and no connection. One that raises is called again later. Exit status 0: all
-    that were handed out were taken; 1: one was not.
+    By --handler to a function, or by --checkout to the application's own handler. One that raises is called again
+    later. Exit status 0: all that were handed out were taken; 1: one was not.
     """
     # What no figure holds: the traceback of a handler that failed.
     logging.basicConfig(level=logging.ERROR, format="payhub: %(message)s")
-    called: Callable[[Transition], object] = imported("--handler", handler)
-    _check_takes_one(called, handler)
+    if handler is None and checkout is None:
+        raise click.UsageError("--handler or --checkout is needed: who is to have them.")
     tried = 0
     console = Console(stderr=True)
+    called = None if handler is None or checkout else _taking_one(handler)
     with (
-        Ledger(read_config(config).ledger) as ledger,
-        Hub({}) as hub,
+        open_till(config, handler if checkout else None, checkout) as till,
         Progress(console=console, transient=True, disable=not console.is_terminal) as bar,
     ):
         task = bar.add_task(say("handing out"), total=None)
 
-        def counted(transition: Transition) -> object:
+        def count(transition: Transition) -> None:
             nonlocal tried
             tried += 1
             bar.update(task, advance=1, description=transition.id)
-            with json_alone(as_json):
-                return called(transition)
 
         if now:
-            ledger.write(make_due)
-        delivered = Checkout(hub, ledger).deliver(counted, limit=limit)
-        left = bool(ledger.outbox(limit=1))
+            till.look("write", make_due)
+        with json_alone(as_json):
+            delivered = till.deliver(called, limit=limit, before=count)
+        left = bool(till.look("outbox", limit=1))
     if as_json:
         print_json({"delivered": delivered, "failed": tried - delivered, "waiting": left})
     else:
@@ -109,17 +115,20 @@ def deliver(*, config: str | None, handler: str, now: bool, limit: int, as_json:
         sys.exit(1)
 
 
-def _check_takes_one(called: Callable[..., object], name: str) -> None:
-    """Raises ConfigError for a handler that would fail on each transition, and so put all of them off."""
+def _taking_one(name: str) -> Callable[[Transition], object]:
+    """The function of that ``name``; raises ConfigError for one that would fail on each transition, putting all off."""
+    called: Callable[[Transition], object] = imported("--handler", name)
     try:
         taken = signature(called)
     except ValueError:  # a builtin may have none
-        return
+        return called
     try:
         taken.bind(None)
     except TypeError:
         reason = f"--handler: expected a function of the transition alone, not {name!r} with {taken}"
-        raise ConfigError(reason, hint="a checkout's own handler runs by payhub reconcile --checkout") from None
+        hint = "a checkout's own handler, which takes a connection too, has them by --checkout MODULE:NAME"
+        raise ConfigError(reason, hint=hint) from None
+    return called
 
 
 def _cells(transition: Transition) -> tuple[str, ...]:

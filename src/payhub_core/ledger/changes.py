@@ -36,6 +36,7 @@ __all__ = [
     "delete",
     "find",
     "given_back",
+    "hand",
     "heard",
     "insert",
     "merge",
@@ -263,7 +264,7 @@ def _record(
                 continue
             if place:
                 outbox.mark_handled(connection, new, name, now)
-            _handled(connection, outbox.transition(new, name, anomaly, now), handle)
+            hand(connection, outbox.transition(new, name, anomaly, now), handle)
     if merged.says_something:
         # Last on purpose, since it says whether all of this still stands: a handler may have rolled it back.
         history.add(connection, observation(new, news, now), commit=commit)
@@ -336,7 +337,8 @@ def _became_true(row: Row, known: Facts, new: Row, facts: Facts) -> Iterator[tup
     yield from odd[len(early) :]
 
 
-def _handled(connection: Connection, transition: Transition, handle: Handle) -> None:
+def hand(connection: Connection, transition: Transition, handle: Handle) -> None:
+    """Calls ``handle``; raises HandlerFailed, also where it ended the transaction."""
     try:
         handle(transition)
     except Exception as error:

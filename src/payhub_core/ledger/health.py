@@ -186,7 +186,7 @@ def _findings(found: Health) -> Iterator[Finding]:
             yield Finding(
                 it.account,
                 f"transitions that no handler has had: {it.waiting}, the first since {_time(it.waiting_since)}",
-                "payhub outbox list, then payhub outbox deliver --handler MODULE:FUNCTION",
+                "payhub outbox list, then payhub outbox deliver --checkout MODULE:NAME, or --handler MODULE:FUNCTION",
             )
         if it.failing:
             yield Finding(

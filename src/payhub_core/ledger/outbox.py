@@ -101,12 +101,17 @@ def read(connection: Connection, number: int) -> Transition:
     return _transition(connection.execute(_with_payment().where(transitions.c.id == number)).one())
 
 
-def mark_delivered(connection: Connection, number: int, transition: Transition, now: datetime) -> None:
-    """Ends the waiting of ``transition``, which had that number; where it was deleted, another may have it by now."""
+def mark_delivered(connection: Connection, number: int, transition: Transition, now: datetime) -> bool:
+    """Ends the waiting of ``transition``, which had that number; says whether it still waited.
+
+    Where it was deleted, another may have the number by now.
+    """
     about = (payments.c.account == transition.account, payments.c.reference == transition.reference)
     mine = select(payments.c.id).where(*about).scalar_subquery()
-    waits = update(transitions).where(transitions.c.id == number, transitions.c.payment_id == mine)
-    connection.execute(waits.values(delivered_at=now))
+    waits = update(transitions).where(
+        transitions.c.id == number, transitions.c.payment_id == mine, transitions.c.delivered_at.is_(None)
+    )
+    return connection.execute(waits.values(delivered_at=now)).rowcount == 1
 
 
 def mark_handled(connection: Connection, row: Row, name: str, now: datetime) -> None:
