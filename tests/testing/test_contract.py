@@ -542,6 +542,22 @@ def test_an_address_may_be_in_a_header(name: str) -> None:
     assert contract.run(NAMED[name]).outcome == "passed"
 
 
+def test_a_request_that_the_contract_cannot_read_is_not_one_whose_signature_it_checked() -> None:
+    """It stumbles over what was altered: the provider may sign none of it."""
+
+    class Stumbling(TeaContract):
+        def answer(self, request: Any, sale: Any) -> Any:
+            body = json.loads(request.content or b"{}")
+            if body and "order" in body and body["order"] != sale.reference:
+                raise KeyError("order")
+            return unchecked(self, request, sale)
+
+    told = Stumbling().run(NAMED["create.signed"])
+    assert told.outcome == "failed"
+    assert "check the signature before anything is read" in told.text
+    assert "KeyError (test_contract.py:" in told.text
+
+
 def test_a_gateway_may_sign_number_and_sum_alone() -> None:
     """What else was altered is the payer's page, and no money."""
 

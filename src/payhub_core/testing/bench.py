@@ -328,14 +328,32 @@ class Bench:
         return self._asked(request, sale) is not None
 
     def objects(self, request: Request, sale: Sale, *, answered: bool) -> bool:
-        """Whether the contract's gateway takes ``request`` for none that this account made."""
-        try:
-            self.contract.asked(request)
-            return answered and self.contract.answer(request, sale.but(hook="create_payment")).is_error
-        except NotImplementedError:
-            raise
-        except (Exception, pytest.fail.Exception):  # what cannot even be read is noticed, too
-            return True
+        """Whether the contract's gateway takes ``request`` for none that this account made.
+
+        Raises Mismatch where the contract cannot even read it: that may be what was altered, and not that it was.
+        """
+        readers: list[Callable[[], object]] = [lambda: self.contract.asked(request)]
+        if answered:
+            readers.append(lambda: self.contract.answer(request, sale.but(hook="create_payment")))
+        unread: Exception | None = None
+        for read in readers:
+            try:
+                said = read()
+            except NotImplementedError:
+                raise
+            except (AssertionError, pytest.fail.Exception):
+                return True
+            except Exception as error:
+                unread = error
+            else:
+                if isinstance(said, Response) and said.is_error:
+                    return True
+        if unread is not None:
+            raise Mismatch(
+                "an AssertionError for a request that was altered: check the signature before anything is read",
+                f"{type(unread).__name__} {line_of(unread)}",
+            ) from unread
+        return False
 
     def _asked(self, request: Request, sale: Sale) -> tuple[str, Money] | None:
         try:
