@@ -28,6 +28,7 @@ from payhub_core.flow import Flow, Request
 from payhub_core.hookspecs import HOOKS, Provider, Specification, hookimpl
 from payhub_core.mistakes import mistakes
 from payhub_core.models import Callback, Notification, Order
+from payhub_core.money import Money
 from payhub_core.registry import check_hooks, check_provider
 
 __all__ = ["Calls"]
@@ -141,6 +142,7 @@ class Calls:
             _check_aware(arguments["created_at"])
             if hook == "refund":
                 check_amount(self.provider.info, arguments["amount"])
+                _check_currency(arguments["amount"], arguments["expect"])
                 check_refund_reference(self.provider.info, arguments["refund_reference"])
             return own(arguments)
 
@@ -248,6 +250,12 @@ def _check_expected(expect: object, reference: str) -> None:
         raise InvalidOrder(f"expect: expected an Order, not {type(expect).__name__}")
     if expect.reference != reference:
         raise InvalidOrder(f"expect: expected the order {reference!r}, not {expect.reference!r}")
+
+
+def _check_currency(amount: Money, expect: Order | None) -> None:
+    """Raises InvalidOrder for a refund in another currency than the order's."""
+    if expect is not None and amount.currency != expect.amount.currency:
+        raise InvalidOrder(f"the order is in {expect.amount.currency}, the refund in {amount.currency}")
 
 
 def _check_number(gateway_id: object) -> None:

@@ -103,6 +103,18 @@ def test_a_refund_carries_its_own_reference_and_is_bound(refunding: Any) -> None
     assert Refund.model_validate_json(refund.model_dump_json()) == refund
 
 
+def test_a_refund_in_another_currency_than_the_orders_is_not_sent(
+    refunding: Any, make_order: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """100 yen are no 100 fen, and a gateway that is given minor units alone cannot tell."""
+    info = ProviderInfo(name="refunding", currencies=frozenset({"CNY", "JPY"}), identity=())
+    monkeypatch.setattr(Refunding, "info", info)
+    hub = refunding(REPLY)
+    with pytest.raises(InvalidOrder, match="the order is in CNY, the refund in JPY"):
+        hub.refund("shop", "A1001", "P1", Money(100, "JPY"), "R1", expect=make_order())
+    assert hub.requests == []
+
+
 @pytest.mark.parametrize(
     "changes", [{"key": "R2"}, {"minor": 99}, {"id": "P2"}, {"status": "perhaps"}, {"minor": "100"}, {"minor": None}]
 )
