@@ -47,7 +47,10 @@ _LONGEST_QUOTE = 80
 _LONGEST_REASON = 300
 #: What gateways say where they do not take a signature.
 _SIGNATURE = re.compile(r"签名|验签|signature|\bsign(?:_?error|\b(?! (?:in|up)\b))", re.IGNORECASE)
-_UNSIGNED = "payhub dry-run shows the request; payhub verify, with a message of the gateway's, how it signs"
+_UNSIGNED = (
+    "compare the key: payhub doctor shows its length and SHA-256; then payhub dry-run shows the request, and "
+    "payhub verify, with a message of the gateway's, how it signs"
+)
 
 
 class PayhubError(Exception):

@@ -76,9 +76,23 @@ _UNKNOWN_ORDER = re.compile(
     r"|no such (order|trade)|no (order|trade) found",
     re.IGNORECASE,
 )
-_HINT = "where this means that the gateway does not know the order, add its words to unknown_order of the account"
-#: A channel that is closed for now, in the words of PHP platforms; the order itself is acceptable.
-_CLOSED = re.compile(r"维护|暂停|通道(已?关闭|不可用|繁忙)|unavailable|maintenance", re.IGNORECASE)
+_HINT_MERCHANT = "compare appid with the gateway's console, and base_url: another brand does not know it"
+_HINT_ORDER = "where this means that the gateway does not know the order, add its words to unknown_order of the account"
+#: What PHP platforms say of an account: its merchant number, or its key, its rights, a channel closed for now.
+_MERCHANT = re.compile(
+    r"(商户|应用|appid)(号|信息)?(不存在|未找到|无效|错误|有误|不正确|异常|未(激活|开通|审核)|已?被?(禁用|停用|冻结|关闭|注销))"
+    r"|\b(invalid|bad|wrong|incorrect) (appid|app id|merchant)\b"
+    r"|\b(appid|app|merchant)( id)? ((does not|doesn'?t) exist|not exists?|(is )?(not found|invalid|disabled|frozen))",
+    re.IGNORECASE,
+)
+_ACCOUNT = re.compile(
+    r"签名(校验|验证)?(错误|失败|不正确|无效|有误|不匹配|不符|不通过)|验签(失败|错误|不通过)|(密钥|秘钥|key)(错误|无效|有误|不正确|已过期)"
+    r"|(无|没有|未)(权限|授权)|权限不足|白名单|频繁|频率|维护|暂停|通道(已?关闭|不可用|繁忙)|unavailable|maintenance"
+    r"|\b(invalid|bad|wrong|incorrect) (sign|signature|key|secret)\b"
+    r"|\bsign(ature)?[ _](is )?(error|invalid|wrong|incorrect|mismatch|failed|failure)\b"
+    r"|too many requests|rate limit|access denied|permission denied|unauthorized",
+    re.IGNORECASE,
+)
 
 
 def received(callback: Callback, expect: Order | None, *, returning: bool) -> Fields:
@@ -147,10 +161,11 @@ def queried(response: Response, unknown_order: Iterable[str] = ()) -> Payment:
     try:
         told = _told(_answered(response))
     except Refused as refused:
-        reason = refused.reason
-        if _UNKNOWN_ORDER.search(reason) or any(words.lower() in reason.lower() for words in unknown_order):
+        reason, orders = refused.reason, not isinstance(refused, AccountRefused)
+        if (orders and _UNKNOWN_ORDER.search(reason)) or any(it.lower() in reason.lower() for it in unknown_order):
             raise NotFound(f"the gateway does not know the order: {reason}") from None
-        refused.hint = refused.hint or _HINT
+        if orders:
+            refused.hint = refused.hint or _HINT_ORDER
         raise
     if told["status"] is _PAID and told["amount"] is None:
         raise GatewayError("amount: expected whole fen where pay_status is 1: paid without a sum proves nothing")
@@ -161,12 +176,15 @@ def queried(response: Response, unknown_order: Iterable[str] = ()) -> Payment:
 
 
 def _answered(response: Response) -> Fields:
-    """The ``data`` of a reply whose ``status`` is 1; raises Refused where it is 0, else GatewayError."""
+    """The ``data`` of a reply whose ``status`` is 1; raises Refused or AccountRefused for 0, else GatewayError."""
     reply = read_reply(response)
     if not reply.choice("status", {"0": False, "1": True}):
         reason = str(reply.get("message", ""))
-        no = AccountRefused if _CLOSED.search(reason) else Refused
-        raise no("the gateway refused", code="0", reason=reason)
+        merchant = _MERCHANT.search(reason)
+        if merchant or _ACCOUNT.search(reason):
+            hint = _HINT_MERCHANT if merchant else ""
+            raise AccountRefused("the gateway refused the account", code="0", reason=reason, hint=hint)
+        raise Refused("the gateway refused", code="0", reason=reason)
     return reply.object("data")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from payhub_core import (
+    AccountRefused,
     AppParameters,
     HtmlPage,
     Money,
@@ -107,7 +108,7 @@ def test_an_odd_but_clear_reply(hub: Any, sandbox: Any, order: Any, oddity: str)
 
 def test_a_wrong_secret(hub: Any, order: Any) -> None:
     """The gateway refuses a signature that is not the account's, in its own words."""
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(AccountRefused) as refused:
         hub.create_payment("wrong", order)
     assert (refused.value.code, refused.value.reason, refused.value.account) == ("0", "签名错误", "wrong")
 

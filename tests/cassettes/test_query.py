@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from payhub_core import GatewayError, Money, NotFound, PaymentMethod, PaymentStatus, Refused, WrongAmount, WrongOrder
+from payhub_core import (
+    AccountRefused,
+    GatewayError,
+    Money,
+    NotFound,
+    PaymentMethod,
+    PaymentStatus,
+    WrongAmount,
+    WrongOrder,
+)
 
 NOON = datetime(2026, 1, 1, 19, 4, 5, tzinfo=UTC)
 
@@ -72,9 +81,9 @@ def test_another_merchants_order(hub: Any, order: Any) -> None:
 
 def test_a_query_with_a_wrong_secret(hub: Any) -> None:
     """A refused query says why, and nothing about the payment."""
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(AccountRefused) as refused:
         hub.query("wrong", "A1001")
-    assert (type(refused.value), refused.value.reason) == (Refused, "签名错误")
+    assert (type(refused.value), refused.value.reason) == (AccountRefused, "签名错误")
 
 
 @pytest.mark.parametrize("oddity", ["status_text", "status_int", "bom"])

@@ -534,24 +534,37 @@ JSON = st.recursive(
 
 
 @pytest.mark.parametrize(
-    ("message", "closed"),
+    ("message", "of_account"),
     [
         ("通道维护中", True),
         ("channel unavailable", True),
         ("under maintenance.", True),
+        ("签名校验失败", True),
+        ("验签不通过", True),
+        ("sign error", True),
+        ("Invalid signature", True),
+        ("商户号已被冻结", True),
+        ("appid错误", True),
+        ("merchant not found", True),
+        ("IP不在白名单", True),
+        ("Too Many Requests", True),
         ("金额错误", False),
+        ("商户订单号重复", False),
+        ("商户订单号不存在", False),
+        ("商品名称无效", False),
+        ("please sign in a browser", False),
         ("", False),
     ],
 )
-def test_a_channel_that_is_closed_is_told_from_an_order_that_is_wrong(
-    gpu: Gpu, order: Any, message: str, closed: bool
+def test_what_is_wrong_with_the_account_is_told_from_an_order_that_is_wrong(
+    gpu: Gpu, order: Any, message: str, of_account: bool
 ) -> None:
     """Only the first lets a route try its next account."""
     flow = gpu.create_payment(order=order)
     next(flow)
     with pytest.raises(Refused) as refused:
         flow.send(httpx.Response(200, json={"status": 0, "message": message, "data": []}))
-    assert isinstance(refused.value, AccountRefused) is closed
+    assert isinstance(refused.value, AccountRefused) is of_account
 
 
 @given(

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from payhub_core import (
+    AccountRefused,
     GatewayError,
     InvalidOrder,
     Money,
@@ -220,14 +221,37 @@ def test_empty_words_mean_no_order(make_gpu: Callable[..., Gpu], words: Any) -> 
 
 
 @pytest.mark.parametrize(
-    "message", ["签名错误", "商户不存在", "appid not found", "", "系统繁忙", "找不到订单对应的通道", "no order channel"]
+    ("message", "of_account"),
+    [
+        ("签名错误", True),
+        ("订单不存在或签名错误", True),
+        ("商户不存在", True),
+        ("appid not found", True),
+        ("请求过于频繁", True),
+        ("", False),
+        ("系统繁忙", False),
+        ("找不到订单对应的通道", False),
+        ("no order channel", False),
+    ],
 )
-def test_any_other_refusal_is_not_not_found(gpu: Gpu, platform: Any, message: str) -> None:
-    """Status 0 may mean a bad signature as well: it says nothing of the order."""
+def test_any_other_refusal_is_not_not_found(gpu: Gpu, platform: Any, message: str, of_account: bool) -> None:
+    """Status 0 may mean a bad signature as well: it says nothing of the order, and a pass leaves the account alone."""
     flow = gpu.query(reference="A1001")
     next(flow)
-    with pytest.raises(Refused):
+    with pytest.raises(Refused) as refused:
         flow.send(platform.reply([], 0, message))
+    assert isinstance(refused.value, AccountRefused) is of_account
+    assert ("unknown_order" in refused.value.hint) is not of_account
+
+
+def test_the_accounts_own_words_for_an_unknown_order_come_before_those_of_an_account(
+    make_gpu: Callable[..., Gpu], platform: Any
+) -> None:
+    """Whoever set them has read the gateway's message."""
+    flow = make_gpu(unknown_order="E17").query(reference="A1001")
+    next(flow)
+    with pytest.raises(NotFound):
+        flow.send(platform.reply([], 0, "E17 商户不存在"))
 
 
 # Through a hub
