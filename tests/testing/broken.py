@@ -2431,3 +2431,242 @@ class LowersNumbers(Wrapped):
     @hookimpl
     def query(self, reference: str) -> Flow[Payment]:
         return changed((yield from Wrapped.query(self, reference.lower())), reference=reference)
+
+
+# What is looked up after a number that is taken
+
+
+class LooksUp(Tea):
+    """Asks what there is where a number is taken: nothing is wrong with that."""
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Flow[Payment]:
+        response = yield self.post("/payments", self.body(order))
+        if not self.is_taken(response):
+            return self.payment(self.reply(response))
+        return self.payment(self.found((yield self.look_up(f"/payments/{order.reference}"))))
+
+    @hookimpl
+    def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
+        sum_ = {"amount": self.written(amount), "currency": amount.currency}
+        response = yield self.post("/refunds", {"order": reference, "refund": refund_reference, **sum_})
+        if not self.is_taken(response):
+            return self.paid_back(self.reply(response))
+        return self.paid_back(self.found((yield self.look_up(f"/refunds/{refund_reference}"))))
+
+    def is_taken(self, response: Response) -> bool:
+        return response.status_code == 409 and b'"code"' in response.content
+
+    def look_up(self, path: str) -> Request:
+        return Request("GET", f"{self.base_url}{path}", headers=self.headers(b""), extensions={"harmless": True})
+
+    def found(self, response: Response) -> Fields:
+        return read_reply(response)
+
+
+class TrustsLookUps(LooksUp):
+    """Takes a no to its look-up for a no to what it asked for before."""
+
+    def found(self, response: Response) -> Fields:
+        return self.reply(response, missing=True)
+
+
+class LooksUpByStatus(LooksUp):
+    """Reads a proxy's page by its status."""
+
+    def found(self, response: Response) -> Fields:
+        if response.status_code in {401, 403, 429}:
+            raise AccountRefused("the gateway refused the account")
+        return super().found(response)
+
+
+class GivesUp(LooksUp):
+    """Leaves it at a refusal where the look-up fails."""
+
+    def found(self, response: Response) -> Fields:
+        try:
+            return super().found(response)
+        except GatewayError:
+            raise Refused("the number is taken") from None
+
+
+for _case in ("create.taken", "refund.taken"):
+    for _broken in (TrustsLookUps, LooksUpByStatus, GivesUp):
+        broken(_case)(_broken)
+
+
+@broken("create.duplicate")
+class TakenIsAccepted(LooksUp):
+    """Takes "this number is taken" for the payment itself, which nobody can pay: it has no address."""
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Flow[Payment]:
+        response = yield self.post("/payments", self.body(order))
+        if self.is_taken(response):
+            return Payment(reference=order.reference, status=PaymentStatus.PENDING, amount=order.amount)
+        return self.payment(self.reply(response))
+
+
+# A signature over some of the fields
+
+
+class SignedInPart(Tea):
+    """Reads a field that the signature leaves out."""
+
+    NAMES: ClassVar[frozenset[str]] = frozenset(
+        {"merchant", "order", "id", "state", "amount", "currency", "received", "back", "note", "at", "event"}
+    )
+    standing: ClassVar[str] = "status"
+
+    def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+        signed = Fields({name: value for name, value in fields.items() if name in self.NAMES})
+        super().check(purpose, signed, given)
+
+    def payment(self, fields: Fields) -> Payment:
+        found = super().payment(fields)
+        words = {"paid": PaymentStatus.PAID, "failed": PaymentStatus.FAILED}
+        status = words.get(fields.text(self.standing, default=""), found.status)
+        return changed(found, status=status, paid=found.amount if status is PaymentStatus.PAID else None)
+
+
+class SignedInPartByResult(SignedInPart):
+    """The same, by another name."""
+
+    standing: ClassVar[str] = "result"
+
+
+for _broken in (SignedInPart, SignedInPartByResult):
+    broken("notify.added")(_broken)
+
+
+# An identity of two settings
+
+
+def _with_till(contract: TeaContract, sale: Sale) -> dict[str, str]:
+    return {**TeaContract.message(contract, sale), "till": sale.settings["till"]}
+
+
+@broken(
+    "notify.other_account",
+    settings={**TeaContract.settings, "till": "t1"},
+    other={**TeaContract.other, "till": "t2"},
+    message=_with_till,
+)
+class AnyTill(Tea):
+    """Looks at one half of who the merchant is."""
+
+    info: ClassVar[ProviderInfo] = replace(Tea.info, identity=("merchant", "till"))
+    till: str
+
+
+# What a confirmation names
+
+
+@broken("confirm.asks", **CONFIRMS)
+class ConfirmedInCents(Confirming):
+    """Writes minor units where the gateway reads major ones."""
+
+    def written(self, amount: Money) -> str:
+        return str(amount.minor)
+
+    def body(self, order: Order) -> dict[str, Any]:
+        return {**super().body(order), "amount": Tea.written(self, order.amount)}
+
+
+@broken("confirm.asks", **CONFIRMS)
+class ConfirmedInYuan(Confirming):
+    """Knows one currency, and writes it for all of them."""
+
+    def kept(self, payment: Payment) -> Flow[Payment]:
+        assert payment.amount is not None
+        same = changed(payment, amount=Money(payment.amount.minor, "CNY"))
+        return changed((yield from super().kept(same)), amount=payment.amount)
+
+
+@broken("confirm.other", **CONFIRMS)
+class ConfirmedWithoutAnOrder(Confirming):
+    """Confirms what it knows no sum of, where it is asked without the order."""
+
+    def confirmed(self, payment: Payment, expect: Order | None) -> Flow[Payment]:
+        return (yield from (self.kept(payment) if expect is None else super().confirmed(payment, expect)))
+
+
+@broken("confirm.other", **CONFIRMS)
+class MoreIsConfirmed(Confirming):
+    """Takes more money than is due for the order's."""
+
+    def confirmed(self, payment: Payment, expect: Order | None) -> Flow[Payment]:
+        if expect is None or payment.amount is None or payment.reference != expect.reference:
+            return payment
+        enough = payment.amount.minor >= expect.amount.minor
+        return (yield from self.kept(payment)) if enough else payment
+
+
+@broken("confirm.other", **CONFIRMS)
+class AnyCurrencyIsConfirmed(Confirming):
+    """Compares numbers without their currency."""
+
+    def confirmed(self, payment: Payment, expect: Order | None) -> Flow[Payment]:
+        if expect is None or payment.amount is None or payment.reference != expect.reference:
+            return payment
+        return (yield from self.kept(payment)) if payment.amount.minor == expect.amount.minor else payment
+
+
+# Numbers of refunds
+
+
+@broken("claims.refund_reference")
+class RefundCut(Refunding):
+    """Cuts a refund's number to what the gateway takes."""
+
+    def refund_body(self, reference: str, amount: Money, refund_reference: str) -> dict[str, Any]:
+        return super().refund_body(reference, amount, refund_reference[:32])
+
+    def refunded(self, fields: Fields, reference: str, amount: Money, refund_reference: str) -> Refund:
+        return (
+            super()
+            .refunded(fields, reference, amount, refund_reference)
+            .model_copy(update={"refund_reference": refund_reference})
+        )
+
+
+@broken("claims.refund_reference")
+class RefundInCapitals(Refunding):
+    """Writes a refund's number in capital letters, and declares the small ones."""
+
+    info: ClassVar[ProviderInfo] = replace(Tea.info, refund_reference="[A-Za-z0-9]{8,24}|R100[12]")
+
+    def refund_body(self, reference: str, amount: Money, refund_reference: str) -> dict[str, Any]:
+        return super().refund_body(reference, amount, refund_reference.upper())
+
+    def refunded(self, fields: Fields, reference: str, amount: Money, refund_reference: str) -> Refund:
+        return (
+            super()
+            .refunded(fields, reference, amount, refund_reference)
+            .model_copy(update={"refund_reference": refund_reference})
+        )
+
+
+# Errors that other answers lead to
+
+
+@broken("secret.errors")
+class KeyInContradiction(Tea):
+    """Says with which key it asked, where the answer is about another order."""
+
+    @hookimpl
+    def query(self, reference: str, gateway_id: str | None) -> Flow[Payment]:
+        found = yield from Tea.query(self, reference, gateway_id)
+        if found.reference != reference:
+            raise GatewayError(f"asked with {self.key[0].text}, and was told of another order")
+        return found
+
+
+@broken("secret.errors", **CONFIRMS)
+class KeyInRefusedConfirmation(Confirming):
+    """Has its key in a variable while the second request fails."""
+
+    def kept(self, payment: Payment) -> Flow[Payment]:
+        key = self.key[0].text
+        kept = yield from super().kept(payment)
+        return changed(kept, raw={**kept.raw, "signed": str(len(key))})

@@ -37,7 +37,9 @@ class Confirming(Tea):
 
     def kept(self, payment: Payment) -> Flow[Payment]:
         """Paid, once the gateway has taken the confirmation."""
-        content = json.dumps({"order": payment.reference, "amount": "1", "currency": "CNY"}).encode()
+        assert payment.amount is not None
+        sum_ = {"amount": self.written(payment.amount), "currency": payment.amount.currency}
+        content = json.dumps({"order": payment.reference, **sum_}).encode()
         url = f"{self.base_url}/payments/{payment.gateway_id}/confirm"
         fields = self.reply((yield Request("PUT", url, content=content, headers=self.headers(content))))
         if fields.text("order") != payment.reference:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -32,6 +33,7 @@ from tests.testing.broken import (
 from tests.testing.tea import Tea, TeaContract
 
 from payhub_core import (
+    Callback,
     InvalidOrder,
     Money,
     Order,
@@ -44,9 +46,9 @@ from payhub_core import (
     hookimpl,
     testing,
 )
-from payhub_core.kit import grammar
+from payhub_core.kit import Secret, grammar
 from payhub_core.pages import page
-from payhub_core.testing import NotApplicable, ProviderContract
+from payhub_core.testing import NotApplicable, ProviderContract, Sale
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.cases import CASES
 from payhub_core.testing.contract import summary
@@ -558,6 +560,46 @@ def test_a_request_that_the_contract_cannot_read_is_not_one_whose_signature_it_c
     assert "KeyError (test_contract.py:" in told.text
 
 
+def test_a_key_that_a_request_carries_does_not_hide_another_that_signs() -> None:
+    """Many gateways want both; a key for notifies alone is none of a create's."""
+
+    class TwoKeys(Tea):
+        token: Secret
+
+        def headers(self, content: bytes) -> dict[str, str]:
+            return {**super().headers(content), "Authorization": f"Bearer {self.token.text}"}
+
+    class NotifiesAlone(TwoKeys):
+        def headers(self, content: bytes) -> dict[str, str]:
+            return {"Authorization": f"Bearer {self.token.text}"}
+
+    for provider, outcome in ((TwoKeys, "failed"), (NotifiesAlone, "not applicable")):
+
+        class Contract(TeaContract):
+            settings: ClassVar[dict[str, Any]] = {**TeaContract.settings, "token": "a-token-of-the-shop"}
+            other: ClassVar[dict[str, Any]] = {**TeaContract.other, "token": "a-token-of-another"}
+            answer = unchecked
+
+        Contract.provider = provider
+        assert Contract().run(NAMED["create.signed"]).outcome == outcome
+
+
+def test_a_gateways_clock_may_show_whole_minutes() -> None:
+    """A minute that is right is no hour that is wrong."""
+
+    class Minutes(TeaContract):
+        off: ClassVar[timedelta] = timedelta(0)
+
+        def notify(self, sale: Sale) -> Callback:
+            return super().notify(sale.but(at=(sale.at + self.off).replace(second=0)))
+
+    class Elsewhere(Minutes):
+        off = timedelta(minutes=4)
+
+    assert Minutes().run(NAMED["notify.time"]).outcome == "passed"
+    assert Elsewhere().run(NAMED["notify.time"]).outcome == "failed"
+
+
 def test_a_gateway_may_sign_number_and_sum_alone() -> None:
     """What else was altered is the payer's page, and no money."""
 
@@ -610,9 +652,9 @@ def pytest_of(tmp_path: Path, body: str, *options: str, names: str = "Polite") -
 def test_a_run_says_what_it_covered(tmp_path: Path) -> None:
     """Green or not, and the excuse is there to be read."""
     told = pytest_of(tmp_path, "provider = Polite; excuses = {'notify.acknowledged': 'any text will do'}")
-    assert f"TestTea: ran {len(CASES) - 11} of {len(CASES)}, excused 1, failed 0" in told
+    assert f"TestTea: ran {len(CASES) - 14} of {len(CASES)}, excused 1, failed 0" in told
     assert "excused: any text will do" in told
-    assert told.splitlines()[-1].startswith(f"{len(CASES) - 11} passed, 11 skipped, 1 xfailed")
+    assert told.splitlines()[-1].startswith(f"{len(CASES) - 14} passed, 14 skipped, 1 xfailed")
 
 
 def test_a_case_that_was_left_out_is_run_by_the_last_test(tmp_path: Path) -> None:

@@ -111,9 +111,9 @@ class Bench:
         changed = {key: value for key, value in self.contract.other.items() if key not in self.info.identity}
         return sale.but(settings={**self.settings, **(changed or self.contract.other)})
 
-    def misnamed(self, sale: Sale) -> Sale:
-        """The sale of another merchant, written with this account's keys."""
-        named = {key: value for key, value in self.contract.other.items() if key in self.info.identity}
+    def misnamed(self, sale: Sale, *names: str) -> Sale:
+        """The sale of another merchant, written with this account's keys: all of its identity, or what is named."""
+        named = {key: value for key, value in self.contract.other.items() if key in (names or self.info.identity)}
         return sale.but(settings={**self.settings, **named})
 
     def notify(self, sale: Sale) -> Callback:

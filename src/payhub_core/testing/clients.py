@@ -37,7 +37,8 @@ class Client:
     def reply(self, request: Request) -> Response:
         call, tried = self.call, self.outcome.tried
         tried.append(request)
-        faulty = call.fault is not None and call.at == len(tried) - 1
+        place = len(tried) - 1
+        faulty = call.fault is not None and (call.at == place or (call.onward and call.at < place))
         try:
             response = call.fault(request, self.honest(request)) if faulty and call.fault else self.honest(request)()
         except httpx.ConnectError:

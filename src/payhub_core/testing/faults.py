@@ -14,7 +14,7 @@ from payhub_core.flow import Request, Response
 from payhub_core.testing.messages import broken_text, rewritten, with_surrogates
 from payhub_core.transport import REPLY_LIMIT
 
-__all__ = ["ELSEWHERE", "FAULTS", "Answer", "Raw"]
+__all__ = ["ELSEWHERE", "FAULTS", "NOES", "Answer", "Raw", "page", "saying"]
 
 #: What a fault makes of a request: ``honest()`` is the right answer, of a sale changed as its arguments say. A fault
 #: returns another answer, or raises what httpx raises where none comes.
@@ -51,8 +51,18 @@ def _raising(error: Callable[[str], Exception]) -> Answer:
     return fault
 
 
-def _page(status: int) -> Answer:
+def page(status: int) -> Answer:
+    """A web page under this HTTP status, as a proxy answers."""
     return lambda *_: Response(status, html=WEB_PAGE)
+
+
+#: How a gateway says no to a look-up.
+NOES = ("missing", "refused", "account")
+
+
+def saying(no: str, word: str = "") -> Answer:
+    """The gateway's own no."""
+    return lambda _, honest: honest(no=no, word=word)
 
 
 def _truncated(_: Request, honest: Callable[..., Response]) -> Response:
@@ -96,13 +106,13 @@ FAULTS: Mapping[str, Answer] = {
     "reset": _raising(httpx.ReadError),
     "cut": _raising(httpx.RemoteProtocolError),
     "redirect": lambda *_: Response(302, headers={"Location": f"https://{ELSEWHERE}/"}, content=b""),
-    "400": _page(400),
-    "404": _page(404),
-    "409": _page(409),
-    "500": _page(500),
-    "502": _page(502),
-    "504": _page(504),
-    "html": _page(200),
+    "400": page(400),
+    "404": page(404),
+    "409": page(409),
+    "500": page(500),
+    "502": page(502),
+    "504": page(504),
+    "html": page(200),
     "empty": lambda *_: Response(200, content=b""),
     "truncated": _truncated,
     "oversized": _oversized,

@@ -80,13 +80,17 @@ def _bug(error: BaseException) -> str:
 
 @dataclass
 class Call:
-    """One call of a hook: its arguments, what the gateway has, and what goes wrong with which of its requests."""
+    """One call of a hook: its arguments, what the gateway has, and what goes wrong with which of its requests.
+
+    ``fault`` is that of the request ``at``, by its place; ``onward``, of all that come after it as well.
+    """
 
     hook: str
     arguments: dict[str, Any]
     sale: Sale
     fault: Answer | None = None
     at: int = 0
+    onward: bool = False
 
     def __str__(self) -> str:
         """The hook and the order that it was about, as far as a gateway decides by it."""

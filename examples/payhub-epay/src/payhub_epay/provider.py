@@ -103,8 +103,9 @@ class EPay(AccountSettings):
                 hint="nothing keeps this gateway from paying a part back twice: refund it in the gateway's back office",
             )
         if order.status is PaymentStatus.PAID:
-            asked = {**self._named(reference), "money": f"{amount.amount:f}"}
-            messages.accepted((yield self._posted("api.php?act=refund", asked)))
+            money = f"{amount.amount:f}"
+            # In no variable: an error report carries those of every frame, and the fields hold the key.
+            messages.accepted((yield self._posted("api.php?act=refund", {**self._named(reference), "money": money})))
         elif order.status is not PaymentStatus.REFUND_SUM_UNKNOWN:
             raise InvalidOrder("the gateway does not call the order paid")
         return Refund(reference=reference, refund_reference=refund_reference, status=RefundStatus.REFUNDED)

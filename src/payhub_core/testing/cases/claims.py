@@ -20,6 +20,8 @@ from payhub_core.testing.outcome import Outcome, expect
 
 PAGE = "hooks.md#the-declaration"
 LONGEST = 64
+#: What the core takes at most.
+REFUNDS_LONGEST = 80
 
 
 def written(bench: Bench, outcome: Outcome) -> list[bytes]:
@@ -124,26 +126,57 @@ def _in_its_place(bench: Bench, order: Order, outcome: Outcome) -> None:
 
 
 def _numbers(bench: Bench) -> Iterator[str]:
-    """Order numbers as long as can be, with every character that is allowed; two differ at the end, others by case."""
+    """Order numbers as long as can be, and odd ones."""
     info = bench.info
     if info.largest_reference is not None:
         yield from map(str, sorted({1, info.largest_reference - 1, info.largest_reference} - {0}))
         return
     longest = info.reference_length
     longest = min(LONGEST, getattr(bench.account(), longest) if isinstance(longest, str) else longest)
-    allowed = [
-        char for char in string.digits + string.ascii_letters + string.punctuation if _fits(info.reference, char)
-    ]
-    texts = [
-        "".join(allowed[start:])[:longest].ljust(longest, allowed[-1]) for start in range(0, len(allowed), longest)
-    ]
-    if texts:
-        texts.append(texts[0][:-1] + next(char for char in allowed if char != texts[0][-1]))
-        texts += [text.swapcase() for text in texts]
     # A gateway's own number may be of 32 bits, and has no zeros in front.
-    for text in (*texts, "9" * min(longest, 10), "1", "1".rjust(min(longest, 10), "0"), "..", "../a"):
+    odd = ("9" * min(longest, 10), "1", "1".rjust(min(longest, 10), "0"), "..", "../a")
+    for text in (*_filled(info.reference, longest), *odd):
         if len(text) <= longest and _fits(info.reference, text):
             yield text
+
+
+def _filled(pattern: str, length: int) -> list[str]:
+    """Texts of this length with every character that the pattern allows; two differ at the end, others by case."""
+    characters = string.digits + string.ascii_letters + string.punctuation
+    allowed = [char for char in characters if _fits(pattern, char) or _fits(pattern, char * length)]
+    texts = ["".join(allowed[start:])[:length].ljust(length, allowed[-1]) for start in range(0, len(allowed), length)]
+    if texts:
+        texts.append(texts[0][:-1] + next((char for char in allowed if char != texts[0][-1]), allowed[0]))
+        texts += [text.swapcase() for text in texts]
+    return [text for text in dict.fromkeys(texts) if _fits(pattern, text)]
+
+
+@case(
+    "claims.refund_reference",
+    "every number of a refund that is declared goes to the gateway whole",
+    "Two numbers that are cut to the same are one refund: the second never goes back, and is said to be done.",
+    PAGE,
+)
+def _refund_reference(bench: Bench) -> None:
+    def key(number: str) -> str:
+        outcome = bench.play(bench.refund_call(bench.paid(refund=bench.order().amount, refund_reference=number)))[0]
+        expect(
+            outcome.error is None, f"the refund {number!r}, which info.refund_reference takes, to be asked for", outcome
+        )
+        return next((key for key, _ in bench.asked(outcome)), "")
+
+    bench.need("refund")
+    usual = bench.contract.refund_references[0]
+    if key(usual) != usual:
+        raise NotApplicable("a refund carries no number of its own")
+    pattern = bench.info.refund_reference
+    for length in range(REFUNDS_LONGEST, 0, -1):
+        if numbers := _filled(pattern, length):
+            break
+    else:
+        raise NotApplicable("the pattern of refunds' numbers is too particular")
+    for number in numbers:
+        expect(key(number) == number, f"a request for the refund {number!r}", repr(key(number)))
 
 
 def _fits(pattern: str, text: str) -> bool:

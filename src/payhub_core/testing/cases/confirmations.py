@@ -10,9 +10,11 @@ from payhub_core.flow import Request, Response
 from payhub_core.models import PaymentStatus
 from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
-from payhub_core.testing.case import NotApplicable, case
+from payhub_core.testing.case import Mismatch, NotApplicable, case
+from payhub_core.testing.cases.money import orders
 from payhub_core.testing.faults import FAULTS
 from payhub_core.testing.outcome import Call, Outcome, expect
+from payhub_core.testing.sale import Sale
 
 PAGE = "testing.md#payments-that-have-to-be-confirmed"
 FAILURES = ("connect", "read", "cut", "400", "500", "html", "empty", "truncated")
@@ -50,6 +52,35 @@ def _paid(bench: Bench) -> None:
 
 
 @case(
+    "confirm.asks",
+    "a confirmation is about the payment that waits, and names the exact sum, in every currency that is declared",
+    "The gateway keeps what is named: a hundredth of it in the wrong unit, or another order's money.",
+    PAGE,
+)
+def _asks(bench: Bench) -> None:
+    next(waiting(bench))
+    for order in orders(bench):
+        sale = bench.paid(order)
+        calls = [bench.hear_call(bench.notify(sale), sale, order)]
+        calls += [bench.query_call(sale.but(status=PaymentStatus.AUTHORIZED), order)]
+        for call in calls:
+            with suppress(NotApplicable):
+                outcome = bench.play(call)[0]
+                for request in filter(bench.contract.confirms, outcome.requests):
+                    _about(bench, request, sale)
+
+
+def _about(bench: Bench, request: Request, sale: Sale) -> None:
+    asked = bench.contract.asked(request)
+    if asked is None:
+        raise Mismatch("an asked() that says which payment a confirmation names, and which sum", "None")
+    number, told = asked
+    sum_ = Money(told, sale.amount.currency) if isinstance(told, int) else told
+    right = number in {sale.reference, sale.gateway_id} and sum_ in {None, sale.amount}
+    expect(right, f"a confirmation of {sale.reference!r} or {sale.gateway_id!r}, {sale.amount}", f"{number!r}, {sum_}")
+
+
+@case(
     "confirm.refused",
     "a confirmation that is refused or fails pays nothing",
     "The gateway has not kept the money: the payer gets it back.",
@@ -83,8 +114,9 @@ def _refusing(_: Request, honest: Callable[..., Response]) -> Response:
 def _other(bench: Bench) -> None:
     next(waiting(bench))
     order, another = bench.order(), bench.another()
-    less = Money(max(1, order.amount.minor // 100), order.amount.currency)
-    smaller, reserved = bench.paid(amount=less, paid=less), PaymentStatus.AUTHORIZED
+    reserved, whole = PaymentStatus.AUTHORIZED, order.amount
+    less, more = (Money(minor, whole.currency) for minor in (max(1, whole.minor // 100), whole.minor + 1))
+    smaller, larger = (bench.paid(amount=sum_, paid=sum_) for sum_ in (less, more))
     genuine, forged = bench.notify(bench.paid()), bench.notify(bench.foreign(bench.paid()))
     calls = {
         "a notify whose order is not known yet, which is for query to ask about": bench.hear_call(
@@ -94,7 +126,17 @@ def _other(bench: Bench) -> None:
         "a notify about a smaller sum": bench.hear_call(bench.notify(smaller), smaller),
         "an answer about another order": bench.query_call(bench.paid(another, status=reserved), order),
         "an answer about a smaller sum": bench.query_call(smaller.but(status=reserved), order),
+        "a notify about a larger sum": bench.hear_call(bench.notify(larger), larger),
+        "an answer about a larger sum": bench.query_call(larger.but(status=reserved), order),
     }
+    unexpected = bench.query_call(bench.paid(status=reserved), order)
+    unexpected.arguments["expect"] = None
+    calls["an answer where the order's sum is not known"] = unexpected
+    for currency in bench.info.currencies - {whole.currency}:
+        same = Money(whole.minor, currency)
+        calls["an answer in another currency"] = bench.query_call(
+            bench.paid(amount=same, paid=same, status=reserved), order
+        )
     if forged != genuine:
         calls["a message that another key signed"] = bench.hear_call(forged)
     for about, call in calls.items():

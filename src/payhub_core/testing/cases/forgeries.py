@@ -238,6 +238,36 @@ def _beside(bench: Bench) -> None:
             expect(fine, f"a CallbackError, or the same payment, with {', '.join(inside)} beside the envelope", outcome)
 
 
+#: What gateways call where a payment stands, and what they write for paid.
+STANDING = ("status", "state", "paid", "result", "trade_status", "pay_status", "payment_status", "order_status", "code")
+PAID_WORDS = ("paid", "PAID", "success", "SUCCESS", "TRADE_SUCCESS", "completed", "1", "true")
+
+
+@case(
+    "notify.added",
+    "what a message says in further fields, which nobody signed, changes nothing",
+    "Where the signature covers some fields and not all, anyone adds one that says paid, or failed.",
+    PAGE,
+)
+def _added(bench: Bench) -> None:
+    if not signed(bench):
+        raise NotApplicable("the callback is not signed")
+    names, words = {*STANDING}, [*PAID_WORDS, "failed"]
+    sale = bench.paid()
+    for change in ({}, {"status": PaymentStatus.PENDING, "paid": None}, {"status": PaymentStatus.FAILED, "paid": None}):
+        with suppress(NotApplicable):
+            callback = bench.notify(sale.but(**change))
+            said = meaning(bench.play(bench.hear_call(callback, expected=None))[0])
+            present = {part.name.rpartition(" ")[2] for part in parts(callback)}
+            for word in words:
+                added = dict.fromkeys(names - present, word)
+                outcome = bench.play(bench.hear_call(with_fields(callback, added), expected=None))[0]
+                fine = isinstance(outcome.error, CallbackError) or meaning(outcome) == said
+                expect(
+                    fine, f"a CallbackError, or the same payment, with {', '.join(sorted(added))} = {word!r}", outcome
+                )
+
+
 @case(
     "notify.recut",
     "a message whose values are cut otherwise, and join to the same text, is refused, or means what it meant",
@@ -304,9 +334,10 @@ def _other_account(bench: Bench) -> None:
     if mine == theirs:
         raise NotApplicable("the callback names no merchant and is not signed")
     refused(bench.hear(theirs), "a genuine message of another merchant")
-    misnamed = bench.notify(bench.misnamed(bench.paid()))
-    if misnamed != mine:
-        refused(bench.hear(misnamed), "a message that names another merchant, made with a key of this account")
+    for name in bench.info.identity:
+        misnamed = bench.notify(bench.misnamed(bench.paid(), name))
+        if misnamed != mine:
+            refused(bench.hear(misnamed), f"a message with another merchant's {name}, made with a key of this account")
 
 
 @case(

@@ -5,22 +5,20 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 
-from payhub_core.errors import InvalidOrder, NotFound, OutcomeUnknown, PayhubError, Refused
+from payhub_core.errors import InvalidOrder, OutcomeUnknown, PayhubError, Refused
 from payhub_core.flow import Request
 from payhub_core.models import PaymentStatus, Refund, RefundStatus
 from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
-from payhub_core.testing.faults import FAULTS, Answer
+from payhub_core.testing.faults import FAULTS, NOES, Answer, saying
 from payhub_core.testing.messages import fields_of
-from payhub_core.testing.outcome import Call, Outcome, expect, optional, says
+from payhub_core.testing.outcome import Outcome, expect, optional, says
 from payhub_core.testing.sale import Sale
 from payhub_core.testing.words import TOMORROW
 
 REFUND = "hooks.md#refund"
 CLOSE = "hooks.md#close"
-#: How a gateway says no to a look-up.
-NOES = ("missing", "refused", "account")
 
 
 def refunded(outcome: Outcome) -> Refund:
@@ -36,6 +34,15 @@ def asking(bench: Bench) -> Outcome:
     if not outcome.tried:
         raise NotApplicable("refund asks nobody")
     return outcome
+
+
+def acting(bench: Bench, hook: str, requests: list[Request]) -> list[bool]:
+    """Which of the requests of a refund or a close are the thing itself, and no look-up."""
+    if hook == "refund":
+        return [bench.asks(request, bench.paid()) for request in requests]
+    unmarked = [request for request in requests if not request.extensions.get("harmless")]
+    closing = [request for request in unmarked if request.method != "GET"] or unmarked[-1:]
+    return [request in closing for request in requests]
 
 
 @case(
@@ -107,7 +114,7 @@ def _again(bench: Bench) -> None:
     keys = _keys(bench, one, one, two)
     if len(keys) == len((one, one, two)) and keys[0] == keys[1] != keys[2]:
         raise NotApplicable("a refund carries its own number")
-    acts = _acts(bench, "refund", plain.tried)
+    acts = acting(bench, "refund", plain.tried)
     if not any(acts):
         raise NotApplicable("asked() knows no request for a refund")
     first = acts.index(True)
@@ -138,7 +145,7 @@ def _again(bench: Bench) -> None:
         done = isinstance(left.result, Refund) and left.result.status is RefundStatus.REFUNDED
         expect(not done or bench.asked(left), f"an error for {whole} after a look-up which says {part} is back", left)
     for at in range(first):
-        faults: dict[str, Answer] = {no: _saying(no) for no in NOES}
+        faults: dict[str, Answer] = {no: saying(no) for no in NOES}
         for name, fault in {**faults, "read": FAULTS["read"], "html": FAULTS["html"]}.items():
             with suppress(NotApplicable):
                 outcome = bench.play(bench.refund_call(fault=fault, at=at))[0]
@@ -149,10 +156,6 @@ def _again(bench: Bench) -> None:
 def _unasked(bench: Bench, outcome: Outcome, after: str) -> None:
     asked = [str(money) for _, money in bench.asked(outcome)]
     expect(not asked, f"no request for a refund after {after}", f"a request for {', '.join(asked)}")
-
-
-def _saying(no: str) -> Answer:
-    return lambda _, honest: honest(no=no)
 
 
 @case(
@@ -172,7 +175,7 @@ def _refused(bench: Bench) -> None:
 
 def _asking_for_it(bench: Bench, plain: Outcome) -> int:
     """Which request is the refund itself: what is looked up first is answered."""
-    acts = _acts(bench, "refund", plain.tried)
+    acts = acting(bench, "refund", plain.tried)
     return max((at for at, act in enumerate(acts) if act), default=len(acts) - 1)
 
 
@@ -266,77 +269,6 @@ def names_order(bench: Bench, hook: str) -> None:
 
 
 @case(
-    "refund.looked_up",
-    "after a look-up about another order nothing is paid back, and an order that nobody has paid is not said to be",
-    "The money of the other order would go back: the core sees the end of a flow, not what it looked up.",
-    REFUND,
-)
-def _looked_up(bench: Bench) -> None:
-    plain = asking(bench)
-    if len(plain.tried) == 1 or not bench.asked(plain):
-        raise NotApplicable("refund looks nothing up")
-    with suppress(NotApplicable):
-        unpaid = bench.refund(bench.paid(status=PaymentStatus.PENDING, paid=None, refund=bench.order().amount))
-        expect(unpaid.error or bench.asked(unpaid), "an error where the look-up says that nobody has paid", unpaid)
-    other = {"reference": bench.another().reference, "gateway_id": bench.contract.gateway_ids[1]}
-    played = False
-    for at, request in enumerate(plain.tried):
-        if bench.asks(request, plain.sale):
-            break
-        call = bench.refund_call(fault=lambda _, honest: honest(**other), at=at)
-        outcome = bench.play(call)[0]
-        if outcome.answers[at : at + 1] == plain.answers[at : at + 1]:
-            continue  # a token, which is about no order
-        played = True
-        asked = [str(money) for _, money in bench.asked(outcome)]
-        expect(not asked, f"no request for a refund after look-up {at + 1}", f"a request for {', '.join(asked)}")
-    if not played:
-        raise NotApplicable("what is looked up is about no order")
-
-
-@case(
-    "refund.look_up_no",
-    "what the gateway says no to in a look-up is no refusal of the refund",
-    "Called refused, the sum is free to be paid back once more: a lost answer, or this very try, may have done it.",
-    REFUND,
-)
-def _look_up_no(bench: Bench) -> None:
-    _no_to_look_ups(bench, bench.refund_call(), asking(bench))
-
-
-def _acts(bench: Bench, hook: str, requests: list[Request]) -> list[bool]:
-    """Which of the requests of a refund or a close are the thing itself, and no look-up."""
-    if hook == "refund":
-        return [bench.asks(request, bench.paid()) for request in requests]
-    unmarked = [request for request in requests if not request.extensions.get("harmless")]
-    closing = [request for request in unmarked if request.method != "GET"] or unmarked[-1:]
-    return [request in closing for request in requests]
-
-
-def _no_to_look_ups(bench: Bench, call: Call, plain: Outcome) -> None:
-    """Raises Mismatch where a look-up that is answered with a no ends the call as a no to the call itself."""
-    acts = _acts(bench, call.hook, plain.tried)
-    if all(acts) or not any(acts):
-        raise NotApplicable(f"{call.hook} looks nothing up")
-    for at in (at for at, act in enumerate(acts) if not act):
-        for no in NOES:
-            with suppress(NotApplicable):
-                outcome = bench.play(replace(call, fault=_saying(no), at=at))[0]
-                if outcome.answers[at : at + 1] == plain.answers[at : at + 1]:
-                    continue  # a token, which is about no order
-                error = outcome.error
-                refused = isinstance(error, Refused | NotFound) and not error.unsent
-                where = f"where request {at + 1}, a look-up, is answered {no!r}"
-                expect(
-                    not refused,
-                    f"a GatewayError that leaves all open {where}; one before the {call.hook} is marked harmless",
-                    outcome,
-                )
-                sent = any(_acts(bench, call.hook, outcome.requests))
-                expect(error or sent, f"an error {where}", outcome)
-
-
-@case(
     "refund.status",
     "a refund is under way, done or failed as the gateway says",
     "Money that is said to be back and is not makes a customer angry; the reverse makes the shop pay twice.",
@@ -374,16 +306,6 @@ def _closed(bench: Bench) -> None:
 def _closes_order(bench: Bench) -> None:
     bench.need("close")
     names_order(bench, "close")
-
-
-@case(
-    "close.look_up_no",
-    "what the gateway says no to in a look-up is no refusal of the close",
-    "The order may be closed, or never was asked to be: the shop must not take the one for the other.",
-    CLOSE,
-)
-def _close_look_up_no(bench: Bench) -> None:
-    _no_to_look_ups(bench, bench.close_call(), bench.close())
 
 
 @case(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 import traceback
 from base64 import b64decode
@@ -19,7 +20,7 @@ from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.faults import calls
 from payhub_core.testing.cases.forgeries import written_with
 from payhub_core.testing.cases.notifies import refused, signed
-from payhub_core.testing.faults import FAULTS, Answer
+from payhub_core.testing.faults import FAULTS, NOES, Answer, saying
 from payhub_core.testing.messages import differing, fields_of, unpacked
 from payhub_core.testing.outcome import Outcome, expect
 from payhub_core.testing.words import TOMORROW
@@ -27,8 +28,6 @@ from payhub_core.testing.words import TOMORROW
 PAGE = "writing-a-provider.md#before-you-publish"
 KIT = str(Path(__file__).parents[1])
 SHORTEST = 8
-#: How a gateway says no.
-NOES = ("refused", "account", "missing", "duplicate")
 
 
 def found(bench: Bench, text: str) -> str:
@@ -49,20 +48,17 @@ def hidden(bench: Bench, text: str, where: str) -> None:
     expect(not name, f"no secret in {where}", f"the setting {name!r} in it; where it is no secret, name it in `public`")
 
 
-def _saying(no: str, word: str) -> Answer:
-    return lambda _, honest: honest(no=no, word=word)
-
-
 def everything(bench: Bench) -> Iterator[Outcome]:
     """Every flow as it should be and as it goes wrong; a create that sends nothing, too."""
     if "create_payment" not in bench.without:
         yield bench.create()
     for call, fine in calls(bench):
         yield fine
-        yield bench.play(replace(call, fault=FAULTS["html"]))[0]
-        for no, word in (*[(no, "") for no in NOES], ("missing", TOMORROW)):
+        faults = [FAULTS["html"], _another(bench), saying("missing", TOMORROW)]
+        faults += [saying(no) for no in (*NOES, "duplicate")]
+        for at, fault in itertools.product(range(len(fine.tried)), faults):
             with suppress(NotApplicable):
-                yield bench.play(replace(call, fault=_saying(no, word)))[0]
+                yield bench.play(replace(call, fault=fault, at=at))[0]
     if "parse_callback" in bench.without:
         return
     genuine, forged = bench.notify(bench.paid()), bench.notify(bench.foreign(bench.paid()))
@@ -70,6 +66,12 @@ def everything(bench: Bench) -> Iterator[Outcome]:
     yield bench.hear(forged)
     for part in differing(genuine, forged):
         yield bench.hear(part.written(None))
+
+
+def _another(bench: Bench) -> Answer:
+    """An answer about another order."""
+    other = {"reference": bench.another().reference, "gateway_id": bench.contract.gateway_ids[1]}
+    return lambda _, honest: honest(**other)
 
 
 @case(
