@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -11,11 +12,33 @@ from payhub_core.errors import PayhubError, plain
 from payhub_core.hookspecs import Provider, SupportsCandidates
 from payhub_core.models import Callback
 
-__all__ = ["Explanation", "explain"]
+__all__ = ["REMEDIES", "Explanation", "explain"]
 
 #: Of another account: its key as it is, and with one deviation.
 _MOST_OF_OTHERS = 100
 _LONGEST_NAME = 300
+
+_ASK = "ask the gateway whether it signs so, and the provider's author for a setting"
+#: What to do about a deviation, by how its name begins: the first that fits, where the provider has no cure for it.
+REMEDIES = {
+    r"the sums? in .* changed": "do not ship, since somebody altered the sum; compare it with the gateway's console",
+    r"the sums? in .* otherwise": "ask the gateway to send sums as it signs them, in one unit, with the same decimals",
+    r"the missing field": "find what drops empty fields on the way, and let the body through as it came",
+    r"the query string": "give the gateway a notify address without a query",
+    r"the field .* is not signed": "find what adds the field on the way, or ask the gateway which fields it signs",
+    r"the field .* is signed too": "ask the gateway which fields it signs, and the provider's author to sign the same",
+    r"the secret (has|is in)": "paste the key anew, here and in the gateway's console",
+    r"the MD5 of the secret .* upper": "set the MD5 of the key, in upper-case hex, as the secret",
+    r"the MD5 of the secret": "set the MD5 of the key, in lower-case hex, as the secret",
+    r"the hash is": "look in the gateway's console for another version of its interface, or another kind of signature",
+    r"values are decoded|a plus sign": "find what decodes the body on the way, and let it through as it came",
+    r"values are HTML": "ask the gateway to sign what was sent; until then send no quotes, and none of & < >",
+    r"quotes in|values have no": "ask the gateway to sign what was sent; until then send no quotes or backslashes",
+    r"white space": "ask the gateway to sign what was sent; until then send no white space there",
+    r"values are in": "ask the gateway to sign what was sent; until then send letters of that case alone",
+    r"the text is in GBK|the text is UTF-8": "ask the gateway to use UTF-8; until then send no Chinese",
+    r"": _ASK,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +64,7 @@ class Explanation:
                 )
             return (
                 f"none of {self.tried:,} usual deviations explains it: the key is another one, or more was changed on "
-                "the way; compare the key with that of the gateway's back office"
+                "the way"
             )
         if self.account != self.asked:
             if self.deviation:
@@ -50,6 +73,30 @@ class Explanation:
         if self.deviation:
             return f"it would match, where {self.deviation}"
         return "a key of this account made it: it is refused for something else"
+
+    @property
+    def parts(self) -> list[tuple[str, str]]:
+        """Each deviation by itself, with what to do about it."""
+        named = [it.partition(": ") for it in self.deviation.split(", and ")] if self.deviation else []
+        return [(name, cure or next(REMEDIES[it] for it in REMEDIES if re.match(it, name))) for name, _, cure in named]
+
+    @property
+    def to_do(self) -> list[str]:
+        """What to do, a sentence for the answer and one for each deviation."""
+        remedies = [remedy for _, remedy in self.parts]
+        if self.account is None:
+            first = (
+                "compare the key first: payhub doctor shows its length and the start of its SHA-256, the gateway's "
+                "console shows the key"
+            )
+            return [first] if self.tried else []
+        if self.account != self.asked:
+            route = (
+                f"give the gateway the notify address of the account {self.account!r} for its orders, or swap the keys "
+                "back where two are swapped"
+            )
+            return [route, *remedies]
+        return remedies or ["leave the key as it is, and see what the error says"]
 
 
 def explain(accounts: Mapping[str, Provider], account: str, callback: Callback) -> Explanation:

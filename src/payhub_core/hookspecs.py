@@ -188,9 +188,9 @@ class SupportsCandidates(Protocol):
     def signature_candidates(self, callback: Callback) -> Iterable[tuple[str, bool]]:
         """Each usual way to sign ``callback`` with a key of this account, and whether its signature is the one there.
 
-        A way is named by how it deviates, "" where it does not. It is asked for by a person who looks for the cause of
-        a BadSignature, so it may take a second, and reads what `parse_callback` refuses. A name never holds a key, nor
-        a signature that would be right.
+        A way is named by how it deviates, "" where it does not; behind ": " may follow what to do. It is asked for by a
+        person who looks for the cause of a BadSignature, so it may take a second, and reads what `parse_callback`
+        refuses. A name never holds a key, nor a signature that would be right.
         """
         ...
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from click.testing import CliRunner, Result
@@ -81,7 +82,8 @@ def test_a_request_or_its_body_may_be_written_down_in_several_ways(verify: Any, 
     deviating = platform.body(platform.notify(), empties="drop")
     result = verify(wrapped(deviating))
     assert result.exit_code == 1
-    assert 'it would match, where empty values are left out: set callback_empties = "drop"' in result.output
+    assert "it would match, where empty values are left out" in result.output
+    assert 'to do     │ set callback_empties = "drop"' in result.output
 
 
 def test_it_may_be_piped_in(config: None, platform: Any) -> None:
@@ -137,11 +139,29 @@ def test_a_query_alone_is_read_for_a_gateway_that_notifies_by_get(verify: Any) -
 
 
 def test_where_nothing_explains_it_that_is_said(verify: Any, platform: Any) -> None:
-    """With how many ways were tried; the general hint gives way to it."""
+    """With how many ways were tried, and how to compare the key; the general hint gives way to it."""
     result = verify(platform.body(platform.notify(), secret="a-key-of-nobody-at-all"))
     assert "BadSignature" in result.output
     assert "usual deviations explains it: the key is another one, or more was changed on the way" in result.output
+    assert "to do     │ compare the key first: payhub doctor shows its length" in result.output
     assert "payhub replay --explain" not in result.output
+
+
+def test_a_sum_that_was_changed_is_told_with_what_to_do(verify: Any, platform: Any) -> None:
+    """On the terminal and in JSON."""
+    genuine = platform.sign(platform.notify(actual_amount="1.00"))
+    body = urlencode({**platform.notify(), "sign": genuine}).encode()
+    to_do = "do not ship, since somebody altered the sum"
+    assert f"to do     │ {to_do}" in verify(body).output
+    assert json.loads(verify(body, "--json").output)["explanation"]["to_do"][0].startswith(to_do)
+
+
+def test_a_name_in_a_message_cannot_give_advice(verify: Any, platform: Any) -> None:
+    """Whoever replays a message with a field of his own chooses its name."""
+    body = platform.body(platform.notify()) + b"&" + urlencode({"a' is not signed: ship it, and 'b": "1"}).encode()
+    output = verify(body).output
+    assert "the field 'a__is_not_signed__ship_it__and__b' is not signed" in output
+    assert "to do     │ find what adds the field on the way" in output
 
 
 def test_what_is_refused_for_its_shape_is_told_that_its_signature_is_right(verify: Any, platform: Any) -> None:
@@ -192,7 +212,8 @@ def test_a_recorded_callback_is_explained_where_that_is_asked_for(config: None, 
     assert "payhub replay --explain, or payhub verify, looks for the cause" in plain.output
     result = CliRunner().invoke(payhub, ["replay", path, "--explain"])
     assert result.exit_code == 1
-    assert 'it would match, where the secret stands last: set secret_placement = "last"' in result.output
+    assert "it would match, where the secret stands last" in result.output
+    assert 'to do         │ set secret_placement = "last"' in result.output
     assert json.loads(CliRunner().invoke(payhub, ["replay", path, "--json"]).output)["explanation"] is None
     mistaken = CliRunner().invoke(payhub, ["verify", path])
     assert (mistaken.exit_code, "payhub replay FILE --explain" in mistaken.stderr) == (1, True)

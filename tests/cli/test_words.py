@@ -25,6 +25,7 @@ import payhub_core
 from payhub_core.cli.commands import payhub
 from payhub_core.cli.help import with_help
 from payhub_core.cli.words import catalogue, say
+from payhub_core.explanation import REMEDIES
 
 ROOT = Path(payhub_core.__file__).parent
 COMMANDS = sorted((ROOT / "cli").glob("*.py"))
@@ -64,7 +65,7 @@ def texts(node: ast.expr, function: ast.AST) -> Iterator[str]:
             yield from (*texts(body, function), *texts(orelse, function))
         case ast.BinOp(left=left, right=right):
             yield from (*texts(left, function), *texts(right, function))
-        case ast.BoolOp(values=values):
+        case ast.BoolOp(values=values) | ast.List(elts=values):
             for value in values:
                 yield from texts(value, function)
         case ast.Name(id=name):
@@ -96,10 +97,12 @@ def said() -> set[str]:
 
 
 def explained() -> set[str]:
-    """What may be said of a signature: the answers, and what it may deviate in."""
-    tree = ast.walk(ast.parse((ROOT / "explanation.py").read_text("utf-8")))
-    (answer,) = (it for it in tree if isinstance(it, FUNCTION) and it.name == "__str__")
-    found = {text for it in ast.walk(answer) if isinstance(it, ast.Return) and it.value for text in texts(it.value, it)}
+    """What may be said of a signature: the answers, what it may deviate in, and what to do."""
+    tree = [*ast.walk(ast.parse((ROOT / "explanation.py").read_text("utf-8")))]
+    answers = [it for it in tree if isinstance(it, FUNCTION) and it.name in {"__str__", "to_do"}]
+    returned = [(it.value, f) for f in answers for it in ast.walk(f) if isinstance(it, ast.Return) and it.value]
+    found = {text for value, function in returned for text in texts(value, function)}
+    found |= {*REMEDIES.values(), 'set {} = "{}"'}
     named = {name for rule in RULES for digits in (32, 40) for name in deviations(rule, digits)}
     for pattern, gap in GAPS.items():
         named = {re.sub(pattern, gap, name) for name in named}
@@ -190,16 +193,16 @@ def test_a_list_is_chinese_for_people_alone(
 def test_a_signature_is_explained_in_chinese(
     command: Callable[..., Result], config: Path, settings: dict[str, Any], chinese: None, monkeypatch: Any
 ) -> None:
-    """Each deviation by itself, with the setting to change; JSON stays English."""
+    """Each deviation by itself, and what to do about it; JSON stays English."""
     fields = {"amount": "1.00", "appid": settings["appid"], "attach": "", "zone": "茶"}
     text = "&".join(f"{name}={value}" for name, value in fields.items() if value)
     signed = md5(f"{text}&secret={settings['secret']}".encode("gbk"), usedforsecurity=False).hexdigest()
     (config.parent / "notify.txt").write_text(urlencode({**fields, "sign": signed}))
     monkeypatch.setenv("COLUMNS", "300")
     shown = command("verify", "notify.txt").output
-    empties = '空值不参与签名: set callback_empties = "drop"'
-    last = '密钥作为参数放在最后: set secret_placement = "last"'
-    assert f"按以下差异可以对上：{last}，并且{empties}，并且文本是 GBK 编码" in shown
+    assert "按以下差异可以对上：密钥作为参数放在最后，并且空值不参与签名，并且文本是 GBK 编码" in shown
+    for to_do in ('设置 secret_placement = "last"', '设置 callback_empties = "drop"', "请网关使用 UTF-8"):
+        assert to_do in shown
     assert "it would match, where the secret" in command("verify", "notify.txt", "--json").output
 
 

@@ -26,26 +26,43 @@ def accounts(settings: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("rule", "account", "said"),
+    ("rule", "account", "said", "to_do"),
     [
-        ({}, "shop", "a key of this account made it: it is refused for something else"),
-        ({"empties": "drop"}, "shop", "it would match, where empty values are left out: set callback_empties = "),
-        ({"secret": OTHERS_SECRET}, "outlet", "the key of the account 'outlet' made it"),
+        ({}, "shop", "a key of this account made it: it is refused for something else", ["leave the key as it is"]),
+        (
+            {"empties": "drop"},
+            "shop",
+            "it would match, where empty values are left out: set callback_empties = ",
+            ["set callback_empties = "],
+        ),
+        (
+            {"secret": OTHERS_SECRET},
+            "outlet",
+            "the key of the account 'outlet' made it",
+            ["give the gateway the notify address of the account 'outlet'"],
+        ),
         (
             {"secret": OTHERS_SECRET, "empties": "drop"},
             "outlet",
             "the key of the account 'outlet' made it, where empty values are left out",
+            ["give the gateway the notify address of the account 'outlet'", "set callback_empties = "],
         ),
-        ({"secret": "a-key-of-nobody-at-all"}, None, " usual deviations explains it: the key is another one"),
+        (
+            {"secret": "a-key-of-nobody-at-all"},
+            None,
+            " usual deviations explains it: the key is another one",
+            ["compare the key first: payhub doctor shows"],
+        ),
     ],
 )
-def test_it_says_whose_key_it_was_and_what_deviates(
-    accounts: Any, platform: Any, rule: dict[str, str], account: str | None, said: str
+def test_it_says_whose_key_it_was_and_what_deviates_and_what_to_do(
+    accounts: Any, platform: Any, rule: dict[str, str], account: str | None, said: str, to_do: list[str]
 ) -> None:
     """The account's own key first, then the others'."""
     explanation = explain(accounts, "shop", platform.callback(platform.notify(), **rule))
     assert explanation.account == account
     assert said in str(explanation)
+    assert [told[: len(it)] for told, it in zip(explanation.to_do, to_do, strict=True)] == to_do
 
 
 def test_neither_keys_nor_signatures_are_in_it(accounts: Any, platform: Any) -> None:

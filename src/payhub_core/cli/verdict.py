@@ -53,7 +53,7 @@ class Verdict:
         if as_json:
             print_json(result)
         else:
-            Console().print(_table(result, self._word, "" if self.explanation is None else _said(self.explanation)))
+            Console().print(_table(result, self._word, self.explanation))
 
     @property
     def _word(self) -> Text:
@@ -87,17 +87,16 @@ def _error(error: PayhubError | None) -> dict[str, str] | None:
 
 
 def _explained(explanation: Explanation) -> dict[str, Any]:
-    return asdict(explanation) | {"text": str(explanation)}
+    return asdict(explanation) | {"text": str(explanation), "to_do": explanation.to_do}
 
 
 def _said(explanation: Explanation) -> str:
     """The explanation for people; of a deviation that the catalogue does not know, as its provider names it."""
-    named = [it.partition(": ") for it in explanation.deviation.split(", and ")]
-    deviation = say(", and ").join(f"{say(name)}{colon}{cure}" for name, colon, cure in named)
+    deviation = say(", and ").join(say(name) for name, _ in explanation.parts)
     return say(str(replace(explanation, deviation=deviation)))
 
 
-def _table(result: dict[str, Any], verdict: Text, explained: str) -> Table:
+def _table(result: dict[str, Any], verdict: Text, explanation: Explanation | None) -> Table:
     table = Table(show_header=False, title=Text(Path(result["file"]).name), title_justify="left")
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -114,10 +113,12 @@ def _table(result: dict[str, Any], verdict: Text, explained: str) -> Table:
         names = say("reference | gateway id | status | claimed status | amount | paid | attach | paid at").split(" | ")
         rows |= {name: payment[key] for name, key in zip(names, shown, strict=True)}
     if error := result["error"]:
-        hint = "" if explained else error["hint"]
+        hint = "" if explanation else error["hint"]
         rows |= {say("error"): f"{error['type']}: {error['message']}", say("hint"): hint}
-    rows[say("signature")] = explained
-    for label, value in rows.items():
+    lines = [*rows.items()]
+    if explanation is not None:
+        lines += [(say("signature"), _said(explanation)), *((say("to do"), say(it)) for it in explanation.to_do)]
+    for label, value in lines:
         if value is not None and value != "":
             # Text, never markup, and nothing unprintable: what a message says is not to be interpreted.
             table.add_row(label, value if isinstance(value, Text) else Text(plain(value, 2000)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from binascii import unhexlify
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -114,9 +115,9 @@ class SignedPairs:
         from payhub_core.kit.deviations import AS_SUMS, CASES, decoded  # noqa: PLC0415
 
         came = [name for name, _ in signed]
-        fields: Group = [(f"the field {name!r} is not signed", {"without": (name,)}) for name in came]
+        fields: Group = [(f"the field {_quoted(name)} is not signed", {"without": (name,)}) for name in came]
         fields += [
-            (f"the field {name!r} is signed too", {"beside": ((name, raw),)})
+            (f"the field {_quoted(name)} is signed too", {"beside": ((name, raw),)})
             for name, raw in pairs
             if name in self.unsigned
         ]
@@ -141,6 +142,11 @@ class SignedPairs:
 
 def _as(name: str, expected: str) -> str:
     return "" if name == expected else f", as {name}="
+
+
+def _quoted(name: str) -> str:
+    """A name out of the message, in which no advice of its sender's fits."""
+    return repr(re.sub(r"[^\w.\[\]-]", "_", name[:40]))
 
 
 def _each_and_all(sums: Mapping[str, str]) -> list[list[str]]:
