@@ -98,7 +98,12 @@ class CallbackError(PayhubError):
 
 
 class BadSignature(CallbackError):
-    """No secret of the account made this signature."""
+    """No secret of the account made this signature.
+
+    ``lacks``: the message is without these fields, or without what they hold, so that no secret could have made it.
+    """
+
+    lacks: tuple[str, ...] = ()
 
 
 class MalformedCallback(CallbackError):

@@ -13,6 +13,7 @@ from payhub_core import (
     AccountRefused,
     AppParameters,
     Callback,
+    CallbackKind,
     GatewayError,
     HtmlPage,
     MalformedCallback,
@@ -29,7 +30,7 @@ from payhub_core import (
 )
 from payhub_core.kit import Fields, grammar, read_form, read_reply
 
-__all__ = ["BANK_CODES", "CURRENCY", "FIELDS", "created", "notified", "queried", "received", "returned"]
+__all__ = ["BANK_CODES", "CURRENCY", "FIELDS", "NEVER_EMPTY", "created", "notified", "queried", "received", "returned"]
 
 CURRENCY = "CNY"
 
@@ -52,6 +53,11 @@ FIELDS = frozenset(
         *("pay_time", "platform_order_no", "product_name", "return_url", "secret", "sign"),
     }
 )
+#: What every message of a kind has, and is never empty (sections 5.2 and 5.3).
+NEVER_EMPTY = {
+    CallbackKind.NOTIFY: ("actual_amount", "amount", "appid", "order_no", "pay_time"),
+    CallbackKind.RETURN: ("order_no",),
+}
 _METHODS = {code: method for method, code in BANK_CODES.items()}
 _SCANNED = {PaymentMethod.ALIPAY_QR, PaymentMethod.WECHAT_QR, PaymentMethod.ALIPAY_PERSONAL_QR}
 # Named once: of an enum, each look-up takes a hundredth of a callback's time.

@@ -11,7 +11,6 @@ from httpx import URL
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from payhub_core import (
-    BadSignature,
     Callback,
     CallbackKind,
     Flow,
@@ -25,7 +24,7 @@ from payhub_core import (
     WrongAccount,
     hookimpl,
 )
-from payhub_core.kit import FORM, AccountSettings, Address, Secrets, method_code, write_form
+from payhub_core.kit import FORM, AccountSettings, Address, Secrets, SignedPairs, method_code, write_form
 from payhub_gpu import messages
 from payhub_gpu.signing import Empties, Placement, drop_empty, sign, signed_pairs, verify
 
@@ -91,10 +90,7 @@ class Gpu(AccountSettings):
         signature = fields.pop("sign", "")
         signed = fields if self.callback_empties == "keep" else drop_empty(fields)
         if not verify(signed, signature, self.secret, self.secret_placement):
-            raise BadSignature(
-                "no secret of this account made the signature",
-                hint="payhub replay --explain, or payhub verify, looks for the cause",
-            )
+            raise self._rule.refusal({**fields, "sign": signature}, *messages.NEVER_EMPTY[callback.kind])
         if fields.get("appid", self.appid) != self.appid:
             raise WrongAccount(f"expected a message for {self.appid}, it is for another appid")
         if returning:
@@ -110,8 +106,11 @@ class Gpu(AccountSettings):
 
     def signature_candidates(self, callback: Callback) -> Iterator[tuple[str, bool]]:
         """How another brand of the gateway may have signed ``callback``, for a person who asks."""
-        rule = signed_pairs(self.secret_placement, self.callback_empties, messages.FIELDS - {"secret"})
-        return rule.candidates(callback, self.secret)
+        return self._rule.candidates(callback, self.secret)
+
+    @property
+    def _rule(self) -> SignedPairs:
+        return signed_pairs(self.secret_placement, self.callback_empties, messages.FIELDS - {"secret"})
 
     def _fields(self, order: Order) -> dict[str, str]:
         return {

@@ -164,6 +164,43 @@ def test_a_name_in_a_message_cannot_give_advice(verify: Any, platform: Any) -> N
     assert "to do     │ find what adds the field on the way" in output
 
 
+@pytest.mark.parametrize(
+    ("changed", "error", "hint"),
+    [
+        ({"actual_amount": None}, "and it lacks actual_amount, which the gateway signs", "the key may be right"),
+        ({"pay_time": "", "amount": None}, "and it lacks amount, pay_time, which the gateway signs", "the key may be"),
+        ({"sign": None}, "sign: expected a signature of 32 hex digits, none came", "drops or cuts the field"),
+        (
+            {"sign": "0" * 31},
+            "sign: expected a signature of 32 hex digits, text of 31 characters came",
+            "drops or cuts",
+        ),
+    ],
+)
+def test_what_a_message_lacks_is_named_and_no_key_is_blamed(
+    verify: Any, platform: Any, changed: dict[str, str | None], error: str, hint: str
+) -> None:
+    """A field that is dropped on the way, its value with it, or the signature."""
+    signed = {**platform.notify(), "sign": platform.sign(platform.notify())}
+    message = {name: value for name, value in {**signed, **changed}.items() if value is not None}
+    output = verify(urlencode(message).encode()).output
+    assert (
+        f"BadSignature: {'' if 'sign' in changed else 'no key of this account made the signature, '}{error}" in output
+    )
+    assert hint in output
+    assert "usual deviations" not in output
+    assert "nothing to compare" not in output
+
+
+def test_an_empty_body_is_called_empty(verify: Any) -> None:
+    """With where to look for what took it."""
+    for message in (b"", request(b"")):
+        output = verify(message).output
+        assert "MalformedCallback: expected a form, the body is empty" in output
+        assert "what has read or dropped the body" in output
+        assert "nothing to compare" not in output
+
+
 def test_what_is_refused_for_its_shape_is_told_that_its_signature_is_right(verify: Any, platform: Any) -> None:
     """So nobody looks for the key."""
     result = verify(platform.body(platform.notify(pay_status="7")))

@@ -70,8 +70,13 @@ def judge(accounts: Accounts, account: str, callback: Callback, *, explained: bo
         try:
             return Verdict(account, callback, hub.parse_callback(account, callback), None)
         except PayhubError as error:
-            asked = explained and isinstance(error, BadSignature | MalformedCallback)
-            return Verdict(account, callback, None, error, explain(accounts, account, callback) if asked else None)
+            explanation = None
+            if explained and isinstance(error, BadSignature | MalformedCallback):
+                explanation = explain(accounts, account, callback)
+                # Of a message that is not whole the error says more than that nothing explains it.
+                if explanation.account is None and (isinstance(error, MalformedCallback) or error.lacks):
+                    explanation = None
+            return Verdict(account, callback, None, error, explanation)
 
 
 def _payment(notification: Notification | None) -> dict[str, Any] | None:

@@ -22,6 +22,7 @@ FORM = "application/x-www-form-urlencoded"
 
 _LONGEST = 16 * 1024
 _MOST_FIELDS = 64
+_EMPTY = "see what has read or dropped the body before payhub: the framework, a proxy, a redirect"
 _control = re.compile(r"[\x00-\x1f\x7f-\x9f]").search
 
 
@@ -117,6 +118,8 @@ def _data(callback: Callback, methods: tuple[str, ...], address: str) -> bytes:
     if callback.method not in methods:
         raise MalformedCallback(f"expected a {' or '.join(methods)}")
     if callback.method == "POST":
+        if not callback.body:
+            raise MalformedCallback("expected a form, the body is empty", hint=_EMPTY)
         if callback.header("content-type") != FORM and media_type(callback) != FORM:
             raise MalformedCallback(f"expected a body of type {FORM}")
         return callback.body

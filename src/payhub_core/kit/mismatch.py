@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from binascii import unhexlify
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from payhub_core.errors import BadSignature
 from payhub_core.kit.settings import Secret
 from payhub_core.models import Callback
 
@@ -49,6 +51,27 @@ class SignedPairs:
     fields: Iterable[str] = ()
     sums: tuple[str, ...] = ()
     cures: Mapping[str, str] = field(default_factory=dict)
+
+    def refusal(self, fields: Mapping[str, str], *needed: str) -> BadSignature:
+        """The error for ``fields`` that no key of the account signed, which names what they lack.
+
+        ``needed`` are the fields that every message of the gateway's has, and that are never empty.
+        """
+        given, digits = fields.get(self.signature, ""), 2 * hashlib.new(self.hashed).digest_size
+        missing = tuple(name for name in needed if not fields.get(name))
+        said = "no key of this account made the signature"
+        hint = "payhub replay --explain, or payhub verify, looks for the cause"
+        if not re.fullmatch(f"[0-9A-Fa-f]{{{digits}}}", given):
+            came = f"text of {len(given)} characters" if given else "none"
+            said = f"{self.signature}: expected a signature of {digits} hex digits, {came} came"
+            hint = "see whether the gateway has sent this, and what drops or cuts the field on the way"
+            missing = (self.signature,)
+        elif missing:
+            said = f"{said}, and it lacks {', '.join(missing)}, which the gateway signs"
+            hint = "see what drops it on the way; the key may be right"
+        error = BadSignature(said, hint=hint)
+        error.lacks = missing
+        return error
 
     def candidates(self, callback: Callback, keys: Iterable[Secret]) -> Iterator[tuple[str, bool]]:
         """Each way to sign ``callback`` with one of ``keys``, by name, and whether its signature is the one that came.

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from payhub_core import (
-    BadSignature,
     Callback,
     Flow,
     FormPost,
@@ -76,10 +75,7 @@ class EPay(AccountSettings):
         """Notify and return are the same signed query, by GET."""
         fields = messages.received(callback, expect)
         if not verify(fields, self.key):
-            raise BadSignature(
-                "no key of this account made the signature",
-                hint="payhub replay --explain, or payhub verify, looks for the cause",
-            )
+            raise SIGNED.refusal(fields, "money", "out_trade_no", "pid", "trade_no", "trade_status")
         if fields.text("pid") != self.pid:
             raise WrongAccount(f"expected a message for {self.pid}, it is for another pid")
         return Notification(callback.kind, messages.notified(fields), Reply(b"success"))
