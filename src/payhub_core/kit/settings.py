@@ -27,7 +27,9 @@ _PAGE = re.compile(r"/[^/]*\.[A-Za-z]{2,5}/*$")
 _LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 #: The sandbox's keys, which everyone knows.
 _PUBLISHED = re.compile(r"sandbox-secret-[0-9]+-not-for-money")
-_WRAPPED = re.compile(r"""(["']).*\1|\[.*\]|\(.*\)|\$\{\w*\}""", re.DOTALL)
+_WRAPPED = re.compile(r"""(["']).*\1|[“‘「].*[”’」]|\[.*\]|\(.*\)|\$\{\w*\}""", re.DOTALL)
+#: A line that was copied whole, with the name of the secret before it. What only ends like a name is base64, padded.
+_NAMED = re.compile(r"[\w -]{0,20}(secret|key|token|密[钥匙])\s*[=:：]\s*\S{8}", re.IGNORECASE)
 
 
 class AccountSettings(BaseModel):
@@ -93,6 +95,8 @@ def _fit(secret: Secret, info: ValidationInfo) -> Secret:
             "expected the secret itself, not one in quotes or brackets; several are a list, in a variable as JSON: "
             '["new", "old"]'
         )
+    if _NAMED.match(stripped.text):
+        raise ValueError("expected the secret itself, not a line that names it: leave out what stands before it")
     return stripped
 
 

@@ -64,12 +64,52 @@ def test_what_is_no_secret_does_not_start(secret: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "secret", [repr([KEY]), repr((KEY, KEY)), json.dumps([KEY]), repr(KEY), json.dumps(KEY), f' "{KEY}" ']
+    "secret",
+    [
+        repr([KEY]),
+        repr((KEY, KEY)),
+        json.dumps([KEY]),
+        repr(KEY),
+        json.dumps(KEY),
+        f' "{KEY}" ',
+        f"“{KEY}”",
+        f"「{KEY}」",
+    ],
 )
 def test_a_secret_in_quotes_or_brackets_is_a_slip(secret: str) -> None:
     """The repr of a list, JSON in a variable that is text: it would never verify anything."""
     with pytest.raises(ValidationError, match="quotes or brackets"):
         make(secret=secret)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "secret=",
+        "key: ",
+        "KEY =",
+        "AppSecret:",
+        "app_key=",
+        "api-secret-key = ",
+        "密钥：",
+        "商户密钥: ",
+        "MD5密钥=",
+        "token=",
+    ],
+)
+def test_a_secret_with_its_name_before_it_is_a_slip(name: str) -> None:
+    """A line copied whole out of a manual or a console; the error shows nothing of it."""
+    with pytest.raises(ValidationError, match="the secret itself, not a line that names it") as error:
+        make(secret=f"{name}{KEY}")
+    assert KEY not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "secret", ["0123456789abcdefkey=", "sk_test_key_0123456789", "key-0123456789abcdef==", "rzp:0123456789abcdef"]
+)
+def test_what_only_looks_like_a_name_is_part_of_the_secret(secret: str) -> None:
+    """Padding of base64, a prefix."""
+    assert make(secret=secret).secret[0].text == secret
 
 
 def test_quotes_inside_a_secret_are_part_of_it() -> None:
