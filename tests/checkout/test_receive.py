@@ -431,7 +431,7 @@ PAID, PENDING = PaymentStatus.PAID, PaymentStatus.PENDING
     ("claim", "answers", "replies", "asked", "status"),
     [
         ({}, [PAID], [200, 200], 1, PAID),
-        ({}, [PENDING, PAID], [200, 200], 2, PAID),
+        ({}, [PENDING, PAID], [RETRY, 200], 2, PAID),
         ({}, [AccountRefused("the key is revoked"), PAID], [RETRY, 200], 2, PAID),
         ({}, [WrongAmount("of another sum"), PAID], [RETRY, 200], 2, PAID),
         ({"amount": Money.of("1.00", "CNY")}, [], [REFUSED], 0, PENDING),

@@ -64,14 +64,18 @@ def _only_claims_paid(row: Row, payment: Payment) -> bool:
 def _asked(hub: AnyHub, row: Row, handler: object) -> Steps[None]:
     """Asks about a claim, and records the answer; a CallbackError is not about the message, which was genuine.
 
-    An answer that only claims the same, as one over plain http does, leaves the message unsettled.
+    An answer that only claims the same, as one over plain http does, leaves the message unsettled; so does one that
+    knows of no money yet, since the gateway may tell its own servers later than the shop's.
     """
     try:
         new, claimed = yield from check(hub, row, "", handler)
     except CallbackError as error:
         raise PayhubError(error.message, hint=error.hint, account=row.account, reference=row.reference) from error
-    if claimed is PaymentStatus.PAID and new.status not in SETTLED and not new.known().receipts:
-        reason, hint = "neither the notify nor the query proves that it was paid", "query the gateway over https"
+    if new.status == PaymentStatus.PENDING and not new.known().receipts:
+        reason = "the notify claims that it was paid, and the query does not say so yet"
+        hint = "the message comes again, and reconciliation asks again"
+        if claimed is PaymentStatus.PAID:
+            reason, hint = "neither the notify nor the query proves that it was paid", "query the gateway over https"
         raise PayhubError(reason, hint=hint, account=row.account, reference=row.reference)
 
 
