@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, event, text, update
 from tests.checkouts import opening
 
-from payhub_core import Order
+from payhub_core import AccountRefused, Order
 from payhub_core.ledger import AccountHealth, Finding, Ledger
 from payhub_core.ledger.tables import observations, payments, transitions
 
@@ -112,6 +112,31 @@ def test_an_order_whose_creation_is_not_clear_is_found_after_a_quarter_of_an_hou
     changed(ledger, payments, created_at=at(minutes=16))
     assert only(ledger) == "orders whose creation is not clear after 15 minutes: 1"
     assert of_shop(ledger).stuck == 1
+
+
+def test_a_gateway_that_takes_no_order_any_more_is_found(
+    open_checkout: Callable[..., Any], make_order: Callable[..., Order], platform: Any, ledger: Ledger
+) -> None:
+    """With its own words; one refusal or two are a payer's, and an order that is taken ends it."""
+    answers = [platform.create_reply(order_no="A1"), *[platform.reply([], 0, "签名错误")] * 3, "later"]
+
+    def answer(request: Any) -> Any:
+        return answers.pop(0)
+
+    checkout = open_checkout(answer)
+    checkout.start("shop", make_order(reference="A1"))
+    for count, reference in enumerate(("A2", "A3", "A4"), start=1):
+        with pytest.raises(AccountRefused):
+            checkout.start("shop", make_order(reference=reference))
+        found = of_shop(ledger)
+        assert (found.refused, found.refusal) == (count, "the gateway refused the account: 签名错误")
+        assert (len(ledger.health().findings) == 1) is (count == 3)
+    assert only(ledger).endswith(
+        "since the last that the gateway took: 3, the last for: the gateway refused the account: 签名错误"
+    )
+    answers[:] = [platform.create_reply(order_no="A4")]
+    checkout.start("shop", make_order(reference="A4"))
+    assert (of_shop(ledger).refused, ledger.health().findings) == (0, ())
 
 
 def test_that_nobody_asks_is_found(start: Any, ledger: Ledger) -> None:

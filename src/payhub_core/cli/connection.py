@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from payhub_core.client import own_client
 from payhub_core.declaration import check_reference
-from payhub_core.errors import GatewayError, InvalidOrder, NotFound, PayhubError, plain
+from payhub_core.errors import GatewayError, InvalidOrder, NotFound, PayhubError, Refused, plain
 from payhub_core.hookspecs import Provider
 from payhub_core.hub import Hub
 from payhub_core.ledger import Finding
@@ -26,6 +26,8 @@ _SECONDS = 10.0
 #: How far the clocks may be apart: gateways that sign times refuse more than a few minutes.
 _SKEW = 60
 _FEW_DAYS = 14
+#: As long as what TLS says of a certificate.
+_LONGEST = 300
 #: Order numbers that no shop has used, of the shapes that gateways take.
 _NUMBERS = ("payhubdoctor", "PAYHUBDOCTOR", "9900000000001", "00009900000000000001")
 
@@ -60,7 +62,7 @@ def _on_the_way(account: str, address: str) -> Generator[Finding, None, bool]:
     except httpx.HTTPError as error:
         certified = "CERTIFICATE" not in str(error).upper()
         remedy = "see the firewall, the proxy, the port" if certified else "see its certificate"
-        reason = f"{plain(host)}:{port} cannot be reached: {type(error).__name__}: {plain(error)}"
+        reason = f"{plain(host)}:{port} cannot be reached: {type(error).__name__}: {plain(error, _LONGEST)}"
         yield Finding(account, reason, remedy)
         return False
     if certificate and "notAfter" in certificate:
@@ -92,9 +94,12 @@ def _query(account: str, provider: Provider, reference: str | None) -> Iterator[
     except NotFound:
         return
     except PayhubError as error:
-        remedy = "see its key, its merchant number and its dialect settings"
-        if isinstance(error, GatewayError) and error.unanswered:
+        if isinstance(error, Refused):
+            remedy = "see its key, its merchant number and its dialect settings"
+        elif isinstance(error, GatewayError) and error.unanswered:
             remedy = "ask the gateway whether it is in order"
+        else:
+            remedy = "this is no answer of the gateway's own: see base_url, a proxy, a page of maintenance"
         yield Finding(account, f"a signed query was not answered: {error.message}", error.hint or remedy)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from operator import methodcaller
@@ -19,6 +20,7 @@ from payhub_core.cli.words import say
 from payhub_core.config import Config
 from payhub_core.errors import ConfigError, LedgerError, plain
 from payhub_core.ledger import Finding, Health, Ledger
+from payhub_core.ledger.database import place
 
 __all__ = ["doctor"]
 
@@ -70,6 +72,7 @@ def _examine(found: _Examined, settings: Config, account: str | None, *, connect
         with Ledger(settings.ledger) as ledger:
             check_account(account, settings, ledger)
             found.health = ledger.health()
+            found.findings += _strangers(settings, found.health)
             found.findings += found.health.findings
             # Or a disk or a server that only reads would look well, and no order could be started.
             ledger.write(_NOTHING)
@@ -79,13 +82,26 @@ def _examine(found: _Examined, settings: Config, account: str | None, *, connect
     except (ConfigError, LedgerError) as error:
         if isinstance(error, ConfigError) and settings.ledger is not None:
             raise
-        found.findings.append(Finding("", f"the ledger cannot be used: {error.message}", error.hint))
+        named = place(settings.ledger or "")
+        said = error.message if not named or named in error.message else f"{error.message} ({named})"
+        found.findings.append(Finding("", f"the ledger cannot be used: {said}", error.hint))
     if connect:
         console = Console(stderr=True)
         for name, provider in found.configured.providers.items():
             if account in {None, name}:
                 with console.status(say(f"asking {name}")):
                     found.findings += connection(name, provider, newest.get(name))
+
+
+def _strangers(settings: Config, health: Health) -> Iterator[Finding]:
+    """The accounts whose orders nobody can ask about: renamed, or gone from the configuration."""
+    for it in health.accounts:
+        if it.unsettled and it.account not in settings.accounts:
+            yield Finding(
+                it.account,
+                f"orders that are not settled, of an account that is not configured: {it.unsettled}",
+                f"give the account its name back; where it is gone for good: payhub ledger retire {it.account}",
+            )
 
 
 def _print(found: _Examined, account: str | None) -> None:

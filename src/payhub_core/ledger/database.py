@@ -41,6 +41,7 @@ __all__ = [
     "exclusive",
     "is_async",
     "parse_url",
+    "place",
     "release_on_cancel",
     "sync_engine",
     "upgrade",
@@ -221,6 +222,18 @@ def _called(connection: Connection) -> str:
     """The database, a file by its whole path: most often the folder is a wrong one. Of another URL nothing is shown."""
     file = connection.engine.url.database if connection.dialect.name == "sqlite" else None
     return f"the database {Path(file).absolute()}" if file and not file.startswith("file:") else "the database"
+
+
+def place(url: str) -> str:
+    """The database of a URL without its user and password: a file's whole path, or host and name; "" for no URL."""
+    try:
+        parts = make_url(url)
+    except ArgumentError:
+        return ""
+    if parts.get_backend_name() != "sqlite":
+        return "/".join(filter(None, (parts.host, parts.database)))
+    file = parts.database or ""
+    return str(Path(file).absolute()) if _is_file(file) else ""
 
 
 def upgrade(connection: Connection, to: str = SCHEMA) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, exists, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Subquery, case, exists, func, literal_column, select
 
 from payhub_core.errors import plain
 from payhub_core.ledger import failures, queries, signs
 from payhub_core.ledger.database import clock
+from payhub_core.ledger.models import Creation
 from payhub_core.ledger.tables import UNCLEAR, observations, payments, transitions
 from payhub_core.models import PaymentStatus
 
@@ -24,6 +26,8 @@ _DAY = timedelta(days=1)
 _OVERDUE = timedelta(minutes=10)
 #: So many orders found paid by asking, and none by a notify, are no accident.
 _ONLY_ASKED = 3
+#: Nor are so many creates that came to nothing, and none since that the gateway took.
+_REFUSED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +46,15 @@ class Finding:
 class AccountHealth:
     """The figures of one account.
 
-    ``notified_at``: the last notify that said something new, among the ledger's last 20,000 messages. ``answered_at``
-    and ``unanswered_at``: when a pass last had an answer, and none, for the reason ``unanswered``. ``stuck``: orders
-    *starting* or *unknown* for a quarter of an hour. ``due``: orders to be asked about by now, ``due_since`` the first.
-    ``waiting``: transitions that no handler has had, ``waiting_since`` the first. ``anomalies``: those of a day;
-    ``open_anomalies``: all that nobody has resolved. Of a day, too: ``failing``, orders whose handler failed and has
-    had nothing of theirs since, ``failing_reference`` one of them; ``paid_by_notify`` and ``paid_by_query``, the words
-    "paid" heard either way.
+    ``notified_at``: the last notify that said something new, among the ledger's last 20,000 messages.
+    ``answered_at`` and ``unanswered_at``: when a pass last had an answer, and none, for the reason ``unanswered``.
+    ``unsettled``: orders that are asked about until they are settled. ``stuck``: orders *starting* or *unknown* for
+    a quarter of an hour. ``due``: orders to be asked about by now, ``due_since`` the first. ``waiting``:
+    transitions that no handler has had, ``waiting_since`` the first. ``anomalies``: those of a day;
+    ``open_anomalies``: all that nobody has resolved. Of a day, too: ``failing``, orders whose handler failed and
+    has had nothing of theirs since, ``failing_reference`` one of them; ``refused``, orders refused or not sent
+    since the last that the gateway took, ``refusal`` the reason of the last; ``paid_by_notify`` and
+    ``paid_by_query``, the words "paid" heard either way.
     """
 
     account: str
@@ -56,6 +62,7 @@ class AccountHealth:
     answered_at: datetime | None = None
     unanswered_at: datetime | None = None
     unanswered: str = ""
+    unsettled: int = 0
     stuck: int = 0
     due: int = 0
     due_since: datetime | None = None
@@ -65,6 +72,8 @@ class AccountHealth:
     open_anomalies: int = 0
     failing: int = 0
     failing_reference: str = ""
+    refused: int = 0
+    refusal: str = ""
     paid_by_notify: int = 0
     paid_by_query: int = 0
 
@@ -106,11 +115,13 @@ def _figures(connection: Connection, now: datetime) -> Iterator[tuple[str, dict[
     stuck = select(payments.c.account, func.count()).where(*unclear).group_by(payments.c.account)
     for account, count in connection.execute(stuck):
         yield account, {"stuck": count}
-    asked = select(payments.c.account, func.count(), func.min(payments.c.next_check_at))
-    for account, count, first in connection.execute(
-        asked.where(payments.c.next_check_at <= now).group_by(payments.c.account)
+    asked = select(
+        payments.c.account, func.count(), _count(payments.c.next_check_at <= now), func.min(payments.c.next_check_at)
+    )
+    for account, count, due, first in connection.execute(
+        asked.where(payments.c.next_check_at.is_not(None)).group_by(payments.c.account)
     ):
-        yield account, {"due": count, "due_since": first}
+        yield account, {"unsettled": count, "due": due, "due_since": first if due else None}
     ofs = transitions.join(payments, payments.c.id == transitions.c.payment_id)
     told = select(payments.c.account, func.count(), func.min(transitions.c.at)).select_from(ofs)
     for account, count, first in connection.execute(
@@ -155,6 +166,35 @@ def _heard(connection: Connection, now: datetime) -> Iterator[tuple[str, dict[st
     )
     for account, count, reference in connection.execute(failing):
         yield account, {"failing": count, "failing_reference": reference}
+    yield from _refused(connection, recent, of_a_day)
+
+
+def _refused(
+    connection: Connection, recent: Subquery, of_a_day: ColumnElement[bool]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The creates that came to nothing since the last that came to something."""
+    nothing = recent.c.said.in_([Creation.REFUSED.value, Creation.NOT_SENT.value])
+    created = (
+        select(payments.c.account, func.max(case((~nothing & (recent.c.said != Creation.UNKNOWN.value), recent.c.id))))
+        .join_from(recent, payments, payments.c.id == recent.c.payment_id)
+        .where(recent.c.source == "create")
+        .group_by(payments.c.account)
+    )
+    for account, taken in connection.execute(created).all():
+        since = (
+            payments.c.account == account,
+            recent.c.source == "create",
+            nothing,
+            of_a_day,
+            recent.c.id > (taken or 0),
+        )
+        of = select(func.count(payments.c.id.distinct()), func.max(recent.c.id))
+        count, last = connection.execute(
+            of.join_from(recent, payments, payments.c.id == recent.c.payment_id).where(*since)
+        ).one()
+        if count:
+            raw = connection.execute(select(observations.c.raw).where(observations.c.id == last)).scalar_one()
+            yield account, {"refused": count, "refusal": str(json.loads(raw).get("reason", ""))}
 
 
 def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
@@ -169,6 +209,13 @@ def _findings(found: Health) -> Iterator[Finding]:
                 it.account,
                 f"orders whose creation is not clear after {queries.STUCK.seconds // 60} minutes: {it.stuck}",
                 f"payhub payments list --stuck --account {it.account}, then payhub payments refresh for each",
+            )
+        if it.refused >= _REFUSED:
+            yield Finding(
+                it.account,
+                f"orders refused or not sent since the last that the gateway took: {it.refused}, the last for: "
+                f"{plain(it.refusal, 300)}",
+                f"payhub doctor --connect --account {it.account}; payhub dry-run {it.account} shows the request",
             )
         if it.due_since and it.due_since < ago:
             yield Finding(
