@@ -97,9 +97,8 @@ def test_without_a_name_all_that_are_open_are_resolved(command: Callable[..., Re
 @pytest.mark.usefixtures("odd")
 def test_what_is_not_open_cannot_be_resolved(command: Callable[..., Result], ledger: Ledger) -> None:
     """A slip in its name, an order that is sound, one that was resolved before; and a reason is needed."""
-    assert "no open anomaly 'overpayed'" in failure(
-        command("payments", "resolve", "shop", "A1", "overpayed", "--why", "a test")
-    )
+    slip = failure(command("payments", "resolve", "shop", "A1", "paid_again", "--why", "a test"))
+    assert "no open anomaly 'paid_again' of this order. Hint: open are: overpaid, paid_again:2, paid_again:3" in slip
     command("payments", "resolve", "shop", "A2", "--why", "a test")
     assert "no open anomaly" in failure(command("payments", "resolve", "shop", "A2", "--why", "again"))
     assert command("payments", "resolve", "shop", "A1").exit_code == 2

@@ -86,7 +86,8 @@ def resolve(
         count = ledger.resolve(account, reference, name, by=by, reason=reason)
         if not count:
             about = f"no open anomaly {name!r}" if name else "no open anomaly"
-            hint = f"see: payhub payments show {account} {reference}"
+            names = [it.anomaly.name for it in ledger.anomalies_of(account, reference) if it.resolved_at is None]
+            hint = f"open are: {', '.join(names)}" if names else f"see: payhub payments show {account} {reference}"
             raise PayhubError(f"there is {about} of this order", hint=hint, account=account, reference=reference)
         now = ledger.anomalies_of(account, reference)
     if as_json:
