@@ -63,7 +63,7 @@ PUBLIC = {
             *("account", "anomaly", "at", "reference", "resolution", "resolved_at", "resolved_by"),
         ],
         "StoredPayment": ["anomalies", "attempts", "creation", "next_check_at", "payment", "updated_at"],
-        "Total": ["count", "due", "paid", "status"],
+        "Total": ["count", "creation", "due", "paid", "status"],
         "Transition": [
             *("account", "anomalies", "anomaly", "at", "attempts", "due_at", "id", "payment", "reference", "status"),
         ],

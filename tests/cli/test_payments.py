@@ -57,7 +57,14 @@ def test_payments_are_listed_as_a_table_or_as_json(command: Callable[..., Result
     (found,) = listed["payments"]
     assert (found["reference"], found["status"], found["anomalies"]) == ("A1001", "paid", ["overpaid"])
     assert found["paid"] == {"minor": 10_001, "currency": "CNY"}
-    paid = {"status": "paid", "currency": "CNY", "count": 1, "due_minor": 10_000, "paid_minor": 10_001}
+    paid = {
+        "status": "paid",
+        "creation": "created",
+        "currency": "CNY",
+        "count": 1,
+        "due_minor": 10_000,
+        "paid_minor": 10_001,
+    }
     assert (listed["count"], listed["cut"], listed["totals"]) == (1, False, [paid])
     nothing = {"payments": [], "count": 0, "cut": False, "totals": []}
     assert json.loads(command("payments", "list", "--status", "failed", "--json").output) == nothing
@@ -172,6 +179,23 @@ def test_payments_are_listed_by_time_and_by_what_became_of_them(
     if listed["cut"]:
         assert (listed["count"], sum(total["count"] for total in listed["totals"])) == (3, 3)
         assert "These are the newest 2 of 3" in command("payments", "list", *words).stderr
+
+
+@one_checkout
+def test_the_totals_tell_a_refused_create_from_what_may_be_paid(
+    command: Callable[..., Result], open_checkout: Callable[..., Any], platform: Any, gateway: Any, make_order: Any
+) -> None:
+    """Both are pending: of the one nothing is at the gateway."""
+    refusal = platform.reply(None, status=0, message="参数错误")
+    checkout = open_checkout(gateway(platform.create_reply(), refusal))
+    checkout.start("shop", make_order())
+    with pytest.raises(Refused):
+        checkout.start("shop", make_order(reference="A2"))
+    totals = command("payments", "list").output.rpartition("In all")[2]
+    assert "pending            0.00 / 100.00 CNY" in totals
+    assert "pending (refused)  0.00 / 100.00 CNY" in totals
+    listed = json.loads(command("payments", "list", "--json").output)
+    assert [(it["creation"], it["count"]) for it in listed["totals"]] == [("created", 1), ("refused", 1)]
 
 
 @pytest.mark.parametrize("time", ["yesterday", "7", "2026-13-01", "9999999d", "999999d"])

@@ -19,7 +19,7 @@ from payhub_core.cli.options import (
     time,
 )
 from payhub_core.cli.refresh import refresh
-from payhub_core.cli.tables import anomaly_json, iso, payment_json, print_payments, print_table, remark, when
+from payhub_core.cli.tables import anomaly_json, iso, payment_json, print_payments, print_table, remark, status_of, when
 from payhub_core.cli.words import say
 from payhub_core.errors import PayhubError
 from payhub_core.ledger import Creation, Ledger, Observation, StoredPayment, Total
@@ -159,7 +159,7 @@ def _print_list(found: list[StoredPayment], totals: list[Total], *, as_json: boo
         remark(say("There are no such payments."))
         return
     print_payments(found)
-    lines = [(str(it.count), it.status.value, f"{it.paid.amount} / {it.due}") for it in totals]
+    lines = [(str(it.count), status_of(it.status, it.creation), f"{it.paid.amount} / {it.due}") for it in totals]
     print_table(say("In all | Status | Paid / due"), lines)
     if count > len(found):
         remark(say(f"These are the newest {len(found)} of {count}; see --limit."))
@@ -168,6 +168,7 @@ def _print_list(found: list[StoredPayment], totals: list[Total], *, as_json: boo
 def _total(total: Total) -> dict[str, Any]:
     return {
         "status": total.status.value,
+        "creation": total.creation.value,
         "currency": total.due.currency,
         "count": total.count,
         "due_minor": total.due.minor,

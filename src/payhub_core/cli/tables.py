@@ -15,8 +15,19 @@ from rich.text import Text
 from payhub_core.cli.words import say
 from payhub_core.errors import plain
 from payhub_core.ledger import Creation, StoredAnomaly, StoredPayment
+from payhub_core.models import PaymentStatus
 
-__all__ = ["anomaly_json", "from_now", "iso", "payment_json", "print_payments", "print_table", "remark", "when"]
+__all__ = [
+    "anomaly_json",
+    "from_now",
+    "iso",
+    "payment_json",
+    "print_payments",
+    "print_table",
+    "remark",
+    "status_of",
+    "when",
+]
 
 _WIDEST = 250
 
@@ -49,17 +60,21 @@ def print_payments(found: Iterable[StoredPayment]) -> None:
 def _payment_rows(found: Iterable[StoredPayment]) -> Iterable[Sequence[str]]:
     for stored in found:
         payment = stored.payment
-        made = "" if stored.creation is Creation.CREATED else f" ({stored.creation.value})"
         yield (
             when(payment.created_at),
             payment.account,
             payment.reference,
-            payment.status.value + made,
+            status_of(payment.status, stored.creation),
             f"{payment.paid.amount if payment.paid else 0} / {payment.amount}",
             str(stored.attempts),
             from_now(stored.next_check_at),
             ", ".join(anomaly.name for anomaly in stored.anomalies),
         )
+
+
+def status_of(status: PaymentStatus, creation: Creation) -> str:
+    """A payment's status, with what became of creating it where that is not certain to have gone well."""
+    return status.value if creation is Creation.CREATED else f"{status.value} ({creation.value})"
 
 
 def payment_json(stored: StoredPayment) -> dict[str, Any]:

@@ -46,9 +46,13 @@ class StoredPayment:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """How many payments of one status and currency there are, what was ``due`` for them, and what was ``paid``."""
+    """How many payments of one status, creation and currency there are, what was ``due``, and what was ``paid``.
+
+    One whose creation was refused is pending as well: nothing is at the gateway, and nothing was paid.
+    """
 
     status: PaymentStatus
+    creation: Creation
     count: int
     due: Money
     paid: Money

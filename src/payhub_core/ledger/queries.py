@@ -53,8 +53,8 @@ def list_payments(connection: Connection, *, limit: int = 100, **wanted: Unpack[
 
 
 def totals(connection: Connection, **wanted: Unpack[Wanted]) -> list[Total]:
-    """How many there are and about which sums, by status and currency."""
-    by = (payments.c.status, payments.c.currency)
+    """How many there are and about which sums, by status, creation and currency."""
+    by = (payments.c.status, payments.c.creation, payments.c.currency)
     paid = func.coalesce(func.sum(payments.c.paid_minor), 0)
     sums = select(*by, func.count(), func.sum(payments.c.amount_minor), paid)
     query = sums.where(*_conditions(connection, wanted)).group_by(*by).order_by(*by)
@@ -107,8 +107,8 @@ def money(minor: Any, currency: str) -> Money:
         raise LedgerError("the ledger holds a currency that payhub did not write", hint=MEND) from None
 
 
-def _total(status: str, currency: str, count: int, due: Any, paid: Any) -> Total:
+def _total(status: str, creation: str, currency: str, count: int, due: Any, paid: Any) -> Total:
     try:
-        return Total(PaymentStatus(status), count, money(due, currency), money(paid, currency))
+        return Total(PaymentStatus(status), Creation(creation), count, money(due, currency), money(paid, currency))
     except ValueError:
         raise LedgerError("the ledger holds a status that payhub did not write", hint=MEND) from None

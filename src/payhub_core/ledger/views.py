@@ -54,7 +54,7 @@ class Views(ABC):
         return await self.aread(partial(queries.list_payments, limit=limit, **wanted))
 
     def totals(self, **wanted: Unpack[Wanted]) -> list[Total]:
-        """How many payments are ``wanted`` and about which sums, by status and currency."""
+        """How many payments are ``wanted`` and about which sums, by status, creation and currency."""
         return self.read(partial(queries.totals, **wanted))
 
     async def atotals(self, **wanted: Unpack[Wanted]) -> list[Total]:
