@@ -59,7 +59,8 @@ class Progress:
 class Summary:
     """What a pass came to: payments asked about, changed, turned paid, left without an answer; errors by account.
 
-    ``due`` is how many were still due when it ended: more than the limit, or of accounts that were left alone.
+    That the gateway does not know an order is an answer, which changes nothing. ``due`` is how many were still due when
+    it ended: more than the limit, or of accounts that were left alone.
     """
 
     asked: int = 0
@@ -254,8 +255,10 @@ def _signed(connection: Connection, account: str, *, answered: bool, error: str)
 
 def _summary(row: Row, status: str, failure: Exception | None, error: str) -> Summary:
     """What asking about one payment came to. Not found is an answer, and no error of its account's."""
+    if isinstance(failure, NotFound):
+        return Summary(asked=1)
     if failure is not None:
-        return Summary(asked=1, unanswered=1, errors={} if isinstance(failure, NotFound) else {row.account: error})
+        return Summary(asked=1, unanswered=1, errors={row.account: error})
     return Summary(asked=1, changed=status != row.status, paid=status == PaymentStatus.PAID != row.status)
 
 
