@@ -180,6 +180,7 @@ def test_a_lost_answer_is_resolved_by_asking_not_by_sending_again(
     assert creation_of(ledger) is Creation.UNKNOWN
     payment = checkout.start("shop", order)
     assert payment.gateway_id == "P2019081800134100001"
+    assert payment.next_action is None  # a query has none: docs/ledger.md says what a shop then does
     assert asked(answers) == ["POST", "GET"]
     assert creation_of(ledger) is Creation.CREATED
 
