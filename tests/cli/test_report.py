@@ -143,7 +143,8 @@ def test_both_languages_say_all_of_it() -> None:
         if isinstance(english, str):
             assert re.findall("{.*?}", english) == re.findall("{.*?}", chinese), field.name
     assert len(ENGLISH.ages) == len(AGES) + 1
-    assert {*AnomalyKind, *PaymentStatus, "started", "odd"} <= set(CHINESE.names)
+    words = {*AnomalyKind, *PaymentStatus, "started", "odd"}
+    assert [it for it in words if CHINESE.name(it).isascii()] == []
 
 
 @one_checkout

@@ -26,6 +26,8 @@ from payhub_core.cli.commands import payhub
 from payhub_core.cli.help import with_help
 from payhub_core.cli.words import catalogue, say
 from payhub_core.explanation import REMEDIES
+from payhub_core.ledger import AnomalyKind, Creation
+from payhub_core.models import CallbackKind, PaymentStatus
 
 ROOT = Path(payhub_core.__file__).parent
 COMMANDS = sorted((ROOT / "cli").glob("*.py"))
@@ -39,6 +41,23 @@ CLICKS = {
     "Show the version and exit.",
     "required",
     "default: {}",
+    "Error: {}",
+    "Try '{} --help' for help.",
+    *(
+        f"No such {what} {{}}.{near}"
+        for what in ("option", "command")
+        for near in ("", " Did you mean {}?", " (Did you mean one of: {}?)")
+    ),
+    "Missing argument {}.",
+    "Missing option {}.",
+    "Got unexpected extra argument ({})",
+    "Got unexpected extra arguments ({})",
+    "Option {} requires an argument.",
+    "Option {} does not take a value.",
+    "Invalid value for {}: {}",
+    "{} is not one of {}.",
+    "{} is not a valid {}.",
+    "{} is not in the range {}.",
 }
 #: What of a deviation's name is the message's own.
 GAPS = {
@@ -46,6 +65,10 @@ GAPS = {
     r"'\w+'": "{}",
     r"the hash is (HMAC-)?[A-Z]+\d+": r"the hash is \1{}",
 }
+#: Words that commands take, and those of a payment's history.
+WORDS = {*PaymentStatus, *Creation, *AnomalyKind, *CallbackKind, "create", "query", "refund", "close", "handler"}
+#: Where the hints of callbacks that are refused stand.
+HINTED = (ROOT / "kit" / "mismatch.py", ROOT / "kit" / "forms.py")
 PRINTS = {"echo", "remark", "print_table", "_complain", "print", "status", "add_task", "add_column"}
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -91,9 +114,15 @@ def said() -> set[str]:
                 found |= set(texts(call.args[0], function))
             elif name_of(call) in {"step", "check"} and path in DEMO:
                 found |= {text for argument in call.args for text in texts(argument, function)}
+            elif name_of(call) in {"BadParameter", "UsageError"} and path in COMMANDS:
+                found |= set(texts(call.args[0], function))
             elif name_of(call) == "Finding":
                 found |= {text for argument in call.args[1:] for text in texts(argument, function)}
-    return (found | explained()) - {"", "{}"}
+    for path in HINTED:
+        for it in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(it, ast.Assign) and {"hint", "_EMPTY"} & {getattr(to, "id", "") for to in it.targets}:
+                found |= set(texts(it.value, it))
+    return (found | explained() | {f"({word})" for word in WORDS}) - {"", "{}"}
 
 
 def explained() -> set[str]:
@@ -172,11 +201,17 @@ def test_the_doctor_speaks_chinese(command: Callable[..., Result], stored: None,
     ("words", "shown"),
     [
         (["payments", "list"], "下单时间"),
+        (["payments", "list"], "已付 (paid)"),
+        (["payments", "list"], "多付 (overpaid)"),
         (["payments", "show", "shop", "A1001"], "网关单号"),
+        (["payments", "show", "shop", "A1001"], "异步通知 (notify)"),
+        (["payments", "show", "shop", "A1001"], "已下单 (created)"),
         (["payments", "anomalies"], "实收 / 应付"),
+        (["payments", "anomalies"], "多付 (overpaid)"),
         (["outbox", "list"], "账户"),
+        (["outbox", "list"], "已付 (paid)"),
     ],
-    ids=["list", "show", "anomalies", "outbox"],
+    ids=str,
 )
 def test_a_list_is_chinese_for_people_alone(
     words: list[str], shown: str, command: Callable[..., Result], stored: None, monkeypatch: pytest.MonkeyPatch
@@ -253,6 +288,32 @@ def test_the_help_is_chinese_and_fits_the_terminal(
     flat = " ".join(output.split())
     assert [text for text in helped() | CLICKS if f" {text[:25]}" in flat] == []
     assert [line for line in output.splitlines()[1:] if cell_len(line) > columns and not line.startswith("  --")] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["payments", "lst"], "没有命令 'lst'。是不是 'list'？"),
+        (["payments", "list", "--acount"], "没有选项 '--acount'。是不是"),
+        (["--foo"], "没有选项 '--foo'。"),
+        (["verify"], "缺少参数 'FILE'。"),
+        (["payments", "resolve", "shop", "A1"], "缺少选项 '--why'。"),
+        (["doctor", "a", "b"], "多余的参数：a b"),
+        (["doctor", "--account"], "选项 '--account' 后面要有值。"),
+        (["payments", "list", "--since", "yesterday"], "'--since' 的值不对：应为时间，例如 2026-01-31"),
+        (["payments", "list", "--limit", "x"], "'--limit' 的值不对：'x' 不是数字（integer range）。"),
+        (["payments", "list", "--status", "odd"], "'--status' 的值不对：'odd' 不是其中之一：'pending', "),
+        (["outbox", "deliver"], "需要 --handler 或 --checkout，指明交给谁。"),
+    ],
+    ids=str,
+)
+def test_a_misspelt_command_is_answered_in_one_language(words: list[str], said: str, chinese: None) -> None:
+    """Click's own words too, with exit status 2."""
+    result = CliRunner().invoke(payhub, words)
+    assert result.exit_code == 2
+    assert f"错误：{said}" in result.output
+    for english in ("Error", "Usage", "Try"):
+        assert english not in result.output
 
 
 def test_a_plugins_own_help_is_left_as_it_is(chinese: None) -> None:

@@ -18,7 +18,7 @@ from payhub_core.cli.options import (
     time,
 )
 from payhub_core.cli.tables import anomaly_json, print_table, remark, when
-from payhub_core.cli.words import say
+from payhub_core.cli.words import named, say
 from payhub_core.errors import PayhubError
 from payhub_core.ledger import AnomalyKind, Ledger, StoredAnomaly
 
@@ -108,7 +108,7 @@ def _cells(stored: StoredAnomaly) -> tuple[str, ...]:
         when(stored.at),
         stored.account,
         stored.reference,
-        anomaly.name,
+        named(anomaly.name),
         f"{anomaly.received.amount} / {anomaly.due}",
         ", ".join(anomaly.gateway_ids),
         say(f"{when(stored.resolved_at)} by {stored.resolved_by}: {stored.resolution}") if stored.resolved_at else "",

@@ -1,9 +1,11 @@
-"""The help of commands, in the language of the terminal."""
+"""The help of commands, and what is wrong with how one was called, in the language of the terminal."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from types import TracebackType
+from typing import IO, Any
 
 import click
 
@@ -39,8 +41,32 @@ class _Help(click.HelpFormatter):
         return super().getvalue().replace(_PADDING, "")
 
 
+class _Mistake(click.UsageError):
+    """A usage error in Chinese, click's own words and those of the commands."""
+
+    def __init__(self, error: click.UsageError) -> None:
+        if type(error) is click.BadParameter:
+            error = click.BadParameter(say(error.message), error.ctx, error.param, error.param_hint)
+        super().__init__(say(error.format_message()), error.ctx)
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        if self.ctx is not None:
+            hint = say(f"Try '{self.ctx.command_path} --help' for help.")
+            click.echo(f"{self.ctx.get_usage()}\n{hint}\n", file=file, err=True)
+        click.echo(say(f"Error: {self.message}"), file=file, err=True)
+
+
 class _Context(click.Context):
     formatter_class = _Help
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        done = super().__exit__(kind, error, traceback)
+        # One that shows itself otherwise is a help page, or was said before by an inner command.
+        if isinstance(error, click.UsageError) and type(error).show is click.UsageError.show and chinese():
+            raise _Mistake(error) from None
+        return done
 
 
 #: Stands behind each Chinese character until lines are broken, since it is two columns wide and click counts one.

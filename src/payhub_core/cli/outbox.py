@@ -16,7 +16,7 @@ from payhub_core.cli.imports import imported
 from payhub_core.cli.options import config_option, json_alone, json_option, limit_option, print_json, read_config
 from payhub_core.cli.tables import from_now, iso, print_table, remark, when
 from payhub_core.cli.till import open_till
-from payhub_core.cli.words import say
+from payhub_core.cli.words import named, say
 from payhub_core.errors import ConfigError
 from payhub_core.ledger import Ledger, Transition
 from payhub_core.ledger.outbox import make_due
@@ -136,7 +136,7 @@ def _cells(transition: Transition) -> tuple[str, ...]:
     if transition.status is not None:
         what = transition.status.value
     tried = str(transition.attempts), from_now(transition.due_at)
-    return when(transition.at), transition.account, transition.reference, what, *tried
+    return when(transition.at), transition.account, transition.reference, named(what), *tried
 
 
 def _as_json(transition: Transition) -> dict[str, Any]:

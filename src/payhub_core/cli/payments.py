@@ -20,7 +20,7 @@ from payhub_core.cli.options import (
 )
 from payhub_core.cli.refresh import refresh
 from payhub_core.cli.tables import anomaly_json, iso, payment_json, print_payments, print_table, remark, status_of, when
-from payhub_core.cli.words import say
+from payhub_core.cli.words import named, say
 from payhub_core.errors import PayhubError
 from payhub_core.ledger import Creation, Ledger, Observation, StoredPayment, Total
 from payhub_core.ledger.queries import Wanted
@@ -118,8 +118,8 @@ def show(*, config: str | None, account: str, reference: str, as_json: bool) -> 
     facts = {
         say("account"): payment.account,
         say("order"): payment.reference,
-        say("status"): payment.status.value,
-        say("creating it"): stored.creation.value,
+        say("status"): named(payment.status.value),
+        say("creating it"): named(stored.creation.value),
         say("due"): str(payment.amount),
         say("paid"): str(payment.paid or ""),
         say("refunded"): str(payment.refunded or ""),
@@ -134,7 +134,10 @@ def show(*, config: str | None, account: str, reference: str, as_json: bool) -> 
     print_table("", [(name, value) for name, value in facts.items() if value])
     if odd:
         print_anomalies(odd)
-    rows = [(when(item.at), item.source, _said(item), _sum(item, currency), item.gateway_id or "") for item in history]
+    rows = [
+        (when(item.at), named(item.source), _said(item), _sum(item, currency), item.gateway_id or "")
+        for item in history
+    ]
     print_table(say("When | From | Said | Paid | Gateway id"), rows)
 
 
@@ -189,12 +192,14 @@ def _heard(item: Observation, currency: str) -> dict[str, Any]:
 
 def _said(item: Observation) -> str:
     counted = isinstance(item.raw.get("times"), int) and "since" in item.raw
+    # The words of a refund are not those of a payment.
+    word = item.said if item.source == "refund" else named(item.said)
     if item.source not in {"create", "refund", "close"} and not counted:
-        return item.said
+        return word
     # What payhub has written beside it.
     details = [str(item.raw[key]) for key in ("refund_reference", "amount", "reason") if key in item.raw]
     times = item.raw["times"] if counted else 1
-    said = f"{item.said} ({times} times since {item.raw['since'][:19]})" if times > 1 else item.said
+    said = say(f"{word} ({times} times since {item.raw['since'][:19]})") if times > 1 else word
     return f"{said}: {', '.join(details)}" if details else said
 
 

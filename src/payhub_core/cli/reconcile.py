@@ -21,7 +21,7 @@ from rich.progress import Progress as ProgressBar
 from payhub_core.checkout import Progress, Summary
 from payhub_core.cli.options import config_option, json_alone
 from payhub_core.cli.till import Till, checkout_options, open_till
-from payhub_core.cli.words import say
+from payhub_core.cli.words import named, say
 from payhub_core.errors import LedgerError
 
 __all__ = ["reconcile"]
@@ -117,7 +117,7 @@ def _one_pass(till: Till, reconcile: Callable[..., Summary], limit: int, *, stam
 
         def advance(progress: Progress) -> None:
             with lock:
-                asked = f"{progress.account}: {progress.status}"
+                asked = f"{progress.account}: {named(progress.status)}"
                 bar.update(task, advance=1, total=min(progress.due, limit), description=asked)
 
         with json_alone(as_json):

@@ -9,7 +9,7 @@ import click
 from payhub_core.cli.options import config_option, json_alone, json_option, print_json
 from payhub_core.cli.tables import payment_json, remark
 from payhub_core.cli.till import checkout_options, open_till
-from payhub_core.cli.words import say
+from payhub_core.cli.words import named, say
 from payhub_core.errors import PayhubError, plain
 from payhub_core.ledger import StoredPayment
 from payhub_core.models import Payment, PaymentStatus
@@ -53,8 +53,8 @@ def refresh(
         print_json({"before": status, **payment_json(after), "claimed_status": claimed})
     else:
         changed, now = answered.status != status, answered.status.value
-        became = say(f"{status}, now {now}") if changed else say(f"still {status}")
-        said = say(f"; the gateway claims that it is {claimed}") if claimed != answered.status else ""
+        became = say(f"{named(status)}, now {named(now)}") if changed else say(f"still {named(status)}")
+        said = say(f"; the gateway claims that it is {named(claimed)}") if claimed != answered.status else ""
         click.echo(f"{account} {reference}: {became}{said}")
     if account in hints:
         text = "payhub: this account is asked over plain http: its answers are hints, and nothing can settle by them"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from payhub_core.cli.words import catalogue
+
 __all__ = ["CHINESE", "ENGLISH", "Words"]
 
 
@@ -45,7 +47,8 @@ class Words:
     def name(self, word: str) -> str:
         """A status, an anomaly or a change, without the number that a further one has."""
         word = word.partition(":")[0]
-        return self.names.get(word, word.replace("_", " "))
+        known = catalogue().get(f"({word})") if self.tag == CHINESE.tag else None
+        return self.names.get(word) or known or word.replace("_", " ")
 
 
 ENGLISH = Words(
@@ -121,20 +124,5 @@ CHINESE = Words(
         "pending": "待支付订单",
         "started": "新订单",
         "odd": "新发现异常单",
-        "authorized": "已预授权",
-        "paid": "已付款",
-        "partially_paid": "部分付款",
-        "failed": "付款失败",
-        "expired": "已过期",
-        "canceled": "已取消",
-        "refunded": "已退款",
-        "partially_refunded": "部分退款",
-        "refund_sum_unknown": "退款金额不明",
-        "overpaid": "多付",
-        "underpaid": "少付",
-        "paid_again": "重复付款",
-        "paid_after_failed": "失败后又付款",
-        "paid_after_expired": "过期后又付款",
-        "paid_before_created": "付款早于下单",
     },
 )

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from payhub_core.cli.words import say
+from payhub_core.cli.words import chinese, named, say
 from payhub_core.errors import plain
 from payhub_core.ledger import Creation, StoredAnomaly, StoredPayment
 from payhub_core.models import PaymentStatus
@@ -68,13 +68,16 @@ def _payment_rows(found: Iterable[StoredPayment]) -> Iterable[Sequence[str]]:
             f"{payment.paid.amount if payment.paid else 0} / {payment.amount}",
             str(stored.attempts),
             from_now(stored.next_check_at),
-            ", ".join(anomaly.name for anomaly in stored.anomalies),
+            ", ".join(named(anomaly.name) for anomaly in stored.anomalies),
         )
 
 
 def status_of(status: PaymentStatus, creation: Creation) -> str:
     """A payment's status, with what became of creating it where that is not certain to have gone well."""
-    return status.value if creation is Creation.CREATED else f"{status.value} ({creation.value})"
+    if creation is Creation.CREATED:
+        return named(status.value)
+    words = named(status.value), named(creation.value)
+    return "，".join(words) if chinese() else "{} ({})".format(*words)
 
 
 def payment_json(stored: StoredPayment) -> dict[str, Any]:
@@ -128,5 +131,5 @@ def from_now(time: datetime | None) -> str:
     seconds = max(int((time - datetime.now(UTC)).total_seconds()), 0)
     if seconds < 1:
         return say("now")
-    unit, size = next(it for it in (("h", 3600), ("min", 60), ("s", 1)) if seconds >= it[1])
+    unit, size = next(it for it in zip(say("h | min | s").split(" | "), (3600, 60, 1), strict=True) if seconds >= it[1])
     return say(f"in {seconds // size} {unit}")

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from payhub_core.accounts import Accounts
 from payhub_core.cli.options import print_json
-from payhub_core.cli.words import say
+from payhub_core.cli.words import named, say
 from payhub_core.errors import BadSignature, CallbackError, MalformedCallback, PayhubError, plain
 from payhub_core.explanation import Explanation, explain
 from payhub_core.hub import Hub
@@ -109,16 +109,17 @@ def _table(result: dict[str, Any], verdict: Text, explanation: Explanation | Non
     rows = {
         say("recorded"): result["recorded_at"],
         say("account"): result["account"],
-        say("address"): result["address"],
+        say("address"): named(result["address"]),
         say("answered then"): " ".join(str(answered.get(key, "")) for key in ("status_code", "content_type")).strip(),
         say("now"): verdict,
     }
     if payment := result["payment"]:
         shown = ("reference", "gateway_id", "status", "claimed_status", "amount", "paid", "attach", "paid_at")
         names = say("reference | gateway id | status | claimed status | amount | paid | attach | paid at").split(" | ")
-        rows |= {name: payment[key] for name, key in zip(names, shown, strict=True)}
+        said = {key: named(payment[key]) for key in ("status", "claimed_status") if payment[key]}
+        rows |= {name: {**payment, **said}[key] for name, key in zip(names, shown, strict=True)}
     if error := result["error"]:
-        hint = "" if explanation else error["hint"]
+        hint = "" if explanation else say(error["hint"])
         rows |= {say("error"): f"{error['type']}: {error['message']}", say("hint"): hint}
     lines = [*rows.items()]
     if explanation is not None:

@@ -9,7 +9,7 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
-__all__ = ["catalogue", "chinese", "say"]
+__all__ = ["catalogue", "chinese", "named", "say"]
 
 
 def say(text: str) -> str:
@@ -26,6 +26,12 @@ def say(text: str) -> str:
         if found := pattern.fullmatch(text):
             return translated.format(*found.groups())
     return text
+
+
+def named(word: str) -> str:
+    """A word that commands take and JSON has, such as a status: in Chinese the word itself stands behind it."""
+    known = catalogue().get(f"({word.partition(':')[0]})") if chinese() else None
+    return f"{known} ({word})" if known else word
 
 
 def chinese() -> bool:
