@@ -30,8 +30,9 @@ def commands(page: Path) -> list[str]:
 
 
 def programs(page: Path) -> list[str]:
-    """The blocks of Python."""
-    return [block for language, block in BLOCK.findall(page.read_text("utf-8")) if language == "python"]
+    """The blocks of Python, without their comments and docstrings, which are in the page's language."""
+    blocks = [block for language, block in BLOCK.findall(page.read_text("utf-8")) if language == "python"]
+    return [re.sub(r" *# .*|\"\"\".*\"\"\"", "", block) for block in blocks]
 
 
 def code(page: Path) -> set[str]:
@@ -62,6 +63,14 @@ def test_the_code_that_is_not_run_twice_is_that_of_the_english_page() -> None:
     """It looks for causes for a quarter of a minute."""
     page = ROOT / "docs" / "zh" / "signature-mismatch.md"
     assert programs(page) == programs(followed(page)) != []
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.zh.md"], ids=lambda page: page.name)
+def test_the_comments_of_a_chinese_page_are_chinese(page: Path) -> None:
+    """In every block, but for what is a value or a name."""
+    code = "\n".join(block for _, block in BLOCK.findall(page.read_text("utf-8")))
+    said = re.findall(r"(?: # |\"\"\")(.*)", code)
+    assert [it for it in said if not re.search("[\u4e00-\u9fff]", it)] == []
 
 
 def test_the_list_of_pages_links_to_all_that_the_english_list_does() -> None:
