@@ -118,21 +118,42 @@ def _after_taken(bench: Bench, call: Call, plain: Outcome) -> None:
     lookups: dict[str, Answer] = {no: saying(no) for no in NOES}
     lookups |= {f"HTTP {code}": page(code) for code in (401, 403, 404, 409, 429)}
     lookups |= {name: FAULTS[name] for name in ("connect", "read", "reset", "500", "html", "empty")}
+    at = asking_for_it[0]
     for word in bench.words("duplicate"):
         for name, lookup in lookups.items():
-
-            def fault(
-                request: Request, honest: Callable[..., Response], word: str = word, lookup: Answer = lookup
-            ) -> Response:
-                taken = bench.asks(request, call.sale)
-                return honest(no="duplicate", word=word) if taken else lookup(request, honest)
-
+            fault = _taken_then(bench, call, word, lookup)
             with suppress(NotApplicable) if name in NOES else optional(word):
-                outcome = bench.play(replace(call, fault=fault, at=asking_for_it[0], onward=True))[0]
-                if len(outcome.tried) <= asking_for_it[0] + 1:
+                outcome = bench.play(replace(call, fault=fault, at=at, onward=True))[0]
+                if len(outcome.tried) <= at + 1:
                     break
                 looked_up = True
                 expected = f"OutcomeUnknown where the look-up after it is answered with {name!r}{says(word)}"
                 expect(isinstance(outcome.error, OutcomeUnknown), expected, outcome)
     if not looked_up:
         raise NotApplicable("nothing is looked up after a number that is taken")
+
+
+def _taken_then(bench: Bench, call: Call, word: str, lookup: Answer) -> Answer:
+    """Says that the number is taken, and answers what is asked after it by ``lookup``.
+
+    Where the gateway says the same of an order that it refuses, what is not there was refused: that is left out.
+    """
+    alike = False
+
+    def fault(request: Request, honest: Callable[..., Response]) -> Response:
+        nonlocal alike
+        if bench.asks(request, call.sale):
+            taken = honest(no="duplicate", word=word)
+            with suppress(NotApplicable):
+                alike = _same(taken, honest(no="refused"))
+            return taken
+        answer = lookup(request, honest)
+        if alike and _same(answer, honest(no="missing")):
+            raise NotApplicable("one word for both")
+        return answer
+
+    return fault
+
+
+def _same(one: Response, other: Response) -> bool:
+    return (one.status_code, one.content) == (other.status_code, other.content)
