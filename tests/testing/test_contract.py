@@ -554,6 +554,17 @@ def test_a_request_that_the_contract_cannot_read_is_not_one_whose_signature_it_c
                 raise KeyError("order")
             return unchecked(self, request, sale)
 
+    class InvalidSignature(Exception):
+        """As a library raises it."""
+
+    class Verifying(TeaContract):
+        def answer(self, request: Any, sale: Any) -> Any:
+            try:
+                return super().answer(request, sale)
+            except AssertionError:
+                raise InvalidSignature from None
+
+    assert Verifying().run(NAMED["create.signed"]).outcome == "passed"
     told = Stumbling().run(NAMED["create.signed"])
     assert told.outcome == "failed"
     assert "check the signature before anything is read" in told.text

@@ -15,6 +15,9 @@ from payhub_core.kit.settings import listed
 __all__ = ["PrivateKey", "PublicKey", "PublicKeys"]
 
 _FEWEST_BITS = 2048  # NIST SP 800-131A
+#: The SHA-256 of private keys whose numbers were found to fit, which takes 40 ms: an account may be opened often.
+_SOUND: set[bytes] = set()
+_MOST_SOUND = 10_000
 _ARMOUR = re.compile(r"-----(?:BEGIN|END) [A-Z ]+-----|\\n|\s")
 
 
@@ -93,7 +96,11 @@ def _loaded(text: str, *, private: bool) -> Any:
     try:
         der = b64decode(_ARMOUR.sub("", text), validate=True)
         if private:
-            key = serialization.load_der_private_key(der, None)
+            digest = sha256(der).digest()
+            key = serialization.load_der_private_key(der, None, unsafe_skip_rsa_key_validation=digest in _SOUND)
+            if len(_SOUND) >= _MOST_SOUND:
+                _SOUND.clear()
+            _SOUND.add(digest)
         elif "BEGIN CERTIFICATE" in text:
             key = x509.load_der_x509_certificate(der).public_key()
         else:

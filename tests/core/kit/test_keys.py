@@ -106,6 +106,16 @@ def test_what_is_no_private_key_is_refused_without_being_shown(text: str) -> Non
     assert not text.strip() or text.strip()[:40] not in str(caught.value)
 
 
+def test_a_key_whose_numbers_do_not_fit_is_refused_however_often_it_comes() -> None:
+    """Whether they fit is found out once for each key, since it takes as long as twenty signatures."""
+    PrivateKey(private())
+    data = bytearray(RSA.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
+    data[len(data) // 2] ^= 1
+    for _ in range(2):
+        with pytest.raises(ValueError, match="expected an RSA private key"):
+            PrivateKey(b64encode(data).decode())
+
+
 @pytest.mark.parametrize(
     "text",
     [
