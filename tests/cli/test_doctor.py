@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 import re
 import socket
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
+import trustme
 from click.testing import Result
 from sqlalchemy import text, update
 from tests.cli.conftest import one_checkout
 
-from payhub_core import Response
-from payhub_core.cli.connection import _clock
+from payhub_core.cli.connection import _clock, _on_the_way
+from payhub_core.client import tls
 from payhub_core.ledger import Ledger
 from payhub_core.ledger.tables import payments
 from payhub_core.testing import FakeGateway
@@ -184,6 +188,59 @@ def test_a_gateway_that_answers_a_signed_query_is_no_finding(
         sandbox_shop(sandbox.url, "c1277-another-key-of-nobody")
         (_, refused) = findings(command, "--connect")
         assert refused.startswith("a signed query was not answered: the gateway refused")
+
+
+@pytest.mark.parametrize("fault", ["html", "truncated", "redirect"])
+def test_a_page_in_the_gateways_place_is_not_blamed_on_the_key(
+    command: Callable[..., Result], ledger: Ledger, sandbox_shop: Any, fault: str
+) -> None:
+    """A proxy, a maintenance page, another path: what to see is the way there."""
+    with SandboxProcess() as sandbox:
+        sandbox_shop(sandbox.url)
+        sandbox.fault("check_order", fault, times=10)
+        found = json.loads(command("doctor", "--json", "--connect").output)["findings"][-1]
+    assert found["what"].startswith("what answered a signed query is not the gateway: expected ")
+    assert found["remedy"].startswith("see the address in the configuration, the proxy")
+
+
+AUTHORITY = trustme.CA()
+CERTIFICATES = {
+    "certificate has expired": AUTHORITY.issue_cert("127.0.0.1", not_after=datetime.now(UTC) - DAY),
+    "certificate is not valid for '127.0.0.1'": AUTHORITY.issue_cert("shop.example"),
+    "unable to get local issuer certificate": trustme.CA().issue_cert("127.0.0.1"),
+    "signed certificate": trustme.CA(),
+}
+
+
+@pytest.fixture
+def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The machine trusts the authority."""
+    AUTHORITY.cert_pem.write_to_path(tmp_path / "authority.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    tls.cache_clear()
+    yield
+    tls.cache_clear()
+
+
+@pytest.mark.parametrize("reason", CERTIFICATES)
+@pytest.mark.usefixtures("trusted")
+def test_what_is_wrong_with_a_certificate_is_in_the_line(tmp_path: Path, reason: str) -> None:
+    """Each has another cure."""
+    certificate, context = CERTIFICATES[reason], ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    blobs = (
+        [certificate.private_key_pem, certificate.cert_pem]
+        if isinstance(certificate, trustme.CA)
+        else [certificate.private_key_and_cert_chain_pem]
+    )
+    for blob in blobs:
+        blob.write_to_path(tmp_path / "chain.pem", append=True)
+    context.load_cert_chain(tmp_path / "chain.pem")
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        Thread(target=server.handle_request).start()
+        (finding,) = _on_the_way("shop", f"https://127.0.0.1:{server.server_port}")
+    assert reason in finding.what
+    assert "certificate" in finding.remedy
 
 
 def test_a_clock_that_is_wrong_hides_no_key_that_is(

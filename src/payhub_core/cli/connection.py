@@ -61,8 +61,13 @@ def _on_the_way(account: str, address: str) -> Generator[Finding, None, bool]:
             certificate = tls.getpeercert() if tls is not None else None
     except httpx.HTTPError as error:
         certified = "CERTIFICATE" not in str(error).upper()
-        remedy = "see the firewall, the proxy, the port" if certified else "see its certificate"
-        reason = f"{plain(host)}:{port} cannot be reached: {type(error).__name__}: {plain(error, _LONGEST)}"
+        remedy = (
+            "see the firewall, the proxy, the port"
+            if certified
+            else "see its certificate; SSL_CERT_FILE names an issuer that this machine does not know"
+        )
+        # Behind what OpenSSL says of every certificate stands what is wrong with this one.
+        reason = f"{plain(host)}:{port} cannot be reached: {type(error).__name__}: {plain(error, 300)}"
         yield Finding(account, reason, remedy)
         return False
     if certificate and "notAfter" in certificate:
@@ -94,9 +99,16 @@ def _query(account: str, provider: Provider, reference: str | None) -> Iterator[
     except NotFound:
         return
     except PayhubError as error:
-        if isinstance(error, Refused):
-            remedy = "see its key, its merchant number and its dialect settings"
-        elif isinstance(error, GatewayError) and error.unanswered:
+        if isinstance(error, GatewayError) and error.unreadable:
+            yield Finding(
+                account,
+                f"what answered a signed query is not the gateway: {error.message}",
+                error.hint
+                or "see the address in the configuration, the proxy, and whether the gateway is being maintained",
+            )
+            return
+        remedy = "see its key, its merchant number and its dialect settings"
+        if isinstance(error, GatewayError) and error.unanswered:
             remedy = "ask the gateway whether it is in order"
         else:
             remedy = "this is no answer of the gateway's own: see base_url, a proxy, a page of maintenance"
