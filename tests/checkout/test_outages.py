@@ -92,7 +92,7 @@ def test_while_the_server_is_down_nothing_is_acknowledged_or_sent_and_afterwards
         till.start("shop", make_order(reference="A1"))
         shoot(own_postgres.server)
         assert till.receive("shop", paid.notify("A1"), handle).status_code == RETRY
-        with pytest.raises(LedgerError, match="the database failed"):
+        with pytest.raises(LedgerError, match=r"the database .* failed"):
             till.start("shop", make_order(reference="A2"))
         assert (len(requests), told) == (1, [])
 

@@ -176,12 +176,22 @@ def test_an_engine_that_commits_each_statement_is_refused(postgres: Any) -> None
 
 
 def test_an_unreachable_database_is_a_ledger_error(tmp_path: Path) -> None:
-    """Nothing of SQLAlchemy's or the driver's escapes."""
+    """Nothing of SQLAlchemy's or the driver's escapes; the database is named, and nothing that may be a password."""
     (tmp_path / "a.db").mkdir()
-    for url in (f"sqlite:///{tmp_path}/a.db", "postgresql://nobody:hunter2@127.0.0.1:1/shop"):
-        with Ledger(url) as ledger, pytest.raises(LedgerError, match="the database failed") as caught:
+    for url, name in (
+        (f"sqlite:///{tmp_path}/a.db", f" {tmp_path}/a.db"),
+        (f"sqlite:///file:{tmp_path}/a.db?uri=true", f" file:{tmp_path}/a.db"),
+        ("postgresql://nobody:hunter2@127.0.0.1:1/shop", " shop at 127.0.0.1:1"),
+        ("postgresql://nobody@127.0.0.1:1/shop?password=hunter2", " shop at 127.0.0.1:1"),
+        ("postgresql://nobody:a@127.0.0.1:1/hunter2@b", " at 127.0.0.1:1"),
+        ("postgresql://nobody:hunter2@127.0.0.1:1,127.0.0.1:2/shop", " shop at 127.0.0.1:1,127.0.0.1:2"),
+        ("postgresql:///shop?host=/nowhere&user=nobody", " shop at /nowhere"),
+        ("postgresql://?host=/nowhere&password=hunter2", " at /nowhere"),
+    ):
+        with Ledger(url) as ledger, pytest.raises(LedgerError) as caught:
             ledger.payments()
-        assert "hunter2" not in str(caught.value)
+        assert caught.value.message.startswith(f"the database{name} failed: ")
+        assert "hunter2" not in str(caught.value).partition(" failed: ")[0]
 
 
 def test_sqlite_keeps_what_it_has_committed(tmp_path: Path) -> None:

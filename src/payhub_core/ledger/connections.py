@@ -147,7 +147,7 @@ class Connections:
             else:
                 connection.close()
         except _failures(engine) as error:
-            raise _ledger_error(error) from error
+            raise _ledger_error(error, engine) from error
 
     async def arun(self, body: Callable[[Connection], T], *, write: bool, check: bool = True) -> T:
         """As `run`."""
@@ -261,7 +261,7 @@ class Connections:
                     stack.pop_all()
                     self._async_resting.here().append((connection, time.monotonic()))
         except _failures(engine.sync_engine) as error:
-            raise _ledger_error(error) from error
+            raise _ledger_error(error, engine.sync_engine) from error
 
     def _checked_first(
         self, body: Callable[[Connection], T], kind: str, *, check: bool = True
@@ -297,7 +297,7 @@ def _failures(engine: Engine) -> tuple[type[Exception], ...]:
     return SQLAlchemyError, engine.dialect.loaded_dbapi.Error, OSError
 
 
-def _ledger_error(error: Exception) -> LedgerError:
+def _ledger_error(error: Exception, engine: Engine) -> LedgerError:
     """The driver's failure in payhub's words."""
     origin = getattr(error, "orig", None) or error
     reason = ""
@@ -309,6 +309,6 @@ def _ledger_error(error: Exception) -> LedgerError:
     elif "is locked" in reason:
         remedy = "no other connection keeps a transaction open, such as your own around this call"
     return LedgerError(
-        f"the database failed: {type(origin).__name__}{': ' if reason else ''}{reason}",
+        f"{database.called(engine.url)} failed: {type(origin).__name__}{': ' if reason else ''}{reason}",
         hint=f"nothing was changed; see that {remedy}",
     )

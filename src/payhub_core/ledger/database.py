@@ -33,6 +33,7 @@ __all__ = [
     "alone",
     "async_engine",
     "atomically",
+    "called",
     "check_open",
     "check_schema",
     "clock",
@@ -210,18 +211,28 @@ def check_schema(connection: Connection) -> None:
     """Raises LedgerError unless the tables are those of this version."""
     found = versions(connection)
     if not found:
-        raise LedgerError(f"{_called(connection)} has no ledger yet", hint="run: payhub ledger upgrade")
+        raise LedgerError(f"{called(connection.engine.url)} has no ledger yet", hint="run: payhub ledger upgrade")
     if found != {SCHEMA}:
         raise LedgerError(
-            f"the database has ledger schema {', '.join(sorted(found))}, this version of payhub needs {SCHEMA}",
+            f"{called(connection.engine.url)} has ledger schema {', '.join(sorted(found))}, "
+            f"this version of payhub needs {SCHEMA}",
             hint="run: payhub ledger upgrade; where it does not know the schema, payhub is older than the database",
         )
 
 
-def _called(connection: Connection) -> str:
-    """The database, a file by its whole path: most often the folder is a wrong one. Of another URL nothing is shown."""
-    file = connection.engine.url.database if connection.dialect.name == "sqlite" else None
-    return f"the database {Path(file).absolute()}" if file and not file.startswith("file:") else "the database"
+def called(url: URL) -> str:
+    """The database: a file by its whole path, since most often the folder is a wrong one; a server by name and host.
+
+    Nothing else of a URL is shown, and no name with an "@", which may be the rest of a password.
+    """
+    name = url.database or ""
+    if url.get_backend_name() == "sqlite":
+        file = name if not name or name.startswith("file:") else str(Path(name).absolute())
+        return f"the database {file}".rstrip()
+    given = url.host or url.query.get("host", ())
+    hosts = given if isinstance(given, str) else ",".join(given)
+    place = f" at {hosts}{f':{url.port}' if url.port else ''}" if hosts else ""
+    return f"the database{f' {name}' if name and '@' not in name else ''}{place}"
 
 
 def place(url: str) -> str:
@@ -260,7 +271,8 @@ def _migrate(connection: Connection, to: str) -> None:
     found = versions(connection)
     if unknown := found - {migration.revision for migration in MIGRATIONS}:
         raise LedgerError(
-            f"the database has ledger schema {', '.join(sorted(unknown))}, which this version of payhub does not know",
+            f"{called(connection.engine.url)} has ledger schema {', '.join(sorted(unknown))}, "
+            "which this version of payhub does not know",
             hint="install the version of payhub that made it, or a later one",
         )
     op = Operations(MigrationContext.configure(connection, opts={"target_metadata": metadata}))
