@@ -25,7 +25,14 @@ def under_way(
     make_due()
 
 
-@pytest.mark.usefixtures("under_way")
+@pytest.fixture
+def later(open_checkout: Callable[..., Any], platform: Any, gateway: Any, make_order: Any) -> None:
+    """Another, which is not due yet."""
+    reply = platform.create_reply(order_no="A1002", platform_order_no="P1002")
+    open_checkout(gateway(reply)).start("shop", make_order(reference="A1002"))
+
+
+@pytest.mark.usefixtures("under_way", "later")
 def test_a_renamed_account_says_how_many_orders_it_left_behind_and_what_to_do(
     open_checkout: Callable[..., Any], settings: Any
 ) -> None:
@@ -34,7 +41,7 @@ def test_a_renamed_account_says_how_many_orders_it_left_behind_and_what_to_do(
     for _ in range(2):
         summary = renamed.reconcile()
         assert summary.asked == 0
-        assert "there is no account 'shop', which has unsettled orders: 1" in summary.errors["shop"]
+        assert "there is no account 'shop', which has unsettled orders: 2" in summary.errors["shop"]
         assert "back under this name" in summary.errors["shop"]
         assert "payhub ledger retire shop" in summary.errors["shop"]
 

@@ -25,7 +25,6 @@ from payhub_core.cli.connection import _clock, _on_the_way
 from payhub_core.client import tls
 from payhub_core.ledger import Ledger
 from payhub_core.ledger.tables import payments
-from payhub_core.testing import FakeGateway
 from payhub_sandbox import PUBLIC_MERCHANTS, SandboxProcess
 
 
@@ -202,6 +201,7 @@ def test_a_page_in_the_gateways_place_is_not_blamed_on_the_key(
     assert found["remedy"].startswith("see the address in the configuration, the proxy")
 
 
+DAY = timedelta(days=1)
 AUTHORITY = trustme.CA()
 CERTIFICATES = {
     "certificate has expired": AUTHORITY.issue_cert("127.0.0.1", not_after=datetime.now(UTC) - DAY),
@@ -262,45 +262,6 @@ def test_a_gateway_that_cannot_be_reached_is_a_finding(
     assert findings(command) == []
     (what,) = findings(command, "--connect")
     assert "127.0.0.1:9 cannot be reached: ConnectError" in what
-
-
-def test_a_page_in_place_of_an_answer_is_not_blamed_on_the_key(
-    command: Callable[..., Result], ledger: Ledger, sandbox_shop: Any
-) -> None:
-    """A proxy's, or one of maintenance."""
-    with SandboxProcess() as sandbox:
-        sandbox_shop(sandbox.url)
-        sandbox.fault("check_order", "html")
-        result = command("doctor", "--connect", "--json")
-    (_, found) = json.loads(result.output)["findings"]
-    assert found["what"].startswith("a signed query was not answered: ")
-    assert found["remedy"].startswith("this is no answer of the gateway's own: see base_url")
-
-
-def test_a_certificate_is_refused_for_a_reason_that_is_shown(
-    command: Callable[..., Result], ledger: Ledger, sandbox_shop: Any
-) -> None:
-    """One that nobody vouches for, as here, one that has ended, one for another name."""
-    with FakeGateway(lambda _: Response(200)) as gateway:
-        sandbox_shop(gateway.url, "c1277-throw-away-key")
-        (what,) = findings(command, "--connect")
-    assert "certificate verify failed: " in what
-    assert re.search("self-signed|unable to get local issuer", what)
-
-
-def test_a_ledger_that_is_not_reached_is_named_without_its_password(
-    command: Callable[..., Result], config: Path
-) -> None:
-    """The host and the database, or the whole path of a file."""
-    for url, named in (
-        ("postgresql://shop:canary@127.0.0.1:1/sales", "127.0.0.1/sales"),
-        (f"sqlite:///{config.parent}", str(config.parent)),
-    ):
-        config.write_text(f'ledger = "{url}"\n[accounts.shop]\nprovider = "dummy"\ndevelopment = true\n')
-        (what,) = findings(command)
-        assert what.startswith("the ledger cannot be used: the database failed: ")
-        assert what.endswith(f" ({named})")
-        assert "canary" not in what
 
 
 def test_a_name_that_nobody_knows_is_a_finding(

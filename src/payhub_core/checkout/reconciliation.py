@@ -179,15 +179,17 @@ class Pass:
                 self._report(row, status, error, sum(due.values()))
             yield Store(partial(_signed, account=account, answered=answered, error=summary.errors.get(account, "")))
         except PayhubError as failure:
-            summary += Summary(errors={account: str(self._stranded(account, due[account], failure))})
+            # One that is broken is named by its error.
+            stranded = isinstance(failure, ConfigError) and not failure.account
+            told = (yield from self._stranded(account)) if stranded else failure
+            summary += Summary(errors={account: str(told)})
         return summary
 
-    def _stranded(self, account: str, due: int, failure: PayhubError) -> PayhubError:
-        """``failure``, or what to do about orders whose account the configuration does not name any more."""
-        if not isinstance(failure, ConfigError) or failure.account:  # one that is broken is named by its error
-            return failure
+    def _stranded(self, account: str) -> Steps[PayhubError]:
+        """What to do about orders whose account the configuration does not name any more."""
+        count: int = yield Store(partial(schedule.unsettled, account=account))
         return ConfigError(
-            f"there is no account {account!r}, which has unsettled orders: {due}",
+            f"there is no account {account!r}, which has unsettled orders: {count}",
             hint="put it back under this name until they are settled; "
             f"where it is gone for good: payhub ledger retire {account}",
         )

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from payhub_core.client import own_client
 from payhub_core.declaration import check_reference
-from payhub_core.errors import GatewayError, InvalidOrder, NotFound, PayhubError, Refused, plain
+from payhub_core.errors import GatewayError, InvalidOrder, NotFound, PayhubError, plain
 from payhub_core.hookspecs import Provider
 from payhub_core.hub import Hub
 from payhub_core.ledger import Finding
@@ -26,8 +26,6 @@ _SECONDS = 10.0
 #: How far the clocks may be apart: gateways that sign times refuse more than a few minutes.
 _SKEW = 60
 _FEW_DAYS = 14
-#: As long as what TLS says of a certificate.
-_LONGEST = 300
 #: Order numbers that no shop has used, of the shapes that gateways take.
 _NUMBERS = ("payhubdoctor", "PAYHUBDOCTOR", "9900000000001", "00009900000000000001")
 
@@ -110,8 +108,6 @@ def _query(account: str, provider: Provider, reference: str | None) -> Iterator[
         remedy = "see its key, its merchant number and its dialect settings"
         if isinstance(error, GatewayError) and error.unanswered:
             remedy = "ask the gateway whether it is in order"
-        else:
-            remedy = "this is no answer of the gateway's own: see base_url, a proxy, a page of maintenance"
         yield Finding(account, f"a signed query was not answered: {error.message}", error.hint or remedy)
 
 

@@ -20,7 +20,6 @@ from payhub_core.cli.words import say
 from payhub_core.config import Config
 from payhub_core.errors import ConfigError, LedgerError, plain
 from payhub_core.ledger import Finding, Health, Ledger
-from payhub_core.ledger.database import place
 
 __all__ = ["doctor"]
 
@@ -82,9 +81,7 @@ def _examine(found: _Examined, settings: Config, account: str | None, *, connect
     except (ConfigError, LedgerError) as error:
         if isinstance(error, ConfigError) and settings.ledger is not None:
             raise
-        named = place(settings.ledger or "")
-        said = error.message if not named or named in error.message else f"{error.message} ({named})"
-        found.findings.append(Finding("", f"the ledger cannot be used: {said}", error.hint))
+        found.findings.append(Finding("", f"the ledger cannot be used: {error.message}", error.hint))
     if connect:
         console = Console(stderr=True)
         for name, provider in found.configured.providers.items():

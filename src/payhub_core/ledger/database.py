@@ -42,7 +42,6 @@ __all__ = [
     "exclusive",
     "is_async",
     "parse_url",
-    "place",
     "release_on_cancel",
     "sync_engine",
     "upgrade",
@@ -233,18 +232,6 @@ def called(url: URL) -> str:
     hosts = given if isinstance(given, str) else ",".join(given)
     place = f" at {hosts}{f':{url.port}' if url.port else ''}" if hosts else ""
     return f"the database{f' {name}' if name and '@' not in name else ''}{place}"
-
-
-def place(url: str) -> str:
-    """The database of a URL without its user and password: a file's whole path, or host and name; "" for no URL."""
-    try:
-        parts = make_url(url)
-    except ArgumentError:
-        return ""
-    if parts.get_backend_name() != "sqlite":
-        return "/".join(filter(None, (parts.host, parts.database)))
-    file = parts.database or ""
-    return str(Path(file).absolute()) if _is_file(file) else ""
 
 
 def upgrade(connection: Connection, to: str = SCHEMA) -> None:

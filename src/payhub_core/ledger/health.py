@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -194,7 +195,10 @@ def _refused(
         ).one()
         if count:
             raw = connection.execute(select(observations.c.raw).where(observations.c.id == last)).scalar_one()
-            yield account, {"refused": count, "refusal": str(json.loads(raw).get("reason", ""))}
+            reason = ""
+            with suppress(ValueError, AttributeError):  # a shop may have taken out what payers typed
+                reason = str(json.loads(raw).get("reason", ""))
+            yield account, {"refused": count, "refusal": reason}
 
 
 def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:

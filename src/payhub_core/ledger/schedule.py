@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from payhub_core.ledger.database import clock
 from payhub_core.ledger.rows import Row
@@ -12,7 +12,7 @@ from payhub_core.ledger.sql import CLAIM
 from payhub_core.ledger.tables import payments
 from payhub_core.models import PaymentStatus
 
-__all__ = ["FIRST_CHECK", "SETTLED", "backoff", "claim", "due_accounts", "next_check", "retire"]
+__all__ = ["FIRST_CHECK", "SETTLED", "backoff", "claim", "due_accounts", "next_check", "retire", "unsettled"]
 
 FIRST_CHECK = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(days=1)
@@ -60,7 +60,15 @@ def claim(
 
 def retire(connection: Connection, *, account: str) -> int:
     """Asks about no payment of ``account`` any more; returns how many were still to be asked about."""
-    asked = (payments.c.account == account, payments.c.next_check_at.is_not(None))
     # Whoever has read one of them meanwhile reads it again.
-    ended = update(payments).where(*asked).values(next_check_at=None, version=payments.c.version + 1)
+    ended = update(payments).where(*_asked(account)).values(next_check_at=None, version=payments.c.version + 1)
     return connection.execute(ended).rowcount
+
+
+def unsettled(connection: Connection, account: str) -> int:
+    """How many payments of ``account`` are still to be asked about, now or later."""
+    return connection.execute(select(func.count()).where(*_asked(account))).scalar_one()
+
+
+def _asked(account: str) -> tuple[ColumnElement[bool], ...]:
+    return payments.c.account == account, payments.c.next_check_at.is_not(None)
