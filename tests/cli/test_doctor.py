@@ -19,7 +19,7 @@ import pytest
 import trustme
 from click.testing import Result
 from sqlalchemy import text, update
-from tests.cli.conftest import one_checkout
+from tests.cli.conftest import failure, one_checkout
 
 from payhub_core.cli.connection import _clock, _on_the_way
 from payhub_core.client import tls
@@ -138,6 +138,20 @@ def test_a_ledger_that_cannot_be_written_is_a_finding(
     assert command("payments", "list").exit_code == 0
     (what,) = findings(command)
     assert re.fullmatch(r"the ledger cannot be used: the database \S+( at \S+)? failed: .*read-?only.*", what)
+
+
+def test_a_ledgers_url_that_is_wrong_is_a_finding(command: Callable[..., Result], config: Path, url: str) -> None:
+    """The accounts are looked at all the same."""
+    config.write_text(config.read_text().replace(url, "mysql://u:hunter2@host/shop"))
+    result = command("doctor")
+    assert "! the ledger cannot be used: ledger: expected SQLite or PostgreSQL, not mysql. Hint: " in result.output
+    assert "account shop gpu: secret" in result.output
+    assert "hunter2" not in result.output
+
+
+def test_a_misspelt_account_is_an_error(command: Callable[..., Result], ledger: Ledger) -> None:
+    """Or nothing would be found for it."""
+    assert "there is no account 'shpo'. Hint: did you mean 'shop'?" in failure(command("doctor", "--account", "shpo"))
 
 
 def test_without_a_ledger_that_is_a_finding(command: Callable[..., Result], config: Path) -> None:

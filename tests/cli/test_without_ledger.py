@@ -52,7 +52,12 @@ def run(site: Path, folder: Path, *words: str) -> subprocess.CompletedProcess[st
         ("new-provider tea", 0, "Next:"),
         (f"check {ACME}/tests/test_contract.py:TestAcme", 0, "failed 0"),
         ("reconcile", 1, "pip install 'payhub-core[ledger]'"),
-        ("doctor", 1, "pip install 'payhub-core[ledger]'"),
+        (
+            "doctor",
+            1,
+            "! the ledger cannot be used: sqlalchemy is not installed. Hint: pip install",
+        ),
+        ("doctor --connect", 1, "account shop dummy: no keys"),
     ],
 )
 def test_a_command_that_needs_no_ledger_works_without_it(

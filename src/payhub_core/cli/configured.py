@@ -13,15 +13,14 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 
 from payhub_core.accounts import load_accounts, loaded
-from payhub_core.cli.till import plain_http
 from payhub_core.config import Config
 from payhub_core.errors import ConfigError
+from payhub_core.findings import Finding
 from payhub_core.hookspecs import Provider
-from payhub_core.ledger import Finding
 from payhub_core.registry import GROUP
 from payhub_core.variables import PREFIX, secret_files
 
-__all__ = ["Configured", "configured", "sources"]
+__all__ = ["Configured", "configured", "plain_http", "sources"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +69,11 @@ def configured(config: Config) -> Configured:
     return found
 
 
+def plain_http(accounts: Mapping[str, Provider]) -> list[str]:
+    """The accounts that have an address of plain http among their settings."""
+    return [name for name in accounts if _insecure(accounts, name)]
+
+
 def _keys(provider: Provider) -> dict[str, list[str]]:
     """The secrets and keys among the settings of an account, by their length and fingerprint."""
     settings: Mapping[str, Any] = provider.__dict__ if isinstance(provider, BaseModel) else {}
@@ -86,3 +90,12 @@ def _shown(value: object) -> Iterator[str]:
         yield f"{len(secret)} characters, sha256 {sha256(secret.encode()).hexdigest()[:8]}"
     elif isinstance(fingerprint := getattr(value, "fingerprint", None), str):
         yield fingerprint
+
+
+def _insecure(accounts: Mapping[str, Provider], name: str) -> bool:
+    try:
+        provider = accounts[name]
+    except ConfigError:  # one that is broken is named where it is asked
+        return False
+    values = provider.__dict__.values() if isinstance(provider, BaseModel) else ()
+    return any(isinstance(value, str) and value.lower().startswith("http://") for value in values)

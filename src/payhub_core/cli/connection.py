@@ -16,9 +16,9 @@ from pydantic import BaseModel
 from payhub_core.client import own_client
 from payhub_core.declaration import check_reference
 from payhub_core.errors import GatewayError, InvalidOrder, NotFound, PayhubError, plain
+from payhub_core.findings import Finding
 from payhub_core.hookspecs import Provider
 from payhub_core.hub import Hub
-from payhub_core.ledger import Finding
 
 __all__ = ["connection"]
 

@@ -7,19 +7,23 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from operator import methodcaller
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 
+from payhub_core.accounts import unknown_account
 from payhub_core.cli.configured import Configured, configured, sources
 from payhub_core.cli.connection import connection
-from payhub_core.cli.options import check_account, config_option, config_path, json_option, print_json, read_config
+from payhub_core.cli.options import config_option, config_path, json_option, print_json, read_config
 from payhub_core.cli.tables import print_table, when
 from payhub_core.cli.words import say
 from payhub_core.config import Config
 from payhub_core.errors import ConfigError, LedgerError, plain
-from payhub_core.ledger import Finding, Health, Ledger
+from payhub_core.findings import Finding
+
+if TYPE_CHECKING:
+    from payhub_core.ledger import Health
 
 __all__ = ["doctor"]
 
@@ -68,8 +72,9 @@ def _examine(found: _Examined, settings: Config, account: str | None, *, connect
     found.findings += found.configured.findings
     newest: dict[str, str] = {}
     try:
+        from payhub_core.ledger import Ledger  # noqa: PLC0415  without its extra all else is looked at
+
         with Ledger(settings.ledger) as ledger:
-            check_account(account, settings, ledger)
             found.health = ledger.health()
             found.findings += _strangers(settings, found.health)
             found.findings += found.health.findings
@@ -79,9 +84,12 @@ def _examine(found: _Examined, settings: Config, account: str | None, *, connect
                 last = [it for name in ledger.accounts() for it in ledger.payments(account=name, limit=1)]
                 newest = {it.payment.account: it.payment.reference for it in last}
     except (ConfigError, LedgerError) as error:
-        if isinstance(error, ConfigError) and settings.ledger is not None:
-            raise
-        found.findings.append(Finding("", f"the ledger cannot be used: {error.message}", error.hint))
+        what = f"the ledger cannot be used: {error.message.removeprefix('the ledger cannot be used: ')}"
+        found.findings.append(Finding("", what, error.hint or "mend the configuration"))
+    if account is not None and found.health is not None:
+        known = {*settings.accounts, *(it.account for it in found.health.accounts)}
+        if account not in known:
+            raise unknown_account(account, dict.fromkeys(known))
     if connect:
         console = Console(stderr=True)
         for name, provider in found.configured.providers.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich import box
@@ -14,8 +14,10 @@ from rich.text import Text
 
 from payhub_core.cli.words import chinese, named, say
 from payhub_core.errors import plain
-from payhub_core.ledger import Creation, StoredAnomaly, StoredPayment
-from payhub_core.models import PaymentStatus
+
+if TYPE_CHECKING:
+    from payhub_core.ledger import Creation, StoredAnomaly, StoredPayment
+    from payhub_core.models import PaymentStatus
 
 __all__ = [
     "anomaly_json",
@@ -74,7 +76,7 @@ def _payment_rows(found: Iterable[StoredPayment]) -> Iterable[Sequence[str]]:
 
 def status_of(status: PaymentStatus, creation: Creation) -> str:
     """A payment's status, with what became of creating it where that is not certain to have gone well."""
-    if creation is Creation.CREATED:
+    if creation == "created":
         return named(status.value)
     words = named(status.value), named(creation.value)
     return "，".join(words) if chinese() else "{} ({})".format(*words)

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
 import click
-from pydantic import BaseModel
 
 from payhub_core.accounts import Accounts, load_accounts, unknown_account
 from payhub_core.checkout import AsyncCheckout, Checkout
+from payhub_core.cli.configured import plain_http
 from payhub_core.cli.imports import imported
 from payhub_core.cli.options import Command, read_config
 from payhub_core.errors import ConfigError
-from payhub_core.hookspecs import Provider
 from payhub_core.hub import AsyncHub, Hub
 from payhub_core.ledger import Ledger, Transition
 
-__all__ = ["Till", "checkout_options", "open_till", "plain_http"]
+__all__ = ["Till", "checkout_options", "open_till"]
 
 
 def checkout_options(command: Command) -> Command:
@@ -109,17 +108,3 @@ def open_till(config: str | None, handler: str | None, checkout: str | None) -> 
         return
     with asyncio.Runner() as runner:
         yield Till(given, runner)
-
-
-def plain_http(accounts: Mapping[str, Provider]) -> list[str]:
-    """The accounts that have an address of plain http among their settings."""
-    return [name for name in accounts if _insecure(accounts, name)]
-
-
-def _insecure(accounts: Mapping[str, Provider], name: str) -> bool:
-    try:
-        provider = accounts[name]
-    except ConfigError:  # one that is broken is named where it is asked
-        return False
-    values = provider.__dict__.values() if isinstance(provider, BaseModel) else ()
-    return any(isinstance(value, str) and value.lower().startswith("http://") for value in values)

@@ -12,13 +12,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Subquery, case, exists, func, literal_column, select
 
 from payhub_core.errors import plain
+from payhub_core.findings import Finding
 from payhub_core.ledger import failures, queries, signs
 from payhub_core.ledger.database import clock
 from payhub_core.ledger.models import Creation
 from payhub_core.ledger.tables import UNCLEAR, observations, payments, transitions
 from payhub_core.models import PaymentStatus
 
-__all__ = ["AccountHealth", "Finding", "Health", "health"]
+__all__ = ["AccountHealth", "Health", "health"]
 
 #: How many of the last messages are looked through: it takes as long in a large ledger as in a small one.
 RECENT = 20_000
@@ -29,18 +30,6 @@ _OVERDUE = timedelta(minutes=10)
 _ONLY_ASKED = 3
 #: Nor are so many creates that came to nothing, and none since that the gateway took.
 _REFUSED = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that a person should look at, and what to do about it; ``account`` is "" where it is about none."""
-
-    account: str
-    what: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{f'account {self.account}: ' if self.account else ''}{self.what}. Hint: {self.remedy}"
 
 
 @dataclass(frozen=True, slots=True)
