@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from datetime import datetime
 from ssl import SSLError
 from typing import Any
@@ -83,6 +84,9 @@ def sandbox(**options: Any) -> None:
     except SSLError as error:
         said = "the certificate cannot be used. Hint: --certfile and --keyfile are PEM files that belong together"
         raise click.ClickException(said) from error
+    except sqlite3.Error as error:
+        said = f"the database {options['database']} cannot be used: {error}"
+        raise click.ClickException(f"{said}. Hint: --database is a SQLite file in a folder that is there") from error
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
 

@@ -24,7 +24,8 @@ def serve(settings: Settings, ready: Callable[[str, Settings], None]) -> None:
     """Serves until SIGINT or SIGTERM, which end the process with status 0.
 
     ``ready`` is called once connections are accepted, with the bound URL and the settings in force. Raises ValueError
-    for settings that cannot be served, OSError for an address or a certificate that cannot be used.
+    for settings that cannot be served, OSError for an address or a certificate that cannot be used,
+    sqlite3.Error for such a database.
     """
     with _listen(settings) as listener:
         scheme = "https" if settings.certfile else "http"

@@ -124,6 +124,24 @@ def test_a_certificate_that_is_none_is_told_by_its_option(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("folder", "unable to open database file"),
+        ("folder/missing/orders.db", "unable to open database file"),
+        ("notes.txt", "file is not a database"),
+    ],
+)
+def test_a_database_that_cannot_be_opened_is_an_error_in_one_line(tmp_path: Path, name: str, reason: str) -> None:
+    """By its path."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "notes.txt").write_text("no database")
+    result = run("--port=0", f"--database={tmp_path / name}")
+    assert result.exit_code == 1
+    said = f"the database {tmp_path / name} cannot be used: {reason}"
+    assert result.output == f"Error: {said}. Hint: --database is a SQLite file in a folder that is there\n"
+
+
+@pytest.mark.parametrize(
     "merchants", ["{", "[]", '{"gpu1": "very-secret-text"}', '{"gpu1": {"secret": "very-secret-text", "x": 1}}']
 )
 def test_malformed_merchants_are_named_without_their_secret(merchants: str) -> None:
