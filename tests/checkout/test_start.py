@@ -107,6 +107,18 @@ def test_another_order_under_the_same_reference_is_invalid(
     assert asked(answers) == ["POST"]
 
 
+def test_a_sum_that_no_column_holds_is_invalid(
+    open_checkout: Callable[..., Any], ledger: Ledger, gateway: Any, make_order: Any
+) -> None:
+    """A sum of sums is of any length. Nothing is sent or stored, on either database."""
+    answers = gateway()
+    order = make_order(amount=Money.total(2**63, "CNY"))
+    with pytest.raises(InvalidOrder, match="at most 15 digits") as caught:
+        open_checkout(answers).start("shop", order)
+    assert (caught.value.account, caught.value.reference) == ("shop", "A1001")
+    assert (asked(answers), ledger.payments()) == ([], [])
+
+
 @pytest.mark.parametrize("failure", ["refused", "not sent"])
 def test_a_try_that_left_nothing_does_not_bind_the_next_one(
     open_checkout: Callable[..., Any], ledger: Ledger, platform: Any, gateway: Any, make_order: Any, failure: str

@@ -25,7 +25,7 @@ from payhub_core.errors import (
 )
 from payhub_core.ledger import changes
 from payhub_core.ledger.models import Creation
-from payhub_core.ledger.orders import addressed, check_addresses
+from payhub_core.ledger.orders import addressed, check_addresses, check_sum
 from payhub_core.ledger.rows import Row
 from payhub_core.models import Order, Payment
 
@@ -61,6 +61,7 @@ def start(hub: AnyHub, routes: Routes, name: str, order: Order, handler: object)
     if not isinstance(order, Order):
         raise InvalidOrder(f"expected an Order, not {type(order).__name__}", account=name)
     check_addresses(order, name, along_route=len(route) > 1)
+    check_sum(order, name)
     return (yield from _Start(hub, route, order, handler).steps())
 
 

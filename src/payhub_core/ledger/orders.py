@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 from payhub_core.errors import InvalidOrder
 from payhub_core.models import Order
+from payhub_core.money import Money
 
-__all__ = ["ACCOUNT", "REFERENCE", "addressed", "check_addresses", "order_text", "same_order"]
+__all__ = ["ACCOUNT", "REFERENCE", "addressed", "check_addresses", "check_sum", "order_text", "same_order"]
 
 #: Stand for the account's name and the order's reference in an order's addresses.
 ACCOUNT, REFERENCE = "{account}", "{reference}"
@@ -42,6 +43,14 @@ def check_addresses(order: Order, name: str, *, along_route: bool) -> None:
             hint="choose another reference, or leave {reference} out",
             **about,
         )
+
+
+def check_sum(order: Order, name: str) -> None:
+    """Raises InvalidOrder for a sum of more than 15 digits: one that was added up may have them, no row holds them."""
+    try:
+        Money(order.amount.minor, order.amount.currency)
+    except InvalidOrder as error:
+        raise InvalidOrder(error.message, account=name, reference=order.reference) from None
 
 
 def addressed(order: Order, account: str) -> Order:
