@@ -184,6 +184,11 @@ def plain(text: object, longest: int = _LONGEST_QUOTE) -> str:
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
+def reason_of(error: BaseException) -> str:
+    """What failed, in a line; of an error that is not payhub's the type alone, whose words may hold anything."""
+    return type(error).__name__ + (f": {error.message}" if isinstance(error, PayhubError) else "")
+
+
 def did_you_mean(word: str, known: set[str] | frozenset[str], otherwise: str | None = None) -> str:
     """A hint that names the nearest of ``known``; where none is near it is ``otherwise``, or names all of them."""
     from difflib import get_close_matches  # noqa: PLC0415  only where something is wrong

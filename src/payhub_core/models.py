@@ -378,11 +378,15 @@ class Callback:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What to answer to a callback, byte for byte."""
+    """What to answer to a callback, byte for byte.
+
+    ``reason`` says why it is no success; it is recorded, and no gateway is sent it.
+    """
 
     body: bytes = b""
     content_type: str = "text/plain"
     status_code: int = 200
+    reason: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(slots=True)  # not frozen: that doubles what making one takes, and the core completes each

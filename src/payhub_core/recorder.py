@@ -61,6 +61,7 @@ class Recorder:
                 "status_code": reply.status_code,
                 "content_type": reply.content_type,
                 "body": _readable(reply.body[:_LONGEST_REPLY]),
+                **({"reason": plain(reply.reason, _LONGEST_REPLY)} if reply.reason else {}),
             },
         }
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -159,7 +159,7 @@ OFFERED = {
     "AppParameters": "parameters type",
     "Callback": "body header headers kind method query recorded_at",
     "Notification": "bound kind payment reply",
-    "Reply": "body content_type status_code",
+    "Reply": "body content_type reason status_code",
     "Money": "amount currency minor of total",
     "PayhubError": "account hint message provider reference",
     "ConfigError": "account hint message provider reference",

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hmac
 import json
 import stat
+from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from tests.web.shops import Till
+from tests.gateway import FORM
+from tests.web.shops import Shop, Till
 
 from payhub_core import (
     BadSignature,
@@ -249,6 +251,57 @@ async def test_the_endpoint_records_what_came_and_what_was_answered(
     with pytest.raises(MalformedCallback):
         hub.parse_callback("shop", odd)
     assert hub.parse_callback("shop", back).payment.claimed_status is PaymentStatus.PAID
+
+
+def test_why_a_notify_was_not_acknowledged_is_recorded(
+    tmp_path: Path, folder: Path, open_shop: Callable[[Path], Shop], platform: Any
+) -> None:
+    """What verifying it again cannot tell: the order, the sum, the handler. No signature, nor others' words."""
+    shop = open_shop(tmp_path)
+    shop.start("A1001")
+
+    def fail(*_arguments: object) -> None:
+        raise KeyError("hidden")
+
+    app = wsgi(shop.checkout, handler=fail, record=folder)
+    fields = platform.notify()
+    messages = [
+        ("shop", platform.body(platform.notify(order_no="A9"))),
+        ("shop", platform.body(platform.notify(amount="1.00"))),
+        ("shop", platform.body(fields, secret="another-shops-secret-key")),
+        ("shop", platform.body(fields)),
+        ("no", platform.body(fields)),
+    ]
+    for account, body in messages:
+        app.answer("POST", f"{account}/notify", {"content-type": FORM}, "", body)
+    wsgi(shop.checkout, record=folder).answer("POST", "shop/notify", {"content-type": FORM}, "", messages[3][1])
+    shop.ledger.close()
+    replies = [json.loads(path.read_text("utf-8"))["reply"] for path in files(folder)]
+    assert [reply["status_code"] for reply in replies] == [400, 400, 400, 503, 404, 200]
+    *reasons, good = [reply.get("reason") for reply in replies]
+    assert good is None
+    assert reasons == [
+        "WrongOrder: no such order was started here",
+        "WrongAmount: order 'A1001' is about 100.00 CNY, the message about 0.01 CNY",
+        "BadSignature: no secret of this account made the signature",
+        "the handler raised KeyError",
+        "ConfigError: there is no account 'no'",
+    ]
+    assert not any(platform.sign(fields) in reason or platform.secret in reason for reason in reasons)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(BadSignature("no key made it"), "BadSignature: no key made it"), (RuntimeError("hidden"), "RuntimeError")],
+)
+def test_why_a_receiver_of_your_own_refused_is_recorded(
+    folder: Path, till: Any, notify: Callback, error: Exception, reason: str
+) -> None:
+    """Of an error that is not payhub's the type alone."""
+    till.fail = error
+    wsgi(till, record=folder).answer("POST", "shop/notify", notify.headers, "", notify.body)
+    (path,) = files(folder)
+    assert json.loads(path.read_text("utf-8"))["reply"]["reason"] == reason
 
 
 def test_a_recording_that_fails_does_not_cost_the_acknowledgement(

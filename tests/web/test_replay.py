@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,15 @@ def test_a_forged_callback_is_refused_with_a_hint(replay: Any, record: Any, plat
     assert result.exit_code == 1
     for words in ("refused", "BadSignature", "payhub replay --explain", "400 text/plain"):
         assert words in result.output
+
+
+def test_why_it_was_refused_then_is_shown(replay: Any, record: Any, notify: Callback) -> None:
+    """What is genuine by itself may have been about no order of the shop's."""
+    path = record(notify, Reply(b"refused", status_code=400, reason="WrongOrder: no such order was started here"))
+    table, content = replay(path).output, json.loads(replay(path, "--json").output)
+    assert "genuine" in table
+    assert re.search("reason then .*WrongOrder: no such order was started here", table)
+    assert content["answered"]["reason"] == "WrongOrder: no such order was started here"
 
 
 def test_json_is_for_machines(replay: Any, record: Any, platform: Any, notify: Callback) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from payhub_core.checkout.checks import check, stored
-from payhub_core.checkout.steps import AnyHub, Find, Parse, Settle, Steps, Store
+from payhub_core.checkout.steps import AnyHub, Parse, Settle, Steps, Store
 from payhub_core.declaration import RETRY
-from payhub_core.errors import CallbackError, ConfigError, PayhubError, WrongOrder, plain
+from payhub_core.errors import CallbackError, ConfigError, PayhubError, WrongOrder, plain, reason_of
 from payhub_core.ledger import changes, failures
 from payhub_core.ledger.rows import Row
 from payhub_core.ledger.schedule import SETTLED
@@ -28,31 +29,28 @@ def receive(hub: AnyHub, account: str, callback: Callback, handler: object) -> S
         raise
     except PayhubError as error:
         logger.error("a callback was not settled; the gateway is to resend: %s", error)  # noqa: TRY400
-        return RETRY
+        return replace(RETRY, reason=reason_of(error))
     try:
         notification: Notification = yield Parse(account, callback)
         payment = notification.payment
         if payment is None or notification.kind is not CallbackKind.NOTIFY:
             return notification.reply
-        row: Row | None = yield Find(account, payment.reference)
-        if row is None:
-            unknown = WrongOrder("no such order was started here", account=account, reference=plain(payment.reference))
-            logger.warning("refused a callback: %s", unknown, extra={"account": account})
-            return info.refused
+        row = yield from stored(account, payment.reference)
         news = changes.heard(row, payment, "notify")
-        settled = True
         if _only_claims_paid(row, payment):
             yield from _asked(hub, row, handler)
         elif not changes.says_nothing_new(row, news):
-            settled = yield from _settled(row, news, handler)
+            yield from _settled(row, news, handler)
     except CallbackError as error:
         logger.warning("refused a callback: %s", error, extra={"account": account})
-        return info.refused
+        return replace(info.refused, reason=reason_of(error))
+    except changes.HandlerFailed as failed:
+        return replace(info.retry, reason=f"the handler raised {reason_of(failed.__cause__ or failed)}")
     except Exception as error:
         bug = None if isinstance(error, PayhubError) else error  # whose traceback helps
         logger.error("a callback was not settled; the gateway is to resend: %s", error, exc_info=bug)  # noqa: TRY400
-        return info.retry
-    return notification.reply if settled else info.retry
+        return replace(info.retry, reason=reason_of(error))
+    return notification.reply
 
 
 def _only_claims_paid(row: Row, payment: Payment) -> bool:
@@ -79,8 +77,8 @@ def _asked(hub: AnyHub, row: Row, handler: object) -> Steps[None]:
         raise PayhubError(reason, hint=hint, account=row.account, reference=row.reference)
 
 
-def _settled(row: Row, news: changes.News, handler: object) -> Steps[bool]:
-    """Records ``news``; False where the handler failed, which is logged, and noted in the payment's history."""
+def _settled(row: Row, news: changes.News, handler: object) -> Steps[None]:
+    """Records ``news``; raises HandlerFailed once that is logged, and noted in the payment's history."""
     try:
         yield Settle(row, news, handler)
     except changes.HandlerFailed as failed:
@@ -95,8 +93,7 @@ def _settled(row: Row, news: changes.News, handler: object) -> Steps[bool]:
         note = partial(failures.note, account=row.account, reference=row.reference)
         with suppress(Exception):  # the gateway is answered all the same
             yield Store(partial(note, source=failures.HANDLER, error=error))
-        return False
-    return True
+        raise
 
 
 def view(hub: AnyHub, account: str, callback: Callback, reference: str | None) -> Steps[Payment]:

@@ -8,7 +8,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from payhub_core.checkout.steps import AnyHub, Find, Record, Steps, Store, query
-from payhub_core.errors import CallbackError, GatewayError, PayhubError, WrongOrder
+from payhub_core.errors import CallbackError, GatewayError, PayhubError, WrongOrder, plain
 from payhub_core.ledger import changes, failures
 from payhub_core.ledger.rows import Row
 from payhub_core.ledger.schedule import next_check
@@ -21,7 +21,7 @@ def stored(account: str, reference: str) -> Steps[Row]:
     """The stored payment; raises WrongOrder where there is none."""
     row: Row | None = yield Find(account, reference)
     if row is None:
-        raise WrongOrder("no such order was started here", account=account, reference=reference)
+        raise WrongOrder("no such order was started here", account=account, reference=plain(reference))
     return row
 
 

@@ -111,6 +111,7 @@ def _table(result: dict[str, Any], verdict: Text, explanation: Explanation | Non
         say("account"): result["account"],
         say("address"): named(result["address"]),
         say("answered then"): " ".join(str(answered.get(key, "")) for key in ("status_code", "content_type")).strip(),
+        say("reason then"): answered.get("reason"),
         say("now"): verdict,
     }
     if payment := result["payment"]:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from payhub_core.declaration import REFUSED, RETRY
-from payhub_core.errors import CallbackError, ConfigError, PayhubError, plain
+from payhub_core.errors import CallbackError, ConfigError, PayhubError, plain, reason_of
 from payhub_core.models import Callback, CallbackKind, Payment, Reply
 from payhub_core.web.answers import Answer, acknowledgement, plain_text, redirect
 from payhub_core.web.pages import AGAIN, Pages
@@ -123,23 +123,25 @@ class Endpoint:
         headers = {name: value for name, value in head.headers.items() if name != "cookie"}
         method = "GET" if head.method == "HEAD" else head.method
         callback = Callback(method, headers, head.query, body, kind)
+        reason = ""
         if kind is CallbackKind.NOTIFY:
-            answer = yield from self._notified(account, callback)
+            answer, reason = yield from self._notified(account, callback)
         else:
             answer = yield from self._returned(account, callback, reference)
-        yield from self._recorded(account, callback, answer)
+        yield from self._recorded(account, callback, answer, reason)
         return answer if head.method != "HEAD" else replace(answer, body=b"")
 
-    def _notified(self, account: str, callback: Callback) -> Steps:
+    def _notified(self, account: str, callback: Callback) -> Generator[Callable[[], Any], Any, tuple[Answer, str]]:
+        """The answer, and why it is no success."""
         try:
             reply = yield partial(self.receive, account, callback, self.handler)
-            return acknowledgement(reply)
+            return acknowledgement(reply), reply.reason
         except Exception as error:
             status_code = _status(error, account)
             if status_code == _NOT_FOUND:
-                return self._missing(callback.headers)
+                return self._missing(callback.headers), reason_of(error)
             reply = REFUSED if status_code == REFUSED.status_code else RETRY
-            return plain_text(status_code, reply.body.decode())
+            return plain_text(status_code, reply.body.decode()), reason_of(error)
 
     def _returned(self, account: str, callback: Callback, reference: str | None) -> Steps:
         """The payer's page. Whatever fails, a payer has done nothing wrong: it is 200, and says what is known."""
@@ -167,10 +169,12 @@ class Endpoint:
             return self.pages.not_allowed(headers.get("accept-language", ""), methods)
         return plain_text(405, "method not allowed", allow=", ".join(methods))
 
-    def _recorded(self, account: str, callback: Callback, answer: Answer) -> Generator[Callable[[], Any], Any, None]:
+    def _recorded(
+        self, account: str, callback: Callback, answer: Answer, reason: str
+    ) -> Generator[Callable[[], Any], Any, None]:
         is_again = callback.kind is CallbackKind.RETURN and AGAIN in callback.headers
         if self.record is not None and not is_again:
-            reply = Reply(answer.body, answer.headers["content-type"], answer.status_code)
+            reply = Reply(answer.body, answer.headers["content-type"], answer.status_code, reason)
             try:
                 yield partial(self.record, account, callback, reply)
             except Exception:  # a full disk never stands between a commit and its acknowledgement
