@@ -2495,6 +2495,29 @@ for _case in ("create.taken", "refund.taken"):
         broken(_case)(_broken)
 
 
+@broken("create.taken")
+class AnyPaymentIsThis(LooksUp):
+    """Takes whatever the look-up finds for the order's payment, and says so in the order's own words."""
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Flow[Payment]:
+        found = yield from LooksUp.create_payment(self, order)
+        return changed(found, reference=order.reference, gateway_id=None)
+
+
+class AnyRefundIsThis(LooksUp):
+    """Takes whatever the look-up finds for the refund, and says so in its own words."""
+
+    @hookimpl
+    def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
+        found = yield from LooksUp.refund(self, reference, amount, refund_reference)
+        own = {"reference": reference, "refund_reference": refund_reference, "amount": amount}
+        return found.model_copy(update=own)
+
+
+broken("refund.taken")(AnyRefundIsThis)
+
+
 @broken("create.duplicate")
 class TakenIsAccepted(LooksUp):
     """Takes "this number is taken" for the payment itself, which nobody can pay: it has no address."""
@@ -2670,3 +2693,64 @@ class KeyInRefusedConfirmation(Confirming):
         key = self.key[0].text
         kept = yield from super().kept(payment)
         return changed(kept, raw={**kept.raw, "signed": str(len(key))})
+
+
+# What stands elsewhere, and what is told otherwise
+
+
+@broken("notify.added")
+class StatusFromQuery(Tea):
+    """Merges the query, which nobody signs, with the form."""
+
+    def payment(self, fields: Fields) -> Payment:
+        return super().payment(Fields({**fields, **self._beside}))
+
+    _beside: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        beside = dict(parse_qsl(callback.query.decode()))
+        plain = replace(callback, query=b"") if callback.body else callback
+        self._beside = {name: beside[name] for name in ("state", "received") if callback.body and name in beside}
+        try:
+            return Tea.parse_callback(self, plain)
+        finally:
+            self._beside = {}
+
+
+@broken("replies.signed")
+class UnprovedIsRefused(Tea):
+    """Takes an answer that nobody signed for a no."""
+
+    def reply(self, response: Response, *, missing: bool = False) -> Fields:
+        given = response.headers.get("X-Tea-Signature")
+        if not made_by_any(self.key, lambda key: digest(key, b"answer", response.content), given):
+            raise Refused("no key of this account signed the answer")
+        return self.fields(response, missing=missing)
+
+
+@broken("close.refused")
+class MissingIsClosed(Tea):
+    """Calls an order canceled that the gateway does not know: its page may still be opened."""
+
+    @hookimpl
+    def close(self, reference: str) -> Flow[Payment]:
+        try:
+            return (yield from Tea.close(self, reference))
+        except GatewayError as error:
+            if isinstance(error, Refused) or "404" not in error.message:
+                raise
+            return Payment(reference=reference, status=PaymentStatus.CANCELED)
+
+
+def _with_time(contract: TeaContract, sale: Sale) -> dict[str, str]:
+    return {**TeaContract.message(contract, sale), "at": str(int(sale.at.timestamp()))}
+
+
+@broken("notify.time", message=_with_time)
+class QueriedElsewhere(Tea):
+    """Reads the clock of a query in another zone than that of a notify."""
+
+    def reply(self, response: Response, *, missing: bool = False) -> Fields:
+        fields = super().reply(response, missing=missing)
+        return Fields({**fields, "at": str(int(fields["at"]) + 8 * 3600)}) if "at" in fields else fields

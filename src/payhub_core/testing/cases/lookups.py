@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from payhub_core.errors import NotFound, OutcomeUnknown, Refused
 from payhub_core.flow import Request, Response
 from payhub_core.models import PaymentStatus
+from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import NotApplicable, case
 from payhub_core.testing.cases.refunds import CLOSE, REFUND, acting, asking
@@ -118,19 +120,37 @@ def _after_taken(bench: Bench, call: Call, plain: Outcome) -> None:
     lookups: dict[str, Answer] = {no: saying(no) for no in NOES}
     lookups |= {f"HTTP {code}": page(code) for code in (401, 403, 404, 409, 429)}
     lookups |= {name: FAULTS[name] for name in ("connect", "read", "reset", "500", "html", "empty")}
+    lookups |= {
+        "another's": _about(reference=bench.another().reference, gateway_id=bench.contract.gateway_ids[1]),
+        "that of another refund": _about(refund_reference=bench.contract.refund_references[1]),
+        "that of a smaller refund": _about(refund=call.sale.refund and Money(1, call.sale.amount.currency)),
+        "that of another key": _about(settings=bench.foreign(call.sale).settings),
+    }
     at = asking_for_it[0]
     for word in bench.words("duplicate"):
         for name, lookup in lookups.items():
             fault = _taken_then(bench, call, word, lookup)
-            with suppress(NotApplicable) if name in NOES else optional(word):
+            with optional(word or name):
                 outcome = bench.play(replace(call, fault=fault, at=at, onward=True))[0]
                 if len(outcome.tried) <= at + 1:
                     break
                 looked_up = True
-                expected = f"OutcomeUnknown where the look-up after it is answered with {name!r}{says(word)}"
+                expected = f"OutcomeUnknown where the answer to the look-up after it is {name!r}{says(word)}"
                 expect(isinstance(outcome.error, OutcomeUnknown), expected, outcome)
     if not looked_up:
         raise NotApplicable("nothing is looked up after a number that is taken")
+
+
+def _about(**changes: Any) -> Answer:
+    """An answer about something else; raises NotApplicable where it would say the same."""
+
+    def answer(_: Request, honest: Callable[..., Response]) -> Response:
+        said = honest(no="", **changes)
+        if _same(said, honest(no="")):
+            raise NotApplicable("it says the same")
+        return said
+
+    return answer
 
 
 def _taken_then(bench: Bench, call: Call, word: str, lookup: Answer) -> Answer:
