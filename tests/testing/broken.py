@@ -61,6 +61,7 @@ from payhub_core.kit import (
     Secret,
     check_age,
     made_by_any,
+    read_form,
     read_object,
     read_reply,
     write_form,
@@ -2754,3 +2755,163 @@ class QueriedElsewhere(Tea):
     def reply(self, response: Response, *, missing: bool = False) -> Fields:
         fields = super().reply(response, missing=missing)
         return Fields({**fields, "at": str(int(fields["at"]) + 8 * 3600)}) if "at" in fields else fields
+
+
+# What is asked for again, and by which number
+
+
+@broken("refund.duplicate")
+class TakenIsDone(Refunding):
+    """Takes "this refund's number is taken" for the refund itself."""
+
+    @hookimpl
+    def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
+        body = {**self.refund_body(reference, amount, refund_reference), "currency": amount.currency}
+        response = yield self.post("/refunds", body)
+        if response.status_code == 409 and b'"code"' in response.content:
+            return Refund(reference=reference, refund_reference=refund_reference, status=RefundStatus.REFUNDED)
+        return self.refunded(self.reply(response), reference, amount, refund_reference)
+
+
+@broken("refund.duplicate")
+class RefundedByAnotherNumber(Refunding):
+    """Asks once more, by a number that is free."""
+
+    @hookimpl
+    def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
+        for number in (refund_reference, f"{refund_reference}-2"):
+            body = {**self.refund_body(reference, amount, number), "currency": amount.currency}
+            response = yield self.post("/refunds", body)
+            if response.status_code != 409 or b'"code"' not in response.content:
+                break
+        return self.refunded(self.reply(response), reference, amount, refund_reference)
+
+
+@broken("create.duplicate")
+class CreatedByAnotherNumber(Tea):
+    """Asks once more, by a number that is free."""
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Flow[Payment]:
+        response = yield self.post("/payments", self.body(order))
+        if response.status_code == 409 and b'"code"' in response.content:
+            response = yield self.post("/payments", {**self.body(order), "order": f"{order.reference}-2"})
+        return self.payment(self.reply(response))
+
+
+@broken("refund.taken")
+class AsksForEver(Refunding):
+    """Asks until it is told what it wants to hear."""
+
+    @hookimpl
+    def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
+        while True:
+            body = {**self.refund_body(reference, amount, refund_reference), "currency": amount.currency}
+            response = yield self.post("/refunds", body)
+            if response.status_code != 409 or b'"code"' not in response.content:
+                return self.refunded(self.reply(response), reference, amount, refund_reference)
+
+
+@broken("refund.order")
+class RefundOfANearOrder(Refunding):
+    """Names another order, whose number looks much like it."""
+
+    def refund_body(self, reference: str, amount: Money, refund_reference: str) -> dict[str, Any]:
+        return {**super().refund_body(reference, amount, refund_reference), "order": f"X{reference}"}
+
+
+@broken("close.order")
+class CloseOfANearOrder(Tea):
+    """Names another order, whose number looks much like it."""
+
+    @hookimpl
+    def close(self, reference: str) -> Flow[Payment]:
+        return changed((yield from Tea.close(self, f"X{reference}")), reference=reference)
+
+
+# Messages that are cut or filled up
+
+
+class Plain(Tea):
+    """Signs pairs that are joined by "&", as many gateways do."""
+
+    def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+        if not made_by_any(self.key, lambda key: digest(key, purpose.encode(), pairs(fields)), given):
+            raise BadSignature("no key of this account signed the message")
+        if fields.text("merchant") != self.merchant:
+            raise WrongAccount("the message is for another merchant")
+
+
+def pairs(fields: Mapping[str, str]) -> bytes:
+    return "&".join(f"{name}={value}" for name, value in sorted(fields.items())).encode()
+
+
+def _told_in_pairs(contract: TeaContract, sale: Sale, **beside: str) -> Callback:
+    fields = {**contract.message(sale), **beside, "at": str(int(sale.at.timestamp()))}
+    fields = {name: value for name, value in fields.items() if value}
+    headers = {"Content-Type": FORM, "X-Tea-Signature": digest(contract.key(sale), b"notify", pairs(fields)).hex()}
+    return Callback("POST", headers, b"", write_form(fields))
+
+
+@broken("notify.recut", told=_told_in_pairs)
+class AnyJoint(Plain):
+    """Reads a form in which the joint of the signed text may stand in a value."""
+
+    def form(self, callback: Callback, method: str) -> Fields:
+        return read_form(callback, methods=(method,), free_text=("note",), joint="")
+
+
+@broken("notify.added")
+class SignedByName(SignedInPart):
+    """Signs some fields, and reads what has gone back from one that it leaves out."""
+
+    NAMES: ClassVar[frozenset[str]] = SignedInPart.NAMES - {"back"}
+
+    def payment(self, fields: Fields) -> Payment:
+        found = Tea.payment(self, fields)
+        return changed(found, status=PaymentStatus.PARTIALLY_REFUNDED) if found.refunded else found
+
+
+def _without_empties(contract: TeaContract, sale: Sale, **beside: str) -> Callback:
+    fields = {**contract.message(sale), **beside, "at": str(int(sale.at.timestamp()))}
+    fields = {name: value for name, value in fields.items() if value}
+    signed = {name: value for name, value in fields.items() if name in SignedByName.NAMES}
+    headers = {"Content-Type": FORM, "X-Tea-Signature": digest(contract.key(sale), b"notify", joined(signed)).hex()}
+    return Callback("POST", headers, b"", write_form(fields))
+
+
+BROKEN[-1].gateway["told"] = _without_empties
+
+
+@broken("notify.refunded_sum")
+class APartIsToldAsAll(Tea):
+    """Says in a notify that all went back where a part did."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        heard = Tea.parse_callback(self, callback)
+        payment = heard.payment
+        if payment is None or payment.status is not PaymentStatus.PARTIALLY_REFUNDED:
+            return heard
+        return replace(heard, payment=changed(payment, status=PaymentStatus.REFUNDED, refunded=payment.amount))
+
+
+@broken("secret.rotation")
+class AnswersOfOneKey(Tea):
+    """Believes answers that its first key signed, and no others."""
+
+    def reply(self, response: Response, *, missing: bool = False) -> Fields:
+        given = response.headers.get("X-Tea-Signature")
+        if not made_by_any(self.key[:1], lambda key: digest(key, b"answer", response.content), given):
+            raise GatewayError("no key of this account signed the answer")
+        return self.fields(response, missing=missing)
+
+
+@broken("replies.signed")
+class AccountRefusedUnproved(Tea):
+    """Believes anyone who says that the account is refused."""
+
+    def reply(self, response: Response, *, missing: bool = False) -> Fields:
+        if response.status_code == 401:
+            raise AccountRefused("the gateway refused the account")
+        return super().reply(response, missing=missing)

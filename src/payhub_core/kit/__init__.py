@@ -6,7 +6,7 @@ from payhub_core.kit.keys import PrivateKey, PublicKey, PublicKeys
 from payhub_core.kit.markup import read_xml
 from payhub_core.kit.methods import method_code
 from payhub_core.kit.mismatch import SignedPairs
-from payhub_core.kit.objects import read_json, read_object
+from payhub_core.kit.objects import raw_member, read_json, read_object
 from payhub_core.kit.replies import Refusal, read_reply
 from payhub_core.kit.settings import AccountSettings, Address, Secret, Secrets
 from payhub_core.kit.signatures import basic_auth, check_age, made_by_any, verified_by_any
@@ -31,6 +31,7 @@ __all__ = [
     "made_by_any",
     "method_code",
     "minor_units",
+    "raw_member",
     "read_form",
     "read_json",
     "read_object",

@@ -12,7 +12,7 @@ from payhub_core.kit.fields import CallbackFields, Fields, Number
 from payhub_core.kit.forms import media_type
 from payhub_core.models import Callback
 
-__all__ = ["read_json", "read_object"]
+__all__ = ["raw_member", "read_json", "read_object"]
 
 F = TypeVar("F", bound=Fields)
 
@@ -58,6 +58,30 @@ def read_object(data: bytes, kind: type[F]) -> F:
     if not isinstance(value, dict):
         raise kind.error("expected a JSON object, what came is JSON of another kind")
     return kind(value)
+
+
+def raw_member(data: bytes, name: str, kind: type[Fields] = Fields) -> bytes:
+    """One member's value in the JSON object that ``data`` is, byte for byte as it was written: some gateways sign that.
+
+    Raises ``kind``'s error for an object without such a member, and for what `read_object` refuses.
+    """
+    if name not in read_object(data, kind):
+        raise kind.error(f"{name}: expected an object that has it")
+    text, decoder = data.removeprefix(BOM_UTF8).decode(), json.JSONDecoder()
+    at = text.index("{")
+    while True:  # it is there, and JSON: each step is over one name and one value
+        found, at = decoder.raw_decode(text, _after_white(text, at + 1))
+        start = _after_white(text, _after_white(text, at) + 1)
+        _, at = decoder.raw_decode(text, start)
+        if found == name:
+            return text[start:at].encode()
+        at = _after_white(text, at)
+
+
+def _after_white(text: str, at: int) -> int:
+    while text[at] in " \t\n\r":
+        at += 1
+    return at
 
 
 def _check_characters(value: Any) -> None:

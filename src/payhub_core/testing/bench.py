@@ -325,6 +325,12 @@ class Bench:
             found = [self._asked(page, outcome.sale)]
         return [asked for asked in found if asked is not None]
 
+    def one_key(self, outcome: Outcome, after: str) -> None:
+        """Raises Mismatch where it was asked under more than one number: each is a payment, or a refund, of its own."""
+        keys = list(dict.fromkeys(key for key, _ in self.asked(outcome)))
+        if len(keys) > 1:
+            raise Mismatch(f"one number in all that is asked for, after {after}", ", then ".join(map(repr, keys)))
+
     def asks(self, request: Request, sale: Sale) -> bool:
         """Whether ``request`` asks for a payment or a refund."""
         return self._asked(request, sale) is not None

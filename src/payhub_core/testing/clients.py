@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["AsyncClient", "Client"]
 
 
+#: As many requests as no flow needs: one that asks until it is answered otherwise would never end.
+_MOST = 200
+
+
 class Client:
     """A client whose other end is the contract."""
 
@@ -38,6 +42,9 @@ class Client:
         call, tried = self.call, self.outcome.tried
         tried.append(request)
         place = len(tried) - 1
+        if place >= _MOST:
+            self.broken = Mismatch(f"a {call.hook} that ends", f"{place} requests, and one more")
+            raise self.broken
         faulty = call.fault is not None and (call.at == place or (call.onward and call.at < place))
         try:
             response = call.fault(request, self.honest(request)) if faulty and call.fault else self.honest(request)()
@@ -84,6 +91,8 @@ class Client:
         """Raises what the contract's own answer raised; the hub would take it for a broken connection."""
         if (error := self.broken) is not None:
             self.broken = None
+            if isinstance(error, Mismatch):
+                raise error
             if isinstance(error, AssertionError):
                 said = str(error).partition("\n")[0] or "one that the contract refuses"
                 raise Mismatch("a request that the contract's answer() takes", f"{said} {line_of(error)}") from error

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payhub_core import Callback, GatewayError, MalformedCallback
-from payhub_core.kit import CallbackFields, Fields, Number, read_json, read_object
+from payhub_core.kit import CallbackFields, Fields, Number, raw_member, read_json, read_object
 
 
 def read(data: bytes | str) -> Fields:
@@ -180,3 +180,36 @@ def test_sixty_four_kibibytes_are_read_and_not_one_more() -> None:
     assert read_json(posted(b"{}" + b" " * (64 * 1024 - 2))) == {}
     with pytest.raises(MalformedCallback, match="65536"):
         read_json(posted(b"{}" + b" " * (64 * 1024 - 1)))
+
+
+@pytest.mark.parametrize("name", ["said", "first", "\u59d3\u540d", "last"])
+def test_a_member_is_cut_out_as_it_was_written(name: str) -> None:
+    """White space, escapes, the sequence of names and how a number is written: all of it is signed."""
+    members = {
+        "first": '{ "said" : {"b":1.50,"a": "\\u4e2d \\/ }"} , "x":[ ] }',
+        "said": '{"b" : 1.50,\t"a":"}, \\"said\\": {"}',
+        "\u59d3\u540d": '"\u8336"',
+        "last": "-1.0E+2",
+    }
+    for white in ("", " ", "\r\n\t"):
+        pairs = (f'{white}"{name}"{white}:{white}{value}{white}' for name, value in members.items())
+        data = f"{white}{{{','.join(pairs)}}}{white}".encode()
+        assert raw_member(data, name) == members[name].encode()
+        assert raw_member(b"\xef\xbb\xbf" + data, name) == members[name].encode()
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[1]", b'{"said": 1', b'{"a": {"said": 1}}', b'{"said": 1, "said": 2}'])
+def test_what_has_no_such_member_is_refused(data: bytes) -> None:
+    """Nor is one taken that stands deeper, or that comes twice."""
+    with pytest.raises(MalformedCallback):
+        raw_member(data, "said", CallbackFields)
+    with pytest.raises(GatewayError):
+        raw_member(data, "said")
+
+
+@given(st.dictionaries(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5), JSON, max_size=4))
+def test_each_member_of_any_object_is_the_json_of_its_value(value: dict[str, Any]) -> None:
+    """Whatever the names and values."""
+    data = json.dumps(value, indent=1).encode()
+    for name, inner in value.items():
+        assert json.loads(raw_member(data, name)) == inner

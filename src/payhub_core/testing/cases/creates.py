@@ -146,6 +146,7 @@ def _duplicate(bench: Bench) -> None:
     for word in bench.words("duplicate"):
         with optional(word):
             outcome = bench.create(sale=bench.sale(no="duplicate", word=word))
+            bench.one_key(outcome, f"a number that is taken{says(word)}")
             known = isinstance(outcome.error, OutcomeUnknown) or _there(bench, outcome)
             expect(known, f"OutcomeUnknown, or the payment that is there{says(word)}", outcome)
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from payhub_core.errors import CallbackError, GatewayError, NotFound, NotSent, OutcomeUnknown, Refused
+from payhub_core.errors import AccountRefused, CallbackError, GatewayError, NotFound, NotSent, OutcomeUnknown, Refused
 from payhub_core.flow import Request, Response
 from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
@@ -421,7 +421,7 @@ def _unsigned(bench: Bench, call: Call, request: Request) -> set[str]:
 
 def _believes_no_forged_no(bench: Bench, call: Call, at: int, where: str) -> None:
     """Raises Mismatch where another key's "no such order", or its refusal, is believed."""
-    for no, believed in (("missing", NotFound), ("refused", Refused)):
+    for no, believed in (("missing", NotFound), ("refused", Refused), ("account", AccountRefused)):
 
         def forged(_: Request, honest: Callable[..., Response], no: str = no) -> Response:
             answer = honest(no=no, settings=bench.foreign(call.sale).settings)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 from base64 import b64decode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from urllib.parse import quote_from_bytes, unquote_to_bytes
+from urllib.parse import quote_from_bytes, unquote_plus, unquote_to_bytes
 
 from payhub_core.errors import CallbackError
 from payhub_core.flow import Request
@@ -238,6 +238,29 @@ def _beside(bench: Bench) -> None:
             expect(fine, f"a CallbackError, or the same payment, with {', '.join(inside)} beside the envelope", outcome)
 
 
+def _elsewhere(bench: Bench) -> dict[str, str]:
+    """The fields that some of the gateway's messages have, with what they say there."""
+    whole = bench.order().amount
+    half = Money(whole.minor // 2, whole.currency)
+    found: dict[str, str] = {}
+    for change in (
+        {"status": PaymentStatus.PARTIALLY_PAID, "paid": half},
+        {"status": PaymentStatus.PARTIALLY_REFUNDED, "refunded": half},
+        {"status": PaymentStatus.REFUNDED, "refunded": whole},
+        {"status": PaymentStatus.REFUNDED},
+    ):
+        with suppress(NotApplicable):
+            for part in parts(bench.notify(bench.paid(**change))):
+                where, _, name = part.name.rpartition(" ")
+                if where != "header":
+                    found[name] = unquote_plus(part.value.decode("utf-8", "replace")).strip('"')
+    return found
+
+
+def _shown(fields: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} = {value!r}" for name, value in sorted(fields.items())[:20])
+
+
 def _paid_query(bench: Bench) -> bytes:
     """The fields of a message that says paid, as a query, which nobody signs."""
     body = [part for part in parts(bench.notify(bench.paid())) if part.name.startswith("body ")]
@@ -260,7 +283,7 @@ def _added(bench: Bench) -> None:
     if not signed(bench):
         raise NotApplicable("the callback is not signed")
     names, words = {*STANDING}, [*PAID_WORDS, "failed"]
-    sale = bench.paid()
+    sale, elsewhere = bench.paid(), _elsewhere(bench)
     for change in ({}, {"status": PaymentStatus.PENDING, "paid": None}, {"status": PaymentStatus.FAILED, "paid": None}):
         with suppress(NotApplicable):
             callback = bench.notify(sale.but(**change))
@@ -270,13 +293,11 @@ def _added(bench: Bench) -> None:
                 outcome = bench.play(bench.hear_call(replace(callback, query=_paid_query(bench)), expected=None))[0]
                 fine = isinstance(outcome.error, CallbackError) or meaning(outcome) == said
                 expect(fine, "a CallbackError, or the same payment, with a paid one's fields in the query", outcome)
-            for word in words:
-                added = dict.fromkeys(names - present, word)
+            for added in (*(dict.fromkeys(names - present, word) for word in words), elsewhere):
+                added = {name: value for name, value in added.items() if name not in present}  # noqa: PLW2901
                 outcome = bench.play(bench.hear_call(with_fields(callback, added), expected=None))[0]
                 fine = isinstance(outcome.error, CallbackError) or meaning(outcome) == said
-                expect(
-                    fine, f"a CallbackError, or the same payment, with {', '.join(sorted(added))} = {word!r}", outcome
-                )
+                expect(fine, f"a CallbackError, or the same payment, with {_shown(added)}", outcome)
 
 
 @case(
@@ -295,6 +316,35 @@ def _recut(bench: Bench) -> None:
             message = f"a message whose {one.name} and {two.name} are {text[:at]!r} and {text[at:]!r}"
             cut = with_values(callback, {one.name: text[:at], two.name: text[at:]})
             refused_or_same(bench, cut, said, message)
+    half = Money(bench.order().amount.minor // 2, bench.order().amount.currency)
+    for change in (
+        {},
+        {"status": PaymentStatus.PARTIALLY_PAID, "paid": half},
+        {"status": PaymentStatus.PENDING, "paid": None},
+        {"status": PaymentStatus.REFUNDED},
+    ):
+        with suppress(NotApplicable):
+            told = bench.notify(bench.paid(**change))
+            said = meaning(bench.play(bench.hear_call(told, expected=None))[0])
+            for message, swallowed in _swallowed(told):
+                outcome = bench.play(bench.hear_call(swallowed, expected=None))[0]
+                fine = isinstance(outcome.error, CallbackError) or meaning(outcome) == said
+                expect(fine, f"a CallbackError, or the same payment, for a message {message}", outcome)
+
+
+def _swallowed(callback: Callback) -> Iterator[tuple[str, Callback]]:
+    """The message of a form with each pair moved into the value before it, as written and as sorted."""
+    written = [part for part in parts(callback) if part.name.startswith(("body ", "query ")) and part.twice]
+    if not all(b"&" not in part.value and b'"' not in part.value for part in written):
+        return
+    sorted_ = sorted(written, key=lambda part: part.name)
+    for one, two in (*itertools.pairwise(written), *itertools.pairwise(sorted_)):
+        name = two.name.rpartition(" ")[2]
+        more = b"%26" + name.encode() + b"%3D" + two.value
+        yield (
+            f"whose {two.name} stands inside {one.name}",
+            with_values(callback, {one.name: one.value + more, two.name: None}),
+        )
 
 
 def _deciding(bench: Bench, callback: Callback) -> list[Part]:

@@ -135,6 +135,7 @@ def _after_taken(bench: Bench, call: Call, plain: Outcome) -> None:
                 if len(outcome.tried) <= at + 1:
                     break
                 looked_up = True
+                bench.one_key(outcome, f"a look-up that is answered by {name!r}")
                 expected = f"OutcomeUnknown where the answer to the look-up after it is {name!r}{says(word)}"
                 expect(isinstance(outcome.error, OutcomeUnknown), expected, outcome)
     if not looked_up:

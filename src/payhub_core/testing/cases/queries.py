@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 from payhub_core.errors import AccountRefused, GatewayError, NotFound, WrongOrder
@@ -11,6 +12,7 @@ from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.notifies import STATED, confirmed, nothing_received
 from payhub_core.testing.outcome import Outcome, expect, optional, says
+from payhub_core.testing.sale import Sale
 from payhub_core.testing.words import TOMORROW
 
 GONE_BACK = {PaymentStatus.REFUNDED, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUND_SUM_UNKNOWN}
@@ -99,17 +101,32 @@ def _refunded(bench: Bench) -> None:
     PAGE,
 )
 def _refunded_sum(bench: Bench) -> None:
+    gone_back(bench, bench.query, lambda _, outcome: outcome.answers[-1:])
+
+
+def gone_back(bench: Bench, play: Callable[[Sale], Outcome], said: Callable[[Sale, Outcome], object]) -> None:
+    """Raises Mismatch where a part that has gone back is reported as another; NotApplicable where none is ``said``."""
     amount = bench.order().amount
     part = Money(amount.minor // 4, amount.currency)
     sales = [bench.paid(status=PaymentStatus.PARTIALLY_REFUNDED, refunded=sum_) for sum_ in (part, part + part + part)]
-    outcomes = [bench.query(sale) for sale in sales]
-    if outcomes[0].answers[-1:] == outcomes[1].answers[-1:]:
-        raise NotApplicable("the answer does not say how much has gone back")
+    outcomes = [play(sale) for sale in sales]
+    if said(sales[0], outcomes[0]) == said(sales[1], outcomes[1]):
+        raise NotApplicable("it is not said how much has gone back")
     for sale, outcome in zip(sales, outcomes, strict=True):
         found = outcome.payment
         unknown = found.status is PaymentStatus.REFUND_SUM_UNKNOWN
         right = unknown or (found.refunded == sale.refunded and found.status is not PaymentStatus.REFUNDED)
         expect(right, f"{sale.refunded} that has gone back, and a part is left", f"{outcome}, {found.refunded} back")
+
+
+@case(
+    "notify.refunded_sum",
+    "of an order that was paid back in part, a message reports what has gone back, and not what is left",
+    "Read as all of it, the goods are taken back; read as nothing, the rest is paid back once more.",
+    "hooks.md#parse_callback",
+)
+def _told_back(bench: Bench) -> None:
+    gone_back(bench, lambda sale: bench.hear(bench.notify(sale), sale), lambda sale, _: bench.notify(sale))
 
 
 @case(

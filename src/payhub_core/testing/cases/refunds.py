@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import replace
+from urllib.parse import unquote_plus
 
 from payhub_core.errors import InvalidOrder, OutcomeUnknown, PayhubError, Refused
 from payhub_core.flow import Request
@@ -12,8 +14,8 @@ from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.faults import FAULTS, NOES, Answer, saying
-from payhub_core.testing.messages import fields_of
-from payhub_core.testing.outcome import Outcome, expect, optional, says
+from payhub_core.testing.messages import fields_of, unpacked
+from payhub_core.testing.outcome import Call, Outcome, expect, optional, says
 from payhub_core.testing.sale import Sale
 from payhub_core.testing.words import TOMORROW
 
@@ -181,7 +183,7 @@ def _asking_for_it(bench: Bench, plain: Outcome) -> int:
 
 @case(
     "refund.duplicate",
-    "a refund's number that is taken, or a refund that was made already, is no refusal",
+    "a refund's number that is taken, or a refund that was made already, is no refusal, and by itself no refund",
     "It may be this very refund, whose answer was lost: called refused, the money goes back twice.",
     REFUND,
 )
@@ -192,8 +194,12 @@ def _duplicate(bench: Bench) -> None:
         with optional(word):
             sale = bench.paid(refund=amount)
             call = bench.refund_call(sale, fault=lambda _, honest, word=word: honest(no="duplicate", word=word))
-            outcome = bench.play(replace(call, at=_asking_for_it(bench, plain)))[0]
-            known = isinstance(outcome.error, OutcomeUnknown) or isinstance(outcome.result, Refund)
+            at = _asking_for_it(bench, plain)
+            outcome = bench.play(replace(call, at=at))[0]
+            bench.one_key(outcome, f"a number that is taken{says(word)}")
+            done = isinstance(outcome.result, Refund) and outcome.result.status is RefundStatus.REFUNDED
+            found = isinstance(outcome.result, Refund) and (not done or len(outcome.tried) > at + 1)
+            known = isinstance(outcome.error, OutcomeUnknown) or found
             expect(known, f"OutcomeUnknown, or the refund that is there{says(word)}", outcome)
 
 
@@ -251,6 +257,16 @@ def _order(bench: Bench) -> None:
     names_order(bench, "refund")
 
 
+def _named(request: Request, call: Call, *numbers: str) -> None:
+    """Raises Mismatch where a request that can be read holds none of the numbers of its order, whole."""
+    written = f"{request.url} {request.content.decode(errors='replace')}"
+    sent = " ".join(unpacked(unquote_plus(written)))
+    readable = call.hook == "close" or call.arguments["refund_reference"] in sent or not request.content
+    told = any(re.search(rf"(?<![A-Za-z0-9]){re.escape(number)}(?![A-Za-z0-9])", sent) for number in numbers)
+    if readable and not told and (call.hook == "refund" or any(number in sent for number in numbers)):
+        raise Mismatch(f"the order's number in the request, {' or '.join(map(repr, numbers))}", "another, or none")
+
+
 def names_order(bench: Bench, hook: str) -> None:
     """Raises Mismatch where the last request of ``hook`` is the same whichever order it is about."""
     one, two = (bench.order(), bench.contract.gateway_ids[0]), (bench.another(), bench.contract.gateway_ids[1])
@@ -264,6 +280,7 @@ def names_order(bench: Bench, hook: str) -> None:
             raise NotApplicable(f"{hook} asks nobody")
         expect(outcome.error is None, f"{hook} to succeed", outcome)
         seen.append(fields_of(outcome.tried[-1]))
+        _named(outcome.tried[-1], call, order.reference, number)
     steady = seen[0] & seen[1]  # a nonce is another every time
     expect(not steady <= seen[2], "another request for another order", "the same one")
 

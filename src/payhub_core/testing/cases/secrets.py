@@ -350,6 +350,8 @@ def _rotation(bench: Bench) -> None:
         outcome = bench.play(bench.hear_call(genuine, sale), settings=settings)[0]
         place = "second" if newest_first else "first"
         expect(outcome.error is None, f"a message to be believed that the {place} of two keys signed", outcome)
+        asked = bench.play(bench.query_call(bench.paid(settings=bench.settings), bench.order()), settings=settings)[0]
+        expect(asked.error is None, f"an answer to a query to be believed that the {place} of two keys signed", asked)
         created = bench.play(
             bench.create_call(None, sale.but(status=PaymentStatus.PENDING, paid=None)), settings=settings
         )[0]
