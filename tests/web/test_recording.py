@@ -283,7 +283,7 @@ def test_why_a_notify_was_not_acknowledged_is_recorded(
     assert reasons == [
         "WrongOrder: no such order was started here",
         "WrongAmount: order 'A1001' is about 100.00 CNY, the message about 0.01 CNY",
-        "BadSignature: no secret of this account made the signature",
+        "BadSignature: no key of this account made the signature",
         "the handler raised KeyError",
         "ConfigError: there is no account 'no'",
     ]
