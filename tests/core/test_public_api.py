@@ -103,6 +103,7 @@ def test_the_kit_exports_these_names() -> None:
         "made_by_any",
         "method_code",
         "minor_units",
+        "raw_member",
         "read_form",
         "read_json",
         "read_object",
