@@ -2703,6 +2703,8 @@ class KeyInRefusedConfirmation(Confirming):
 class StatusFromQuery(Tea):
     """Merges the query, which nobody signs, with the form."""
 
+    merged: ClassVar[tuple[str, ...]] = ("state", "received")
+
     def payment(self, fields: Fields) -> Payment:
         return super().payment(Fields({**fields, **self._beside}))
 
@@ -2712,7 +2714,7 @@ class StatusFromQuery(Tea):
     def parse_callback(self, callback: Callback) -> Notification:
         beside = dict(parse_qsl(callback.query.decode()))
         plain = replace(callback, query=b"") if callback.body else callback
-        self._beside = {name: beside[name] for name in ("state", "received") if callback.body and name in beside}
+        self._beside = {name: beside[name] for name in self.merged if callback.body and name in beside}
         try:
             return Tea.parse_callback(self, plain)
         finally:
@@ -2915,3 +2917,10 @@ class AccountRefusedUnproved(Tea):
         if response.status_code == 401:
             raise AccountRefused("the gateway refused the account")
         return super().reply(response, missing=missing)
+
+
+@broken("notify.added")
+class SumFromQuery(StatusFromQuery):
+    """Merges the sums of the query with the form."""
+
+    merged: ClassVar[tuple[str, ...]] = ("amount", "received")

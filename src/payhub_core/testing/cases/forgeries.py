@@ -7,7 +7,7 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from urllib.parse import quote_from_bytes, unquote_plus, unquote_to_bytes
+from urllib.parse import quote_from_bytes, unquote_plus, unquote_to_bytes, urlencode
 
 from payhub_core.errors import CallbackError
 from payhub_core.flow import Request
@@ -261,11 +261,15 @@ def _shown(fields: Mapping[str, str]) -> str:
     return ", ".join(f"{name} = {value!r}" for name, value in sorted(fields.items())[:20])
 
 
-def _paid_query(bench: Bench) -> bytes:
-    """The fields of a message that says paid, as a query, which nobody signs."""
-    body = [part for part in parts(bench.notify(bench.paid())) if part.name.startswith("body ")]
-    pairs = [part.name.removeprefix("body ").encode() + b"=" + part.value.strip(b'"') for part in body]
-    return b"&".join([*pairs, *(name.encode() + b"=paid" for name in STANDING)])
+def _queries(bench: Bench, elsewhere: Mapping[str, str]) -> Iterator[bytes]:
+    """The fields of other messages as a query, which nobody signs: paid, of a smaller sum, and all the rest."""
+    amount = bench.order().amount
+    less = Money(max(1, amount.minor // 2), amount.currency)
+    for sale in (bench.paid(), bench.paid(amount=less, paid=less)):
+        body = [part for part in parts(bench.notify(sale)) if part.name.startswith("body ")]
+        pairs = [part.name.removeprefix("body ").encode() + b"=" + part.value.strip(b'"') for part in body]
+        yield b"&".join([*pairs, *(name.encode() + b"=paid" for name in STANDING)])
+    yield urlencode(elsewhere).encode()
 
 
 #: What gateways call where a payment stands, and what they write for paid.
@@ -289,10 +293,12 @@ def _added(bench: Bench) -> None:
             callback = bench.notify(sale.but(**change))
             said = meaning(bench.play(bench.hear_call(callback, expected=None))[0])
             present = {part.name.rpartition(" ")[2] for part in parts(callback)}
-            if callback.body and not callback.query:
-                outcome = bench.play(bench.hear_call(replace(callback, query=_paid_query(bench)), expected=None))[0]
+            for query in _queries(bench, elsewhere) if callback.body and not callback.query else ():
+                outcome = bench.play(bench.hear_call(replace(callback, query=query), expected=None))[0]
                 fine = isinstance(outcome.error, CallbackError) or meaning(outcome) == said
-                expect(fine, "a CallbackError, or the same payment, with a paid one's fields in the query", outcome)
+                expect(
+                    fine, "a CallbackError, or the same payment, with another message's fields in the query", outcome
+                )
             for added in (*(dict.fromkeys(names - present, word) for word in words), elsewhere):
                 added = {name: value for name, value in added.items() if name not in present}  # noqa: PLW2901
                 outcome = bench.play(bench.hear_call(with_fields(callback, added), expected=None))[0]
