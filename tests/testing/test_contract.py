@@ -595,6 +595,22 @@ def test_a_key_that_a_request_carries_does_not_hide_another_that_signs() -> None
         assert Contract().run(NAMED["create.signed"]).outcome == outcome
 
 
+class ByCapture(AsksFirst):
+    """Pays back by a number that only a look-up tells."""
+
+    @hookimpl
+    def refund(self, reference: str, amount: Money, refund_reference: str) -> Any:
+        known = yield from self.known(reference)
+        sum_ = {"amount": self.written(amount), "currency": amount.currency}
+        body = {"capture": f"C{known.gateway_id}", "refund": refund_reference, **sum_}
+        return self.paid_back(self.reply((yield self.post("/refunds", body))))
+
+
+def test_a_refund_may_name_what_a_look_up_has_told() -> None:
+    """Such as the number of a capture, which holds no number of the order."""
+    assert type("Of", (TeaContract,), {"provider": ByCapture})().run(NAMED["refund.order"]).outcome == "passed"
+
+
 def test_a_gateways_clock_may_show_whole_minutes() -> None:
     """A minute that is right is no hour that is wrong."""
 

@@ -132,11 +132,9 @@ def _other(bench: Bench) -> None:
     unexpected = bench.query_call(bench.paid(status=reserved), order)
     unexpected.arguments["expect"] = None
     calls["an answer where the order's sum is not known"] = unexpected
-    for currency in bench.info.currencies - {whole.currency}:
+    for currency in sorted(bench.info.currencies - {whole.currency}):
         same = Money(whole.minor, currency)
-        calls["an answer in another currency"] = bench.query_call(
-            bench.paid(amount=same, paid=same, status=reserved), order
-        )
+        calls[f"an answer in {currency}"] = bench.query_call(bench.paid(amount=same, paid=same, status=reserved), order)
     if forged != genuine:
         calls["a message that another key signed"] = bench.hear_call(forged)
     for about, call in calls.items():
