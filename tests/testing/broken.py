@@ -119,7 +119,8 @@ class Polite(Tea):
 
     @hookimpl
     def parse_callback(self, callback: Callback) -> Notification:
-        return replace(Tea.parse_callback(self, callback), reply=Reply(b"success"))
+        heard = Tea.parse_callback(self, callback)
+        return replace(heard, reply=Reply(b"success")) if heard.payment else heard
 
 
 @broken("notify.acknowledged")
@@ -2924,3 +2925,187 @@ class SumFromQuery(StatusFromQuery):
     """Merges the sums of the query with the form."""
 
     merged: ClassVar[tuple[str, ...]] = ("amount", "received")
+
+
+# What nobody knows, what stands beside an answer, and what comes back
+
+
+def _told_but(*open_: str) -> Callable[[Fields], tuple[str, str] | None]:
+    return lambda fields: None if fields.text("code") in open_ else (fields.text("code"), "")
+
+
+@broken("fault.unknown")
+class DoubtIsRefused(Tea):
+    """Takes "unknown" for a refusal of the order."""
+
+    def fields(self, response: Response, *, missing: bool = False) -> Fields:
+        return read_reply(response, refusal=_told_but("duplicate", "in_progress", "busy"), missing=missing)
+
+
+@broken("fault.unknown")
+class BusyIsRefused(Tea):
+    """Knows one of the words for it."""
+
+    def fields(self, response: Response, *, missing: bool = False) -> Fields:
+        return read_reply(response, refusal=_told_but("duplicate", "in_progress", "unknown"), missing=missing)
+
+
+@broken("fault.unknown")
+class DoubtfulRefund(Refunding):
+    """Takes it for a refusal of the refund alone."""
+
+    @hookimpl
+    def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
+        body = self.refund_body(reference, amount, refund_reference)
+        response: Response = yield self.post("/refunds", {**body, "currency": amount.currency})
+        if b'"unknown"' in response.content:
+            raise Refused("the gateway did not pay it back")
+        return self.refunded(self.reply(response), reference, amount, refund_reference)
+
+
+@broken("fault.unknown")
+class SentOnceMore(Refunding):
+    """Asks for the refund once more, by the same number."""
+
+    @hookimpl
+    def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
+        body = {**self.refund_body(reference, amount, refund_reference), "currency": amount.currency}
+        response: Response = yield self.post("/refunds", body)
+        if b'"unknown"' in response.content:
+            response = yield self.post("/refunds", body)
+        return self.refunded(self.reply(response), reference, amount, refund_reference)
+
+
+@broken("fault.unknown")
+class ClosedInDoubt(Tea):
+    """Takes the order for closed where nobody knows."""
+
+    @hookimpl
+    def close(self, reference: str) -> Flow[Payment]:
+        response: Response = yield self.post(f"/payments/{reference}/close", {})
+        if b'"unknown"' in response.content:
+            return Payment(reference=reference, status=PaymentStatus.CANCELED)
+        return self.payment(self.reply(response))
+
+
+@broken("fault.unknown")
+class DoubtIsNotFound(Tea):
+    """Takes it for an order that is not there."""
+
+    @hookimpl
+    def query(self, reference: str, gateway_id: str | None) -> Flow[Payment]:
+        address = f"{self.base_url}/payments/{gateway_id or reference}"
+        response: Response = yield Request("GET", address, headers=self.headers(b""))
+        if b'"unknown"' in response.content:
+            raise NotFound("the gateway does not know the order")
+        return self.payment(self.reply(response, missing=True))
+
+
+@broken("replies.beside")
+class ReadsAroundIt(Wrapped):
+    """Takes what stands beside an answer's envelope for a part of it."""
+
+    def told(self, answer: Fields) -> Fields:
+        return Fields({**super().told(answer), **answer})
+
+
+class LooksUpInDoubt(Refunding):
+    """Looks a refund up where nobody knows, and believes whatever it is told then."""
+
+    @hookimpl
+    def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
+        body = {**self.refund_body(reference, amount, refund_reference), "currency": amount.currency}
+        response: Response = yield self.post("/refunds", body)
+        if b'"unknown"' in response.content:
+            address = f"{self.base_url}/refunds/{refund_reference}"
+            response = yield Request("GET", address, headers=self.headers(b""))
+            if response.status_code != 200:
+                raise Refused("it is not there")
+        return self.refunded(self.reply(response), reference, amount, refund_reference)
+
+
+broken("refund.taken")(LooksUpInDoubt)
+
+
+def _all_back(self: TeaContract, request: Request, sale: Sale) -> Response:
+    """States all that has gone back in place of this refund."""
+    return TeaContract.answer(self, request, sale.but(refund=sale.refunded) if sale.refunded and sale.refund else sale)
+
+
+@broken("refund.second", answer=_all_back)
+class AllBackIsThisPart(Refunding):
+    """Takes the sum of all refunds for that of this one."""
+
+
+@broken("notify.others")
+class OthersInOwnWords(Tea):
+    """Answers what is about no payment in words of its own."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        heard = Tea.parse_callback(self, callback)
+        return heard if heard.payment else replace(heard, reply=Reply(b"ignored"))
+
+
+@broken("refund.refused")
+class AccountIsTheRefund(Refunding):
+    """Takes an account that is refused for a refund that is."""
+
+    @hookimpl
+    def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
+        try:
+            return (yield from Refunding.refund(self, reference, amount, refund_reference))
+        except AccountRefused as error:
+            raise Refused("the gateway refused the refund") from error
+
+
+@broken("close.refused")
+class AccountIsTheClose(Tea):
+    """The same of a close."""
+
+    @hookimpl
+    def close(self, reference: str) -> Flow[Payment]:
+        try:
+            return (yield from Tea.close(self, reference))
+        except AccountRefused as error:
+            raise Refused("the gateway did not close it") from error
+
+
+@broken("create.attach")
+class AttachCutShort(Tea):
+    """Cuts what the shop attached to what the gateway takes."""
+
+    def body(self, order: Order) -> dict[str, Any]:
+        return {**super().body(order), "note": order.attach[:128]}
+
+
+@broken("secret.raw")
+class AnswersKept(Tea):
+    """Keeps an answer with its signature."""
+
+    def reply(self, response: Response, *, missing: bool = False) -> Fields:
+        fields = super().reply(response, missing=missing)
+        return Fields({**fields, "signed": response.headers["X-Tea-Signature"]})
+
+
+@broken("secret.raw")
+class RequestsKept(Tea):
+    """Keeps the signature of its own request."""
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Flow[Payment]:
+        request = self.post("/payments", self.body(order))
+        payment = self.payment(self.reply((yield request)))
+        return changed(payment, raw={"signed": request.headers["X-Tea-Signature"]})
+
+
+def _brings_text(self: TeaContract, sale: Sale) -> Callback:
+    return self.told(sale, text=sale.description)
+
+
+@broken("notify.description", notify=_brings_text)
+class TextsAreAttacks(Tea):
+    """Refuses a message with an '&' in any of its values but the note."""
+
+    def form(self, callback: Callback, method: str) -> Fields:
+        return read_form(callback, methods=(method,), free_text=("note",))

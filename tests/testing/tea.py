@@ -67,7 +67,7 @@ REFUNDS = {
     "failed": RefundStatus.FAILED,
 }
 USUAL_REFUNDS = {status: word for word, status in reversed(REFUNDS.items())}
-TAKEN = {"duplicate", "in_progress"}
+OPEN = {"duplicate", "in_progress", "unknown", "busy"}
 METHODS = {
     PaymentMethod.CARD: "card",
     PaymentMethod.WECHAT_QR: "wx",
@@ -77,7 +77,7 @@ OWN = {"merchant", "order", "amount", "currency", "method", "payer", "text", "no
 
 
 def refusal(fields: Fields) -> tuple[str, str] | None:
-    if fields.text("code") in TAKEN:
+    if fields.text("code") in OPEN:
         return None
     return fields.text("code"), fields.text("message", default="")
 
@@ -238,6 +238,7 @@ class TeaContract(ProviderContract):
         PaymentStatus.FAILED: ("declined",),
         "duplicate": ("in_progress",),
         "refused": ("limit",),
+        "unknown": ("busy",),
     }
     refund_words = {RefundStatus.PENDING: ("queued",)}
 
@@ -263,7 +264,7 @@ class TeaContract(ProviderContract):
             assert request.headers["X-Tea-Signature"] == made, "a request that this account signed"
         status, body = 200, dict[str, str](self.message(sale), url=sale.url)
         if sale.no:
-            status = {"missing": 404, "refused": 422, "duplicate": 409, "account": 401}[sale.no]
+            status = {"missing": 404, "refused": 422, "duplicate": 409, "account": 401, "unknown": 409}[sale.no]
             body = {"code": sale.word or sale.no, "message": "no"}
         elif request.url.path.startswith("/refunds"):
             refund = sale.refund or sale.amount

@@ -80,10 +80,19 @@ class Wrapped(AccountSettings):
     def query(self, reference: str) -> Flow[Payment]:
         content = write_form(self.sealed({"shop": self.shop, "action": "status", "order": reference}))
         response = yield Request("POST", f"{URL}/api", content=content, headers={"Content-Type": FORM})
-        fields = read_reply(response)
+        return self.payment(self.told(read_reply(response)))
+
+    def told(self, answer: Fields) -> Fields:
+        """What is inside an answer, and nothing that stands beside it."""
+        if not self.made(answer):
+            raise GatewayError("no key of this account signed the answer")
+        try:
+            fields = read_object(b64decode(answer.text("data"), validate=True), Fields)
+        except ValueError:
+            raise GatewayError("data: expected Base64") from None
         if "error" in fields:
             raise self.no(fields.text("error"))
-        return self.payment(fields)
+        return fields
 
     def body(self, order: Order) -> dict[str, str]:
         return {
@@ -105,8 +114,12 @@ class Wrapped(AccountSettings):
         return self.key[0]
 
     def check(self, form: Fields, data: str, callback: Callback) -> None:
-        if not made_by_any(self.key, lambda key: digest(key, data), form.text("sign", default=""), "base64"):
+        if not self.made(form):
             raise BadSignature("no key of this account made the signature")
+
+    def made(self, form: Fields) -> bool:
+        data, given = form.text("data"), form.text("sign", default="")
+        return made_by_any(self.key, lambda key: digest(key, data), given, "base64")
 
     def inside(self, form: Fields, data: bytes) -> Fields:
         return read_object(data, CallbackFields)
@@ -155,12 +168,15 @@ class WrappedContract(ProviderContract):
         self.opened(request)
         if sale.no in {"refused", "duplicate"}:
             raise NotApplicable("a query is not refused for its order")
-        return Response(200, json={"error": sale.word or sale.no} if sale.no else self.message(sale))
+        said = {"shop": sale.settings["shop"], "error": sale.word or sale.no} if sale.no else self.message(sale)
+        return Response(200, json=self.sealed(sale, said))
 
     def notify(self, sale: Sale) -> Callback:
-        data = b64encode(json.dumps(self.message(sale)).encode()).decode()
-        sign = b64encode(digest(sale.settings["key"].encode(), data)).decode()
-        return Callback("POST", {"Content-Type": FORM}, b"", write_form({"data": data, "sign": sign}))
+        return Callback("POST", {"Content-Type": FORM}, b"", write_form(self.sealed(sale, self.message(sale))))
+
+    def sealed(self, sale: Sale, said: Mapping[str, str]) -> dict[str, str]:
+        data = b64encode(json.dumps(said).encode()).decode()
+        return {"data": data, "sign": b64encode(digest(sale.settings["key"].encode(), data)).decode()}
 
     def returned(self, sale: Sale) -> Callback:
         message = self.notify(sale)

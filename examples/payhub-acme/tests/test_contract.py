@@ -12,12 +12,14 @@ from payhub_acme import Acme
 from payhub_core import Callback, Money, PaymentStatus, RefundStatus, Request, Response
 from payhub_core.testing import ProviderContract, Sale
 
-#: How the gateway says no: there is no such order, it is refused, its number is taken, the account is not accepted.
+#: How the gateway says no: there is no such order, it is refused, its number is taken, the account is not accepted,
+#: it does not know itself.
 NO = {
     "missing": (404, "unknown_payment"),
     "refused": (422, "refused"),
     "duplicate": (409, "reference_taken"),
     "account": (401, "wrong_key"),
+    "unknown": (409, "in_progress"),
 }
 REFUNDS = {RefundStatus.PENDING: "open", RefundStatus.REFUNDED: "done", RefundStatus.FAILED: "failed"}
 STATES = {

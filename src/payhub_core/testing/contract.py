@@ -180,6 +180,7 @@ class ProviderContract:
             "reference": order.reference,
             "amount": order.amount,
             "method": order.method,
+            "description": order.description,
             "attach": order.attach,
             "gateway_id": self.gateway_ids[0],
             "refund_reference": self.refund_references[0],

@@ -5,16 +5,18 @@ from __future__ import annotations
 import gzip
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from typing import TypeAlias
 
 import httpx
 
 from payhub_core.flow import Request, Response
+from payhub_core.testing.case import NotApplicable
 from payhub_core.testing.messages import broken_text, rewritten, with_surrogates
 from payhub_core.transport import REPLY_LIMIT
 
-__all__ = ["ELSEWHERE", "FAULTS", "NOES", "Answer", "Raw", "page", "saying"]
+__all__ = ["ELSEWHERE", "FAULTS", "NOES", "Answer", "Raw", "alike", "in_doubt", "page", "saying"]
 
 #: What a fault makes of a request: ``honest()`` is the right answer, of a sale changed as its arguments say. A fault
 #: returns another answer, or raises what httpx raises where none comes.
@@ -63,6 +65,26 @@ NOES = ("missing", "refused", "account")
 def saying(no: str, word: str = "") -> Answer:
     """The gateway's own no."""
     return lambda _, honest: honest(no=no, word=word)
+
+
+def in_doubt(word: str = "") -> Answer:
+    """The gateway's "nobody knows"; raises NotApplicable where the contract has no such answer, but says another no."""
+
+    def fault(_: Request, honest: Callable[..., Response]) -> Response:
+        said, others = honest(no="unknown", word=word), []
+        for no in NOES:
+            with suppress(NotApplicable):
+                others.append(honest(no=no))
+        if any(alike(said, other) for other in others):
+            raise NotApplicable("the gateway has no answer 'unknown'")
+        return said
+
+    return fault
+
+
+def alike(one: Response, other: Response) -> bool:
+    """Whether two answers are the same."""
+    return (one.status_code, one.content) == (other.status_code, other.content)
 
 
 def _truncated(_: Request, honest: Callable[..., Response]) -> Response:

@@ -18,10 +18,11 @@ from payhub_core.testing.case import NotApplicable
 
 __all__ = [
     "Part",
+    "added",
     "altered_reply",
     "broken_text",
     "differing",
-    "packed",
+    "enclosed",
     "parts",
     "reply_parts",
     "reply_without",
@@ -87,12 +88,15 @@ def with_values(callback: Callback, values: Mapping[str, bytes | None]) -> Callb
 
 def with_fields(callback: Callback, fields: Mapping[str, str]) -> Callback:
     """The callback with more fields beside those that it has, in its body, or else in its query."""
-    data = callback.body or callback.query
-    if _shape(data) == "json":
-        added = json.dumps(fields)[1:].encode()
-        return replace(callback, body=data.rstrip().removesuffix(b"}") + b", " + added)
-    more = data + b"&" + urlencode(fields).encode()
+    more = added(callback.body or callback.query, fields)
     return replace(callback, body=more) if callback.body else replace(callback, query=more)
+
+
+def added(data: bytes, fields: Mapping[str, str]) -> bytes:
+    """A message with more fields beside those that it has."""
+    if _shape(data) == "json":
+        return data.rstrip().removesuffix(b"}") + b", " + json.dumps(fields)[1:].encode()
+    return data + b"&" + urlencode(fields).encode()
 
 
 def reply_parts(response: Response) -> dict[str, bytes]:
@@ -176,6 +180,27 @@ def packed(data: bytes) -> list[tuple[str, bytes]]:
             if _shape(text.encode()) in {"json", "xml"}:
                 found += _values(text.encode())
     return found
+
+
+def enclosed(data: bytes) -> dict[str, str]:
+    """The fields of ``data`` that stand in an envelope, or in an object inside it, and under no such name beside it."""
+    beside = {name for name, _ in _values(data)}
+    found = {name: value.decode("utf-8", "replace") for name, value in packed(data) if name not in beside}
+    with suppress(ValueError):
+        outer = json.loads(data)
+        if isinstance(outer, dict):
+            inner = {name: text for value in outer.values() for name, text in _scalars(value)}
+            found |= {name: text for name, text in inner.items() if name not in outer}
+    return found
+
+
+def _scalars(value: object) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if isinstance(inner, dict):
+                yield from _scalars(inner)
+            elif isinstance(inner, str | int) and not isinstance(inner, bool):
+                yield name, str(inner)
 
 
 def _values(data: bytes) -> list[tuple[str, bytes]]:

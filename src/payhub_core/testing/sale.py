@@ -23,10 +23,12 @@ class Sale:
     ``status`` is where the payment stands; ``word``, where it is not empty, is written in place of the status's own
     word, or of that for ``no``: one of the contract's ``words``, or one that nobody knows yet. ``amount`` is the sum
     due, ``paid`` the sum received, None until it is paid. ``gateway_id`` is the gateway's number, one of the contract's
-    ``gateway_ids``. ``url`` is where the payer goes. ``at`` is when the message is written, aware.
+    ``gateway_ids``. ``description`` is the order's, where messages bring it back. ``url`` is where the payer goes.
+    ``at`` is when the message is written, aware.
 
     ``no`` is "" unless the gateway says no: "missing" (there is no such order), "refused" (the order is not accepted),
-    "duplicate" (its number is taken) or "account" (the account is not accepted).
+    "duplicate" (its number is taken), "account" (the account is not accepted) or "unknown" (nobody knows what became of
+    it, such as "system error").
 
     ``refund`` is the sum of one refund, with ``refund_reference`` (the shop's number), ``refund_id`` (the gateway's)
     and ``refund_status``; ``refund_word``, where it is not empty, is written in place of that status's own word.
@@ -45,10 +47,11 @@ class Sale:
     paid: Money | None = None
     gateway_id: str = "70010001"
     method: PaymentMethod | str | None = None
+    description: str = ""
     attach: str = ""
     url: str = "https://pay.example/70010001"
     at: datetime = field(default_factory=_now)
-    no: Literal["", "missing", "refused", "duplicate", "account"] = ""
+    no: Literal["", "missing", "refused", "duplicate", "account", "unknown"] = ""
     refund: Money | None = None
     refund_reference: str = "R1001"
     refund_id: str = "80010001"

@@ -43,7 +43,7 @@ REFUNDS = {"open": RefundStatus.PENDING, "done": RefundStatus.REFUNDED, "failed"
 def refusal(fields: Fields) -> tuple[str, str] | None:
     """A refusal's code and words; None where it proves nothing: the order that has the number may be this one."""
     code = fields.text("error")
-    return None if code == "reference_taken" else (code, fields.text("message", default=""))
+    return None if code in {"reference_taken", "in_progress"} else (code, fields.text("message", default=""))
 
 
 class Acme(AccountSettings):

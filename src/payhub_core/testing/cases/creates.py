@@ -21,6 +21,7 @@ from payhub_core.testing.outcome import Outcome, expect, optional, says
 PAGE = "hooks.md#create_payment"
 #: A text that no field cuts.
 MARK = "T7"
+LONG = "T7" * 125
 HOSTILE = (
     "javascript:alert(document.cookie)",
     "JavaScript:alert(1)//https://pay.example",
@@ -242,6 +243,11 @@ def _attach(bench: Bench) -> None:
         if asked and told:
             expected = f"attach {text!r} written to the gateway as its notify writes it"
             expect(asked & told, expected, f"{_shown(asked)}, and in the notify {_shown(told)}")
+    long = bench.order(attach=LONG)
+    if bench.create(long).error is None:
+        asked = _moved(_asked_texts(bench, bench.order(attach=MARK)), _asked_texts(bench, long))
+        expected = f"InvalidOrder, or an attach of {len(LONG)} characters as it is"
+        expect(not asked or LONG in asked, expected, f"{len(max(asked, key=len, default=''))} of them")
 
 
 def _asked_texts(bench: Bench, order: Order) -> dict[str, str]:

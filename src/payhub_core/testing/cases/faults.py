@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -9,12 +10,13 @@ from typing import Any
 
 from payhub_core.errors import AccountRefused, CallbackError, GatewayError, NotFound, NotSent, OutcomeUnknown, Refused
 from payhub_core.flow import Request, Response
+from payhub_core.models import PaymentStatus, RefundStatus
 from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
-from payhub_core.testing.faults import ELSEWHERE, FAULTS, Answer
+from payhub_core.testing.faults import ELSEWHERE, FAULTS, Answer, in_doubt
 from payhub_core.testing.meaning import meaning
-from payhub_core.testing.messages import altered_reply, reply_parts, reply_without, rewritten
+from payhub_core.testing.messages import added, altered_reply, enclosed, reply_parts, reply_without, rewritten
 from payhub_core.testing.outcome import Call, Outcome, expect, storable
 from payhub_core.testing.words import TOMORROW
 
@@ -144,6 +146,29 @@ def _redirect(bench: Bench) -> None:
 )
 def _client_error(bench: Bench) -> None:
     each(bench, "400", "404", "409")
+
+
+@case(
+    "fault.unknown",
+    "an answer that says that nobody knows what became of it leaves the outcome unknown",
+    "'System error' under HTTP 200 is no refusal: the payment, or the refund, may be there, and is made twice.",
+    PAGE,
+)
+def _unknown(bench: Bench) -> None:
+    played = False
+    for word, (call, fine) in itertools.product(bench.words("unknown"), calls(bench)):
+        for at in range(len(fine.tried)):
+            with suppress(NotApplicable):
+                outcome = bench.play(replace(call, fault=in_doubt(word), at=at))[0]
+                played = True
+                said = f"{word or 'nobody knows'!r} at request {at + 1} of {call.hook}"
+                if call.hook != "query":
+                    judge(bench, call.hook, outcome, fine, said)
+                elif outcome.error is not None:  # it may be refused: the question, and not the payment
+                    open_still = isinstance(outcome.error, GatewayError) and not isinstance(outcome.error, NotFound)
+                    expect(open_still, f"{said}: a GatewayError other than NotFound", outcome)
+    if not played:
+        raise NotApplicable("the gateway never says that it does not know")
 
 
 @case(
@@ -400,6 +425,51 @@ def _signed(bench: Bench) -> None:
                 expect(same, f"an error for an answer whose {name} was altered at {where}", outcome)
     if not found:
         raise NotApplicable("the gateway does not sign its answers")
+
+
+@case(
+    "replies.beside",
+    "what stands in an answer beside what is signed, under the name of a field inside it, changes nothing",
+    "The signature covers the envelope alone: whoever is between writes 'paid' beside it.",
+    "kit.md#raw_memberdata-name",
+)
+def _beside(bench: Bench) -> None:
+    played = False
+    for call, fine in calls(bench):
+        for at, request in enumerate(fine.tried):
+            mine = bench.answer(request, call.sale, call.hook)
+            theirs = bench.answer(request, bench.foreign(call.sale), call.hook)
+            inside = enclosed(mine.content)
+            if mine.content == theirs.content or not inside:
+                continue
+
+            def beside(_: Request, honest: Callable[..., Response], inside: dict[str, str] = inside) -> Response:
+                answer = honest()
+                return rewritten(answer, added(answer.content, inside))
+
+            for change in _told_otherwise(bench, call):
+                with suppress(NotApplicable):
+                    other = replace(call, sale=call.sale.but(**change))
+                    plain = bench.play(other)[0]
+                    outcome = bench.play(replace(other, fault=beside, at=at))[0]
+                    played = True
+                    same = outcome.error is not None or (plain.error is None and meaning(outcome) == meaning(plain))
+                    where = f"beside what is signed in the answer to request {at + 1} of {call.hook}"
+                    expect(same, f"an error, or the same, with {', '.join(inside)} {where}", outcome)
+    if not played:
+        raise NotApplicable("no answer has an envelope that is signed")
+
+
+def _told_otherwise(bench: Bench, call: Call) -> Iterator[dict[str, Any]]:
+    """What an answer may say in place of what would be nicer."""
+    amount = call.sale.amount
+    less = Money(max(1, amount.minor // 2), amount.currency)
+    yield {"reference": bench.another().reference}
+    yield {"amount": less, "paid": less}
+    for status in (PaymentStatus.PENDING, PaymentStatus.FAILED):
+        yield {"status": status, "paid": None}
+    for refund_status in (RefundStatus.PENDING, RefundStatus.FAILED):
+        yield {"refund_status": refund_status}
 
 
 def _unsigned(bench: Bench, call: Call, request: Request) -> set[str]:

@@ -17,7 +17,7 @@ from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import NotApplicable, case
 from payhub_core.testing.cases.notifies import FORM, PAGE, genuine, refused, refused_or_same, signed
 from payhub_core.testing.meaning import meaning
-from payhub_core.testing.messages import Part, differing, packed, parts, with_fields, with_values
+from payhub_core.testing.messages import Part, differing, enclosed, parts, with_fields, with_values
 from payhub_core.testing.outcome import expect
 from payhub_core.testing.sale import Sale
 
@@ -220,7 +220,7 @@ def _altered(bench: Bench) -> None:
 def _beside(bench: Bench) -> None:
     sale = bench.paid()
     callback = bench.notify(sale)
-    inside = {name: value.decode("utf-8", "replace") for name, value in packed(callback.body) + packed(callback.query)}
+    inside = enclosed(callback.body) | enclosed(callback.query)
     if not inside or not signed(bench):
         raise NotApplicable("the message has no envelope that can be read, or is not signed")
     amount = bench.order().amount

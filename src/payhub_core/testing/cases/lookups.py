@@ -14,7 +14,7 @@ from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import NotApplicable, case
 from payhub_core.testing.cases.refunds import CLOSE, REFUND, acting, asking
-from payhub_core.testing.faults import FAULTS, NOES, Answer, page, saying
+from payhub_core.testing.faults import FAULTS, NOES, Answer, alike, in_doubt, page, saying
 from payhub_core.testing.outcome import Call, Outcome, expect, optional, says
 
 
@@ -127,9 +127,11 @@ def _after_taken(bench: Bench, call: Call, plain: Outcome) -> None:
         "that of another key": _about(settings=bench.foreign(call.sale).settings),
     }
     at = asking_for_it[0]
-    for word in bench.words("duplicate"):
+    doubts = [(word, saying("duplicate", word)) for word in bench.words("duplicate")]
+    doubts += [(word or "unknown", in_doubt(word)) for word in bench.words("unknown")]
+    for word, doubt in doubts:
         for name, lookup in lookups.items():
-            fault = _taken_then(bench, call, word, lookup)
+            fault = _taken_then(bench, call, doubt, lookup)
             with optional(word or name):
                 outcome = bench.play(replace(call, fault=fault, at=at, onward=True))[0]
                 if len(outcome.tried) <= at + 1:
@@ -147,34 +149,30 @@ def _about(**changes: Any) -> Answer:
 
     def answer(_: Request, honest: Callable[..., Response]) -> Response:
         said = honest(no="", **changes)
-        if _same(said, honest(no="")):
+        if alike(said, honest(no="")):
             raise NotApplicable("it says the same")
         return said
 
     return answer
 
 
-def _taken_then(bench: Bench, call: Call, word: str, lookup: Answer) -> Answer:
-    """Says that the number is taken, and answers what is asked after it by ``lookup``.
+def _taken_then(bench: Bench, call: Call, doubt: Answer, lookup: Answer) -> Answer:
+    """Says that the number is taken, or that nobody knows, and answers what is asked after it by ``lookup``.
 
     Where the gateway says the same of an order that it refuses, what is not there was refused: that is left out.
     """
-    alike = False
+    one_word = False
 
     def fault(request: Request, honest: Callable[..., Response]) -> Response:
-        nonlocal alike
+        nonlocal one_word
         if bench.asks(request, call.sale):
-            taken = honest(no="duplicate", word=word)
+            taken = doubt(request, honest)
             with suppress(NotApplicable):
-                alike = _same(taken, honest(no="refused"))
+                one_word = alike(taken, honest(no="refused"))
             return taken
         answer = lookup(request, honest)
-        if alike and _same(answer, honest(no="missing")):
+        if one_word and alike(answer, honest(no="missing")):
             raise NotApplicable("one word for both")
         return answer
 
     return fault
-
-
-def _same(one: Response, other: Response) -> bool:
-    return (one.status_code, one.content) == (other.status_code, other.content)

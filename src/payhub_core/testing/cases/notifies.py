@@ -236,6 +236,9 @@ def _others(bench: Bench) -> None:
     for number, callback in enumerate(others, 1):
         outcome = bench.hear(callback)
         expect(outcome.error is None, f"message {number} of others() to be acknowledged", outcome)
+        if b"{reference}" not in (expected := bench.contract.acknowledged):
+            body = outcome.result.reply.body
+            expect(body == expected, f"a reply of {expected!r} to message {number} of others()", repr(body))
         payment = outcome.result.payment
         settled = payment is not None and (payment.status is PaymentStatus.PAID or payment.paid)
         expect(not settled, f"nothing that is paid out of message {number} of others()", outcome)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from urllib.parse import unquote_plus
 
-from payhub_core.errors import InvalidOrder, OutcomeUnknown, PayhubError, Refused
+from payhub_core.errors import AccountRefused, InvalidOrder, OutcomeUnknown, PayhubError, Refused
 from payhub_core.flow import Request
 from payhub_core.models import PaymentStatus, Refund, RefundStatus
 from payhub_core.money import Money
@@ -173,6 +173,11 @@ def _refused(bench: Bench) -> None:
             call = bench.refund_call(fault=lambda _, honest, word=word: honest(no="refused", word=word))
             outcome = bench.play(replace(call, at=_asking_for_it(bench, plain)))[0]
             expect(isinstance(outcome.error, Refused), f"Refused{says(word)}", outcome)
+    for word in bench.words("account"):
+        with suppress(NotApplicable):
+            call = bench.refund_call(fault=saying("account", word), at=_asking_for_it(bench, plain))
+            outcome = bench.play(call)[0]
+            expect(isinstance(outcome.error, AccountRefused), f"AccountRefused{says(word or 'account')}", outcome)
 
 
 def _asking_for_it(bench: Bench, plain: Outcome) -> int:
@@ -244,6 +249,29 @@ def _unknown_status(bench: Bench) -> None:
     open_ = isinstance(outcome.result, Refund) and outcome.result.status is RefundStatus.PENDING
     unknown = isinstance(outcome.error, OutcomeUnknown) or (outcome.error is not None and not bench.asked(outcome))
     expect(open_ or unknown, "OutcomeUnknown, or a refund that is under way", outcome)
+
+
+@case(
+    "refund.second",
+    "a further part is paid back as that part, whatever has gone back before",
+    "Its answer may state all that is back. Read as this part, it is unknown for ever, and somebody pays it once more.",
+    REFUND,
+)
+def _second(bench: Bench) -> None:
+    at = _asking_for_it(bench, asking(bench))
+    amount = bench.order().amount
+    part, before, behind = (Money(amount.minor // 4 * parts, amount.currency) for parts in (1, 2, 3))
+    for status in (PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.PAID):
+        sale = bench.paid(status=status, refund=part, refunded=before)
+        call = bench.refund_call(sale, fault=lambda _, honest: honest(refunded=behind), at=at, onward=True)
+        with suppress(NotApplicable):
+            outcome = bench.play(call)[0]
+            if not bench.asked(outcome):
+                raise NotApplicable("no part is paid back after another")
+            refund = refunded(outcome)
+            expect(refund.amount in {None, part}, f"a refund of {part}", f"{outcome}, {refund.amount}")
+            return
+    raise NotApplicable("no part is paid back after another")
 
 
 @case(
@@ -354,6 +382,10 @@ def _not_closed(bench: Bench) -> None:
         raise NotApplicable("close asks nobody")
     outcome = bench.close(bench.paid(no="refused"))
     expect(isinstance(outcome.error, Refused), "Refused", outcome)
+    for word in bench.words("account"):
+        with suppress(NotApplicable):
+            outcome = bench.close(bench.paid(no="account", word=word))
+            expect(isinstance(outcome.error, AccountRefused), f"AccountRefused{says(word or 'account')}", outcome)
     with suppress(NotApplicable):
         # Its page may be signed and not yet opened: whoever opens it can pay.
         outcome = bench.close(bench.sale(no="missing"))

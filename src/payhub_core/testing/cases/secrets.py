@@ -20,14 +20,16 @@ from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.faults import calls
 from payhub_core.testing.cases.forgeries import written_with
 from payhub_core.testing.cases.notifies import refused, signed
-from payhub_core.testing.faults import FAULTS, NOES, Answer, saying
-from payhub_core.testing.messages import differing, fields_of, unpacked
-from payhub_core.testing.outcome import Outcome, expect
+from payhub_core.testing.faults import FAULTS, NOES, Answer, in_doubt, saying
+from payhub_core.testing.messages import differing, fields_of, reply_parts, unpacked
+from payhub_core.testing.outcome import Call, Outcome, expect
 from payhub_core.testing.words import TOMORROW
 
 PAGE = "writing-a-provider.md#before-you-publish"
 KIT = str(Path(__file__).parents[1])
 SHORTEST = 8
+#: The hex digits of an MD5, or as many characters of anything longer.
+SIGNATURE = 32
 
 
 def found(bench: Bench, text: str) -> str:
@@ -55,7 +57,7 @@ def everything(bench: Bench) -> Iterator[Outcome]:
     for call, fine in calls(bench):
         yield fine
         faults = [FAULTS["html"], _another(bench), saying("missing", TOMORROW)]
-        faults += [saying(no) for no in (*NOES, "duplicate")]
+        faults += [saying("duplicate"), in_doubt(), *(saying(no) for no in NOES)]
         for at, fault in itertools.product(range(len(fine.tried)), faults):
             with suppress(NotApplicable):
                 yield bench.play(replace(call, fault=fault, at=at))[0]
@@ -276,6 +278,11 @@ def _raw(bench: Bench) -> None:
     public = {str(bench.settings.get(name)).encode() for name in bench.contract.public}
     forged = bench.notify(bench.foreign(bench.paid()))
     carriers = [part for part in differing(genuine, forged) if part.value not in public]
+    for call, fine in calls(bench):
+        signatures = _of_answers(bench, call, fine) | _of_requests(bench, call, fine)
+        raw = repr(getattr(getattr(fine.result, "payment", fine.result), "raw", ""))
+        for what, value in signatures.items():
+            expect(value not in raw, f"no {what} in raw, since it is part of a signature", fine)
     for outcome in everything(bench):
         result = outcome.result.payment if isinstance(outcome.result, Notification) else outcome.result
         if result is None:
@@ -289,6 +296,41 @@ def _raw(bench: Bench) -> None:
             value = unquote_plus(part.value.decode("latin-1"))
             shown = len(value) > SHORTEST and value in text
             expect(not shown, f"no {part.name} in raw, since it is part of the signature", outcome)
+
+
+def _of_answers(bench: Bench, call: Call, fine: Outcome) -> dict[str, str]:
+    """What only this account's keys make of the answers to a call."""
+    found: dict[str, str] = {}
+    for request, body in zip(fine.tried, fine.answers, strict=True):
+        mine = bench.answer(request, call.sale, call.hook)
+        theirs = reply_parts(bench.answer(request, bench.foreign(call.sale), call.hook))
+        if mine.content == body:
+            found |= {
+                f"{name} of an answer": value.decode("latin-1")
+                for name, value in reply_parts(mine).items()
+                if theirs.get(name) != value
+            }
+    return _signatures(bench, found)
+
+
+def _of_requests(bench: Bench, call: Call, fine: Outcome) -> dict[str, str]:
+    """What only this account's keys make of the requests of a call; what is another each time is none of it."""
+    again, theirs = (
+        fields_of(*bench.sent(bench.play(replace(call, sale=call.sale.but(settings=settings)), settings=settings)[0]))
+        for settings in (bench.settings, bench.foreign(call.sale).settings)
+    )
+    steady = (fields_of(*bench.sent(fine)) & again) - theirs
+    return _signatures(bench, {f"{name} of a request": value.decode("latin-1") for name, value in steady})
+
+
+def _signatures(bench: Bench, values: dict[str, str]) -> dict[str, str]:
+    """Those that are long enough for one, and are no setting, such as a key's number."""
+    settings = {str(value) for value in (*bench.settings.values(), *bench.other.values())}
+    return {
+        name: text
+        for name, value in values.items()
+        if len(text := unquote_plus(value)) >= SIGNATURE and text not in settings
+    }
 
 
 @case(

@@ -6,6 +6,7 @@ import gzip
 import time
 from dataclasses import replace
 
+from payhub_core.models import PaymentStatus
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import NotApplicable, case
 from payhub_core.testing.cases.notifies import PAGE, genuine, refused_or_same
@@ -99,6 +100,24 @@ def _text(bench: Bench) -> None:
             f"attach {text!r}, or attach=False in info",
             f"{outcome}, with {outcome.payment.attach!r}",
         )
+
+
+@case(
+    "notify.description",
+    "a message that brings the order's description back is accepted, whatever it holds",
+    "A description with '&' in it is no attack: refused, its order is paid and never delivered.",
+    PAGE,
+)
+def _description(bench: Bench) -> None:
+    plain = bench.notify(bench.paid())
+    for text in TEXTS:
+        order = bench.order(description=text)
+        callback = bench.notify(bench.paid(order))
+        if callback == plain:
+            raise NotApplicable("the message does not bring the description back")
+        outcome = bench.hear(callback, bench.paid(order), order)
+        paid = outcome.error is None and outcome.payment.status is PaymentStatus.PAID
+        expect(paid, f"a payment that is paid, of an order with the description {text!r}", outcome)
 
 
 @case(
