@@ -5,7 +5,7 @@ from payhub_core import Hub, PaymentStatus, load_accounts, load_config
 from payhub_core.checkout import Checkout
 from payhub_core.ledger import Ledger
 
-config = load_config(settings.BASE_DIR / "payhub.toml")  # it says where the ledger is, too
+config = load_config(settings.PAYHUB)  # the path of payhub.toml, which says where the ledger is, too
 checkout = Checkout(Hub(load_accounts(config)), Ledger(config.ledger), routes=config.routes)
 
 

@@ -108,12 +108,12 @@ from payhub_core.ledger import Ledger
 from payhub_core.ledger.lent import lent
 with Ledger("sqlite:///" + folder + "/payhub.db") as ledger:
     def body(connection):
-        with lent(connection.engine), orm.cursor() as cursor:
-            print(cursor.execute("SELECT count(*) FROM parcels").fetchone())
-            try:
+        try:
+            with lent(connection.engine), orm.cursor() as cursor:
+                print(cursor.execute("SELECT count(*) FROM parcels").fetchone())
                 cursor.execute("INSERT INTO parcels VALUES ('A1001')")
-            except Exception as error:
-                print(type(error).__name__, error)
+        except Exception as error:
+            print(type(error).__name__, error)
     ledger.upgrade()
     ledger.write(body)
     request = Thread(target=ledger.write, args=(body,))

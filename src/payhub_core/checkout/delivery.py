@@ -13,6 +13,7 @@ from payhub_core.errors import ConfigError, plain
 from payhub_core.ledger import failures, outbox
 from payhub_core.ledger.changes import Handle, HandlerFailed, hand
 from payhub_core.ledger.models import Transition
+from payhub_core.ledger.orm import check_no_transaction
 
 __all__ = ["check_handler", "check_limit", "deliver"]
 
@@ -36,6 +37,7 @@ def deliver(handler: object, own: object, limit: int) -> Steps[int]:
     check_limit(limit)
     if handler is not None:
         check_handler(handler)
+        check_no_transaction()
     elif own is None:
         raise ConfigError("this checkout has no handler", hint="give deliver a function of the transition alone")
     delivered = 0
@@ -54,7 +56,7 @@ def deliver(handler: object, own: object, limit: int) -> Steps[int]:
             error = failed.__cause__ if isinstance(failed, HandlerFailed) else failed
             # Its turn comes again later and later; the others go on.
             about = transition.id if transition else f"number {number}"
-            logger.exception("transition %s was not delivered: %s", about, type(error).__name__, exc_info=error)
+            logger.exception("transition %s was not delivered: %s: %s", about, type(error).__name__, plain(error), exc_info=error)
             if transition is not None:
                 note = partial(failures.note, account=transition.account, reference=transition.reference)
                 yield Store(partial(note, source=failures.HANDLER, error=error))

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 from payhub_core.errors import ConfigError
 from payhub_core.ledger import changes, database, together
 from payhub_core.ledger.connections import Connections
-from payhub_core.ledger.lent import check_not_lent
+from payhub_core.ledger.lent import check_not_lent, watch_orm
 from payhub_core.ledger.models import StoredPayment, Transition
 from payhub_core.ledger.rows import Row
 from payhub_core.ledger.together import Heard, Wanted
@@ -44,6 +44,7 @@ class Ledger(Views):
             hint = f'set ledger = "{DEFAULT}" in the configuration, or PAYHUB_LEDGER'
             raise ConfigError("no ledger is configured", hint=hint)
         self._connections = Connections(url, self._together)
+        watch_orm()
 
     def upgrade(self) -> None:
         """Creates the tables or brings them to this version; does nothing where they are."""

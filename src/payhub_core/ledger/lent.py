@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +12,9 @@ from typing import Any
 from sqlalchemy import URL, Engine
 
 from payhub_core.errors import ConfigError, LedgerError
+from payhub_core.ledger import orm
 
-__all__ = ["check_not_lent", "lent"]
+__all__ = ["check_not_lent", "lent", "watch_orm"]
 
 _READS = re.compile(r"\s*(SELECT|SHOW|EXPLAIN|SAVEPOINT|RELEASE|ROLLBACK|PRAGMA)\b", re.IGNORECASE)
 
@@ -23,6 +23,7 @@ _READS = re.compile(r"\s*(SELECT|SHOW|EXPLAIN|SAVEPOINT|RELEASE|ROLLBACK|PRAGMA)
 class _Loan:
     database: URL
     lasts: bool = True
+    refused: ConfigError | None = None
 
 
 #: The loan that this thread or task is inside; a task that outlives the handler sees that it is over.
@@ -31,15 +32,17 @@ _LOAN: ContextVar[_Loan | None] = ContextVar("payhub_loan", default=None)
 
 @contextmanager
 def lent(engine: Engine) -> Iterator[None]:
-    """For the time that a handler has a transaction of ``engine``."""
+    """For the time that a handler has a transaction of ``engine``; raises what it was refused, had it caught that."""
     loan = _Loan(_database(engine))
     token = _LOAN.set(loan)
+    watch_orm()
     try:
-        with _watching_django():
-            yield
+        yield
     finally:
         loan.lasts = False
         _LOAN.reset(token)
+    if loan.refused is not None:
+        raise loan.refused
 
 
 def check_not_lent(engine: Engine) -> None:
@@ -52,21 +55,9 @@ def check_not_lent(engine: Engine) -> None:
         )
 
 
-@contextmanager
-def _watching_django() -> Iterator[None]:
-    """Refuses what the handler writes over connections of Django's own, where that is loaded.
-
-    They commit apart from payhub's transaction: before it, after it, or never, and the gateway hears SUCCESS all the
-    same. On a shared SQLite file they wait for it instead.
-    """
-    django: Any = sys.modules.get("django.db")
-    if django is None or not sys.modules["django.conf"].settings.configured:
-        yield
-        return
-    with ExitStack() as stack:
-        for connection in django.connections.all():  # those too that this thread has not opened yet
-            stack.enter_context(connection.execute_wrapper(_refuse_writes))
-        yield
+def watch_orm() -> None:
+    """Has Django's connections refuse what a handler writes; from then on, also those that are yet to be opened."""
+    orm.watch(_refuse_writes)
 
 
 def _database(engine: Engine) -> URL:
@@ -75,9 +66,15 @@ def _database(engine: Engine) -> URL:
 
 
 def _refuse_writes(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:
-    if _READS.match(str(sql)):
+    """Refuses what a handler writes over connections of Django's own.
+
+    The gateway would hear SUCCESS whatever becomes of it. On a shared SQLite file it waits for payhub instead.
+    """
+    loan = _LOAN.get()
+    if loan is None or not loan.lasts or _READS.match(str(sql)):
         return execute(sql, params, many, context)
-    raise ConfigError(
+    loan.refused = ConfigError(
         "this handler wrote through Django's ORM, not through its connection",  # a log line holds 160 characters
         hint="give the checkout none, and write in deliver: docs/web.md",
     )
+    raise loan.refused

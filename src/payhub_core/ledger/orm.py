@@ -1,0 +1,46 @@
+"""Django's ORM beside payhub: it commits apart from payhub's transaction, before it, after it or never."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from payhub_core.errors import ConfigError
+
+__all__ = ["check_no_transaction", "watch"]
+
+
+def watch(refuse: Callable[..., Any]) -> None:
+    """Has Django's connections, where that is loaded, ask ``refuse`` before each statement: an `execute_wrapper`.
+
+    Those of other threads too, which an async handler writes by, as soon as they are opened.
+    """
+    django = _django()
+    if django is None:
+        return
+
+    def seen(connection: Any, **_: object) -> None:
+        if refuse not in connection.execute_wrappers:
+            connection.execute_wrappers.append(refuse)
+
+    for connection in django.connections.all():  # those too that this thread has not opened yet
+        seen(connection)
+    created = sys.modules["django.db.backends.signals"].connection_created
+    created.connect(seen, weak=False, dispatch_uid="payhub")
+
+
+def check_no_transaction() -> None:
+    """Raises ConfigError inside a transaction of Django's: what a handler writes there may yet be rolled back."""
+    django = _django()
+    if django is not None and any(connection.in_atomic_block for connection in django.connections.all()):
+        raise ConfigError(
+            "deliver was called inside a transaction of Django's: rolled back, what the handler wrote is gone for good",
+            hint="call it outside atomic(), in a view that is non_atomic_requests, in tests of a TransactionTestCase",
+        )
+
+
+def _django() -> Any:
+    """``django.db``, where the application has loaded and configured it."""
+    django: Any = sys.modules.get("django.db")
+    return django if django is not None and sys.modules["django.conf"].settings.configured else None
