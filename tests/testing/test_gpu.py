@@ -13,7 +13,7 @@ from payhub_gpu import Gpu
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 WORDS = {PaymentStatus.PENDING: "-1", PaymentStatus.FAILED: "0", PaymentStatus.PAID: "1"}
-NO = {"missing": "订单不存在", "refused": "金额超出限制", "account": "通道维护中"}
+NO = {"missing": "订单不存在", "refused": "金额超出限制", "duplicate": "订单号重复", "account": "通道维护中"}
 
 
 def signed(fields: dict[str, str], secret: str) -> dict[str, str]:
@@ -31,6 +31,10 @@ class TestGpu(ProviderContract):
     }
     other = {"appid": "gpu10000001", "secret": "c1277-throw-away-key-of-another"}
     acknowledged = b"SUCCESS"
+    excuses = {
+        "create.duplicate": "section 5.1 calls every status 0 a refusal; Checkout, which knows of an earlier try, asks "
+        "the gateway before it believes one"
+    }
 
     def answer(self, request: Request, sale: Sale) -> Response:
         fields = dict(parse_qsl((request.content or request.url.query).decode()))
