@@ -183,7 +183,7 @@ def test_a_buyer_is_told_what_to_do_where_a_payment_cannot_be_started(
 def test_thanks_for_a_posted_return_stay_until_the_money_is_there(
     page: Page, url: str, gateway: SandboxProcess
 ) -> None:
-    """What is looked up without the proof does not take the thanks back; what is settled replaces them."""
+    """The browser's proof goes with each look: it still says what it said, and then what was received, to the sum."""
     gateway.fault("notify", "lost", times=9)
     page.goto(url)
     page.get_by_role("button", name="Alipay").first.click()
@@ -197,3 +197,21 @@ def test_thanks_for_a_posted_return_stay_until_the_money_is_there(
     gateway.clear_faults()
     gateway.notify(number)
     page.get_by_role("heading", name="Payment received").wait_for()
+    assert "128.00 CNY" in page.get_by_role("main").inner_text()
+
+
+def test_a_part_that_was_paid_replaces_the_thanks(page: Page, url: str, gateway: SandboxProcess) -> None:
+    """A payer who is thanked for good believes that all is paid."""
+    gateway.fault("notify", "lost", times=9)
+    page.goto(url)
+    page.get_by_role("button", name="Alipay").first.click()
+    page.wait_for_url(f"{gateway.url}/pay/**")
+    number = page.url.rpartition("/")[2].partition("?")[0]
+    page.get_by_label("Another amount in yuan").fill("50")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/pay/shop/return/**")
+    assert page.get_by_role("heading").inner_text() == "Thank you"
+    gateway.clear_faults()
+    gateway.notify(number)
+    page.get_by_role("heading", name="Only a part was received").wait_for()
+    assert "50.00 CNY" in page.get_by_role("main").inner_text()

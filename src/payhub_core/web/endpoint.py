@@ -156,7 +156,7 @@ class Endpoint:
                 return redirect(self.on_return(payment))
             except Exception:
                 logger.exception("on_return failed; the payer sees the plain page", extra={"account": account})
-        return self.pages.payment(payment, accepted)
+        return self.pages.payment(payment, accepted, callback.body)
 
     def _missing(self, headers: Mapping[str, str]) -> Answer:
         """404: a page for a browser, a line for a machine."""

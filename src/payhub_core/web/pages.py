@@ -48,12 +48,16 @@ STYLE = (
     "color:var(--tone);font-weight:600;text-decoration:none}"
     ".other{display:none}.other:target{display:block}.other:target~.first{display:none}"
 )
-# A page that was posted is asked for again without its proof. So its claim is only replaced by what is settled.
+#: What a browser posted is posted again with each look, since it is the proof of what the page says; at most so much.
+_LONGEST_POSTED = 4096
+# Too long a one is looked up without. So a claim is only replaced by what is settled.
 SCRIPT = (
-    "let n=0;const main=document.querySelector('main');function later(){"
+    "let n=0;const main=document.querySelector('main'),posted=main.dataset.posted;function later(){"
     "setTimeout(look,Math.min(2000*1.2**n++,60000))}"
     "async function look(){if(!document.hidden)try{"
-    f"const answer=await fetch(location.href,{{cache:'no-store',headers:{{'{AGAIN}':'1'}}}});"
+    f"const headers={{'{AGAIN}':'1'}};if(posted)headers['content-type']='application/x-www-form-urlencoded';"
+    "const answer=await fetch(location.href,"
+    "{cache:'no-store',method:posted?'POST':'GET',body:posted,headers});"
     "const page=new DOMParser().parseFromString(await answer.text(),'text/html');"
     "const fresh=page.querySelector('main[data-state]');"
     "if(answer.ok&&fresh&&(!fresh.dataset.open||main.dataset.state=='checking')){"
@@ -90,12 +94,13 @@ class Pages:
         if self.home and not is_path and not (parts.scheme in {"http", "https"} and parts.hostname):
             raise ConfigError("home: expected the shop's address, such as https://shop.example/ or /")
 
-    def payment(self, payment: Payment | None, accepted: str) -> Answer:
+    def payment(self, payment: Payment | None, accepted: str, posted: bytes = b"") -> Answer:
         """What is known of ``payment``, or that it is being checked; ``accepted`` is the Accept-Language header.
 
         Without a claim that was proved, whoever looks may have guessed the reference: neither it nor a sum is shown.
+        ``posted`` is the form that the browser brought.
         """
-        return self._page(200, payment_state(payment), accepted, payment)
+        return self._page(200, payment_state(payment), accepted, payment, posted)
 
     def missing(self, accepted: str) -> Answer:
         """404, the same for an account that is not configured and for an address that is none."""
@@ -106,17 +111,27 @@ class Pages:
         return self._page(405, "405", accepted, allow=", ".join(methods))
 
     def _page(
-        self, status_code: int, state: State, accepted: str, payment: Payment | None = None, **headers: str
+        self,
+        status_code: int,
+        state: State,
+        accepted: str,
+        payment: Payment | None = None,
+        posted: bytes = b"",
+        **headers: str,
     ) -> Answer:
         first = language(accepted)
         other: Language = "en" if first == "zh" else "zh"
         is_open = state in _OPEN
+        attributes = ""
+        if is_open:
+            proof = escape(posted.decode("latin-1")) if posted.isascii() and len(posted) <= _LONGEST_POSTED else ""
+            attributes = f' data-open=1 data-posted="{proof}"'
         title = words(state, first).heading + (f" · {self.shop}" if self.shop else "")
         html = (
             f'<!doctype html><html lang="{_TAGS[first]}"><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="robots" content="noindex">'
             f"<title>{escape(title)}</title><style>{STYLE}</style>"
-            f'<main class="{state}" data-state="{state}"{" data-open=1" if is_open else ""} aria-live="polite">'
+            f'<main class="{state}" data-state="{state}"{attributes} aria-live="polite">'
             f'<section id="{other}" class="other" lang="{_TAGS[other]}">{self._said(state, other, payment)}</section>'
             f'<section id="{first}" class="first" lang="{_TAGS[first]}">{self._said(state, first, payment)}</section>'
             f"</main>{f'<script>{SCRIPT}</script>' if is_open else ''}</html>"
