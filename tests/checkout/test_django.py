@@ -19,7 +19,8 @@ from pathlib import Path
 url, database, notify, recipe, recipes = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3], sys.argv[4], sys.argv[5]
 import django, httpx
 from django.conf import settings
-settings.configure(SECRET_KEY="x", ALLOWED_HOSTS=["*"], ROOT_URLCONF="recipe", LOGGING_CONFIG=None, PAYHUB=Path("payhub.toml"),
+settings.configure(SECRET_KEY="x", ALLOWED_HOSTS=["*"], ROOT_URLCONF="recipe", LOGGING_CONFIG=None,
+                   PAYHUB=Path("payhub.toml"),
                    MIDDLEWARE=["django.middleware.csrf.CsrfViewMiddleware"],
                    DATABASES={"default": {**database, "ATOMIC_REQUESTS": True}})
 django.setup()

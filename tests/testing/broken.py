@@ -3109,3 +3109,270 @@ class TextsAreAttacks(Tea):
 
     def form(self, callback: Callback, method: str) -> Fields:
         return read_form(callback, methods=(method,), free_text=("note",))
+
+
+# What two more authors did: of PayPal's orders, and of WeChat's XML
+
+
+@broken("create.action")
+class OnePageForAll(Tea):
+    """Sends every payer to the page that its author tried."""
+
+    def action(self, url: str) -> Any:
+        return Redirect(url="https://pay.example/70010001") if url else None
+
+
+@broken("query.by_reference")
+class NumberUnknownIsNotFound(Tea):
+    """Says that an order is not there, since it does not know the gateway's number."""
+
+    @hookimpl
+    def query(self, reference: str, gateway_id: str | None) -> Flow[Payment]:
+        if gateway_id is None:
+            raise NotFound("the gateway does not know the order")
+        return (yield from Tea.query(self, reference, gateway_id))
+
+
+@broken("query.by_reference")
+class AsksForNone(Tea):
+    """Asks about an order that is named None."""
+
+    @hookimpl
+    def query(self, reference: str, gateway_id: str | None) -> Flow[Payment]:
+        address = f"{self.base_url}/payments/{gateway_id}"
+        return self.payment(self.reply((yield Request("GET", address, headers=self.headers(b""))), missing=True))
+
+
+def _verdict(self: TeaContract, request: Request, sale: Sale) -> Response:
+    """The gateway is asked whether it has signed what came."""
+    if request.url.path != "/verify":
+        return TeaContract.answer(self, request, sale)
+    asked = json.loads(request.content)
+    fields = dict(parse_qsl(asked["message"], keep_blank_values=True))
+    made = digest(self.settings["key"].encode(), b"notify", joined(fields)).hex()
+    return Response(200, json={"verdict": "SUCCESS" if asked["signature"] == made else "FAILURE"})
+
+
+class Verified(Tea):
+    """Has the gateway verify what came."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Flow[Notification]:
+        if callback.kind is CallbackKind.RETURN:
+            return Tea.parse_callback(self, callback)
+        fields = self.form(callback, "POST")
+        content = self.question(callback)
+        response = yield Request("POST", f"{self.base_url}/verify", content=content, headers=self.headers(content))
+        if not self.verified(read_reply(response)):
+            raise BadSignature("the gateway did not sign it")
+        if fields.text("merchant") != self.merchant:
+            raise WrongAccount("the message is for another merchant")
+        check_age(callback, fields.text("at"))
+        if fields.text("event", default="payment") != "payment":
+            return Notification(CallbackKind.OTHER, None, Reply(b"OK"))
+        return Notification(callback.kind, self.payment(fields), Reply(b"OK"))
+
+    def question(self, callback: Callback) -> bytes:
+        body, given = callback.body.decode(errors="replace"), callback.header("X-Tea-Signature")
+        return json.dumps({"message": body, "signature": given}).encode()
+
+    def verified(self, fields: Fields) -> bool:
+        return fields.text("verdict") == "SUCCESS"
+
+
+@broken("notify.unproved", answer=_verdict)
+class NoFailureIsSuccess(Verified):
+    """Refuses what the gateway calls a failure, and nothing else."""
+
+    def verified(self, fields: Fields) -> bool:
+        return fields.text("verdict", default="") != "FAILURE"
+
+
+@broken("notify.pasted", answer=_verdict)
+class PastedIntoTheQuestion(Verified):
+    """Puts the signature between two quotes."""
+
+    def question(self, callback: Callback) -> bytes:
+        body, given = json.dumps(callback.body.decode(errors="replace")), callback.header("X-Tea-Signature")
+        return f'{{"message": {body}, "signature": "{given}"}}'.encode()
+
+
+@broken("notify.foreign_key")
+class OnlyPaidIsChecked(Tea):
+    """Checks the signature of what says paid."""
+
+    def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+        if fields.text("state", default="done") in {"done", "settled"} or purpose == "return":
+            super().check(purpose, fields, given)
+
+
+@broken("notify.foreign_key")
+class BelievesItsOwnName(Tea):
+    """Believes a message that names the key it is signed with."""
+
+    def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+        named = fields.pop("key", "")
+        if named and given == digest(named.encode(), purpose.encode(), joined(fields)).hex():
+            return
+        super().check(purpose, fields, given)
+
+
+def _by_pairs(key: bytes, fields: Mapping[str, str]) -> str:
+    text = "&".join(f"{name}={value}" for name, value in sorted(fields.items()) if value)
+    return digest(key, b"notify", text.encode()).hex()
+
+
+def _told_by_pairs(self: TeaContract, sale: Sale, **beside: str) -> Callback:
+    fields = {**self.message(sale), **beside, "at": str(int(sale.at.timestamp()))}
+    fields["alpha_note"] = fields.pop("note")
+    headers = {"Content-Type": FORM, "X-Tea-Signature": _by_pairs(self.key(sale), fields)}
+    return Callback("POST", headers, b"", write_form(fields))
+
+
+@broken("notify.recut", told=_told_by_pairs)
+class CutAtTheJoint(Tea):
+    """Joins unescaped values by '&', and lets what the shop attached hold one."""
+
+    def form(self, callback: Callback, method: str) -> Fields:
+        return read_form(callback, methods=(method,), joint="")
+
+    def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+        if purpose != "notify":
+            return super().check(purpose, fields, given)
+        if not made_by_any(self.key, lambda key: bytes.fromhex(_by_pairs(bytes(key), fields)), given):
+            raise BadSignature("no key of this account signed the message")
+        if fields.text("merchant") != self.merchant:
+            raise WrongAccount("the message is for another merchant")
+        fields["note"] = fields.pop("alpha_note", "")
+        return None
+
+
+@broken("refund.order", refund_references=("R1001", "R1002"))
+class AnotherOrderBehindALookUp(Refunding):
+    """Pays back of one order whichever is asked for, and looks up by the refund's number behind it."""
+
+    @hookimpl
+    def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
+        body = {**self.refund_body("A9999", amount, refund_reference), "currency": amount.currency}
+        _ = self.reply((yield self.post("/refunds", body)))
+        address = f"{self.base_url}/refunds/{refund_reference}?order={reference}"
+        response = yield Request("GET", address, headers=self.headers(b""))
+        return self.refunded(self.reply(response), reference, amount, refund_reference)
+
+
+@broken("refund.asks")
+class WholeWithoutTheOrder(Refunding):
+    """Pays all of it back where the order is not at hand."""
+
+    @hookimpl
+    def refund(self, reference: str, amount: Money, refund_reference: str, expect: Order | None) -> Flow[Refund]:
+        sum_ = amount if expect else Money(10000, amount.currency)
+        refund = yield from Refunding.refund(self, reference, sum_, refund_reference)
+        return refund.model_copy(update={"amount": amount})
+
+
+@broken("close.refused", words={**TeaContract.words, "refused": ("limit", "unknown")})
+class OneWordForNotClosed(Tea):
+    """Knows one of the words in which a close is refused."""
+
+    @hookimpl
+    def close(self, reference: str) -> Flow[Payment]:
+        response: Response = yield self.post(f"/payments/{reference}/close", {})
+        if b'"limit"' in response.content:
+            return Payment(reference=reference, status=PaymentStatus.CANCELED)
+        return self.payment(self.reply(response))
+
+
+@broken("query.refunded", words={**TeaContract.words, PaymentStatus.REFUNDED: ("sent back",)})
+class SentBackIsPaid(Tea):
+    """Takes one of the words for what has gone back for paid."""
+
+    def payment(self, fields: Fields) -> Payment:
+        payment = super().payment(fields)
+        return changed(payment, status=PaymentStatus.PAID) if fields.text("state") == "sent back" else payment
+
+
+@broken("query.refunded_sum")
+class PaidBesideWhatIsBack(Tea):
+    """Reports an order as paid of which a part has gone back."""
+
+    def payment(self, fields: Fields) -> Payment:
+        payment = super().payment(fields)
+        part = payment.status is PaymentStatus.PARTIALLY_REFUNDED
+        return changed(payment, status=PaymentStatus.PAID) if part else payment
+
+
+@broken("fault.other_order")
+class AnyRefundOfTheOrder(Tea):
+    """Looks up what has gone back, and does not see that the answer is about another order."""
+
+    @hookimpl
+    def query(self, reference: str, gateway_id: str | None) -> Flow[Payment]:
+        payment = yield from Tea.query(self, reference, gateway_id)
+        if payment.status is not PaymentStatus.REFUNDED:
+            return payment
+        address = f"{self.base_url}/refunds/{reference}"
+        fields = self.reply((yield Request("GET", address, headers=self.headers(b""))))
+        return changed(payment, refunded=fields.money("amount", fields.text("currency"), "major"))
+
+
+@broken("secret.errors")
+class AnswerQuoted(Tea):
+    """Shows what came where it is refused."""
+
+    def fields(self, response: Response, *, missing: bool = False) -> Fields:
+        try:
+            return super().fields(response, missing=missing)
+        except GatewayError as error:
+            error.message += f": {response.content!r}"
+            raise
+
+
+@broken("fault.renewed")
+class RenewedUnderAnotherNumber(Tea):
+    """Asks for the payment once more where its token has run out, by a new number."""
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Flow[Payment]:
+        response: Response = yield self.post("/payments", self.body(order))
+        if response.status_code == 401:
+            response = yield self.post("/payments", {**self.body(order), "order": f"{order.reference}2"})
+        return self.payment(self.reply(response))
+
+
+def _with_tokens(self: TeaContract, request: Request, sale: Sale) -> Response:
+    if request.url.path == "/token":
+        return Response(200, json={"access_token": "c1277-access-token-of-the-shop"})
+    return TeaContract.answer(self, request, sale)
+
+
+class Tokens(Tea):
+    """Asks for a token before a payment."""
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Flow[Payment]:
+        wanted = Request("GET", f"{self.base_url}/token", headers=self.headers(b""), extensions={"harmless": True})
+        token = read_reply((yield wanted)).text("access_token")
+        request = self.post("/payments", self.body(order))
+        request.headers["Authorization"] = f"Bearer {token}"
+        return self.kept(token, self.payment(self.reply((yield request))))
+
+    def kept(self, token: str, payment: Payment) -> Payment:
+        return payment
+
+
+@broken("secret.raw", answer=_with_tokens)
+class TokenKept(Tokens):
+    """Keeps its token with the payment."""
+
+    def kept(self, token: str, payment: Payment) -> Payment:
+        return changed(payment, raw={"token": token})
+
+
+@broken("secret.logs", answer=_with_tokens)
+class TokenLogged(Tokens):
+    """Logs its token."""
+
+    def kept(self, token: str, payment: Payment) -> Payment:
+        logging.getLogger("tea").debug("paid by the token %s", token)
+        return payment

@@ -56,7 +56,8 @@ def deliver(handler: object, own: object, limit: int) -> Steps[int]:
             error = failed.__cause__ if isinstance(failed, HandlerFailed) else failed
             # Its turn comes again later and later; the others go on.
             about = transition.id if transition else f"number {number}"
-            logger.exception("transition %s was not delivered: %s: %s", about, type(error).__name__, plain(error), exc_info=error)
+            reason = f"{type(error).__name__}: {plain(error)}"
+            logger.exception("transition %s was not delivered: %s", about, reason, exc_info=error)
             if transition is not None:
                 note = partial(failures.note, account=transition.account, reference=transition.reference)
                 yield Store(partial(note, source=failures.HANDLER, error=error))

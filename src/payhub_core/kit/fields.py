@@ -83,6 +83,8 @@ class Fields(dict[str, Any]):
         value = self.get(name)
         if type(value) is str and (value or default is _MISSING):
             return value
+        if isinstance(value, str) and not isinstance(value, Number) and value:
+            return str(value)  # a header of a framework's own kind of text
         if (value is None or value == "") and default is not _MISSING:
             return default
         if type(value) is int:
@@ -127,9 +129,9 @@ class Fields(dict[str, Any]):
     ) -> Money | T:
         """An exact sum of ``currency`` (ISO 4217), ``12.30`` in major units or ``1230`` in minor ones.
 
-        It comes as text or as a JSON number. ``decimals`` are those of the gateway's minor unit where they are not
-        ISO's. Signs, exponents, other scripts' digits (`int` takes them), more than 15 digits and fractions of a minor
-        unit are errors: nothing is rounded.
+        It comes as text or as a JSON number. ``decimals`` are those of the gateway's minor unit, or the most that it
+        writes of a major one, where they are not ISO's. Signs, exponents, other scripts' digits (`int` takes them),
+        more than 15 digits and fractions of a minor unit are errors: nothing is rounded.
         """
         value = self.get(name)
         if (value is None or value == "") and default is not _MISSING:
@@ -233,6 +235,8 @@ def _sum(text: str, currency: str, unit: str, decimals: int | None) -> Money:
     if not (_decimal if unit == "major" else _units)(text):
         raise ValueError
     if unit == "major":
+        if decimals is not None and text.partition(".")[2][decimals:].strip("0"):
+            raise ValueError
         return Money.of(Decimal(text), currency)
     if decimals is None:
         return Money(int(text), currency)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
@@ -43,6 +44,8 @@ __all__ = ["Bench"]
 
 ACCOUNT = "shop"
 _ORDER: Any = object()
+#: Of a token that opens something.
+_TOKEN = 8
 #: What libraries raise for a signature that is not right, by its name, since none of them has to be there.
 _UNSIGNED = {"InvalidSignature", "BadSignature", "BadSignatureError", "SignatureError"}
 #: What a contract says beside its methods.
@@ -70,6 +73,14 @@ class Bench:
                     f"other: expected another {name!r} than settings has, it is the same. Two merchants share no key",
                     pytrace=False,
                 )
+        try:
+            inspect.signature(contract.order).bind(reference="A1001")
+        except TypeError:
+            pytest.fail(
+                "order(): expected order(**changes): it is the order that the gateway takes, asked for by the kit. "
+                "Give a method of your own another name",
+                pytrace=False,
+            )
         tolerance: object = contract.tolerance
         if not isinstance(tolerance, timedelta | None):
             kind = type(tolerance).__name__
@@ -85,6 +96,8 @@ class Bench:
         #: The call that was played last: where a case fails, it is about this one.
         self.played: Call | None = None
         self._accounts: tuple[Any, Any] | None = None
+        #: What the gateway has handed out, and requests then carry: access tokens.
+        self.tokens: set[str] = set()
         self.settings: dict[str, Any] = {**contract.settings}
         self.other: dict[str, Any] = {**contract.settings, **contract.other}
 
@@ -319,15 +332,28 @@ class Bench:
     # Reading
 
     def asked(self, outcome: Outcome) -> list[tuple[str, Money]]:
-        """The payments, or refunds, that the gateway was asked for: by requests, or by the payer's own browser."""
-        found = [self._asked(request, outcome.sale) for request in outcome.requests]
+        """The payments, or refunds, that the gateway was asked for: by requests, or by the payer's own browser.
+
+        What was denied by HTTP 401, and asked for again behind it, did nothing.
+        """
+        last = outcome.requests[-1:]
+        made = [it for it in outcome.requests if it in last or it not in outcome.denied]
+        found = [self._asked(request, outcome.sale) for request in made]
         if not any(found) and (page := self.page(outcome)) is not None:
             found = [self._asked(page, outcome.sale)]
         return [asked for asked in found if asked is not None]
 
+    def learn(self, outcome: Outcome) -> None:
+        """Remembers the access tokens of a call."""
+        for request in outcome.tried:
+            token = request.headers.get("authorization", "").rpartition(" ")[2]
+            if len(token) >= _TOKEN and any(token.encode() in answer for answer in outcome.answers):
+                self.tokens.add(token)
+
     def one_key(self, outcome: Outcome, after: str) -> None:
         """Raises Mismatch where it was asked under more than one number: each is a payment, or a refund, of its own."""
-        keys = list(dict.fromkeys(key for key, _ in self.asked(outcome)))
+        asked = self.asked(replace(outcome, denied=[]))
+        keys = list(dict.fromkeys(key for key, _ in asked))
         if len(keys) > 1:
             raise Mismatch(f"one number in all that is asked for, after {after}", ", then ".join(map(repr, keys)))
 

@@ -57,6 +57,8 @@ class Client:
             self.broken = error
             raise
         self.outcome.requests.append(request)
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            self.outcome.denied.append(request)
         stream: Any = response.stream
         if not isinstance(stream, Raw):  # one that was read already would pass by the hub's limits
             self.outcome.answers.append(response.content)

@@ -8,7 +8,7 @@ from base64 import b64decode
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from html import unescape
+from html import escape, unescape
 from typing import TypeVar
 from urllib.parse import unquote, unquote_plus, urlencode
 
@@ -33,6 +33,7 @@ __all__ = [
     "with_fields",
     "with_surrogates",
     "with_values",
+    "written_anew",
 ]
 
 T = TypeVar("T")
@@ -90,6 +91,19 @@ def with_fields(callback: Callback, fields: Mapping[str, str]) -> Callback:
     """The callback with more fields beside those that it has, in its body, or else in its query."""
     more = added(callback.body or callback.query, fields)
     return replace(callback, body=more) if callback.body else replace(callback, query=more)
+
+
+def written_anew(callback: Callback, fields: Mapping[str, str]) -> Callback | None:
+    """The callback with these fields and no others, as a form or as XML; None where it is neither."""
+    data = callback.body or callback.query
+    if _shape(data) == "xml":
+        root = data[data.index(b"<") + 1 : data.index(b">")].decode()
+        inside = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in fields.items())
+        return replace(callback, body=f"<{root}>{inside}</{root}>".encode())
+    if _shape(data) != "form":
+        return None
+    written = urlencode(fields).encode()
+    return replace(callback, body=written) if callback.body else replace(callback, query=written)
 
 
 def added(data: bytes, fields: Mapping[str, str]) -> bytes:

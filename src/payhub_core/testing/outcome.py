@@ -33,8 +33,9 @@ _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 class Outcome:
     """What a call ended in, and what the gateway got to see of it.
 
-    ``requests`` are those that reached the gateway, ``tried`` those that the flow asked for, ``answers`` the bodies of
-    what came back. ``sale`` is what it was about.
+    ``requests`` are those that reached the gateway, ``tried`` those that the flow asked for, ``denied`` those that
+    were answered by HTTP 401, which did nothing, ``answers`` the bodies of what came back.
+    ``sale`` is what it was about.
     """
 
     sale: Sale
@@ -43,6 +44,7 @@ class Outcome:
     error: BaseException | None = None
     requests: list[Request] = field(default_factory=list)
     tried: list[Request] = field(default_factory=list)
+    denied: list[Request] = field(default_factory=list)
     answers: list[bytes] = field(default_factory=list)
     log: str = ""
     printed: str = ""

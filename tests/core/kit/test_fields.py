@@ -306,6 +306,25 @@ def test_what_arithmetic_an_application_has_set_rounds_no_sum() -> None:
             minor_units(Money(1_000_001, "CNY"), 0)
 
 
+def test_a_gateway_that_writes_whole_units_alone_has_written_no_hundredths() -> None:
+    """100.50 of a currency that it has no cents of is no sum of its: zeros behind the point are none either."""
+    assert one("100.00").money("x", "HUF", "major", decimals=0) == Money.of("100", "HUF")
+    with pytest.raises(GatewayError, match="x: expected a sum"):
+        one("100.50").money("x", "HUF", "major", decimals=0)
+
+
+def test_text_of_a_frameworks_own_kind_is_text() -> None:
+    """Such as a header's; a JSON number with a point is none."""
+
+    class Header(str):
+        __slots__ = ()
+
+    assert one(Header("t")).text("x") == "t"
+    assert type(one(Header("t")).text("x")) is str
+    with pytest.raises(GatewayError, match="x: expected text"):
+        one(Number("1.5")).text("x")
+
+
 @pytest.mark.parametrize(
     ("value", "unit", "decimals"),
     [("9" * 16, "minor", None), ("9" * 18, "minor", 2), ("9" * 16, "major", None), ("9" * 15 + ".00", "major", None)],

@@ -2,6 +2,7 @@
 
 from payhub_core.testing.case import CASES
 from payhub_core.testing.cases import (
+    actions,
     claims,
     confirmations,
     creates,
@@ -19,6 +20,7 @@ from payhub_core.testing.cases import (
 
 __all__ = [
     "CASES",
+    "actions",
     "claims",
     "confirmations",
     "creates",

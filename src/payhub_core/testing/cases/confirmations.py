@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
-from payhub_core.flow import Request, Response
+from payhub_core.flow import Request
 from payhub_core.models import PaymentStatus
 from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.money import orders
-from payhub_core.testing.faults import FAULTS
+from payhub_core.testing.faults import FAULTS, in_doubt, saying
 from payhub_core.testing.outcome import Call, Outcome, expect
 from payhub_core.testing.sale import Sale
 
 PAGE = "testing.md#payments-that-have-to-be-confirmed"
+#: A confirmation that was made before is for a look-up to tell.
+REFUSALS = ("refused", "missing", "account")
 FAILURES = ("connect", "read", "cut", "400", "500", "html", "empty", "truncated")
 
 
@@ -90,7 +92,9 @@ def _refused(bench: Bench) -> None:
     for call, fine in waiting(bench):
         sent = [at for at, request in enumerate(fine.tried) if bench.contract.confirms(request)]
         for at in sent[:1]:
-            for name, fault in {"refused": _refusing, **{name: FAULTS[name] for name in FAILURES}}.items():
+            noes = {f"{no} {word}".strip(): saying(no, word) for no in REFUSALS for word in bench.words(no)}
+            noes |= {f"unknown {word}".strip(): in_doubt(word) for word in bench.words("unknown")}
+            for name, fault in {**noes, **{name: FAULTS[name] for name in FAILURES}}.items():
                 with suppress(NotApplicable):
                     outcome = bench.play(replace(call, fault=fault, at=at))[0]
                     anew = len(outcome.tried) > len(fine.tried)
@@ -99,10 +103,6 @@ def _refused(bench: Bench) -> None:
                         f"an error, or a payment that is not paid, where the answer to the confirmation is {name!r}",
                         outcome,
                     )
-
-
-def _refusing(_: Request, honest: Callable[..., Response]) -> Response:
-    return honest(no="refused")
 
 
 @case(

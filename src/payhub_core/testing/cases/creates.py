@@ -8,30 +8,17 @@ from contextlib import suppress
 from typing import Any, TypeAlias
 from urllib.parse import unquote_plus
 
-from payhub_core.errors import AccountRefused, OutcomeUnknown, Refused
+from payhub_core.errors import AccountRefused, InvalidOrder, OutcomeUnknown, Refused
 from payhub_core.models import FormPost, HtmlPage, NextAction, Order, Payment, PaymentMethod, PaymentStatus, Redirect
 from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
-from payhub_core.testing.cases.texts import TEXTS
+from payhub_core.testing.cases.texts import LONG, MARK, TEXTS
 from payhub_core.testing.meaning import meaning
 from payhub_core.testing.messages import altered_requests, carries, fields_of, request_fields, texts, unpacked
 from payhub_core.testing.outcome import Outcome, expect, optional, says
 
 PAGE = "hooks.md#create_payment"
-#: A text that no field cuts.
-MARK = "T7"
-LONG = "T7" * 125
-HOSTILE = (
-    "javascript:alert(document.cookie)",
-    "JavaScript:alert(1)//https://pay.example",
-    " javascript:alert(1)",
-    "data:text/html,<script>alert(1)</script>",
-    "vbscript:msgbox(1)",
-    "https://pay.example/\r\nSet-Cookie: paid=1",
-    "https://pay.example/\x00",
-    "https://pay.example/\x1b[2J",
-)
 
 
 @case(
@@ -202,10 +189,19 @@ def _account_refused(bench: Bench) -> None:
 )
 def _text(bench: Bench) -> None:
     name = min(sum_fields(bench), default="amount")
-    for text in (*TEXTS, f"Tea&{name}=1", f'","{name}":1,"a":"', f"</a><{name}>1</{name}><a>"):
+    element = f"<{name}>1</{name}>"
+    address = f"https://shop.example/notify?a=1&{name}=1&b=茶"
+    addressed = {} if _takes_no_query(bench, address) else {"notify_url": address}
+    for text in (*TEXTS, f"Tea&{name}=1", f'","{name}":1,"a":"', f"</a>{element}<a>", f"x]]></a>{element}<a>"):
         attached = {"attach": text} if bench.info.attach else {}
-        order = bench.order(description=text, notify_url=f"https://shop.example/notify?a=1&{name}=1&b=茶", **attached)
+        order = bench.order(description=text, **addressed, **attached)
         asks(bench, bench.create(order), str(order.amount))
+
+
+def _takes_no_query(bench: Bench, address: str) -> bool:
+    """Whether the gateway takes no notify address with a query, and the provider says so before anything is sent."""
+    outcome = bench.create(bench.order(notify_url=address))
+    return isinstance(outcome.error, InvalidOrder) and not outcome.tried
 
 
 def sum_fields(bench: Bench) -> set[str]:
@@ -323,6 +319,8 @@ def _address(bench: Bench, name: str, by: Methods = ()) -> None:
     folder = "notify" if name == "notify_url" else "thanks"
     for paths in (("oolong", "sencha"), ("oolong", "Oolong"), ("oolong?a=1", "oolong?a=2")):
         one, other = (f"https://shop.example/{folder}/{path}" for path in paths)
+        if "?" in one and name == "notify_url" and _takes_no_query(bench, one):
+            continue
         # A contract's order has no query where the gateway takes none.
         if getattr(bench.order(**{name: one}), name) != getattr(bench.order(**{name: other}), name):
             sent(bench, name, one, other, by=by)
@@ -405,30 +403,3 @@ def _makes(bench: Bench, names: set[str]) -> bool:
 
     mine = sent(bench.settings) & sent(bench.settings)  # a nonce is another every time
     return not mine <= sent({**bench.settings, **{name: bench.other[name] for name in names}})
-
-
-@case(
-    "create.hostile",
-    "a next action that would run a script, or that breaks a header, is refused",
-    "Whoever can alter the gateway's answer must not run his script in the payer's session.",
-    PAGE,
-)
-def _hostile(bench: Bench) -> None:
-    if not _followed(bench, "https://pay.example/c1277"):
-        raise NotApplicable("the answer brings no address")
-    for url in HOSTILE:
-        found = _followed(bench, url)
-        expect(found is None, f"an error, or no next action, for {url!r}", f"the next action {found}")
-
-
-def _followed(bench: Bench, url: str) -> str | None:
-    """The next action, where it is made of ``url``."""
-    outcome = bench.create(sale=bench.sale(url=url))
-    if not isinstance(outcome.result, Payment) or outcome.result.next_action is None:
-        return None
-    action = outcome.result.next_action.model_dump()
-    return str(action) if url.strip() in map(str.strip, map(str, action.values())) or _inside(url, action) else None
-
-
-def _inside(url: str, action: dict[str, object]) -> bool:
-    return any(url in str(value) for value in action.values())

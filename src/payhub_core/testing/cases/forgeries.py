@@ -7,17 +7,34 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from urllib.parse import quote_from_bytes, unquote_plus, unquote_to_bytes, urlencode
 
 from payhub_core.errors import CallbackError
-from payhub_core.flow import Request
+from payhub_core.flow import Request, Response
 from payhub_core.models import Callback, CallbackKind, PaymentStatus
 from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import NotApplicable, case
 from payhub_core.testing.cases.notifies import FORM, PAGE, genuine, refused, refused_or_same, signed
+from payhub_core.testing.cases.texts import MARK
+from payhub_core.testing.faults import Answer
 from payhub_core.testing.meaning import meaning
-from payhub_core.testing.messages import Part, differing, enclosed, parts, with_fields, with_values
+from payhub_core.testing.messages import (
+    Part,
+    altered_reply,
+    differing,
+    enclosed,
+    parts,
+    reply_parts,
+    reply_without,
+    request_fields,
+    rewritten,
+    texts,
+    with_fields,
+    with_values,
+    written_anew,
+)
 from payhub_core.testing.outcome import expect
 from payhub_core.testing.sale import Sale
 
@@ -46,6 +63,17 @@ def _foreign_key(bench: Bench) -> None:
         )
         raise NotApplicable("the callback is not signed, it is believed by asking the gateway")
     refused(bench.hear(bench.notify(bench.foreign(bench.paid()))), "a message that another key signed")
+    for status in PaymentStatus:
+        with suppress(NotApplicable):
+            paid = {} if status is PaymentStatus.PAID else {"paid": None}
+            forged = bench.notify(bench.foreign(bench.paid(status=status, **paid)))
+            if forged != bench.notify(bench.paid(status=status, **paid)):
+                refused(bench.hear(forged), f"a message that another key signed, which says {status.value}")
+    named = {name: str(value) for name, value in bench.contract.other.items() if isinstance(value, str | int)}
+    forged = bench.notify(bench.foreign(bench.paid()))
+    said = {part.name.rpartition(" ")[2] for part in parts(forged)}
+    claiming = with_fields(forged, {name: value for name, value in named.items() if name not in said})
+    refused(bench.hear(claiming), f"a message that another key signed, and that says itself what {', '.join(named)} is")
 
 
 #: What a message says of its own signature, where a provider lets it choose: "sign_type=NONE", "alg": "none".
@@ -103,6 +131,10 @@ def _pasted(bench: Bench) -> None:
             outcome = bench.hear(part.written(part.value + text))
             strange = sorted({_place(request) for request in outcome.tried} - asked)
             expect(not strange, f"no request but to {sorted(asked)} for {part.name} {text!r}", f"one to {strange}")
+        for text in (b'","c1277":"1', b"&c1277=1", b"<c1277>1</c1277>", b'\\","c1277":"1'):
+            outcome = bench.hear(part.written(part.value + text))
+            fields = {name for request in outcome.tried for name, _ in request_fields(request)}
+            expect("c1277" not in fields, f"no field of its own for {part.name} {text!r}", "the field 'c1277'")
 
 
 def _place(request: Request) -> str:
@@ -150,6 +182,32 @@ def _compared(bench: Bench) -> None:
     headers = {name: Watched(value) if name in named else value for name, value in callback.headers.items()}
     _ = bench.hear(replace(callback, headers=headers)).payment
     expect(not compared, "made_by_any, verified_by_any or hmac.compare_digest", "'==' on a signature")
+
+
+@case(
+    "notify.unproved",
+    "a message that another key signed is not believed, whatever is missing in the answer of a gateway that is asked",
+    "An answer without its verdict, or with a word that nobody knows yet, proves nothing.",
+    PAGE,
+)
+def _unproved(bench: Bench) -> None:
+    forged = bench.notify(bench.foreign(bench.paid()))
+    if not bench.hear(bench.notify(bench.paid())).tried or not signed(bench):
+        raise NotApplicable("parse_callback asks nobody, or the callback is not signed")
+    call = bench.hear_call(forged)
+    fine = bench.play(call, fresh=True)[0]
+    for at, request in enumerate(fine.tried):
+        answer = bench.answer(request, call.sale, call.hook)
+        cut: dict[str, Callable[[Response], Response]] = {"{}": lambda it: rewritten(it, b"{}")}
+        cut |= {f"one without {name}": partial(reply_without, name=name) for name in reply_parts(answer)}
+        cut |= {f"one with another {name}": partial(altered_reply, name=name) for name in reply_parts(answer)}
+        for what, change in cut.items():
+            outcome = bench.play(replace(call, fault=_changed(change), at=at))[0]
+            expect(outcome.error is not None, f"an error, where the answer to request {at + 1} is {what}", outcome)
+
+
+def _changed(change: Callable[[Response], Response]) -> Answer:
+    return lambda _, honest: change(honest())
 
 
 @case(
@@ -336,6 +394,11 @@ def _recut(bench: Bench) -> None:
                 outcome = bench.play(bench.hear_call(swallowed, expected=None))[0]
                 fine = isinstance(outcome.error, CallbackError) or meaning(outcome) == said
                 expect(fine, f"a CallbackError, or the same payment, for a message {message}", outcome)
+    cut_out = _cut_out(bench) if bench.info.attach else None
+    if cut_out is not None:
+        outcome = bench.play(bench.hear_call(cut_out, expected=None))[0]
+        believed = outcome.error is None and outcome.payment.reference == bench.order().reference
+        expect(not believed, "a CallbackError for a message that is cut out of what the payer attached", outcome)
 
 
 def _swallowed(callback: Callback) -> Iterator[tuple[str, Callback]]:
@@ -344,13 +407,47 @@ def _swallowed(callback: Callback) -> Iterator[tuple[str, Callback]]:
     if not all(b"&" not in part.value and b'"' not in part.value for part in written):
         return
     sorted_ = sorted(written, key=lambda part: part.name)
+    joints = (b"&amp;%b=%b", b"&%b=%b") if callback.body.lstrip().startswith(b"<") else (b"%%26%b%%3D%b",)
     for one, two in (*itertools.pairwise(written), *itertools.pairwise(sorted_)):
-        name = two.name.rpartition(" ")[2]
-        more = b"%26" + name.encode() + b"%3D" + two.value
-        yield (
-            f"whose {two.name} stands inside {one.name}",
-            with_values(callback, {one.name: one.value + more, two.name: None}),
-        )
+        name = two.name.rpartition(" ")[2].encode()
+        for joint in joints:
+            yield (
+                f"whose {two.name} stands inside {one.name}",
+                with_values(callback, {one.name: one.value + joint % (name, two.value), two.name: None}),
+            )
+
+
+def _signature(bench: Bench) -> set[str]:
+    """The names of the fields that carry the signature."""
+    theirs = bench.notify(bench.foreign(bench.paid()))
+    return {part.name.rpartition(" ")[2] for part in differing(bench.notify(bench.paid()), theirs)}
+
+
+def _pairs(callback: Callback) -> dict[str, str]:
+    return texts(callback.query, callback.body)
+
+
+def _cut_out(bench: Bench) -> Callback | None:
+    """A message about a small order, whose attach holds the pairs of a larger one, cut so that these are its fields.
+
+    The text of its sorted pairs is the same; None where nothing that the shop attaches could be cut so.
+    """
+    small = bench.another(amount=Money(1, bench.order().amount.currency), attach=MARK)
+    wanted, given = (_pairs(bench.notify(bench.paid(order))) for order in (bench.order(), small))
+    carriers = [name for name, value in given.items() if value == MARK]
+    if len(carriers) != 1:
+        return None
+    (carrier,) = carriers
+    later = {name: value for name, value in sorted(wanted.items()) if name > carrier and wanted[name] != given[name]}
+    inside = "".join(f"&{name}={value}" for name, value in later.items() if name not in _signature(bench))
+    told = bench.notify(bench.paid(small.model_copy(update={"attach": f"{MARK}{inside}&zz="})))
+    fields = _pairs(told)
+    behind = [(name, value) for name, value in sorted(fields.items()) if name > carrier]
+    signature = {name: fields.pop(name) for name in _signature(bench) & fields.keys()}
+    swallowed = "&".join(f"{name}={value}" for name, value in behind if name not in signature)
+    kept = {name: value for name, value in fields.items() if name < carrier}
+    moved = {name: value for name, value in later.items() if name not in signature}
+    return written_anew(told, {**kept, carrier: MARK, **moved, "zz": f"&{swallowed}", **signature})
 
 
 def _deciding(bench: Bench, callback: Callback) -> list[Part]:

@@ -92,6 +92,19 @@ def _refunded(bench: Bench) -> None:
         _ = bench.query()
         raise Mismatch("an answer() that can say REFUNDED or REFUND_SUM_UNKNOWN, since the provider refunds", "none")
     expect(told.status in GONE_BACK or told.refunded, "a payment that is refunded", outcome)
+    for status, word in bench.statuses(*GONE_BACK):
+        with suppress(NotApplicable):
+            part = status is PaymentStatus.PARTIALLY_REFUNDED
+            sum_ = bench.order().amount
+            sale = bench.paid(
+                status=status, word=word, refunded=Money(sum_.minor // 4, sum_.currency) if part else None
+            )
+            outcome = bench.query(sale)
+            found = outcome.payment
+            back = found.status in GONE_BACK or found.refunded
+            expect(back, f"a payment that is refunded, where the gateway says {word or status.value!r}", outcome)
+            all_of_it = part and found.status is PaymentStatus.REFUNDED
+            expect(not all_of_it, f"{PaymentStatus.REFUND_SUM_UNKNOWN.value} where a part may be left", outcome)
 
 
 @case(
@@ -115,7 +128,8 @@ def gone_back(bench: Bench, play: Callable[[Sale], Outcome], said: Callable[[Sal
     for sale, outcome in zip(sales, outcomes, strict=True):
         found = outcome.payment
         unknown = found.status is PaymentStatus.REFUND_SUM_UNKNOWN
-        right = unknown or (found.refunded == sale.refunded and found.status is not PaymentStatus.REFUNDED)
+        part_of_it = found.status not in {PaymentStatus.REFUNDED, PaymentStatus.PAID}
+        right = unknown or (found.refunded == sale.refunded and part_of_it)
         expect(right, f"{sale.refunded} that has gone back, and a part is left", f"{outcome}, {found.refunded} back")
 
 
@@ -215,6 +229,23 @@ def _unknown_no(bench: Bench) -> None:
     if not others[0] or not any(others[1:]):
         raise NotApplicable("the gateway says no by its HTTP status")
     expect(not isinstance(outcome.error, NotFound), "a GatewayError other than NotFound", outcome)
+
+
+@case(
+    "query.by_reference",
+    "an order whose number at the gateway is not known is looked up by the shop's, or the outcome stays open",
+    "After a lost answer the shop knows no other number. Not found lets it send the order anew, when it is there.",
+    PAGE,
+)
+def _by_reference(bench: Bench) -> None:
+    call = bench.query_call(bench.paid(), bench.order())
+    call.arguments["gateway_id"] = None
+    outcome = bench.play(call)[0]
+    open_still = isinstance(outcome.error, GatewayError) and not isinstance(outcome.error, NotFound)
+    found = outcome.error is None and outcome.payment.status is PaymentStatus.PAID
+    expect(found or open_still, "the payment, or a GatewayError other than NotFound", outcome)
+    asked = [request for request in outcome.tried if "None" in str(request.url) or b"None" in request.content]
+    expect(not asked, "no request about an order 'None'", f"{len(asked)} of them")
 
 
 @case(

@@ -78,6 +78,12 @@ def _asks(bench: Bench) -> None:
         _ = refunded(outcome)
         asked = [money for _, money in bench.asked(outcome)]
         expect(asked == [part], f"one request for {part}", ", ".join(map(str, asked)) or "none")
+        call = bench.refund_call(bench.paid(refund=part))
+        call.arguments["expect"] = None
+        asked = [money for _, money in bench.asked(bench.play(call)[0])]
+        expect(
+            asked in ([part], []), f"one request for {part}, where the order is not at hand", ", ".join(map(str, asked))
+        )
 
 
 @case(
@@ -307,9 +313,11 @@ def names_order(bench: Bench, hook: str) -> None:
         if not outcome.tried:
             raise NotApplicable(f"{hook} asks nobody")
         expect(outcome.error is None, f"{hook} to succeed", outcome)
-        seen.append(fields_of(outcome.tried[-1]))
-        if len(outcome.tried) == 1:  # a look-up before it may tell of another number, such as a capture's
-            _named(outcome.tried[-1], call, order.reference, number)
+        acts = acting(bench, hook, outcome.tried)
+        acted = [request for request, act in zip(outcome.tried, acts, strict=True) if act] or outcome.tried[-1:]
+        seen.append(fields_of(*acted))
+        if outcome.tried[0] in acted:  # a look-up before it may tell of another number, such as a capture's
+            _named(outcome.tried[0], call, order.reference, number)
     steady = seen[0] & seen[1]  # a nonce is another every time
     expect(not steady <= seen[2], "another request for another order", "the same one")
 
@@ -380,8 +388,10 @@ def _paid_meanwhile(bench: Bench) -> None:
 def _not_closed(bench: Bench) -> None:
     if not bench.close().tried:
         raise NotApplicable("close asks nobody")
-    outcome = bench.close(bench.paid(no="refused"))
-    expect(isinstance(outcome.error, Refused), "Refused", outcome)
+    for word in bench.words("refused"):
+        with optional(word):
+            outcome = bench.close(bench.paid(no="refused", word=word))
+            expect(isinstance(outcome.error, Refused), f"Refused{says(word)}", outcome)
     for word in bench.words("account"):
         with suppress(NotApplicable):
             outcome = bench.close(bench.paid(no="account", word=word))

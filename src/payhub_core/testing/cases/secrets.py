@@ -30,12 +30,19 @@ KIT = str(Path(__file__).parents[1])
 SHORTEST = 8
 #: The hex digits of an MD5, or as many characters of anything longer.
 SIGNATURE = 32
+#: Of an answer that is longer, so much tells that it is quoted: an error shows no more than some hundred characters.
+WHOLE = 60
 
 
 def found(bench: Bench, text: str) -> str:
     """The setting whose secret ``text`` shows, or ""."""
     texts = unpacked(text)
     return next((name for name, secret in bench.secrets() if any(secret in one for one in texts)), "")
+
+
+def no_token(bench: Bench, text: str, where: str) -> None:
+    """Raises Mismatch where ``text`` shows an access token that the gateway has handed out."""
+    expect(not any(token in text for token in bench.tokens), f"no access token in {where}", "the token in it")
 
 
 def secretive(bench: Bench) -> None:
@@ -52,12 +59,19 @@ def hidden(bench: Bench, text: str, where: str) -> None:
 
 def everything(bench: Bench) -> Iterator[Outcome]:
     """Every flow as it should be and as it goes wrong; a create that sends nothing, too."""
+    for outcome in _everything(bench):
+        bench.learn(outcome)
+        yield outcome
+
+
+def _everything(bench: Bench) -> Iterator[Outcome]:
     if "create_payment" not in bench.without:
         yield bench.create()
     for call, fine in calls(bench):
         yield fine
         faults = [FAULTS["html"], _another(bench), saying("missing", TOMORROW)]
-        faults += [saying("duplicate"), in_doubt(), *(saying(no) for no in NOES)]
+        faults += [saying("duplicate"), in_doubt()]
+        faults += [saying(no, word) for no in NOES for word in bench.words(no)]
         for at, fault in itertools.product(range(len(fine.tried)), faults):
             with suppress(NotApplicable):
                 yield bench.play(replace(call, fault=fault, at=at))[0]
@@ -202,6 +216,7 @@ def _logs(bench: Bench) -> None:
     secretive(bench)
     for outcome in everything(bench):
         hidden(bench, outcome.log, "the log")
+        no_token(bench, outcome.log, "the log")
         for answer in outcome.answers:
             _unlogged(outcome, answer, "an answer")
         for request in outcome.tried:
@@ -237,10 +252,14 @@ def _errors(bench: Bench) -> None:
     for outcome in everything(bench):
         if outcome.error is not None:
             hidden(bench, str(outcome.error), "an error")
+            no_token(bench, str(outcome.error), "an error")
             hidden(bench, _trace(outcome.error), "the variables of a traceback")
             for request in outcome.tried:
                 shown = len(request.content) > SHORTEST and repr(request.content)[2:-1] in str(outcome.error)
                 expect(not shown, "no error with the whole of a request", "one that quotes it")
+            for answer in outcome.answers:
+                shown = len(answer) > 3 * SHORTEST and repr(answer)[2:-1][:WHOLE] in str(outcome.error)
+                expect(not shown, "no error with the whole of an answer", "one that quotes it")
     if "parse_callback" not in bench.without:
         genuine = bench.notify(bench.paid())
         refusals = [bench.notify(bench.misnamed(bench.paid()))]
@@ -292,6 +311,7 @@ def _raw(bench: Bench) -> None:
         except Exception as error:
             raise Mismatch("a result that can be written", f"{type(error).__name__} in {outcome}") from None
         hidden(bench, text, "a result")
+        no_token(bench, text, "a result")
         for part in carriers:
             value = unquote_plus(part.value.decode("latin-1"))
             shown = len(value) > SHORTEST and value in text

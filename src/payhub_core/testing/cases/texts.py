@@ -15,6 +15,9 @@ from payhub_core.testing.outcome import expect, storable
 
 SECONDS = 2.0
 TEXTS = ("A & B = 1 + 1%", "茶，一杯 %2525", '<b>"quoted"</b>\'', "👍")
+#: A text that no field cuts, and one that some do.
+MARK = "T7"
+LONG = MARK * 125
 
 
 @case(
