@@ -3376,3 +3376,10 @@ class TokenLogged(Tokens):
     def kept(self, token: str, payment: Payment) -> Payment:
         logging.getLogger("tea").debug("paid by the token %s", token)
         return payment
+
+
+@broken("claims.entry_point")
+class Renamed(Tea):
+    """Stands in a package whose entry point has another name."""
+
+    __module__ = "payhub_dummy.renamed"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from typing import Never
 from urllib.parse import unquote
 
@@ -12,6 +13,7 @@ from payhub_core.declaration import may_set
 from payhub_core.errors import ConfigError, InvalidOrder
 from payhub_core.hub import Hub
 from payhub_core.models import Order, PaymentMethod, PaymentStatus
+from payhub_core.registry import GROUP
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.creates import asks
@@ -51,6 +53,29 @@ def _methods(bench: Bench) -> None:
         outcome = bench.create(bench.order(method=method, payer="openid-1001"))
         refused = isinstance(outcome.error, InvalidOrder) and not outcome.tried
         expect(refused, f"InvalidOrder for {method.value!r}, which is not declared, and nothing sent", outcome)
+
+
+@case(
+    "claims.entry_point",
+    "the installed package offers the provider under the name that it declares",
+    "An application that names it in its configuration is the first to find out, on the day of the launch.",
+    "writing-a-provider.md#7-the-package",
+)
+def _entry_point(bench: Bench) -> None:
+    packages = {cls.__module__.partition(".")[0] for cls in bench.provider.__mro__}
+    points = [it for it in entry_points(group=GROUP) if it.module.partition(".")[0] in packages]
+    if not points:
+        raise NotApplicable("it is not installed as a plugin")
+    offered = {it.name: it for it in points}
+    name = bench.info.name
+    expect(name in offered, f"an entry point {name!r} in {GROUP}", ", ".join(offered))
+    try:
+        found: object = offered[name].load()
+    except Exception as error:
+        expected = f"an entry point {name!r} that can be loaded: {offered[name].value}"
+        raise Mismatch(expected, f"{type(error).__name__}: {error}") from error
+    right = isinstance(found, type) and issubclass(bench.provider, found)
+    expect(right, f"the entry point {name!r} to be {bench.provider.__name__}", repr(found))
 
 
 @case(
