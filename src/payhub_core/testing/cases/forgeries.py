@@ -15,7 +15,7 @@ from payhub_core.flow import Request, Response
 from payhub_core.models import Callback, CallbackKind, PaymentStatus
 from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
-from payhub_core.testing.case import NotApplicable, case
+from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.notifies import FORM, PAGE, genuine, refused, refused_or_same, signed
 from payhub_core.testing.cases.texts import MARK
 from payhub_core.testing.faults import Answer
@@ -131,7 +131,8 @@ def _pasted(bench: Bench) -> None:
             outcome = bench.hear(part.written(part.value + text))
             strange = sorted({_place(request) for request in outcome.tried} - asked)
             expect(not strange, f"no request but to {sorted(asked)} for {part.name} {text!r}", f"one to {strange}")
-        for text in (b'","c1277":"1', b"&c1277=1", b"<c1277>1</c1277>", b'\\","c1277":"1'):
+        # A body may be handed on as it came, to be verified; what a header says is written into something.
+        for text in (b'","c1277":"1', b"&c1277=1", b"<c1277>1</c1277>") if part.name.startswith("header ") else ():
             outcome = bench.hear(part.written(part.value + text))
             fields = {name for request in outcome.tried for name, _ in request_fields(request)}
             expect("c1277" not in fields, f"no field of its own for {part.name} {text!r}", "the field 'c1277'")
@@ -202,7 +203,10 @@ def _unproved(bench: Bench) -> None:
         cut |= {f"one without {name}": partial(reply_without, name=name) for name in reply_parts(answer)}
         cut |= {f"one with another {name}": partial(altered_reply, name=name) for name in reply_parts(answer)}
         for what, change in cut.items():
-            outcome = bench.play(replace(call, fault=_changed(change), at=at))[0]
+            try:
+                outcome = bench.play(replace(call, fault=_changed(change), at=at))[0]
+            except Mismatch:  # the contract refuses what is made of it, such as a token
+                continue
             expect(outcome.error is not None, f"an error, where the answer to request {at + 1} is {what}", outcome)
 
 

@@ -181,7 +181,7 @@ def _refused(bench: Bench) -> None:
             expect(isinstance(outcome.error, Refused), f"Refused{says(word)}", outcome)
     for word in bench.words("account"):
         with suppress(NotApplicable):
-            call = bench.refund_call(fault=saying("account", word), at=_asking_for_it(bench, plain))
+            call = bench.refund_call(fault=saying("account", word), at=_asking_for_it(bench, plain), onward=True)
             outcome = bench.play(call)[0]
             expect(isinstance(outcome.error, AccountRefused), f"AccountRefused{says(word or 'account')}", outcome)
 
