@@ -33,7 +33,8 @@ __all__ = [
 
 #: What tells one merchant from another: the provider's name and the values of the settings in its ``identity``.
 Merchant: TypeAlias = tuple[object, ...]
-_ACCOUNT_NAME = re.compile(r"[a-z][a-z0-9_]*")
+#: Two underscores are what a variable puts between names.
+_ACCOUNT_NAME = re.compile(r"[a-z](?:_?[a-z0-9])*")
 
 logger: logging.Logger = logging.getLogger("payhub.accounts")
 
@@ -104,7 +105,10 @@ def load_accounts(config: Config | Mapping[str, Any]) -> Accounts:
         except ConfigError as error:
             faults.append(error)
     default = config.default
-    if default is not None and default not in config.accounts:
+    if default in config.routes and default not in config.accounts:
+        hint = "start orders at the route by its own name, and let default be an account"
+        faults.append(ConfigError(f"{named('default', config.set_by)}: {default!r} is the name of a route", hint=hint))
+    elif default is not None and default not in config.accounts:
         faults.append(unknown_account(default, config.accounts, f"{named('default', config.set_by)}: "))
     faults += _doubles(accounts)
     faults += route_faults(config.routes, config.accounts, config.set_by)
@@ -121,7 +125,7 @@ class _Stray(ConfigError):
 def loaded(name: str, config: Config) -> Provider:
     """The account ``name`` of ``config``; raises ConfigError."""
     if not isinstance(name, str) or not _ACCOUNT_NAME.fullmatch(name):
-        raise ConfigError(f"an account's name is like 'shop_1' (a-z, 0-9, _), not {plain(name)!r}")
+        raise ConfigError(f"an account's name is like 'shop_1' (a-z, 0-9, single _), not {plain(name)!r}")
     if not isinstance(config.accounts[name], Mapping):
         raise ConfigError("expected a table of settings", account=name)
     _check_stray(name, config)
@@ -182,6 +186,9 @@ def _hint(cls: type[Provider], error: ValidationError, account: str) -> str:
         if strange[0] in {key.name for key in fields(Config)}:
             return f"{strange[0]} belongs above the first [table] of the file"
         known = set(cls.model_fields) if issubclass(cls, BaseModel) else set[str]()
+        lacking = missing(error)
+        if len(strange) == len(lacking) == 1:
+            return f"did you mean {lacking[0]!r}?"
         return did_you_mean(strange[0], {*known, "provider"})
     if lacking := missing(error):
         variable = f"{PREFIX}accounts__{account}__{lacking[0]}"

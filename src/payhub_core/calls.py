@@ -23,6 +23,7 @@ from payhub_core.errors import (
     NotSent,
     PayhubError,
     Unsupported,
+    WrongAccount,
 )
 from payhub_core.flow import Flow, Request
 from payhub_core.hookspecs import HOOKS, Provider, Specification, hookimpl
@@ -34,6 +35,10 @@ from payhub_core.registry import check_hooks, check_provider
 __all__ = ["Calls"]
 
 logger: logging.Logger = logging.getLogger("payhub.calls")
+
+_HINT_WRONG_ACCOUNT = (
+    "compare the merchant's number with the gateway's console; each account has a notify address of its own"
+)
 
 T = TypeVar("T")
 Arguments: TypeAlias = Mapping[str, Any]
@@ -183,6 +188,8 @@ class Calls:
             end = kind(_reason(error), hint=error.hint if isinstance(error, PayhubError) else "")
         if isinstance(end, GatewayError) and not sent:
             end.unsent = True
+        if isinstance(end, WrongAccount):
+            end.hint = end.hint or _HINT_WRONG_ACCOUNT
         end.account = end.account or self.name
         end.provider = self._provider_name
         end.reference = end.reference or _reference(arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from datetime import datetime
@@ -87,7 +88,10 @@ def sandbox(**options: Any) -> None:
     except sqlite3.Error as error:
         said = f"the database {options['database']} cannot be used: {error}"
         raise click.ClickException(f"{said}. Hint: --database is a SQLite file in a folder that is there") from error
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        hint = " Hint: --port takes another; 0 is any that is free." if error.errno == errno.EADDRINUSE else ""
+        raise click.ClickException(f"{error}.{hint}") from error
+    except ValueError as error:
         raise click.ClickException(str(error)) from error
 
 

@@ -461,7 +461,9 @@ def test_a_handler_that_fails_while_asking_raises_to_whoever_asked(
     with pytest.raises(ZeroDivisionError):
         till.refresh("shop", "A1001")
     make_due()
-    error = till.reconcile().errors["shop"]
+    summary = till.reconcile()
+    assert (summary.asked, summary.unanswered) == (1, 0)  # the gateway has answered
+    error = summary.errors["shop"]
     assert error.startswith("[account shop, order A1001] the handler raised ZeroDivisionError")
     assert "in fail" in caplog.text  # with the traceback
     assert shop.delivered == []

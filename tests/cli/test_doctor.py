@@ -110,6 +110,17 @@ def test_a_broken_account_hides_no_other(command: Callable[..., Result], ledger:
     assert list(json.loads(result.output)["accounts"]) == ["shop"]
 
 
+@pytest.mark.usefixtures("stored")
+def test_an_account_that_keeps_all_from_starting_is_found_whichever_is_looked_at(
+    command: Callable[..., Result], config: Path
+) -> None:
+    """And of the ledger's figures those of the account alone are shown."""
+    config.write_text(config.read_text() + '[accounts.bad]\nprovider = "gqu"\n')
+    told = json.loads(command("doctor", "--json", "--account", "shop").output)
+    assert "bad" in [finding["account"] for finding in told["findings"]]
+    assert [it["account"] for it in told["health"]["accounts"]] == ["shop"]
+
+
 @pytest.mark.parametrize(
     ("statement", "found"),
     [

@@ -138,7 +138,22 @@ CONTENTS: dict[str, tuple[str | bytes, str]] = {
     ),
     "an odd name": (
         changed('= "shop"\n[accounts.shop]', '= "Shop-1"\n[accounts.Shop-1]'),
-        ": an account's name is like 'shop_1' (a-z, 0-9, _), not 'Shop-1'",
+        ": an account's name is like 'shop_1' (a-z, 0-9, single _), not 'Shop-1'",
+    ),
+    "a route for a default": (
+        changed('= "shop"', '= "tea"') + '[routes]\ntea = ["shop"]\n',
+        (
+            ": default: 'tea' is the name of a route. "
+            "Hint: start orders at the route by its own name, and let default be an account"
+        ),
+    ),
+    "two underscores in a name": (
+        changed('= "shop"\n[accounts.shop]', '= "shop__a"\n[accounts.shop__a]'),
+        ": an account's name is like 'shop_1' (a-z, 0-9, single _), not 'shop__a'",
+    ),
+    "another gateway's word for the key": (
+        changed("secret =", "merchant_key ="),
+        ": [account shop] secret: is missing; merchant_key: there is no such field. Hint: did you mean 'secret'?",
     ),
     "a page's path": (
         changed("gateway.example", "gateway.example/submit.php"),

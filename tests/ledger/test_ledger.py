@@ -558,3 +558,27 @@ def test_totals_of_more_digits_than_one_sum_has_are_totals(
     (total,) = ledger.totals()
     assert total.due == Money.total(3 * (10**15 - 1), "CNY")
     assert sum(it.due.minor for it in ledger.read(report).pending) == 3 * (10**15 - 1)
+
+
+async def _async_body(connection: Connection) -> None:
+    connection.execute(text("DELETE FROM payhub_payments"))
+
+
+def _generator(connection: Connection) -> Any:
+    yield connection.execute(text("DELETE FROM payhub_payments"))
+
+
+@pytest.mark.parametrize("body", [_async_body, _generator])
+def test_a_body_of_which_nothing_would_run_is_refused(ledger: Ledger, body: Any) -> None:
+    """An author of async handlers writes it so, and would read that it was done."""
+    for run in (ledger.write, ledger.read):
+        with pytest.raises(ConfigError, match="none of it would run"):
+            run(body)
+
+    async def awaited() -> None:
+        for run in (ledger.awrite, ledger.aread):
+            with pytest.raises(ConfigError, match="none of it would run"):
+                await run(body)
+        await ledger.aclose()
+
+    asyncio.run(awaited())

@@ -48,10 +48,10 @@ class Payment(Ours):
         return Money(self.amount_minor, self.currency)
 
     def paid(self):
-        return Money(self.paid_minor or 0, self.currency)
+        return "" if self.paid_minor is None else Money(self.paid_minor, self.currency)
 
-    def refunded(self):
-        return Money(self.refunded_minor or 0, self.currency)
+    def refunded(self):  # none is known of "refund_sum_unknown"
+        return "" if self.refunded_minor is None else Money(self.refunded_minor, self.currency)
 
 
 class Observation(Ours):

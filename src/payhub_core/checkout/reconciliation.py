@@ -260,7 +260,9 @@ def _summary(row: Row, status: str, failure: Exception | None, error: str) -> Su
     if isinstance(failure, NotFound):
         return Summary(asked=1)
     if failure is not None:
-        return Summary(asked=1, unanswered=1, errors={row.account: error})
+        # A handler that raised is no fault of the gateway's.
+        unanswered = int(isinstance(failure, PayhubError))
+        return Summary(asked=1, unanswered=unanswered, errors={row.account: error})
     return Summary(asked=1, changed=status != row.status, paid=status == PaymentStatus.PAID != row.status)
 
 

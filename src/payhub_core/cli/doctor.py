@@ -58,7 +58,9 @@ def doctor(*, config: str | None, account: str | None, connect: bool, as_json: b
     else:
         _examine(found, settings, account, connect=connect)
     if account is not None:
-        found.findings = [finding for finding in found.findings if finding.account in {"", account}]
+        # One that cannot be used keeps every process from starting.
+        unusable = found.configured.findings if found.configured else []
+        found.findings = [it for it in found.findings if it.account in {"", account} or it in unusable]
     if as_json:
         print_json(_json(found, account))
     else:
@@ -158,6 +160,8 @@ def _keys(keys: dict[str, list[str]]) -> str:
 def _json(found: _Examined, account: str | None) -> dict[str, Any]:
     accounts = found.configured
     figures = asdict(found.health) if found.health else {}
+    if account is not None and figures:
+        figures["accounts"] = [it for it in figures["accounts"] if it["account"] == account]
     return {
         "read": found.read,
         "installed": accounts.installed if accounts else [],

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
@@ -69,7 +70,7 @@ def _made_up(account: str, info: ProviderInfo, fields: dict[str, Any]) -> dict[s
         "description": "Dry run",
         "method": methods[0] if info.method_needed and methods else None,
         "notify_url": f"https://shop.example/pay/{account}/notify",
-        "return_url": f"https://shop.example/pay/{account}/return/{fields.get('reference', 'DRYRUN1')}",
+        "return_url": f"https://shop.example/pay/{account}/return/{quote(str(fields.get('reference', 'DRYRUN1')))}",
         **fields,
         "extra": sample_extra(info) | fields.get("extra", {}),
     }

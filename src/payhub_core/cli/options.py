@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Command",
+    "age",
     "check_account",
     "config_option",
     "config_path",
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 DEFAULT_CONFIG = "payhub.toml"
+_AGE = re.compile(r"([0-9]{1,6})(min|h|d)")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -60,13 +62,19 @@ def limit_option(command: Command) -> Command:
     )(command)
 
 
+def age(value: str) -> timedelta:
+    """An age such as 30min, 12h or 7d; raises click.BadParameter."""
+    found = _AGE.fullmatch(value)
+    if found is None:
+        raise click.BadParameter(f"expected an age such as 30min, 12h or 7d, not {value!r}")
+    return timedelta(**{{"min": "minutes", "h": "hours", "d": "days"}[found[2]]: int(found[1])})
+
+
 def time(value: str) -> datetime:
     """A time, as ISO 8601 writes it, in UTC unless it says else; or an age such as 30min, 12h or 7d."""
-    age = re.fullmatch(r"([0-9]{1,6})(min|h|d)", value)
     try:
-        if age is not None:
-            unit = {"min": "minutes", "h": "hours", "d": "days"}[age[2]]
-            return datetime.now(UTC) - timedelta(**{unit: int(age[1])})
+        if _AGE.fullmatch(value):
+            return datetime.now(UTC) - age(value)
         found = datetime.fromisoformat(value)
         return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):

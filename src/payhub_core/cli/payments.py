@@ -135,7 +135,7 @@ def show(*, config: str | None, account: str, reference: str, as_json: bool) -> 
     if odd:
         print_anomalies(odd)
     rows = [
-        (when(item.at), named(item.source), _said(item), _sum(item, currency), item.gateway_id or "")
+        (when(item.at), named(item.source), _said(item, payment.status), _sum(item, currency), item.gateway_id or "")
         for item in history
     ]
     print_table(say("When | From | Said | Paid | Gateway id"), rows)
@@ -190,14 +190,17 @@ def _heard(item: Observation, currency: str) -> dict[str, Any]:
     }
 
 
-def _said(item: Observation) -> str:
+def _said(item: Observation, status: PaymentStatus) -> str:
     counted = isinstance(item.raw.get("times"), int) and "since" in item.raw
     # The words of a refund are not those of a payment.
     word = item.said if item.source == "refund" else named(item.said)
     if item.source not in {"create", "refund", "close"} and not counted:
-        return word
+        # Said by a query of an order that nobody has paid yet, it is a claim.
+        claim = item.source == "query" and item.said == PaymentStatus.FAILED.value and status is PaymentStatus.PENDING
+        return say(f"claims: {word}") if claim else word
     # What payhub has written beside it.
-    details = [str(item.raw[key]) for key in ("refund_reference", "amount", "reason") if key in item.raw]
+    written = ("refund_reference", "amount", "reason") if item.source == "refund" else ("reason",)
+    details = [str(item.raw[key]) for key in written if key in item.raw]
     times = item.raw["times"] if counted else 1
     said = say(f"{word} ({times} times since {item.raw['since'][:19]})") if times > 1 else word
     return f"{said}: {', '.join(details)}" if details else said

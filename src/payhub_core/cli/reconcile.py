@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColu
 from rich.progress import Progress as ProgressBar
 
 from payhub_core.checkout import Progress, Summary
-from payhub_core.cli.options import config_option, json_alone
+from payhub_core.cli.options import age, config_option, json_alone
 from payhub_core.cli.till import Till, checkout_options, open_till
 from payhub_core.cli.words import named, say
 from payhub_core.errors import LedgerError
@@ -37,13 +37,7 @@ def number(value: str) -> float:
 
 @click.command()
 @config_option
-@click.option(
-    "--older-than",
-    type=click.FloatRange(0, 10**9),
-    default=0.0,
-    show_default=True,
-    help="Leave out orders younger than so many seconds.",
-)
+@click.option("--older-than", type=age, default="0min", show_default=True, help="Leave out orders younger than this.")
 @click.option(
     "--limit",
     type=click.IntRange(0, 10**9),
@@ -55,19 +49,19 @@ def number(value: str) -> float:
 @click.option("--account", help="Ask about the payments of this account alone.")
 @checkout_options
 @click.option("--watch", is_flag=True, help="Go on until SIGTERM or Ctrl-C, after a pass that failed too.")
-@click.option("--every", type=number, default=30.0, show_default=True, help="With --watch: seconds between two passes.")
+@click.option("--every", type=number, help="With --watch: seconds between two passes; 30 where nothing is said.")
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each pass.")
 def reconcile(
     *,
     config: str | None,
-    older_than: float,
+    older_than: timedelta,
     limit: int,
     rate: float,
     account: str | None,
     handler: str | None,
     checkout: str | None,
     watch: bool,
-    every: float,
+    every: float | None,
     as_json: bool,
 ) -> None:
     """Ask the gateways about payments that are pending or unknown.
@@ -75,6 +69,8 @@ def reconcile(
     Safe to run in several places at once. Exit status 0: all accounts were asked; 1: one could not be, or a handler
     failed.
     """
+    if every is not None and not watch:
+        raise click.UsageError("--every goes with --watch")
     # What no summary holds: the traceback of a handler that failed.
     logging.basicConfig(level=logging.ERROR, format="payhub: %(message)s")
     with open_till(config, handler, checkout) as till:
@@ -83,10 +79,10 @@ def reconcile(
             if account in {None, name}:
                 said = f"account {name} is asked over plain http: its answers are hints, nothing can settle by them"
                 _complain(say(said))
-        asked = partial(till.do, "reconcile", older_than=timedelta(seconds=older_than), rate=rate, account=account)
+        asked = partial(till.do, "reconcile", older_than=older_than, rate=rate, account=account)
         one_pass = partial(_one_pass, till, asked, limit, stamped=watch, as_json=as_json)
         if watch:
-            _watch(one_pass, every)
+            _watch(one_pass, every or 30.0)
         elif one_pass().errors:
             raise SystemExit(1)
 

@@ -83,6 +83,10 @@ VALUES: Group = [
     ("values are url-encoded in lower case", _read(lambda text: _HEX.sub(lambda it: it[0].lower(), quote_plus(text)))),
     ("values are signed as they travel, url-encoded", {"write": lambda raw: raw}),
     ("values are decoded twice", _read(decoded)),
+    (
+        "values are url-encoded beyond ASCII",
+        _read(lambda text: re.sub(r"[^\x00-\x7f]+", lambda it: quote(it[0]), text)),
+    ),
     ("a plus sign stays a plus sign", {"write": _decoded}),
     ("values are HTML-escaped", _read(_html)),
     ("values are HTML-escaped, but for the single quote", _read(lambda text: _html(text).replace("&#039;", "'"))),

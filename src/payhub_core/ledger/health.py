@@ -201,7 +201,8 @@ def _findings(found: Health) -> Iterator[Finding]:
             yield Finding(
                 it.account,
                 f"orders whose creation is not clear after {queries.STUCK.seconds // 60} minutes: {it.stuck}",
-                f"payhub payments list --stuck --account {it.account}, then payhub payments refresh for each",
+                f"payhub payments list --stuck --account {it.account}, then for each payhub payments refresh "
+                "--checkout MODULE:NAME",
             )
         if it.refused >= _REFUSED:
             yield Finding(

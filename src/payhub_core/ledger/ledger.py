@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from types import TracebackType
@@ -58,19 +59,19 @@ class Ledger(Views):
 
     def write(self, body: Callable[[Connection], T]) -> T:
         """Runs ``body`` in one transaction, commits, and returns its result."""
-        return self._connections.run(body, write=True)
+        return self._connections.run(_plain(body), write=True)
 
     async def awrite(self, body: Callable[[Connection], T]) -> T:
         """As `write`; ``body`` is a plain function all the same."""
-        return await self._connections.arun(body, write=True)
+        return await self._connections.arun(_plain(body), write=True)
 
     def read(self, body: Callable[[Connection], T]) -> T:
         """Runs ``body``, which only reads."""
-        return self._connections.run(body, write=False)
+        return self._connections.run(_plain(body), write=False)
 
     async def aread(self, body: Callable[[Connection], T]) -> T:
         """As `read`."""
-        return await self._connections.arun(body, write=False)
+        return await self._connections.arun(_plain(body), write=False)
 
     def payment(self, account: str, reference: str) -> StoredPayment | None:
         """The stored payment, or None."""
@@ -185,3 +186,19 @@ class Ledger(Views):
             for place in places:
                 if not place.is_done:
                     place.done(None, error=None if alone and isinstance(place.work, Heard) else error)
+
+
+def _plain(body: Callable[[Connection], T]) -> Callable[[Connection], T]:
+    """``body``, which rolls back and raises ConfigError where it is async or a generator: none of it would run."""
+
+    def run(connection: Connection) -> T:
+        result = body(connection)
+        if inspect.isawaitable(result) or inspect.isgenerator(result):
+            result.close() if inspect.iscoroutine(result) or inspect.isgenerator(result) else None
+            raise ConfigError(
+                "this body is async or a generator, and is called as a plain function: none of it would run",
+                hint="write it as a plain function of a Connection, for awrite and aread too",
+            )
+        return result
+
+    return run

@@ -18,7 +18,7 @@ import httpx
 from rich.console import Console
 
 from payhub_core import Hub, PaymentStatus, Redirect, load_accounts
-from payhub_core.cli.words import say
+from payhub_core.cli.words import named, say
 from payhub_sandbox import PUBLIC_MERCHANTS, SandboxProcess
 from payhub_sandbox.demo.dummy import DUMMY, play_dummy
 from payhub_sandbox.demo.shop import ACCOUNT, EXAMPLE, Shop, open_shop, run
@@ -103,7 +103,7 @@ def play(timeline: Timeline, gateway: SandboxProcess, shop: Shop, payer: httpx.C
     address = action.url if isinstance(action, Redirect) else ""
     timeline.check(
         "The shop creates a payment",
-        f"{reference} over {payment.amount}: {payment.status}; next: {action!r}",
+        f"{reference} over {payment.amount}: {named(payment.status.value)}; next: {action!r}",
         holds=bool(address) and payment.status is PaymentStatus.PENDING,
     )
 
@@ -154,9 +154,10 @@ def play(timeline: Timeline, gateway: SandboxProcess, shop: Shop, payer: httpx.C
     account = {"provider": "gpu", "base_url": gateway.url, "appid": APPID, "secret": MERCHANT.secret}
     with Hub(load_accounts({"accounts": {ACCOUNT: account}}), client=payer) as hub:
         known = hub.query(ACCOUNT, reference, expect=shop.order(reference))
+    claimed = named(str(known.claimed_status))
     timeline.check(
         "A query agrees",
-        f"it claims {known.claimed_status} over {known.amount}; being plain http, it proves nothing: {known.status}",
+        f"it claims {claimed} over {known.amount}; being plain http, it proves nothing: {named(known.status.value)}",
         holds=known.claimed_status is PaymentStatus.PAID and known.amount == payment.amount,
     )
 

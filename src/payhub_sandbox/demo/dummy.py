@@ -7,6 +7,7 @@ import tomllib
 import httpx
 
 from payhub_core import Hub, PaymentStatus, Redirect, load_accounts
+from payhub_core.cli.words import named
 from payhub_dummy import notify
 from payhub_sandbox.demo.shop import ACCOUNT, Shop
 from payhub_sandbox.demo.timeline import Timeline
@@ -30,7 +31,7 @@ def play_dummy(timeline: Timeline, shop: Shop, payer: httpx.Client) -> None:
     address = action.url if isinstance(action, Redirect) else ""
     timeline.check(
         "The shop creates a payment",
-        f"{reference} over {payment.amount}, a sum that ends in 00: {payment.status}; next: {action!r}",
+        f"{reference} over {payment.amount}, a sum that ends in 00: {named(payment.status.value)}; next: {action!r}",
         holds=bool(address) and payment.status is PaymentStatus.PENDING,
     )
 
@@ -68,6 +69,6 @@ def play_dummy(timeline: Timeline, shop: Shop, payer: httpx.Client) -> None:
         known = hub.query(ACCOUNT, reference, expect=order)
     timeline.check(
         "A query agrees",
-        f"it says {known.status} over {known.amount}",
+        f"it says {named(known.status.value)} over {known.amount}",
         holds=known.status is PaymentStatus.PAID and known.amount == order.amount,
     )

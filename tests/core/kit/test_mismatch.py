@@ -168,6 +168,7 @@ def test_a_text_that_is_encoded_twice_is_named() -> None:
     [
         ("%e8%8c%b6%20a", "%e8%8c%b6%20a", "values are signed as they travel, url-encoded"),
         ("%25E8%258C%25B6", "茶", "values are decoded twice"),
+        ("茶 a", "%E8%8C%B6 a", "values are url-encoded beyond ASCII"),
         ("a+b%20c", "a+b c", "a plus sign stays a plus sign"),
         ("%26lt%3B%26amp%3B", "<&", "values are HTML-unescaped"),
     ],
