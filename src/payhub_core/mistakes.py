@@ -13,7 +13,7 @@ __all__ = ["missing", "mistakes", "named", "unknown"]
 _WORDS: Mapping[str, str] = {
     "missing": "is missing",
     "extra_forbidden": "there is no such field",
-    "string_type": "expected text, not {came}",
+    "string_type": "expected text{quoted}, not {came}",
     "string_too_short": "expected text, of {min_length} or more characters{but}",
     "string_too_long": "expected text, of at most {max_length} characters",
     "string_pattern_mismatch": "expected text of the form {pattern}{but}",
@@ -89,7 +89,8 @@ def _said(item: Any) -> str:
     if "class_name" in limits:
         limits["class_name"] = _WRITTEN.get(limits["class_name"], limits["class_name"])
     words = _WORDS.get(item["type"], "expected another kind of value, not {came}")
-    return words.format(**limits, came=_a(type(item["input"]).__name__), but=_but(item["input"]))
+    quoted = ", in quotes" if isinstance(item["input"], int | float) else ""
+    return words.format(**limits, quoted=quoted, came=_a(type(item["input"]).__name__), but=_but(item["input"]))
 
 
 def _but(text: object) -> str:

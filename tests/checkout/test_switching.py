@@ -93,6 +93,13 @@ def test_the_commands_drain_and_retire(url: str, tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("PAYHUB_LEDGER", url)
     listed = ["payments", "list", "--account", "shop", "--unsettled"]
     assert "A1001" in CliRunner().invoke(payhub, listed).output
+    configured = tmp_path / "payhub.toml"
+    configured.write_text('[accounts.shop]\nprovider = "dummy"\ndevelopment = true\n')
+    kept = CliRunner().invoke(payhub, ["ledger", "retire", "shop"])
+    assert kept.exit_code == 1
+    assert "is configured, so its orders can still be asked about" in kept.output.replace("\n", " ")
+    assert "A1001" in CliRunner().invoke(payhub, listed).output
+    configured.unlink()
     result = CliRunner().invoke(payhub, ["ledger", "retire", "shop"])
     assert result.output == "unsettled orders of shop that are not asked about any more: 1\n"
     assert "A1001" not in CliRunner().invoke(payhub, listed).output

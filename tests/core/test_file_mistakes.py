@@ -80,7 +80,7 @@ CONTENTS: dict[str, tuple[str | bytes, str]] = {
         FILE.encode("utf-16-le"),
         "is not in UTF-8. Hint: save the configuration as UTF-8 in your editor",
     ),
-    "a number for a name": ("default = 5", ": default: expected text, not an int"),
+    "a number for a name": ("default = 5", ": default: expected text, in quotes, not an int"),
     "accounts in a list": (
         'accounts = ["shop"]',
         f": accounts: expected a table of names and values, not a list. {TABLE}",

@@ -27,7 +27,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
         ),
     ),
     "an empty appid": ({"appid": ""}, "[account shop] appid: expected text of the form ^[A-Za-z0-9_-]{1,64}$"),
-    "an appid that is a number": ({"appid": 5}, "[account shop] appid: expected text, not an int"),
+    "an appid that is a number": ({"appid": 5}, "[account shop] appid: expected text, in quotes, not an int"),
     "a short secret": (
         {"secret": "short"},
         "[account shop] secret: expected a secret of at least 16 printable characters, or several",
@@ -51,12 +51,12 @@ ORDERS: dict[str, tuple[dict[str, Any], str]] = {
     "a float": ({"amount": 88.0}, "amount: expected Money, such as Money.of('88.00', 'CNY'), not a float"),
     "no reference": ({"reference": ""}, "reference: expected text, of 1 or more characters"),
     "a long reference": ({"reference": "A" * 65}, "reference: expected text, of at most 64 characters"),
-    "a reference that is a number": ({"reference": 1001}, "reference: expected text, not an int"),
+    "a reference that is a number": ({"reference": 1001}, "reference: expected text, in quotes, not an int"),
     "an address without a scheme": (
         {"notify_url": "shop.example/pay"},
         "notify_url: expected an absolute http:// or https:// address",
     ),
-    "a number among the extras": ({"extra": {"device": 1}}, "extra.device: expected text, not an int"),
+    "a number among the extras": ({"extra": {"device": 1}}, "extra.device: expected text, in quotes, not an int"),
     "a misspelt field": ({"descripton": "Tea"}, "descripton: there is no such field"),
     "nothing for text": ({"attach": None}, "attach: expected text, not None"),
     "a missing field": ({"description": ...}, "description: is missing"),

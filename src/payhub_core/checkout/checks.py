@@ -28,6 +28,7 @@ def stored(account: str, reference: str) -> Steps[Row]:
 def refresh(hub: AnyHub, account: str, reference: str, handler: object) -> Steps[Payment]:
     """Asks now, whether it is due or not."""
     row = yield from stored(account, reference)
+    _ = hub[account]  # one that is not there is asked nothing, and that is no try
     new, claimed_status = yield from check(hub, row, "", handler)
     payment: Payment = new.payment()
     # A claim is for the payer who waits: it says that this try failed, where the status goes on to be pending.

@@ -17,6 +17,7 @@ from payhub_core.config import Config
 from payhub_core.errors import ConfigError
 from payhub_core.findings import Finding
 from payhub_core.hookspecs import Provider
+from payhub_core.pages import page
 from payhub_core.registry import GROUP
 from payhub_core.variables import PREFIX, secret_files
 
@@ -51,7 +52,7 @@ def configured(config: Config) -> Configured:
         try:
             provider = loaded(name, config)
         except ConfigError as error:
-            remedy = error.hint or "mend its settings: docs/configuration.md"
+            remedy = error.hint or f"mend its settings: {page('configuration.md')}"
             found.findings.append(Finding(name, f"cannot be used: {error.message}", remedy))
             continue
         found.providers[name] = provider

@@ -6,6 +6,7 @@ import click
 
 from payhub_core.cli.options import check_account, config_option, json_option, print_json, read_config
 from payhub_core.cli.words import say
+from payhub_core.errors import ConfigError
 from payhub_core.ledger import Ledger
 from payhub_core.ledger.database import SCHEMA
 
@@ -42,6 +43,11 @@ def retire(*, config: str | None, account: str, as_json: bool) -> None:
     settings = read_config(config)
     with Ledger(settings.ledger) as opened:
         check_account(account, settings, opened)
+        if account in settings.accounts:
+            raise ConfigError(
+                f"the account {account!r} is configured, so its orders can still be asked about",
+                hint="take it out of the configuration first, where it is gone for good",
+            )
         count = opened.retire(account)
     if as_json:
         print_json({"account": account, "unsettled": count})

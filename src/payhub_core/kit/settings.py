@@ -113,7 +113,7 @@ def _address(url: str, info: ValidationInfo) -> str:
     if fine and _PAGE.search(parts.path):
         raise ValueError("expected the address of the gateway, not of one of its pages: leave out the page's path")
     if not fine or not re.fullmatch(r"[!-~]+", url) or any(mark in url for mark in "?#\\"):
-        raise ValueError("expected an address such as https://gateway.example")
+        raise ValueError("expected an address such as https://gateway.example, without white space, user or query")
     # allow_http is in `AccountSettings`, so it was read before any field of a provider.
     if parts.scheme == "http" and not info.data.get("allow_http") and not _loopback(url):
         raise ValueError("expected https; allow_http = true permits http, whose queries prove nothing")

@@ -218,9 +218,10 @@ def _findings(found: Health) -> Iterator[Finding]:
                 "let a scheduler run payhub reconcile every minute",
             )
         if it.is_silent and it.unanswered_at:
+            reason = plain(it.unanswered, 300).replace(". Hint: ", "; ")  # this line has a hint of its own
             yield Finding(
                 it.account,
-                f"the gateway gave no answer at {_time(it.unanswered_at)}: {plain(it.unanswered, 300)}",
+                f"the last pass had no usable answer, at {_time(it.unanswered_at)}: {reason}",
                 f"payhub doctor --connect --account {it.account}",
             )
         if it.waiting_since and it.waiting_since < ago:
