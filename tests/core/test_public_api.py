@@ -99,6 +99,7 @@ def test_the_kit_exports_these_names() -> None:
         "SignedPairs",
         "basic_auth",
         "check_age",
+        "check_code",
         "grammar",
         "made_by_any",
         "method_code",
@@ -112,6 +113,7 @@ def test_the_kit_exports_these_names() -> None:
         "read_xml",
         "verified_by_any",
         "write_form",
+        "write_xml",
     ]
     for name in kit.__all__:
         assert name in {"Address", "FORM", "PublicKeys", "Refusal", "Secrets"} or getattr(kit, name).__doc__, name

@@ -3,11 +3,11 @@
 from payhub_core.kit.fields import CallbackFields, Fields, Number, grammar, minor_units
 from payhub_core.kit.forms import FORM, read_form, read_pairs, write_form
 from payhub_core.kit.keys import PrivateKey, PublicKey, PublicKeys
-from payhub_core.kit.markup import read_xml
+from payhub_core.kit.markup import read_xml, write_xml
 from payhub_core.kit.methods import method_code
 from payhub_core.kit.mismatch import SignedPairs
 from payhub_core.kit.objects import raw_member, read_json, read_object
-from payhub_core.kit.replies import Refusal, read_reply
+from payhub_core.kit.replies import Refusal, check_code, read_reply
 from payhub_core.kit.settings import AccountSettings, Address, Secret, Secrets
 from payhub_core.kit.signatures import basic_auth, check_age, made_by_any, verified_by_any
 
@@ -27,6 +27,7 @@ __all__ = [
     "SignedPairs",
     "basic_auth",
     "check_age",
+    "check_code",
     "grammar",
     "made_by_any",
     "method_code",
@@ -40,4 +41,5 @@ __all__ = [
     "read_xml",
     "verified_by_any",
     "write_form",
+    "write_xml",
 ]

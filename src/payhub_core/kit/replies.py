@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeAlias
 
-from payhub_core.errors import AccountRefused, GatewayError, NotFound, Refused
+from payhub_core.errors import AccountRefused, GatewayError, NotFound, Refused, plain
 from payhub_core.flow import Response
 from payhub_core.kit.fields import Fields
 from payhub_core.kit.objects import read_object
 
-__all__ = ["Refusal", "read_reply"]
+__all__ = ["Refusal", "check_code", "read_reply"]
 
 #: Reads the gateway's own code and reason out of the body of an error; None where that is no refusal. It may raise
 #: AccountRefused itself, where the code says so and the status does not.
@@ -64,3 +64,30 @@ def read_reply(
     failed = GatewayError(f"expected HTTP {expected}, the gateway answered {status}")
     failed.unreadable = True
     raise failed
+
+
+def check_code(
+    code: str,
+    reason: str = "",
+    /,
+    *,
+    ok: Collection[str],
+    refused: Collection[str] = (),
+    account: Collection[str] = (),
+    missing: Collection[str] = (),
+) -> None:
+    """Returns where a gateway's own ``code``, in an answer that is read and verified, is one of ``ok``.
+
+    Raises Refused for one of ``refused``, AccountRefused for one of ``account``, NotFound for one of ``missing``, and
+    GatewayError for every other: "system error", "in progress", "this number is taken", and what is yet to come prove
+    nothing. ``reason`` are the gateway's words.
+    """
+    if code in ok:
+        return
+    if code in account:
+        raise AccountRefused("the gateway refused the account", code=code, reason=reason)
+    if code in missing:
+        raise NotFound("the gateway does not know the order")
+    if code in refused:
+        raise Refused("the gateway refused", code=code, reason=reason)
+    raise GatewayError(f"the gateway answered {plain(code, 40)!r}, which proves nothing: {plain(reason, 160)}")

@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 
 from payhub_core.errors import BadSignature, MalformedCallback
 from payhub_core.kit.keys import PublicKey
+from payhub_core.kit.settings import Secret
 from payhub_core.models import Callback
 
 __all__ = ["basic_auth", "check_age", "made_by_any", "verified_by_any"]
@@ -61,8 +62,9 @@ def check_age(callback: Callback, stated: str, tolerance: float = 300.0) -> None
         )
 
 
-def basic_auth(user: str, password: str) -> str:
+def basic_auth(user: str, password: str | Secret) -> str:
     """The Authorization header of HTTP Basic (RFC 7617) in UTF-8; raises ValueError for a user with a colon."""
+    password = password if isinstance(password, str) else password.text
     if ":" in user:
         raise ValueError("expected a user without a colon")
     return _Hidden("Basic " + b2a_base64(f"{user}:{password}".encode(), newline=False).decode())

@@ -6,9 +6,11 @@ from functools import partial
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from payhub_core import GatewayError, MalformedCallback
-from payhub_core.kit import CallbackFields, Fields, read_reply, read_xml
+from payhub_core import GatewayError, InvalidOrder, MalformedCallback
+from payhub_core.kit import CallbackFields, Fields, read_reply, read_xml, write_xml
 
 REPLY = (
     '<?xml version="1.0" encoding="utf-8"?>\n<Reply xmlns="https://bank.example/">\n  <Result><Code>0</Code></Result>\n'
@@ -53,3 +55,16 @@ def test_bytes_that_are_no_utf_8_are_refused() -> None:
     """Whatever the document says of itself."""
     with pytest.raises(GatewayError):
         read_xml('<?xml version="1.0" encoding="gbk"?><Reply>茶</Reply>'.encode("gbk"), Fields, "Reply")
+
+
+@given(st.dictionaries(st.from_regex("[a-z][a-z0-9_]{0,9}", fullmatch=True), st.text(max_size=20), max_size=5))
+def test_what_is_written_reads_as_it_was_or_is_refused(fields: dict[str, str]) -> None:
+    """Markup in a value stays text; what XML cannot hold is never sent."""
+    try:
+        written = write_xml(fields, "xml")
+    except InvalidOrder:
+        assert any(not (char.isprintable() or char in " \t\n\r") for value in fields.values() for char in value)
+        return
+    told = read_xml(written, Fields, "xml")
+    # A parser reads every line end as one character (XML 1.0, 2.11).
+    assert told == {name: value.replace("\r\n", "\n").replace("\r", "\n") for name, value in fields.items()}

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from payhub_core import AccountRefused, GatewayError, NotFound, Refused
-from payhub_core.kit import Fields, read_reply
+from payhub_core.kit import Fields, check_code, read_reply
 
 
 def told(fields: Fields) -> tuple[str, str] | None:
@@ -119,3 +119,25 @@ def test_a_bug_in_reading_a_refusal_is_no_refusal() -> None:
     """The core makes an unknown outcome of it."""
     with pytest.raises(KeyError):
         read_reply(answer(400), refusal=lambda fields: (fields["missing"], ""))
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("1", Refused),
+        ("2", AccountRefused),
+        ("3", NotFound),
+        ("4", GatewayError),
+        ("", GatewayError),
+        ("OK ", GatewayError),
+    ],
+)
+def test_a_code_is_what_the_tables_say_and_any_other_proves_nothing(code: str, error: type[GatewayError]) -> None:
+    """An unknown outcome is asked about; a refusal that is none is paid twice."""
+    tables = {"ok": {"OK"}, "refused": {"1"}, "account": {"2"}, "missing": {"3"}}
+    check_code("OK", **tables)
+    with pytest.raises(GatewayError) as raised:
+        check_code(code, "why\n" * 99, **tables)
+    assert type(raised.value) is error
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 400

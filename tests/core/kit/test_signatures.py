@@ -149,6 +149,7 @@ def test_a_time_that_is_no_number_is_malformed(stated: str) -> None:
 def test_basic_auth_is_that_of_the_rfc() -> None:
     """Its own example; a user with a colon would be cut."""
     assert basic_auth("Aladdin", "open sesame") == "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
+    assert basic_auth("Aladdin", Secret("open sesame")) == "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="  # and not its stars
     with pytest.raises(ValueError, match="colon"):
         basic_auth("a:b", "c")
 

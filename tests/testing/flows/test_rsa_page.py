@@ -13,14 +13,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from payhub_core import (
-    AccountRefused,
     BadSignature,
     Callback,
     CallbackKind,
     Flow,
     GatewayError,
     Money,
-    NotFound,
     Notification,
     Order,
     Payment,
@@ -39,6 +37,7 @@ from payhub_core.kit import (
     Fields,
     PrivateKey,
     PublicKeys,
+    check_code,
     read_form,
     read_reply,
     verified_by_any,
@@ -87,12 +86,7 @@ class Page(AccountSettings):
         if not verified_by_any(self.gateway_key, response.headers.get("Signature"), response.content):
             raise GatewayError("the gateway did not sign the answer")
         fields = read_reply(response)
-        if fields.text("code") == "40004":
-            raise NotFound("the gateway does not know the order")
-        if fields.text("code") == "40001":
-            raise AccountRefused("the gateway refused the account", code="40001")
-        if fields.text("code") != "10000":
-            raise GatewayError("the gateway answered with a code that says nothing of the order")
+        check_code(fields.text("code"), ok={"10000"}, missing={"40004"}, account={"40001"})
         return told(fields)
 
     @hookimpl
@@ -171,7 +165,7 @@ class TestPage(ProviderContract):
     def answer(self, request: Request, sale: Sale) -> Response:
         body: dict[str, str] = {"code": "10000", **self.message(sale)}
         if sale.no:
-            body = {"code": sale.word or {"missing": "40004", "account": "40001"}[sale.no]}
+            body = {"code": sale.word or {"missing": "40004", "account": "40001", "unknown": "20000"}[sale.no]}
         content = json.dumps(body).encode()
         signature = PRIVATE[sale.settings["gateway_key"]].sign(content)
         return Response(200, content=content, headers={"Signature": signature})

@@ -8,7 +8,6 @@ from typing import ClassVar
 from xml.sax.saxutils import escape
 
 from payhub_core import (
-    AccountRefused,
     BadSignature,
     Callback,
     CallbackError,
@@ -16,7 +15,6 @@ from payhub_core import (
     GatewayError,
     MalformedCallback,
     Money,
-    NotFound,
     Notification,
     Order,
     Payment,
@@ -25,19 +23,29 @@ from payhub_core import (
     ProviderInfo,
     QrCode,
     Redirect,
-    Refused,
     Reply,
     Request,
     Response,
     WrongAccount,
     hookimpl,
 )
-from payhub_core.kit import AccountSettings, CallbackFields, Fields, Secrets, made_by_any, method_code, read_xml
+from payhub_core.kit import (
+    AccountSettings,
+    CallbackFields,
+    Fields,
+    Secrets,
+    check_code,
+    made_by_any,
+    method_code,
+    read_xml,
+    write_xml,
+)
 from payhub_core.testing import ProviderContract, Sale
 
 WORDS = {"NOTPAY": PaymentStatus.PENDING, "SUCCESS": PaymentStatus.PAID, "CLOSED": PaymentStatus.CANCELED}
 METHODS = {PaymentMethod.WECHAT_QR: "NATIVE", PaymentMethod.WECHAT_H5: "MWEB"}
 URL = "https://xml.example"
+CODES = {"ok": {""}, "missing": {"ORDERNOTEXIST"}, "account": {"NOAUTH"}, "refused": {"PARAM_ERROR"}}
 
 
 def written(fields: Mapping[str, str]) -> bytes:
@@ -96,16 +104,14 @@ class Xml(AccountSettings):
     def call(self, path: str, fields: dict[str, str]) -> Flow[Fields]:
         sent = {**fields, "mch_id": self.mch_id}
         sent["sign"] = digest(bytes(self.key[0]), sent).hex().upper()
-        response = yield Request("POST", f"{URL}{path}", content=written(sent), headers={"Content-Type": "text/xml"})
+        response = yield Request(
+            "POST", f"{URL}{path}", content=write_xml(sent, "xml"), headers={"Content-Type": "text/xml"}
+        )
         if response.status_code != 200:
             raise GatewayError(f"expected HTTP 200, the gateway answered {response.status_code}")
         told = read_xml(response.content, Fields, "xml")
         self.check(told, GatewayError)
-        code = told.text("err_code", default="")
-        if code == "ORDERNOTEXIST":
-            raise NotFound("the gateway does not know the order")
-        if code:
-            raise (AccountRefused if code == "NOAUTH" else Refused)("the gateway refused", code=code)
+        check_code(told.text("err_code", default=""), **CODES)
         return told
 
     def check(self, fields: Fields, error: type[CallbackError | GatewayError]) -> None:
@@ -150,7 +156,12 @@ class TestXml(ProviderContract):
     def answer(self, request: Request, sale: Sale) -> Response:
         fields = {**self.message(sale, "SUCCESS"), "code_url": sale.url}
         if sale.no:
-            codes = {"missing": "ORDERNOTEXIST", "refused": "PARAM_ERROR", "account": "NOAUTH"}
+            codes = {
+                "missing": "ORDERNOTEXIST",
+                "refused": "PARAM_ERROR",
+                "account": "NOAUTH",
+                "unknown": "SYSTEMERROR",
+            }
             fields = {"return_code": "SUCCESS", "err_code": codes[sale.no]}
         return Response(200, content=self.signed(fields, sale), headers={"Content-Type": "text/xml"})
 
