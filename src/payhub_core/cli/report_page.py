@@ -43,8 +43,14 @@ STYLE = (
     "summary{cursor:pointer;overflow-wrap:anywhere}"
     "summary span{display:inline-flex;width:calc(100% - 1.5rem);justify-content:space-between;"
     "gap:1rem}"
-    "code{font-size:.9em;white-space:nowrap}.w{min-width:16rem}"
+    "code{font-size:.9em;overflow-wrap:anywhere}.w{min-width:12rem}"
     "a:focus-visible,summary:focus-visible{outline:3px solid var(--blue);outline-offset:2px}"
+    # On a phone each row stands by itself, each of its cells beside the name of its column.
+    "@media(max-width:40rem){.scroll :is(table,tbody,tr){display:block}.scroll tr:first-child{display:none}"
+    ".scroll tr{padding:.4rem 0;border-bottom:1px solid var(--line)}"
+    ".scroll tr td{display:flex;justify-content:space-between;gap:1rem;padding:.15rem 0;border:0;text-align:right;"
+    "white-space:normal;overflow-wrap:anywhere;min-width:0}"
+    ".scroll td::before{content:attr(data-head);color:var(--soft);text-align:left;white-space:nowrap}}"
     "@media print{body{background:none}section{break-inside:avoid}}"
 )
 _POLICY = f"default-src 'none'; style-src {digest(STYLE)}; base-uri 'none'; form-action 'none'"
@@ -272,8 +278,13 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     body = list(rows)
     classes = [' class="n"' if 'class="n"' in cell else "" for cell in body[0]]
     columns = "".join(f'<th scope="col"{it}>{name}</th>' for name, it in zip(head, classes, strict=True))
-    lines = "".join(f"<tr>{''.join(row)}</tr>" for row in body)
+    lines = "".join(f"<tr>{''.join(map(_headed, row, head))}</tr>" for row in body)
     return f'<div class="scroll"><table><tr>{columns}</tr>{lines}</table></div>'
+
+
+def _headed(cell: str, head: str) -> str:
+    """The cell with the name of its column, which a phone shows beside it."""
+    return cell.replace("<td", f'<td data-head="{escape(head)}"', 1)
 
 
 def _short(text: str) -> str:
