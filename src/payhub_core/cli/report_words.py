@@ -89,7 +89,7 @@ ENGLISH = Words(
 
 CHINESE = Words(
     tag="zh-CN",
-    title="收款报告",
+    title="收款报表",
     made="生成于 {time}。日期和时间均为 UTC。",
     odd="未处理的异常单",
     no_odd="没有未处理的异常单。",
