@@ -84,15 +84,16 @@ def answered(contract: ProviderContract, request: Request, sale: Sale, hook: str
 
 def _unusual(contract: ProviderContract, sale: Sale, hook: str) -> set[str]:
     """What sets ``sale`` apart from one that every gateway has words for: what a case may ask for in vain."""
+    own = contract.sale()
     usual: Mapping[str, bool] = {
         "no": not sale.no,
         "word": not sale.word and not sale.refund_word,
         "status": sale.status is _USUAL.get(hook, PaymentStatus.PAID),
         "currency": sale.amount.currency in contract.provider.info.currencies,
-        "refund_status": sale.refund_status is contract.sale().refund_status,
+        "refund_status": sale.refund_status is own.refund_status,
         "paid": sale.paid in {None, sale.amount},
         "refund": sale.refund in {None, sale.amount},
-        "attach": not sale.attach,
+        "attach": sale.attach in {"", own.attach},
         "refunded": sale.refunded is None,
     }
     return {name for name, holds in usual.items() if not holds}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from hashlib import md5
 from typing import ClassVar
+from urllib.parse import quote, unquote
 from xml.sax.saxutils import escape
 
 from payhub_core import (
@@ -72,7 +73,7 @@ class Xml(AccountSettings):
             "out_trade_no": order.reference,
             "total_fee": str(order.amount.minor),
             "body": order.description,
-            "attach": order.attach,
+            "attach": quote(order.attach, safe=""),  # the signature joins by "&"
             "notify_url": order.notify_url,
             "redirect_url": order.return_url,
             "trade_type": method_code(order.method, METHODS),
@@ -115,6 +116,8 @@ class Xml(AccountSettings):
         return told
 
     def check(self, fields: Fields, error: type[CallbackError | GatewayError]) -> None:
+        if any("&" in value for value in fields.values()):
+            raise error("expected values without '&': they could be cut into other fields")
         if not made_by_any(self.key, lambda key: digest(bytes(key), fields), fields.pop("sign", None)):
             raise error("no key of this account signed the message")
 
@@ -128,7 +131,7 @@ def payment(fields: Fields) -> Payment:
         status=status,
         amount=total,
         paid=total if status is PaymentStatus.PAID else None,
-        attach=fields.text("attach", default=""),
+        attach=unquote(fields.text("attach", default="")),
         raw=dict(fields),
     )
 
@@ -147,7 +150,7 @@ class TestXml(ProviderContract):
             "transaction_id": sale.gateway_id,
             "trade_state": sale.word or {status: word for word, status in WORDS.items()}[sale.status],
             "total_fee": str(sale.amount.minor),
-            "attach": sale.attach,
+            "attach": quote(sale.attach, safe=""),
         }
 
     def signed(self, fields: dict[str, str], sale: Sale) -> bytes:

@@ -172,7 +172,7 @@ def _unknown(bench: Bench) -> None:
                 if taken_before(bench, call, fine, outcome, at):
                     continue
                 if call.hook != "query":
-                    judge(bench, call.hook, outcome, fine, said)
+                    judge(bench, call.hook, outcome, fine, said, strict=True)
                 elif outcome.error is not None:  # it may be refused: the question, and not the payment
                     open_still = isinstance(outcome.error, GatewayError) and not isinstance(outcome.error, NotFound)
                     expect(open_still, f"{said}: a GatewayError other than NotFound", outcome)

@@ -198,7 +198,7 @@ def _cut_out(bench: Bench) -> Callback | None:
     if len(carriers) != 1:
         return None
     (carrier,) = carriers
-    later = {name: value for name, value in sorted(wanted.items()) if name > carrier and wanted[name] != given[name]}
+    later = {name: value for name, value in sorted(wanted.items()) if name > carrier}
     inside = "".join(f"&{name}={value}" for name, value in later.items() if name not in _signature(bench))
     told = bench.notify(bench.paid(small.model_copy(update={"attach": f"{MARK}{inside}&zz="})))
     fields = _pairs(told)

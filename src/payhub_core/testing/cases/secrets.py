@@ -70,8 +70,8 @@ def _everything(bench: Bench) -> Iterator[Outcome]:
     for call, fine in calls(bench):
         yield fine
         faults = [FAULTS["html"], _another(bench), saying("missing", TOMORROW)]
-        faults += [saying("duplicate"), in_doubt()]
-        faults += [saying(no, word) for no in NOES for word in bench.words(no)]
+        faults += [in_doubt(word) for word in bench.words("unknown")]
+        faults += [saying(no, word) for no in (*NOES, "duplicate") for word in bench.words(no)]
         for at, fault in itertools.product(range(len(fine.tried)), faults):
             with suppress(NotApplicable):
                 yield bench.play(replace(call, fault=fault, at=at))[0]
