@@ -162,7 +162,10 @@ def test_the_command_writes_what_the_ledger_holds(
     assert "|shop|100.01 CNY|" in shown(html)
     assert settings["secret"] not in html
     assert path.stat().st_mode & 0o777 == 0o600
-    assert [it.name for it in tmp_path.iterdir() if "part" in it.name] == []
+    path.chmod(0o640)
+    assert command("report", "-o", str(path)).exit_code == 0
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert [it.name for it in tmp_path.iterdir() if it.name.startswith(".report")] == []
     missing = tmp_path / "no folder" / "report.html"
     assert f"cannot write {missing}: No such file or directory" in failure(command("report", "-o", str(missing)))
     printed = command("report", "-o", "-", "--lang", "en")

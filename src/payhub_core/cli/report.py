@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import click
 
@@ -22,7 +23,7 @@ __all__ = ["report"]
     "--output",
     type=click.Path(dir_okay=False, allow_dash=True),
     required=True,
-    help="The file to write, for its owner alone; - is standard output.",
+    help="The file to write, a new one for its owner alone; - is standard output.",
 )
 @click.option("--lang", type=click.Choice(["en", "zh"]), help="The language; else that of LANG.")
 def report(*, config: str | None, output: str, lang: str | None) -> None:
@@ -36,12 +37,23 @@ def report(*, config: str | None, output: str, lang: str | None) -> None:
     if output == "-":
         click.echo(html, nl=False)
         return
-    whole = Path(output)
-    part = whole.with_name(f".{whole.name}.part")
     try:
-        # It holds what the ledger holds. The last one stays in place until this one is whole.
-        part.touch(0o600)
-        part.write_text(html, "utf-8")
-        part.replace(whole)
+        _write(Path(output), html)
     except OSError as error:
         raise click.ClickException(say(f"cannot write {output}: {error.strerror}")) from error
+
+
+def _write(path: Path, html: str) -> None:
+    """Writes it whole, in place of the last one and under its permissions: at first its owner's alone."""
+    mode = path.stat().st_mode if path.exists() else None
+    with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False) as part:
+        written = Path(part.name)
+        try:
+            part.write(html)
+            part.flush()
+            if mode is not None:
+                written.chmod(mode)
+            written.replace(path)
+        except BaseException:
+            written.unlink(missing_ok=True)
+            raise

@@ -83,7 +83,7 @@ class Fields(dict[str, Any]):
         value = self.get(name)
         if type(value) is str and (value or default is _MISSING):
             return value
-        if isinstance(value, str) and not isinstance(value, Number) and value:
+        if isinstance(value, str) and not isinstance(value, Number) and (value or default is _MISSING):
             return str(value)  # a header of a framework's own kind of text
         if (value is None or value == "") and default is not _MISSING:
             return default

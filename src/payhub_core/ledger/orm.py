@@ -14,7 +14,7 @@ __all__ = ["check_no_transaction", "watch"]
 def watch(refuse: Callable[..., Any]) -> None:
     """Has Django's connections, where that is loaded, ask ``refuse`` before each statement: an `execute_wrapper`.
 
-    Those of other threads too, which an async handler writes by, as soon as they are opened.
+    Those that are yet to be opened too, in whatever thread an async handler writes.
     """
     django = _django()
     if django is None:
@@ -24,7 +24,7 @@ def watch(refuse: Callable[..., Any]) -> None:
         if refuse not in connection.execute_wrappers:
             connection.execute_wrappers.append(refuse)
 
-    for connection in django.connections.all():  # those too that this thread has not opened yet
+    for connection in django.connections.all(initialized_only=True):
         seen(connection)
     created = sys.modules["django.db.backends.signals"].connection_created
     created.connect(seen, weak=False, dispatch_uid="payhub")
@@ -33,7 +33,7 @@ def watch(refuse: Callable[..., Any]) -> None:
 def check_no_transaction() -> None:
     """Raises ConfigError inside a transaction of Django's: what a handler writes there may yet be rolled back."""
     django = _django()
-    if django is not None and any(connection.in_atomic_block for connection in django.connections.all()):
+    if django is not None and any(it.in_atomic_block for it in django.connections.all(initialized_only=True)):
         raise ConfigError(
             "deliver was called inside a transaction of Django's: rolled back, what the handler wrote is gone for good",
             hint="call it outside atomic(), in a view that is non_atomic_requests, in tests of a TransactionTestCase",

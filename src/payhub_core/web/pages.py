@@ -57,7 +57,7 @@ SCRIPT = (
     "async function look(){if(!document.hidden)try{"
     f"const headers={{'{AGAIN}':'1'}};if(posted)headers['content-type']='application/x-www-form-urlencoded';"
     "const answer=await fetch(location.href,"
-    "{cache:'no-store',method:posted?'POST':'GET',body:posted,headers});"
+    "{cache:'no-store',method:posted?'POST':'GET',body:posted||undefined,headers});"
     "const page=new DOMParser().parseFromString(await answer.text(),'text/html');"
     "const fresh=page.querySelector('main[data-state]');"
     "if(answer.ok&&fresh&&(!fresh.dataset.open||main.dataset.state=='checking')){"
