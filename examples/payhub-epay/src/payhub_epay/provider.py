@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import ClassVar, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -36,9 +35,7 @@ __all__ = ["EPay"]
 class EPay(AccountSettings):
     """An account at a gateway of the EPay family.
 
-    ``base_url`` is the folder of its ``submit.php``. ``key`` is one MD5 key, or several while they rotate: the first
-    signs, any verifies. ``create`` is "mapi", which asks the gateway and returns what the payer does next, or "submit",
-    which sends nothing and returns a signed form for the payer's browser.
+    ``base_url`` is the folder of its ``submit.php``. ``create`` is "mapi", or "submit": a form for the payer's browser.
     """
 
     info: ClassVar[ProviderInfo] = ProviderInfo(
@@ -62,7 +59,7 @@ class EPay(AccountSettings):
     @hookimpl
     def create_payment(self, order: Order) -> Payment | Flow[Payment]:
         """A signed POST to ``mapi.php``, or a signed form for ``submit.php``."""
-        if urlsplit(order.notify_url).query:
+        if "?" in order.notify_url:
             raise InvalidOrder("notify_url: expected one without a query, since the gateway signs the query whole")
         fields = {name: value for name, value in messages.asked(order, self.pid).items() if value}
         form = {**fields, "sign": sign(fields, self.key[0]), "sign_type": "MD5"}
@@ -89,8 +86,7 @@ class EPay(AccountSettings):
     def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
         """A POST to ``api.php?act=refund``: the whole sum, of an order that the gateway still calls paid.
 
-        The gateway has no idempotency key. Two refunds of a part could both be carried out; of the whole sum, a second
-        one finds nothing left. So a call that is made again asks first, and sends nothing where money has gone back.
+        Without an idempotency key two parts could both go back; of the whole sum a second refund finds nothing left.
         """
         order = messages.queried((yield self._order(reference, harmless=True)), reference)
         if order.amount != amount:
