@@ -20,6 +20,8 @@ from xml.sax.saxutils import escape
 
 from pydantic import PrivateAttr, field_validator
 from tests.testing.confirming import Confirming, ConfirmingContract
+from tests.testing.flows.test_xml import TestXml, Xml
+from tests.testing.flows.test_xml import digest as by_pairs
 from tests.testing.tea import METHODS, OWN, STATES, USUAL, Tea, TeaContract, digest, joined, refusal
 from tests.testing.wrapped import Wrapped, WrappedContract
 from tests.testing.wrapped import digest as sealing
@@ -28,6 +30,7 @@ from payhub_core import (
     AccountRefused,
     BadSignature,
     Callback,
+    CallbackError,
     CallbackKind,
     Flow,
     GatewayError,
@@ -81,11 +84,12 @@ class Broken:
 
     @property
     def contract(self) -> ProviderContract:
-        base = WrappedContract if issubclass(self.provider, Wrapped) else TeaContract
+        base = next(contract for kind, contract in CONTRACTS.items() if issubclass(self.provider, kind))
         cls = type(f"Of{self.provider.__name__}", (base,), {"provider": self.provider, **self.gateway})
         return cls()  # type: ignore[no-any-return]
 
 
+CONTRACTS: dict[type[Any], type[ProviderContract]] = {Tea: TeaContract, Wrapped: WrappedContract, Xml: TestXml}
 BROKEN: list[Broken] = []
 
 
@@ -3383,3 +3387,16 @@ class Renamed(Tea):
     """Stands in a package whose entry point has another name."""
 
     __module__ = "payhub_dummy.renamed"
+
+
+def _unescaped(self: TestXml, sale: Sale, *words: str) -> dict[str, str]:
+    return {**TestXml.message(self, sale, *words), "attach": sale.attach}
+
+
+@broken("notify.recut", message=_unescaped)
+class CutOutOfWhatIsAttached(Xml):
+    """Joins unescaped elements by '&', and lets them hold one: a small order's attach makes a message about another."""
+
+    def check(self, fields: Fields, error: type[CallbackError | GatewayError]) -> None:
+        if not made_by_any(self.key, lambda key: by_pairs(bytes(key), fields), fields.pop("sign", None)):
+            raise error("no key of this account signed the message")
