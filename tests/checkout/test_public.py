@@ -62,8 +62,8 @@ PUBLIC = {
         "Ledger": [
             *("aaccounts", "aanomalies", "aanomalies_of", "accounts", "aclose", "ahealth", "ahistory", "anomalies"),
             *("anomalies_of", "aoutbox", "apayment", "apayments", "aread", "aresolve", "aretire", "async_engine"),
-            *("atotals", "aupgrade", "awrite", "close", "engine", "health", "history", "outbox", "payment", "payments"),
-            *("read", "resolve", "retire", "totals", "upgrade", "write"),
+            *("atotals", "atransitions_of", "aupgrade", "awrite", "close", "engine", "health", "history", "outbox"),
+            *("payment", "payments", "read", "resolve", "retire", "totals", "transitions_of", "upgrade", "write"),
         ],
         "Observation": ["at", "gateway_id", "paid_minor", "raw", "said", "source"],
         "StoredAnomaly": [
@@ -72,7 +72,8 @@ PUBLIC = {
         "StoredPayment": ["anomalies", "attempts", "creation", "next_check_at", "payment", "updated_at"],
         "Total": ["count", "creation", "due", "paid", "status"],
         "Transition": [
-            *("account", "anomalies", "anomaly", "at", "attempts", "due_at", "id", "payment", "reference", "status"),
+            *("account", "anomalies", "anomaly", "at", "attempts", "delivered_at", "due_at", "id", "payment"),
+            *("reference", "status"),
         ],
     },
     payhub_core.checkout: {

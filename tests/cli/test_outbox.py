@@ -96,6 +96,33 @@ def test_a_mended_handler_need_not_wait_for_its_pause(
     assert (shop_module / "told").read_text().split() == ["shop/A1001/paid", "shop/A1001/overpaid"]
 
 
+@one_checkout
+def test_an_order_shows_who_had_its_transitions(
+    command: Callable[..., Result],
+    open_checkout: Callable[..., Any],
+    shop_module: Path,
+    ledger: Ledger,
+    accept: Any,
+    make_order: Any,
+    paid: Any,
+) -> None:
+    """The handler as it was recorded, or from the outbox; or nobody yet, and how often it was tried."""
+    without, own = open_checkout(accept), open_checkout(accept, handler=lambda transition, connection: None)
+    for checkout, reference in ((own, "A1"), (without, "A2"), (without, "A3")):
+        checkout.start("shop", make_order(reference=reference))
+        checkout.receive("shop", paid.notify(reference))
+    assert "had it when it was recorded" in command("payments", "show", "shop", "A1").output
+    assert command("outbox", "deliver", "--handler", "outbox_shop:fulfil", "--limit", "1").exit_code == 0
+    command("outbox", "deliver", "--handler", "outbox_shop:fail")
+    assert re.search(r"paid +had it from the outbox at 2\d+-", command("payments", "show", "shop", "A2").output)
+    assert re.search(r"paid +waits in the outbox, tried 1 times", command("payments", "show", "shop", "A3").output)
+    shown = [json.loads(command("payments", "show", "shop", it, "--json").output) for it in ("A1", "A2", "A3")]
+    ((at_once,), (later,), (waits,)) = (it["transitions"] for it in shown)
+    assert (at_once["attempts"], at_once["delivered_at"] is None) == (0, False)
+    assert (later["attempts"], later["delivered_at"] is None) == (1, False)
+    assert (waits["attempts"], waits["delivered_at"]) == (1, None)
+
+
 APPLICATION = """
 from payhub_core import Hub
 from payhub_core.checkout import Checkout

@@ -379,6 +379,7 @@ def test_asyncio_reads_what_threads_read(
                 await own.aanomalies(),
                 await own.ahistory("shop", "A1001"),
                 await own.aoutbox(),
+                await own.atransitions_of("shop", "A1001"),
                 await own.aanomalies_of("shop", "A1001"),
                 await own.atotals(),
                 await own.aaccounts(),
@@ -391,7 +392,7 @@ def test_asyncio_reads_what_threads_read(
     assert [len(history), len(outbox)] == [2, 2]
     odd, health = ledger.anomalies(), ledger.health().accounts
     totals, accounts = ledger.totals(), ledger.accounts()
-    looked = [stored, None, [stored], odd, history, outbox, odd, totals, accounts, health]
+    looked = [stored, None, [stored], odd, history, outbox, outbox, odd, totals, accounts, health]
     assert asyncio.run(main()) == [*looked, len(odd)]
 
 

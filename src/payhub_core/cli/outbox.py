@@ -6,7 +6,6 @@ import logging
 import sys
 from collections.abc import Callable
 from inspect import signature
-from typing import Any
 
 import click
 from rich.console import Console
@@ -14,9 +13,9 @@ from rich.progress import Progress
 
 from payhub_core.cli.imports import imported
 from payhub_core.cli.options import config_option, json_alone, json_option, limit_option, print_json, read_config
-from payhub_core.cli.tables import from_now, iso, print_table, remark, when
+from payhub_core.cli.tables import from_now, print_table, remark, transition_json, what, when
 from payhub_core.cli.till import open_till
-from payhub_core.cli.words import named, say
+from payhub_core.cli.words import say
 from payhub_core.errors import ConfigError
 from payhub_core.ledger import Ledger, Transition
 from payhub_core.ledger.outbox import make_due
@@ -42,7 +41,7 @@ def list_(*, config: str | None, limit: int, as_json: bool) -> None:
         found = ledger.outbox(limit=limit + 1)
     shown, cut = found[:limit], len(found) > limit
     if as_json:
-        print_json({"waiting": [_as_json(it) for it in shown], "cut": cut})
+        print_json({"waiting": [transition_json(it) for it in shown], "cut": cut})
     elif shown:
         print_table(say("Since | Account | Order | What | Tried | Tried next"), [_cells(it) for it in shown])
     else:
@@ -132,19 +131,5 @@ def _taking_one(name: str) -> Callable[[Transition], object]:
 
 
 def _cells(transition: Transition) -> tuple[str, ...]:
-    what = transition.anomaly.name if transition.anomaly else transition.payment.status.value
-    if transition.status is not None:
-        what = transition.status.value
     tried = str(transition.attempts), from_now(transition.due_at)
-    return when(transition.at), transition.account, transition.reference, named(what), *tried
-
-
-def _as_json(transition: Transition) -> dict[str, Any]:
-    return {
-        "id": transition.id,
-        "account": transition.account,
-        "reference": transition.reference,
-        "at": iso(transition.at),
-        "attempts": transition.attempts,
-        "due_at": iso(transition.due_at),
-    }
+    return when(transition.at), transition.account, transition.reference, what(transition), *tried

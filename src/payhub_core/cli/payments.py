@@ -19,10 +19,21 @@ from payhub_core.cli.options import (
     time,
 )
 from payhub_core.cli.refresh import refresh
-from payhub_core.cli.tables import anomaly_json, iso, payment_json, print_payments, print_table, remark, status_of, when
+from payhub_core.cli.tables import (
+    anomaly_json,
+    iso,
+    payment_json,
+    print_payments,
+    print_table,
+    remark,
+    status_of,
+    transition_json,
+    what,
+    when,
+)
 from payhub_core.cli.words import named, say
 from payhub_core.errors import PayhubError
-from payhub_core.ledger import Creation, Ledger, Observation, StoredPayment, Total
+from payhub_core.ledger import Creation, Ledger, Observation, StoredPayment, Total, Transition
 from payhub_core.ledger.queries import Wanted
 from payhub_core.models import PaymentStatus
 from payhub_core.money import Money
@@ -109,9 +120,14 @@ def show(*, config: str | None, account: str, reference: str, as_json: bool) -> 
             hint = f"see: payhub payments find {reference}"
             raise PayhubError("no such order was started here", hint=hint, account=account, reference=reference)
         history, odd = ledger.history(account, reference), ledger.anomalies_of(account, reference)
+        became = ledger.transitions_of(account, reference)
     currency = stored.payment.amount.currency if stored.payment.amount else ""
     if as_json:
-        shown = {"anomalies": [anomaly_json(it) for it in odd], "history": [_heard(item, currency) for item in history]}
+        shown = {
+            "anomalies": [anomaly_json(it) for it in odd],
+            "transitions": [transition_json(it) for it in became],
+            "history": [_heard(item, currency) for item in history],
+        }
         print_json({**payment_json(stored), **shown})
         return
     payment = stored.payment
@@ -134,6 +150,8 @@ def show(*, config: str | None, account: str, reference: str, as_json: bool) -> 
     print_table("", [(name, value) for name, value in facts.items() if value])
     if odd:
         print_anomalies(odd)
+    if became:
+        print_table(say("When | What | Handler"), [(when(it.at), what(it), _had(it)) for it in became])
     rows = [
         (when(item.at), named(item.source), _said(item, payment.status), _sum(item, currency), item.gateway_id or "")
         for item in history
@@ -188,6 +206,15 @@ def _heard(item: Observation, currency: str) -> dict[str, Any]:
         "paid": None if item.paid_minor is None else {"minor": item.paid_minor, "currency": currency},
         "raw": item.raw,
     }
+
+
+def _had(transition: Transition) -> str:
+    """Whether a handler has had it, and how."""
+    if transition.delivered_at is None:
+        return say(f"waits in the outbox, tried {transition.attempts} times")
+    if transition.attempts == 0:
+        return say("had it when it was recorded")
+    return say(f"had it from the outbox at {when(transition.delivered_at)}")
 
 
 def _said(item: Observation, status: PaymentStatus) -> str:

@@ -16,7 +16,7 @@ from payhub_core.cli.words import chinese, named, say
 from payhub_core.errors import plain
 
 if TYPE_CHECKING:
-    from payhub_core.ledger import Creation, StoredAnomaly, StoredPayment
+    from payhub_core.ledger import Creation, StoredAnomaly, StoredPayment, Transition
     from payhub_core.models import PaymentStatus
 
 __all__ = [
@@ -28,6 +28,8 @@ __all__ = [
     "print_table",
     "remark",
     "status_of",
+    "transition_json",
+    "what",
     "when",
 ]
 
@@ -114,6 +116,25 @@ def anomaly_json(stored: StoredAnomaly) -> dict[str, Any]:
         "resolved_by": stored.resolved_by,
         "resolution": stored.resolution,
     }
+
+
+def transition_json(transition: Transition) -> dict[str, Any]:
+    """A transition, and whether a handler has had it."""
+    return {
+        "id": transition.id,
+        "account": transition.account,
+        "reference": transition.reference,
+        "at": iso(transition.at),
+        "attempts": transition.attempts,
+        "due_at": iso(transition.due_at),
+        "delivered_at": iso(transition.delivered_at),
+    }
+
+
+def what(transition: Transition) -> str:
+    """What became true: the status or the anomaly."""
+    status = transition.status or transition.payment.status
+    return named(transition.anomaly.name if transition.anomaly else status.value)
 
 
 def iso(time: datetime | None) -> str | None:

@@ -96,7 +96,8 @@ class Transition:
 
     So ``if transition.status is PaymentStatus.PAID`` holds once for each payment, whatever else arrives. ``id`` is the
     same for every delivery: use it as an idempotency key. ``anomalies`` is all that is odd about the payment by now.
-    One from the outbox was handed out ``attempts`` times, and is again at ``due_at`` where it is not taken.
+    One from the outbox was handed out ``attempts`` times, and is again at ``due_at`` where it is not taken. At
+    ``delivered_at`` a handler took it, with ``attempts`` at 0 in the transaction that recorded it; None: it waits.
     """
 
     id: str
@@ -109,3 +110,4 @@ class Transition:
     anomalies: tuple[Anomaly, ...] = ()
     attempts: int = field(default=0, compare=False)
     due_at: datetime | None = field(default=None, compare=False)
+    delivered_at: datetime | None = field(default=None, compare=False)

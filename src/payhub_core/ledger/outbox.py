@@ -30,13 +30,14 @@ __all__ = [
     "parse_anomaly",
     "read",
     "transition",
+    "transitions_of",
     "values",
     "waiting",
 ]
 
 _FIRST_PAUSE = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(days=1)
-_SHOWN = tuple(transitions.c[it] for it in ("name", "anomaly", "at", "attempts", "due_at"))
+_SHOWN = tuple(transitions.c[it] for it in ("name", "anomaly", "at", "attempts", "due_at", "delivered_at"))
 
 
 def values(row: Row, name: str, anomaly: Anomaly | None, now: datetime, *, handled: bool) -> tuple[Any, ...]:
@@ -67,7 +68,14 @@ def transition(row: Row, name: str, anomaly: Anomaly | None, at: datetime) -> Tr
 
 def waiting(connection: Connection, *, limit: int = 100) -> list[Transition]:
     """The transitions that no handler has had, oldest first."""
-    return [_transition(row) for row in connection.execute(_with_payment().limit(limit))]
+    query = _with_payment().where(transitions.c.delivered_at.is_(None)).limit(limit)
+    return [_transition(row) for row in connection.execute(query)]
+
+
+def transitions_of(connection: Connection, account: str, reference: str) -> list[Transition]:
+    """All transitions of one payment, waiting or not, oldest first."""
+    one = (payments.c.account == account, payments.c.reference == reference)
+    return [_transition(row) for row in connection.execute(_with_payment().where(*one))]
 
 
 def claim(connection: Connection) -> int | None:
@@ -98,7 +106,8 @@ def make_due(connection: Connection) -> None:
 
 def read(connection: Connection, number: int) -> Transition:
     """A transition that was claimed; raises LedgerError where payhub did not write it."""
-    return _transition(connection.execute(_with_payment().where(transitions.c.id == number)).one())
+    query = _with_payment().where(transitions.c.id == number, transitions.c.delivered_at.is_(None))
+    return _transition(connection.execute(query).one())
 
 
 def mark_delivered(connection: Connection, number: int, transition: Transition, now: datetime) -> bool:
@@ -124,17 +133,18 @@ def _with_payment() -> Select[Any]:
     return (
         select(*_SHOWN, *payments.c)
         .join(payments, payments.c.id == transitions.c.payment_id)
-        .where(transitions.c.delivered_at.is_(None))
         .order_by(transitions.c.id)
     )
 
 
 def _transition(found: SqlRow[Any]) -> Transition:
-    name, text, at, attempts, due, *columns = tuple(found)
+    name, text, at, attempts, due, taken, *columns = tuple(found)
     row = Row._make(columns)
     try:
         anomaly = None if text is None else parse_anomaly(name, text, row.currency)
-        return replace(transition(row, name, anomaly, moment(at)), attempts=attempts, due_at=moment(due))
+        taken_at = None if taken is None else moment(taken)
+        told = transition(row, name, anomaly, moment(at))
+        return replace(told, attempts=attempts, due_at=moment(due), delivered_at=taken_at)
     except (ValueError, TypeError, InvalidOrder):
         raise foreign("a transition", row.account, row.reference) from None
 

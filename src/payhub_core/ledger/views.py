@@ -143,6 +143,14 @@ class Views(ABC):
         """As `outbox`."""
         return await self.aread(partial(outbox.waiting, limit=limit))
 
+    def transitions_of(self, account: str, reference: str) -> list[Transition]:
+        """What became true of one payment, oldest first, and whether a handler has had it."""
+        return self.read(partial(outbox.transitions_of, account=account, reference=reference))
+
+    async def atransitions_of(self, account: str, reference: str) -> list[Transition]:
+        """As `transitions_of`."""
+        return await self.aread(partial(outbox.transitions_of, account=account, reference=reference))
+
     def health(self) -> Health:
         """The figures of a health page, and in ``findings`` what a person should look at; a sound ledger has none."""
         return self.read(health.health)
