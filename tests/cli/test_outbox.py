@@ -17,6 +17,7 @@ from click.testing import Result
 from sqlalchemy import text
 from tests.cli.conftest import failure, one_checkout
 
+from payhub_core.checkout import Checkout
 from payhub_core.ledger import Ledger
 
 SHOP = """
@@ -79,6 +80,19 @@ def test_what_a_handler_does_not_take_waits_on(
 
 
 @one_checkout
+@pytest.mark.usefixtures("stored", "shop_module")
+def test_status_0_means_that_nothing_is_left_to_see_to(
+    command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a limit leaves is; what came as the command ended is not: the next run hands it out."""
+    cut = command("outbox", "deliver", "--handler", "outbox_shop:fulfil", "--limit", "1", "--json")
+    assert (cut.exit_code, json.loads(cut.stdout)["waiting"]) == (1, True)
+    monkeypatch.setattr(Checkout, "deliver", lambda *_, **__: 0)
+    late = command("outbox", "deliver", "--handler", "outbox_shop:fulfil", "--json")
+    assert (late.exit_code, json.loads(late.stdout)["waiting"], late.stderr) == (0, False, "")
+
+
+@one_checkout
 @pytest.mark.usefixtures("stored")
 def test_a_mended_handler_need_not_wait_for_its_pause(
     command: Callable[..., Result], ledger: Ledger, shop_module: Path
@@ -92,6 +106,7 @@ def test_a_mended_handler_need_not_wait_for_its_pause(
     assert re.search(r" paid +1 +in \d+ s\n", command("outbox", "list").output)
     paused = command("outbox", "deliver", "--handler", "outbox_shop:fulfil")
     assert ("delivered 0, failed 0" in paused.output, "--now" in paused.stderr) == (True, True)
+    assert paused.exit_code == 1
     assert "delivered 2, failed 0" in command("outbox", "deliver", "--handler", "outbox_shop:fulfil", "--now").output
     assert (shop_module / "told").read_text().split() == ["shop/A1001/paid", "shop/A1001/overpaid"]
 
@@ -112,7 +127,7 @@ def test_an_order_shows_who_had_its_transitions(
         checkout.start("shop", make_order(reference=reference))
         checkout.receive("shop", paid.notify(reference))
     assert "had it when it was recorded" in command("payments", "show", "shop", "A1").output
-    assert command("outbox", "deliver", "--handler", "outbox_shop:fulfil", "--limit", "1").exit_code == 0
+    assert command("outbox", "deliver", "--handler", "outbox_shop:fulfil", "--limit", "1").exit_code == 1
     command("outbox", "deliver", "--handler", "outbox_shop:fail")
     assert re.search(r"paid +had it from the outbox at 2\d+-", command("payments", "show", "shop", "A2").output)
     assert re.search(r"paid +waits in the outbox, tried 1 times", command("payments", "show", "shop", "A3").output)

@@ -75,7 +75,7 @@ def deliver(
     """Hand out what waits and is due.
 
     By --handler to a function, or by --checkout to the application's own handler. One that raises is called again
-    later. Exit status 0: all that were handed out were taken; 1: one was not.
+    later. Exit status 0: all were taken; 1: one was not, or still waits since it failed before or by --limit.
     """
     # What no figure holds: the traceback of a handler that failed.
     logging.basicConfig(level=logging.ERROR, format="payhub: %(message)s")
@@ -99,7 +99,8 @@ def deliver(
             till.look("write", make_due)
         with json_alone(as_json):
             delivered = till.deliver(called, limit=limit, before=count)
-        left = bool(till.look("outbox", limit=1))
+        # The oldest. One that was never tried, with all due ones handed out, has come this moment: no matter yet.
+        left = any(it.attempts or tried >= limit for it in till.look("outbox", limit=1))
     if as_json:
         print_json({"delivered": delivered, "failed": tried - delivered, "waiting": left})
     else:
@@ -110,7 +111,7 @@ def deliver(
                 "payhub: transitions wait; those that failed before are due later, or by --now; see: payhub outbox list"
             )
         )
-    if tried > delivered:
+    if left or tried > delivered:
         sys.exit(1)
 
 
