@@ -14,7 +14,7 @@ from payhub_core.config import Config, revealed
 from payhub_core.declaration import ProviderInfo
 from payhub_core.errors import ConfigError, PayhubError, did_you_mean, plain
 from payhub_core.hookspecs import Provider
-from payhub_core.mistakes import missing, mistakes, named, unknown
+from payhub_core.mistakes import flags_for_numbers, missing, mistakes, named, unknown
 from payhub_core.registry import BrokenProvider, provider_class
 from payhub_core.variables import PREFIX, key_hint
 
@@ -165,10 +165,13 @@ def _from_dict(config: Mapping[str, Any]) -> Config:
 
 
 def _configured(cls: type[Provider], account: str, config: Config) -> Provider:
+    origins = {key.removeprefix(f"accounts.{account}."): origin for key, origin in config.set_by.items()}
+    if flags := flags_for_numbers(cls, config.accounts[account]):
+        said = "; ".join(f"{named(key, origins)}: expected a number, not true or false" for key in flags)
+        raise ConfigError(said, account=account)
     try:
         provider = cls(**{key: revealed(it) for key, it in config.accounts[account].items() if key != "provider"})
     except ValidationError as error:
-        origins = {key.removeprefix(f"accounts.{account}."): origin for key, origin in config.set_by.items()}
         said = mistakes(error, origins=origins)
         raise ConfigError(said, hint=_hint(cls, error, account), account=account) from None
     except PayhubError as error:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-__all__ = ["missing", "mistakes", "named", "unknown"]
+__all__ = ["flags_for_numbers", "missing", "mistakes", "named", "unknown"]
 
 #: By pydantic's name of the mistake; ``came`` is the type of what came, the others are the limits that were passed.
 _WORDS: Mapping[str, str] = {
@@ -48,6 +50,7 @@ _WORDS: Mapping[str, str] = {
     "datetime_parsing": "expected a time",
     "datetime_from_date_parsing": "expected a time",
 }
+_NUMBERS = (int, float, Decimal, timedelta)
 #: Where the type alone does not say how it is written.
 _WRITTEN = {"Money": "Money, such as Money.of('88.00', 'CNY')"}
 
@@ -69,6 +72,30 @@ def missing(error: ValidationError) -> list[str]:
 def unknown(error: ValidationError) -> list[str]:
     """The fields that there are not."""
     return [_place(it["loc"]) for it in error.errors(include_url=False) if it["type"] == "extra_forbidden"]
+
+
+def flags_for_numbers(cls: type, given: Mapping[str, object]) -> list[str]:
+    """The fields of a model that want a number, and were given true or false: pydantic would read 1 or 0."""
+    known = cls.model_fields if issubclass(cls, BaseModel) else {}
+    flags = [key for key, value in given.items() if key in known and _has_flag(value)]
+    return [key for key in flags if _wants_number(known[key].annotation)]
+
+
+def _has_flag(value: object) -> bool:
+    return isinstance(value, bool) or (isinstance(value, list | tuple) and any(map(_has_flag, value)))
+
+
+def _wants_number(annotation: object) -> bool:
+    kinds = list(_kinds(annotation))
+    return any(it in _NUMBERS for it in kinds) and not any(it is bool or isinstance(it, bool) for it in kinds)
+
+
+def _kinds(annotation: object) -> Iterator[object]:
+    inner = get_args(annotation)
+    for each in inner:
+        yield from _kinds(each)
+    if not inner:
+        yield annotation
 
 
 def _place(location: tuple[int | str, ...]) -> str:

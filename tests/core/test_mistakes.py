@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from pydantic import Field
 
-from payhub_core import AsyncHub, Config, ConfigError, Hub, InvalidOrder, Money, Order, PayhubError, load_accounts
+from payhub_core import (
+    AsyncHub,
+    Config,
+    ConfigError,
+    Hub,
+    InvalidOrder,
+    Money,
+    Order,
+    PayhubError,
+    load_account,
+    load_accounts,
+)
+from payhub_dummy import Dummy
 
 ACCOUNT = {
     "provider": "gpu",
@@ -35,6 +48,14 @@ SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     "a misspelt setting": ({"secert_placement": "last"}, "Hint: did you mean 'secret_placement'?"),
     "another word": ({"secret_placement": "front"}, "[account shop] secret_placement: expected 'sorted' or 'last'"),
     "a word for a number": ({"timeout": "soon"}, "[account shop] timeout: expected a number"),
+    "truth for a number": ({"timeout": True}, "[account shop] timeout: expected a number, not true or false"),
+    "truth for a whole number": (
+        {"order_no_max_length": True, "failed_after": False},
+        (
+            "[account shop] order_no_max_length: expected a number, not true or false; "
+            "failed_after: expected a number, not true or false"
+        ),
+    ),
     "a number below zero": ({"timeout": -1}, "[account shop] timeout: expected more than 0"),
     "a fraction": (
         {"order_no_max_length": 1.5},
@@ -113,6 +134,23 @@ NAMES: dict[str, tuple[Any, str]] = {
 def changed(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """``values`` with these changes; what is ``...`` is left out."""
     return {name: value for name, value in {**values, **changes}.items() if value is not ...}
+
+
+def test_truth_is_no_number_whatever_a_provider_is_made_of() -> None:
+    """One that takes none of the kit's settings, a number that may be left out, several of them."""
+
+    class Loose(Dummy):
+        least: int | None = None
+        steps: tuple[Annotated[int, Field(ge=1)], ...] = ()
+        either: bool | int = 0
+
+    def load(**settings: Any) -> Any:
+        return load_account("shop", {"provider": Loose, "development": True, **settings})
+
+    for settings in ({"timeout": True}, {"least": False}, {"steps": [1, True]}):
+        with pytest.raises(ConfigError, match="expected a number, not true or false"):
+            load(**settings)
+    assert load(timeout=1, least=0, steps=[1, 2], either=True).either is True
 
 
 @pytest.mark.parametrize("mistake", SETTINGS)

@@ -28,7 +28,7 @@ def check_handler(handler: object) -> None:
 
 def check_limit(limit: object) -> None:
     """Raises ConfigError unless it is a number of payments, or of transitions."""
-    if not isinstance(limit, int) or limit < 0:
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
         raise ConfigError(f"expected a limit of zero or more, as an int, not {plain(limit)}")
 
 

@@ -120,7 +120,7 @@ class Pass:
         progress: Callable[[Progress], object] | None,
         account: str | None = None,
     ) -> None:
-        if not isinstance(rate, int | float) or not rate > 0:
+        if not isinstance(rate, int | float) or isinstance(rate, bool) or not rate > 0:
             raise ConfigError(f"expected a rate above zero, in queries a second, not {plain(rate)}")
         check_limit(limit)
         if not isinstance(older_than, timedelta):
