@@ -1,4 +1,4 @@
-"""The payer's pages: each stands by itself, and runs no script but the one that looks again until all is settled."""
+"""The payer's pages: each stands by itself; its script tells the language, and looks again until all is settled."""
 
 from __future__ import annotations
 
@@ -48,10 +48,17 @@ STYLE = (
     "color:var(--tone);font-weight:600;text-decoration:none}"
     ".other{display:none}.other:target{display:block}.other:target~.first{display:none}"
 )
+#: The tab and a screen reader have the language that is shown, also once the link to the other was followed.
+SPEAK = (
+    "function speak(){const said=document.querySelector('.other:target')||document.querySelector('.first'),"
+    "shop=said.querySelector('.shop');document.documentElement.lang=said.lang;"
+    "document.title=said.querySelector('h1').textContent+(shop?' · '+shop.textContent:'')}"
+    "addEventListener('hashchange',speak);speak();"
+)
 #: What a browser posted is posted again with each look, since it is the proof of what the page says; at most so much.
 _LONGEST_POSTED = 4096
 # Too long a one is looked up without. So a claim is only replaced by what is settled.
-SCRIPT = (
+LOOK = (
     "let n=0;const main=document.querySelector('main'),posted=main.dataset.posted;function later(){"
     "setTimeout(look,Math.min(2000*1.2**n++,60000))}"
     "async function look(){if(!document.hidden)try{"
@@ -62,7 +69,7 @@ SCRIPT = (
     "const fresh=page.querySelector('main[data-state]');"
     "if(answer.ok&&fresh&&(!fresh.dataset.open||main.dataset.state=='checking')){"
     "for(const part of main.children)part.replaceChildren(...page.getElementById(part.id).childNodes);"
-    "main.className=main.dataset.state=fresh.dataset.state;document.title=page.title;"
+    "main.className=main.dataset.state=fresh.dataset.state;speak();"
     "if(!fresh.dataset.open)return}"
     "}catch{}later()}later()"
 )
@@ -73,8 +80,8 @@ def digest(text: str) -> str:
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
-_POLICY = f"default-src 'none'; style-src {digest(STYLE)}; "
-_POLICY_OPEN = f"{_POLICY}script-src {digest(SCRIPT)}; connect-src 'self'; "
+_POLICY = f"default-src 'none'; style-src {digest(STYLE)}; script-src {digest(SPEAK)}; "
+_POLICY_OPEN = f"default-src 'none'; style-src {digest(STYLE)}; script-src {digest(SPEAK + LOOK)}; connect-src 'self'; "
 _POLICY_END = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
@@ -134,7 +141,7 @@ class Pages:
             f'<main class="{state}" data-state="{state}"{attributes} aria-live="polite">'
             f'<section id="{other}" class="other" lang="{_TAGS[other]}">{self._said(state, other, payment)}</section>'
             f'<section id="{first}" class="first" lang="{_TAGS[first]}">{self._said(state, first, payment)}</section>'
-            f"</main>{f'<script>{SCRIPT}</script>' if is_open else ''}</html>"
+            f"</main><script>{SPEAK}{LOOK if is_open else ''}</script></html>"
         )
         policy = (_POLICY_OPEN if is_open else _POLICY) + _POLICY_END
         headers = {**PRIVATE, "content-security-policy": policy, **headers}
