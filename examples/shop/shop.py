@@ -18,6 +18,7 @@ from payhub_core import (
     AsyncHub,
     FormPost,
     HtmlPage,
+    LedgerError,
     Money,
     Order,
     OutcomeUnknown,
@@ -74,6 +75,12 @@ pages = Jinja2Templates(Path(__file__).with_name("pages"))
 pages.env.globals["shop"] = NAME
 
 
+@app.exception_handler(LedgerError)
+async def no_database(request: Request, error: LedgerError) -> Response:
+    logger.error("%s", error)
+    return pages.TemplateResponse(request, "closed.html", status_code=503)
+
+
 @app.get("/")
 async def products(request: Request) -> Response:
     return pages.TemplateResponse(request, "products.html", {"products": PRODUCTS, "methods": METHODS})
@@ -128,11 +135,11 @@ async def start(request: Request, reference: str) -> Response:
 async def wait(request: Request, account: str, reference: str) -> Response:
     """The code to scan; once the payer has paid, the return page."""
     stored = await ledger.apayment(account, reference)
-    action = stored.payment.next_action if stored and stored.payment.status is PaymentStatus.PENDING else None
-    if not isinstance(action, QrCode):
+    payment = stored.payment if stored else None
+    if not payment or payment.status is not PaymentStatus.PENDING or not isinstance(payment.next_action, QrCode):
         return RedirectResponse(f"/pay/{account}/return/{reference}", 303)
-    code = segno.make(action.content).svg_inline(omitsize=True, border=2)
-    return pages.TemplateResponse(request, "wait.html", {"code": code})
+    code = segno.make(payment.next_action.content).svg_inline(omitsize=True, border=2)
+    return pages.TemplateResponse(request, "wait.html", {"code": code, "amount": payment.amount})
 
 
 @app.get("/orders")

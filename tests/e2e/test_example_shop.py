@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from sqlalchemy import text
 
+from payhub_core import PaymentStatus
 from payhub_sandbox import SandboxProcess
-from payhub_sandbox.demo.shop import EXAMPLE, open_shop
+from payhub_sandbox.demo.shop import EXAMPLE, Shop, open_shop
 
 pytestmark = pytest.mark.browser
 
@@ -56,11 +59,16 @@ def gateway() -> Iterator[SandboxProcess]:
 
 
 @pytest.fixture(scope="module")
-def url(gateway: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def shop(gateway: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """The example, with its own configuration but for the gateway's port."""
     written = (EXAMPLE / "payhub.toml").read_text("utf-8").replace("http://127.0.0.1:8787", gateway.url)
     with open_shop(tmp_path_factory.mktemp("shop"), written) as shop:
-        yield shop.url
+        yield shop
+
+
+@pytest.fixture(scope="module")
+def url(shop: Shop) -> str:
+    return shop.url
 
 
 @pytest.fixture(params=LOOKS)
@@ -108,6 +116,7 @@ def test_tea_is_bought_with_the_keyboard_alone(page: Page, url: str, request: py
     page.get_by_role("link", name="返回“Tea House 茶舍”").press("Enter")
     page.wait_for_url(f"{url}/")
     page.goto(f"{url}/orders")
+    assert "paid 已付" in page.get_by_role("row").nth(1).inner_text()
     assert "yes 已发货" in page.get_by_role("row").nth(1).inner_text()
     look(page, "orders", request)
 
@@ -134,6 +143,7 @@ def test_the_code_waits_until_it_was_paid(
     page.goto(url)
     page.get_by_role("button", name="WeChat").first.click()
     page.wait_for_url("**/wait/shop/**")
+    assert "128.00 CNY" in page.get_by_role("main").inner_text()
     look(page, "wait", request)
     gateway.pay(gateway.orders()[0]["platform_order_no"])
     page.wait_for_url("**/pay/shop/return/**")
@@ -178,6 +188,34 @@ def test_a_buyer_is_told_what_to_do_where_a_payment_cannot_be_started(
             page.get_by_role("link", name="Back to the shop").press("Enter")
             page.wait_for_url(f"{url}/")
     assert len(gateway.orders()) == before + more
+
+
+def test_there_is_a_word_for_every_status_in_the_table_of_orders() -> None:
+    """A status that lacks one would be an empty cell."""
+    page = (EXAMPLE / "pages" / "orders.html").read_text("utf-8")
+    assert re.findall(r'"(\w+)": ', page) == [status.value for status in PaymentStatus]
+
+
+def test_a_buyer_is_told_while_the_database_is_down_that_nothing_was_charged(browser: Browser, shop: Shop) -> None:
+    """And one who may have paid, not to pay again: neither is shown a bare error."""
+    down, up = text("ALTER TABLE orders RENAME TO orders_away"), text("ALTER TABLE orders_away RENAME TO orders")
+    with browser.new_context(viewport=PHONE, color_scheme="dark") as context:
+        page = context.new_page()
+        page.goto(shop.url)
+        shop.ledger.write(lambda connection: connection.execute(down))
+        try:
+            with page.expect_response("**/buy/**") as answer:
+                page.get_by_role("button", name="Alipay").first.click()
+            assert answer.value.status == 503
+            assert "Nothing was charged" in page.get_by_role("main").inner_text()
+            can_read(page)
+            page.goto(f"{shop.url}/orders")
+            said = page.get_by_role("main").inner_text()
+            assert "Do not pay again" in said
+            assert "Nothing was charged" not in said
+            can_read(page)
+        finally:
+            shop.ledger.write(lambda connection: connection.execute(up))
 
 
 def test_thanks_for_a_posted_return_stay_until_the_money_is_there(
