@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 import re
 import shutil
 from collections.abc import Callable
@@ -20,7 +22,7 @@ from tests.sandbox.test_browser import ARGUMENTS
 from payhub_core import Money, PaymentStatus
 from payhub_core.cli.report_page import STYLE, page
 from payhub_core.cli.report_words import CHINESE, ENGLISH
-from payhub_core.ledger import AccountHealth, Anomaly, AnomalyKind, Health, Ledger, StoredAnomaly
+from payhub_core.ledger import AccountHealth, Anomaly, AnomalyKind, Finding, Health, Ledger, StoredAnomaly
 from payhub_core.ledger.report import AGES, Changed, Pending, Received, Report, Taken
 from payhub_core.ledger.tables import payments
 from payhub_core.web.pages import digest
@@ -49,6 +51,50 @@ def full(account: str = "shop", reference: str = "A1001", reason: str = "no answ
         (Pending(account, 3, 7, cny(70_000)),),
         (Taken(account, cny(10_000), cny(30_000)), Taken(account, Money(500, "JPY"), Money(0, "JPY"))),
         (Changed(account, "started", 5, 8), Changed(account, "partially_paid", 1, 0)),
+    )
+
+
+def busy() -> Report:
+    """Two weeks of three accounts in two currencies, as a shop may have them; the same each time."""
+    prices = {"books": Money(2_570, "CNY"), "tea": Money(5_090, "CNY"), "travel": Money(690, "EUR")}
+    silent = {"answered_at": NOW - timedelta(hours=3), "unanswered_at": NOW - timedelta(minutes=2)}
+    silent["unanswered"] = "the gateway did not answer within 10 seconds"
+    chance = random.Random(7)
+
+    def sold(account: str, count: int) -> Money:
+        return Money(count * prices[account].minor, prices[account].currency)
+
+    def odd(kind: AnomalyKind, name: str, reference: str, due: int, received: int, hours: int) -> StoredAnomaly:
+        anomaly = Anomaly(kind, name, cny(due), cny(received), (f"P{reference}",))
+        return StoredAnomaly("tea", reference, anomaly, NOW - timedelta(hours=hours), None, None, None)
+
+    def changed(account: str) -> list[Changed]:
+        words = (("started", 102, 113), ("paid", 92, 101), ("failed", 2, 3), ("refunded", 1, 2))
+        return [Changed(account, what, last, before) for what, last, before in words]
+
+    def received(account: str) -> list[Received]:
+        counts = [*(chance.randint(60, 140) for _ in DAYS[1:]), 12]
+        return [
+            Received(account, day, it, sold(account, it), sold(account, 0))
+            for day, it in zip(DAYS, counts, strict=True)
+        ]
+
+    accounts = (AccountHealth("tea", open_anomalies=3), AccountHealth("travel", **silent))
+    findings = tuple(Finding(it.account, "something to look at", "see to it") for it in accounts)
+    return Report(
+        Health(NOW, NOW, accounts, findings),
+        DAYS,
+        (
+            odd(AnomalyKind.OVERPAID, "overpaid", "A10700", 4_900, 5_900, 20),
+            odd(AnomalyKind.PAID_AGAIN, "paid_again:2", "A10040", 980, 1_960, 18),
+            odd(AnomalyKind.UNDERPAID, "underpaid", "A10005", 980, 480, 15),
+        ),
+        tuple(it for account in prices for it in received(account)),
+        tuple(
+            Pending(account, age, it, sold(account, it)) for account in prices for age, it in enumerate((1, 3, 16, 15))
+        ),
+        tuple(Taken(account, sold(account, 90), sold(account, 95 + len(account))) for account in prices),
+        (*(it for account in prices for it in changed(account)), Changed("tea", "odd", 3, 0)),
     )
 
 
@@ -181,6 +227,21 @@ def test_a_report_that_fails_leaves_the_last_one_in_place(
     config.write_text("")
     assert "no ledger is configured" in failure(command("report", "-o", str(path)))
     assert path.read_text() == "yesterday's"
+
+
+@pytest.mark.browser
+def test_a_busy_report_is_whole_in_a_narrow_window(tmp_path: Path) -> None:
+    """No column and no command is cut; a picture of it, where one is wanted."""
+    (tmp_path / "report.html").write_text(page(busy(), "en"), "utf-8")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+        tab = browser.new_page(viewport={"width": 860, "height": 900})
+        tab.goto((tmp_path / "report.html").as_uri())
+        assert "payhub doctor --connect --account travel" in tab.locator("#silent").inner_text()
+        assert tab.evaluate("[...document.querySelectorAll('.scroll')].every(e => e.scrollWidth <= e.clientWidth)")
+        if folder := os.environ.get("PICTURES"):
+            tab.screenshot(path=f"{folder}/report.png", full_page=True)
+        browser.close()
 
 
 @pytest.mark.browser
