@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +15,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.cells import cell_len
 from sqlalchemy import text, update
 from tests.cli.conftest import failure, one_checkout
 
@@ -113,6 +119,48 @@ def test_however_narrow_nothing_is_left_out(
     (line,) = [line for line in shown.splitlines() if "notify" in line]
     assert "P2019081800134100001" in line
     assert "100.01 CNY" in line
+
+
+@one_checkout
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize("language", ["C.UTF-8", "zh_CN.UTF-8"])
+@pytest.mark.parametrize("words", ["payments list", "payments anomalies", "payments show shop A1001", "outbox list"])
+def test_a_terminal_of_80_columns_breaks_no_line(config: Path, words: str, language: str) -> None:
+    """A row that is too wide has several lines, and each number stands whole on one of them."""
+    shown = on_a_terminal(config.parent, words, language)
+    assert [line for line in shown.splitlines() if cell_len(line) > 80] == []
+    assert "A1001" in shown.split()
+    assert "outbox" in words or re.search(r"(^|  )100\.01 ", shown, re.MULTILINE)
+    if words in {"payments anomalies", "payments show shop A1001"}:
+        assert "P2019081800134100001" in shown.split()
+    assert ("2019" in shown) == (words in {"payments anomalies", "payments show shop A1001"})
+
+
+@one_checkout
+@pytest.mark.usefixtures("stored")
+def test_the_doctors_table_fits_a_terminal_of_80_columns(config: Path) -> None:
+    """Its findings are a line each, however long: so a command in one is copied whole."""
+    lines = on_a_terminal(config.parent, "doctor", "C.UTF-8").splitlines()
+    table = lines[next(place for place, line in enumerate(lines) if line.startswith(" Account")) :]
+    assert [line for line in table if cell_len(line) > 80 and not line.startswith("! ")] == []
+    assert any(re.match(r" shop +2", line) for line in table)
+
+
+def on_a_terminal(folder: Path, words: str, language: str) -> str:
+    """What ``payhub`` shows on a terminal of 80 columns."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "80", "LC_ALL": language}
+    command = [sys.executable, "-m", "payhub_core", *words.split()]
+    with subprocess.Popen(command, cwd=folder, env=environment, stdout=theirs, stderr=subprocess.DEVNULL):
+        os.close(theirs)
+        shown = b""
+        try:
+            while piece := os.read(ours, 4096):
+                shown += piece
+        except OSError:  # how Linux says that the other end was closed
+            pass
+    os.close(ours)
+    return shown.decode()
 
 
 def test_a_list_of_nothing_says_so(command: Callable[..., Result], ledger: Ledger) -> None:

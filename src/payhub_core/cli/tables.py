@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -34,20 +37,53 @@ __all__ = [
 ]
 
 _WIDEST = 250
+#: Between two columns, before the first line of a row, and before each further one.
+_GAP, _MARGIN, _INDENT = "  ", " ", "     "
 
 
 def print_table(head: str, rows: Iterable[Sequence[str]]) -> None:
-    """Prints a table; ``head`` names its columns, with " | " between two."""
-    columns = head.split(" | ") if head else ()
+    """Prints a table; ``head`` names its columns, with " | " between two.
+
+    On a terminal that is too narrow for it each row has several lines: nothing is cut, and no terminal breaks an id.
+    """
+    columns = head.split(" | ") if head else []
+    cells = [[plain(cell, 2000) for cell in row] for row in rows]
+    if columns and sys.stdout.isatty() and len(lines := _folded([columns, *cells], get_terminal_size().columns)) > 1:
+        _print_folded(lines, columns, cells)
+        return
     table = Table(*columns, box=box.SIMPLE_HEAD if columns else None, show_header=bool(columns), padding=(0, 1, 0, 0))
-    for row in rows:
+    for row in cells:
         # Text, never markup: much of it was written by others.
-        table.add_row(*(Text(plain(cell, 2000)) for cell in row))
+        table.add_row(*map(Text, row))
     # As wide as it is, whatever the terminal: an id broken over two lines can be neither copied nor searched.
     console = Console(width=_WIDEST, color_system=None)
     with console.capture() as drawn:
         console.print(table)
     click.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()))
+
+
+def _folded(rows: Sequence[Sequence[str]], room: int) -> list[dict[int, int]]:
+    """The columns of each line, by number and width, so that no line is wider than ``room`` unless one cell is."""
+    lines: list[dict[int, int]] = [{}]
+    for column, cells in enumerate(zip(*rows, strict=True)):
+        width = max(map(cell_len, cells))
+        if lines[-1] and len(_INDENT) + sum(lines[-1].values()) + len(_GAP) * len(lines[-1]) + width > room:
+            lines.append({})
+        lines[-1][column] = width
+    return lines
+
+
+def _print_folded(lines: list[dict[int, int]], head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    click.echo()
+    for row in [head, *rows]:
+        for place, columns in enumerate(lines):
+            cells = [row[column] + " " * (width - cell_len(row[column])) for column, width in columns.items()]
+            line = f"{_INDENT if place else _MARGIN}{_GAP.join(cells)}".rstrip()
+            if line.strip():
+                click.echo(line)
+        if row is head:
+            click.echo(_MARGIN + "─" * max(sum(columns.values()) + len(_GAP) * len(columns) for columns in lines))
+    click.echo()
 
 
 def remark(text: str) -> None:
