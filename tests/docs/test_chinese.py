@@ -11,8 +11,10 @@ from payhub_core.cli.words import catalogue
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs" / "zh").glob("*.md"))
+#: Those whose Python is the English page's, and is run there alone.
+SAME = ("configuration.md", "ledger.md", "production.md", "sandbox.md", "signature-mismatch.md", "web.md")
 #: Those with a section for each of their English page's, and whatever that page writes as code.
-WHOLE = ("gateway.md", "operating.md", "signature-mismatch.md")
+WHOLE = ("gateway.md", "operating.md", *SAME)
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
@@ -59,17 +61,26 @@ def test_a_whole_page_has_the_sections_and_the_code_of_its_english_page(name: st
     assert code(page) ^ code(followed(page)) == set()
 
 
-def test_the_code_that_is_not_run_twice_is_that_of_the_english_page() -> None:
-    """It looks for causes for a quarter of a minute."""
-    page = ROOT / "docs" / "zh" / "signature-mismatch.md"
+@pytest.mark.parametrize("name", SAME)
+def test_the_code_that_is_not_run_twice_is_that_of_the_english_page(name: str) -> None:
+    """Nor is it lost where one of the two is changed."""
+    page = ROOT / "docs" / "zh" / name
     assert programs(page) == programs(followed(page)) != []
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_the_two_pages_lead_to_each_other(name: str) -> None:
+    """At the top, below the title."""
+    page = ROOT / "docs" / "zh" / name
+    assert page.read_text("utf-8").splitlines()[2] == f"对应英文页：[{name}](../{name})。"
+    assert followed(page).read_text("utf-8").splitlines()[2] == f"[中文](zh/{name})"
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.zh.md"], ids=lambda page: page.name)
 def test_the_comments_of_a_chinese_page_are_chinese(page: Path) -> None:
     """In every block, but for what is a value or a name."""
     code = "\n".join(block for _, block in BLOCK.findall(page.read_text("utf-8")))
-    said = re.findall(r"(?: # |\"\"\")(.*)", code)
+    said = re.findall(r"(?: # |\"\"\"(?=\w))(.*)", code)
     assert [it for it in said if not re.search("[\u4e00-\u9fff]", it)] == []
 
 

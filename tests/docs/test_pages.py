@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
+from tests.docs.test_chinese import SAME
 
 from payhub_sandbox import PUBLIC_MERCHANTS, SandboxProcess
 
@@ -19,7 +20,7 @@ PAGES = sorted(
 EVERY_PAGE = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*/*.md")})
 LINK = re.compile(r"\]\(([^)\s#]+)[^)]*\)")
 WEB = ROOT / "docs" / "web.md"  # run by tests/web, on real servers
-TWIN = ROOT / "docs" / "zh" / "signature-mismatch.md"  # its code is the English page's, which test_chinese sees to
+TWINS = {ROOT / "docs" / "zh" / name for name in SAME}  # their code is the English pages', which test_chinese sees to
 READMES = ("README.md", "README.zh.md")
 
 
@@ -36,7 +37,7 @@ def gateway_url(gateway: SandboxProcess) -> str:
     return gateway.url
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page not in {WEB, TWIN}], ids=lambda path: path.name)
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in {WEB, *TWINS}], ids=lambda path: path.name)
 def test_the_code_of_the_page_runs(
     page: Path,
     gateway_url: str,
