@@ -92,11 +92,12 @@ def read_pairs(
 
 def write_form(fields: Mapping[str, str]) -> bytes:
     """``fields`` as a form or a query, each name and value encoded once (WHATWG URL, 5.2)."""
-    # Not value.translate(): what is no text is a TypeError, and not what its own method makes of it.
-    encoded = str.translate
-    return "&".join(
-        [f"{encoded(name, _ENCODED)}={encoded(value, _ENCODED)}" for name, value in fields.items()]
-    ).encode()
+    # Not value.isalnum(): what is no text is a TypeError, and not what its own method makes of it.
+    pairs = [
+        (name, value if str.isalnum(value) and value.isascii() else value.translate(_ENCODED))
+        for name, value in fields.items()
+    ]
+    return "&".join([f"{_encoded_name(name)}={value}" for name, value in pairs]).encode()
 
 
 def media_type(callback: Callback) -> str:
@@ -112,6 +113,11 @@ class _Encoded(dict[int, str]):
 
 
 _ENCODED = _Encoded({code: quote_plus(chr(code)) for code in range(128)})
+
+
+@lru_cache(maxsize=512)  # a gateway's messages have the same few sets of names
+def _encoded_name(name: str) -> str:
+    return str.translate(name, _ENCODED)
 
 
 def _data(callback: Callback, methods: tuple[str, ...], address: str) -> bytes:

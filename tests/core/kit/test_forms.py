@@ -265,7 +265,7 @@ def test_names_are_encoded_too() -> None:
     assert write_form({"metadata[order]": "A 1"}) == b"metadata%5Border%5D=A+1"
 
 
-@pytest.mark.parametrize("value", [1, None, 1.5, ["x"]])
+@pytest.mark.parametrize("value", [1, None, 1.5, ["x"], b"x", b""])
 def test_only_text_is_written(value: Any) -> None:
     """A sum that is a float has no one spelling."""
     with pytest.raises(TypeError):
