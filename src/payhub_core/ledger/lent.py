@@ -21,7 +21,7 @@ _READS = re.compile(r"\s*(SELECT|SHOW|EXPLAIN|SAVEPOINT|RELEASE|ROLLBACK|PRAGMA)
 
 @dataclass(slots=True)
 class _Loan:
-    database: URL
+    engine: Engine
     lasts: bool = True
     refused: ConfigError | None = None
 
@@ -33,7 +33,7 @@ _LOAN: ContextVar[_Loan | None] = ContextVar("payhub_loan", default=None)
 @contextmanager
 def lent(engine: Engine) -> Iterator[None]:
     """For the time that a handler has a transaction of ``engine``; raises what it was refused, had it caught that."""
-    loan = _Loan(_database(engine))
+    loan = _Loan(engine)
     token = _LOAN.set(loan)
     watch_orm()
     try:
@@ -48,7 +48,7 @@ def lent(engine: Engine) -> Iterator[None]:
 def check_not_lent(engine: Engine) -> None:
     """Raises LedgerError inside a handler: the transaction that it is lent holds what the call would wait for."""
     loan = _LOAN.get()
-    if loan is not None and loan.lasts and loan.database == _database(engine):
+    if loan is not None and loan.lasts and _database(loan.engine) == _database(engine):
         raise LedgerError(
             "a handler called payhub, which is waiting for that handler to return",
             hint="write through the connection that it is lent, and call payhub once it has returned, or in deliver",

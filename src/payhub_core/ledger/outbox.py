@@ -54,15 +54,16 @@ def values(row: Row, name: str, anomaly: Anomaly | None, now: datetime, *, handl
 def transition(row: Row, name: str, anomaly: Anomaly | None, at: datetime) -> Transition:
     """The transition ``name`` of the payment in ``row``."""
     status = PaymentStatus(name) if anomaly is None else None
+    facts = row.known()
     return Transition(
         f"{row.account}/{row.reference}/{name}",
         row.account,
         row.reference,
         status,
         anomaly,
-        row.payment(),
+        row.payment(facts=facts),
         at,
-        row.anomalies(),
+        row.anomalies(facts),
     )
 
 

@@ -104,9 +104,11 @@ class Row(NamedTuple):
         except ValueError:
             raise self.foreign(column) from None
 
-    def payment(self, raw: Mapping[str, Any] | None = None) -> Payment:
-        """What is known, in the words of every other payment."""
-        order, facts, due = self.order(), self.known(), self.due
+    def payment(self, raw: Mapping[str, Any] | None = None, facts: Facts | None = None) -> Payment:
+        """What is known by ``facts``, or else by those that are stored, in the words of every other payment."""
+        order, due = self.order_as_given(), self.due
+        if facts is None:
+            facts = self.known()
         try:
             status = PaymentStatus(self.status)
             action = None if self.next_action is None else _action.validate_json(self.next_action)
@@ -137,10 +139,11 @@ class Row(NamedTuple):
             creation = Creation(self.creation)
         except ValueError:
             raise self.foreign("creation") from None
+        facts = self.known()
         return StoredPayment(
-            self.payment(),
+            self.payment(facts=facts),
             creation,
-            self.anomalies(),
+            self.anomalies(facts),
             self.attempts,
             self.time("next_check_at"),
             self.time("updated_at"),
