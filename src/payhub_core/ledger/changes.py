@@ -264,7 +264,7 @@ def _record(
                 continue
             if place:
                 outbox.mark_handled(connection, new, name, now)
-            hand(connection, outbox.transition(new, name, anomaly, now), handle)
+            hand(connection, outbox.transition(new, merged.facts, name, anomaly, now), handle)
     if merged.says_something:
         # Last on purpose, since it says whether all of this still stands: a handler may have rolled it back.
         history.add(connection, observation(new, news, now), commit=commit)
@@ -272,9 +272,10 @@ def _record(
 
 
 class Merged(NamedTuple):
-    """What a row becomes by news: the row, its new transitions, and whether the history is to hold what was said."""
+    """What a row becomes by news: the row, the facts in it, its new transitions; and whether the history holds them."""
 
     row: Row
+    facts: Facts
     became_true: list[tuple[str, Anomaly | None]]
     says_something: bool
 
@@ -286,7 +287,7 @@ def merge(row: Row, news: News | RefundNews, now: datetime, *, checked: bool = F
     new = row._replace(**_values(row, news, facts, now, checked=checked), updated_at=now, version=row.version + 1)
     new_word = isinstance(news, RefundNews) or news.said != PaymentStatus.PENDING
     says_something = new_word or facts != known or row.creation != Creation.CREATED
-    return Merged(new, list(_became_true(row, known, new, facts)), says_something)
+    return Merged(new, facts, list(_became_true(row, known, new, facts)), says_something)
 
 
 def observation(row: Row, news: News | RefundNews, now: datetime) -> tuple[Any, ...]:

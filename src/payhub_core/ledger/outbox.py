@@ -12,7 +12,7 @@ from sqlalchemy import Row as SqlRow
 
 from payhub_core.errors import InvalidOrder
 from payhub_core.ledger.database import clock
-from payhub_core.ledger.facts import Anomaly, AnomalyKind
+from payhub_core.ledger.facts import Anomaly, AnomalyKind, Facts
 from payhub_core.ledger.models import Transition
 from payhub_core.ledger.rows import Row, foreign
 from payhub_core.ledger.schedule import backoff
@@ -51,10 +51,9 @@ def values(row: Row, name: str, anomaly: Anomaly | None, now: datetime, *, handl
     )
 
 
-def transition(row: Row, name: str, anomaly: Anomaly | None, at: datetime) -> Transition:
-    """The transition ``name`` of the payment in ``row``."""
+def transition(row: Row, facts: Facts, name: str, anomaly: Anomaly | None, at: datetime) -> Transition:
+    """The transition ``name`` of the payment in ``row``, of which ``facts`` are stored."""
     status = PaymentStatus(name) if anomaly is None else None
-    facts = row.known()
     return Transition(
         f"{row.account}/{row.reference}/{name}",
         row.account,
@@ -144,7 +143,7 @@ def _transition(found: SqlRow[Any]) -> Transition:
     try:
         anomaly = None if text is None else parse_anomaly(name, text, row.currency)
         taken_at = None if taken is None else moment(taken)
-        told = transition(row, name, anomaly, moment(at))
+        told = transition(row, row.known(), name, anomaly, moment(at))
         return replace(told, attempts=attempts, due_at=moment(due), delivered_at=taken_at)
     except (ValueError, TypeError, InvalidOrder):
         raise foreign("a transition", row.account, row.reference) from None

@@ -85,7 +85,7 @@ class Statement:
         cursor: Any = connection.connection.cursor()
         try:
             if connection.dialect.name == "sqlite":
-                cursor.executemany(self.sqlite, [[_lite(value) for value in values] for values in several])
+                cursor.executemany(self.sqlite, map(_lite, several))
             else:
                 cursor.executemany(self.postgresql, several)
             changed: int = cursor.rowcount
@@ -96,7 +96,7 @@ class Statement:
     def run(self, connection: Connection, values: tuple[Any, ...]) -> Result:
         """Runs in the connection's transaction; raises what the driver raises."""
         if connection.dialect.name == "sqlite":  # which has no times: they become text
-            return run(connection, self.sqlite, [_lite(value) for value in values])
+            return run(connection, self.sqlite, _lite(values))
         return run(connection, self.postgresql, values)
 
 
@@ -175,8 +175,8 @@ def begin(connection: Connection) -> None:
         run(connection, "BEGIN IMMEDIATE")
 
 
-def _lite(value: object) -> object:
-    return utc_text(value) if type(value) is datetime else value
+def _lite(values: Sequence[object]) -> list[object]:
+    return [utc_text(value) if type(value) is datetime else value for value in values]
 
 
 _columns = ", ".join(Row._fields)
