@@ -10,7 +10,7 @@ from hashlib import sha256
 from html.parser import HTMLParser
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from payhub_core import ConfigError, Money, Payment, PaymentStatus, Reply
 from payhub_core.web.endpoint import Endpoint, RequestHead
@@ -168,7 +168,8 @@ def test_the_tab_and_a_screen_reader_have_the_language_that_is_shown(
     for lang in ("en", "zh-CN", "en") if accepted == "en" else ("zh-CN", "en", "zh-CN"):
         heading = tab.get_by_role("heading").inner_text()
         assert heading.isascii() == (lang == "en")
-        assert (tab.locator("html").get_attribute("lang"), tab.title()) == (lang, f"{heading} · Tea House")
+        expect(tab.locator("html")).to_have_attribute("lang", lang)  # told a little after the click
+        expect(tab).to_have_title(f"{heading} · Tea House")
         tab.get_by_role("link", name=links[lang]).click()
     tab.close()
     assert complaints == []
