@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import ClassVar, Protocol
 
-from payhub_core.errors import ConfigError, InvalidOrder, plain
+from payhub_core.errors import CallbackError, ConfigError, InvalidOrder, plain
 from payhub_core.models import Order, PaymentMethod, Reply
 from payhub_core.money import Money
 
@@ -57,6 +57,7 @@ class ProviderInfo:
     that it has to fill, whatever the pattern.
     ``callback_headers``: the headers that its callbacks are verified by: what a Recorder keeps beside the content type.
     ``refused`` and ``retry``: the answers to a callback that is not believed, and to one that could not be stored now.
+    ``refusals``: by the error, the answers of a gateway that wants to be told why; ``refused`` is for all others.
     ``time_limits``: by hook, seconds that a whole call may take, where twice ``timeout`` for each request does not fit.
     A fetch inside a callback has to end before the gateway hangs up.
 
@@ -81,6 +82,7 @@ class ProviderInfo:
     extra_needed: frozenset[str] = frozenset()
     callback_headers: frozenset[str] = frozenset()
     refused: Reply = REFUSED
+    refusals: Mapping[type[CallbackError], Reply] = field(default_factory=dict)
     retry: Reply = RETRY
     time_limits: Mapping[str, float] = field(default_factory=dict)
 
@@ -92,6 +94,8 @@ class ProviderInfo:
                 raise ConfigError(f"info: {plain(pattern)!r} is no regular expression: {error}") from None
         if held := {name.lower() for name in self.callback_headers} & _SECRET_HEADERS:
             raise ConfigError(f"info.callback_headers: {min(held)!r} holds a secret, which is never recorded")
+        if strangers := [kind for kind in self.refusals if not _is_refusal(kind)]:
+            raise ConfigError(f"info.refusals: expected kinds of CallbackError, not {plain(strangers[0])!r}")
         for name in sorted(self.extra_needed):
             if not may_set(self, name):
                 raise ConfigError(f"info.extra_needed: {plain(name)!r} is among reserved_fields, which no order sets")
@@ -102,6 +106,14 @@ class ProviderInfo:
                 raise ConfigError(f"info.currencies: {error.message}") from None
         if not self.currencies:
             raise ConfigError("info.currencies: expected at least one ISO 4217 code such as 'CNY'")
+
+    def refusal(self, error: CallbackError) -> Reply:
+        """The answer to a callback that is not believed because of ``error``."""
+        return next((reply for kind, reply in self.refusals.items() if isinstance(error, kind)), self.refused)
+
+
+def _is_refusal(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, CallbackError)
 
 
 class Declared(Protocol):

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -39,6 +40,7 @@ from payhub_core import (
 )
 from payhub_core.checkout import AsyncCheckout, Checkout
 from payhub_core.ledger import AnomalyKind, Ledger, Transition, changes
+from payhub_gpu import Gpu
 
 SUCCESS, RETRY, REFUSED = (200, b"SUCCESS"), 503, 400
 
@@ -305,6 +307,26 @@ def test_a_genuine_message_that_is_not_about_this_order_changes_nothing(
     assert till.receive("shop", paid.notify(**changes)).status_code == REFUSED
     assert (ledger._find("shop", "A1001"), ledger.history("shop", "A1001")) == before
     assert shop.delivered == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule", "answer"),
+    [
+        ({}, {"secret": "another secret of sixteen"}, b"97"),
+        ({"order_no": "A9999"}, {}, b"01"),
+        ({"amount": "9999"}, {}, b"04"),
+        ({"appid": "gpu99999999"}, {}, b"99"),
+    ],
+)
+def test_a_gateway_that_wants_to_be_told_why_is_told(
+    till: Any, platform: Any, monkeypatch: Any, changes: dict[str, str], rule: dict[str, str], answer: bytes
+) -> None:
+    """By the kind of the error; whatever else is refused has the one answer that every gateway has."""
+    refusals = {BadSignature: Reply(b"97"), WrongOrder: Reply(b"01"), WrongAmount: Reply(b"04")}
+    monkeypatch.setattr(Gpu, "info", replace(Gpu.info, refused=Reply(b"99"), refusals=refusals))
+    reply = till.receive("shop", platform.callback(platform.notify(**changes), **rule))
+    assert (reply.body, reply.status_code) == (answer, 200)
+    assert reply.reason
 
 
 def test_a_forged_message_changes_nothing(till: Any, ledger: Ledger, platform: Any) -> None:

@@ -22,7 +22,9 @@ from payhub_core import (
     ProviderInfo,
     Refund,
     RefundStatus,
+    Reply,
     Request,
+    WrongOrder,
     hookimpl,
 )
 from payhub_core.declaration import check_reference, check_refund_reference
@@ -226,3 +228,10 @@ def test_a_refunds_number_has_a_grammar_of_its_own(reference: str, taken: bool) 
         return
     with pytest.raises(InvalidOrder, match="expected a refund_reference"):
         check_refund_reference(info, reference)
+
+
+@pytest.mark.parametrize("kind", [ValueError, "WrongOrder", WrongOrder("this one")])
+def test_an_answer_to_what_is_no_kind_of_refusal_is_a_mistake(kind: Any) -> None:
+    """Said when the class is written, not while a callback waits."""
+    with pytest.raises(ConfigError, match=r"info\.refusals: expected kinds of CallbackError, not "):
+        replace(Declared.info, refusals={kind: Reply(b"01")})

@@ -70,8 +70,8 @@ class Till:
         info = self.hub[account].info
         try:
             notification = self.hub.parse_callback(account, callback)
-        except CallbackError:
-            return info.refused
+        except CallbackError as error:
+            return info.refusal(error)
         payment = notification.payment
         assert payment is not None
         if payment.reference not in self.settled:

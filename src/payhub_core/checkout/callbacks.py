@@ -43,7 +43,7 @@ def receive(hub: AnyHub, account: str, callback: Callback, handler: object) -> S
             yield from _settled(row, news, handler)
     except CallbackError as error:
         logger.warning("refused a callback: %s", error, extra={"account": account})
-        return replace(info.refused, reason=reason_of(error))
+        return replace(info.refusal(error), reason=reason_of(error))
     except changes.HandlerFailed as failed:
         return replace(info.retry, reason=f"the handler raised {reason_of(failed.__cause__ or failed)}")
     except Exception as error:
