@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payhub_core import Money, Payment, PaymentStatus, WrongAmount
-from payhub_core.ledger.facts import Facts, Receipt, observed
+from payhub_core.ledger.facts import Facts, Receipt, Total, observed
 from payhub_core.ledger.refunds import Refunding
 
 DUE = Money(10_000, "CNY")
@@ -56,19 +56,19 @@ refundings = st.builds(
     st.sampled_from(["", "R7"]),
     st.sampled_from([None, NOON, NOON + timedelta(hours=1)]),
 )
+#: Of what explains a sum, hearing it has left no more than the sum itself.
+totals = st.builds(
+    lambda stated, elsewhere, explained: Total(stated, elsewhere if explained is None else stated, explained),
+    st.sampled_from([4_000, 10_000]),
+    st.sampled_from([0, 0, 1_000]),
+    st.sampled_from([None, frozenset[str](), frozenset({"R1"}), frozenset({"R1", "R2"})]),
+)
 refunds = st.builds(
-    lambda key, refund, elsewhere, stated: Facts(refunds={key: refund}, elsewhere=elsewhere, **stated),
+    lambda key, refund, totals, whole: Facts(refunds={key: refund}, totals=totals, whole=whole),
     st.sampled_from(["R1", "R2"]),
     refundings,
-    st.sampled_from([0, 0, 1_000]),
-    st.fixed_dictionaries(
-        {},
-        optional={
-            "refunded": st.sampled_from([4_000, 10_000]),
-            "explained": st.sampled_from([None, frozenset(), frozenset({"R1"}), frozenset({"R1", "R2"})]),
-            "whole": st.sampled_from([frozenset(), frozenset({""}), frozenset({"P1"})]),
-        },
-    ),
+    st.dictionaries(st.sampled_from(["", "P1", "P2"]), totals, max_size=2),
+    st.sampled_from([frozenset[str](), frozenset({""}), frozenset({"P1"})]),
 )
 
 
@@ -330,33 +330,75 @@ def test_a_sum_that_went_back_of_another_payment_is_no_refund_of_this_one(
         assert reduce(Facts.hearing, events, known(*TWICE, *unnamed)).gone_back(DUE) == Money(gone, "CNY")
 
 
+def back(about: str | None, stated: int, status: PaymentStatus = PaymentStatus.PARTIALLY_REFUNDED) -> Facts:
+    """What a message brings of one of two payments."""
+    return observed(heard(status, about, 10_000, stated), DUE)
+
+
+@pytest.mark.parametrize(
+    ("events", "gone"),
+    [
+        # Each payment's own total, in the back office: the same sum twice is not one.
+        ([back("P1", 4_000), back("P2", 4_000)], 8_000),
+        ([back("P1", 4_000), back("P2", 3_000)], 7_000),
+        ([back("P1", 9_900), back("P2", 9_900)], 19_800),
+        ([back("P1", 4_000), back("P2", 4_000), back("P1", 5_000)], 9_000),
+        # Here, one of each payment; nothing of it is counted twice.
+        (
+            [here("R1", 4_000, gateway_id="P2"), here("R2", 4_000, gateway_id="P1"), back("P1", 4_000), back("P2", 4_000)],
+            8_000,
+        ),
+        ([here("R1", 4_000, gateway_id="P2"), back("P1", 4_000), back("P2", 4_000)], 8_000),
+        ([here("R1", 4_000), back("P1", 4_000), back("P2", 4_000)], 8_000),
+        # The second one whole, as paid_again asks for, and a part of the first.
+        ([back("P2", 10_000, BACK), back("P1", 4_000)], 14_000),
+        ([observed(heard(BACK, "P2"), DUE), back("P1", 4_000)], 14_000),
+        ([observed(heard(BACK, "P2"), DUE), here("R1", 3_000, gateway_id="P1"), back("P1", 4_000)], 14_000),
+        ([observed(heard(BACK, "P2"), DUE), here("R1", 3_000, gateway_id="P1"), back("P1", 3_000)], 13_000),
+        # A total of no payment that is known may be about either.
+        ([back(None, 4_000), back("P1", 4_000)], 4_000),
+        ([back(None, 9_000), back("P1", 4_000), back("P2", 4_000)], 9_000),
+        ([back("P1", 4_000), observed(heard(PaymentStatus.PARTIALLY_REFUNDED, "P3", None, 4_000), DUE)], 4_000),
+    ],
+)
+def test_what_went_back_of_two_payments_adds_up(events: list[Facts], gone: int) -> None:
+    """Each message states the total of the payment that it names."""
+    facts = reduce(Facts.hearing, events, known(*TWICE))
+    assert facts.gone_back(DUE) == Money(gone, "CNY")
+    assert facts.refundable(DUE, "R9") == Money(20_000 - gone, "CNY")
+    again = reduce(Facts.hearing, events, facts)
+    assert again.gone_back(DUE) == Money(gone, "CNY")
+    assert Facts.load(facts.dump()) == facts
+
+
 def test_the_same_sum_stated_again_is_explained_by_no_refund_that_was_asked_for_in_between() -> None:
     """What was stated first stands."""
     paid = known(heard(PaymentStatus.PAID, paid=10_000))
     events = [here("R1", 1_000), refunded(4_000), here("R2", 4_000), refunded(4_000)]
     facts = reduce(Facts.hearing, events, paid)
-    assert facts.explained == {"R1"}
+    assert facts.totals["P1"].explained == {"R1"}
     assert facts.gone_back(DUE) == Money(8_000, "CNY")
     assert facts | refunded(4_000) == facts
-    assert not facts >= Facts(refunded=4_000, explained=frozenset())
+    assert not facts >= Facts(totals={"P1": Total(4_000, explained=frozenset())})
     assert not facts >= Facts(whole=frozenset({"P1"}))
     assert facts >= facts.hearing(refunded(4_000))
-    assert (facts | Facts(refunded=5_000, explained=frozenset({"R2"}))).explained == {"R2"}
-    assert (Facts(refunded=5_000, explained=frozenset({"R2"})) | facts).explained == {"R2"}
+    larger = Facts(totals={"P1": Total(5_000, explained=frozenset({"R2"}))})
+    assert (facts | larger).totals["P1"].explained == (larger | facts).totals["P1"].explained == {"R2"}
 
 
 def test_a_message_about_a_hundred_refunds_is_heard_in_no_time() -> None:
     """Where too many sums of them could be meant, it proves nothing."""
     facts = known(*[here(f"R{number}", 2**number % 1_009 + 1) for number in range(100)])
-    assert facts.hearing(refunded(9_999)).elsewhere == 0
-    assert known(*[here(f"R{number}", 1) for number in range(100)]).hearing(refunded(120)).elsewhere == 20
+    assert facts.hearing(refunded(9_999)).totals["P1"].elsewhere == 0
+    ones = known(*[here(f"R{number}", 1) for number in range(100)])
+    assert ones.hearing(refunded(120)).totals["P1"].elsewhere == 20
 
 
 @pytest.mark.parametrize(("last", "elsewhere"), [(1_808, 10_001), (1_809, 0)])
 def test_of_more_than_ten_thousand_sums_that_could_be_meant_none_is_taken(last: int, elsewhere: int) -> None:
     """Thirteen refunds add up to any sum until 8191, and with the last one to any until 8191 and ``last``."""
     facts = known(*[here(f"R{number}", 2**number) for number in range(13)], here("R13", last))
-    assert facts.hearing(refunded(20_000)).elsewhere == elsewhere
+    assert facts.hearing(refunded(20_000)).totals["P1"].elsewhere == elsewhere
 
 
 def test_an_exact_short_sum_is_more_than_the_bare_word_paid() -> None:
@@ -459,8 +501,8 @@ def test_the_text_in_the_database_holds_only_what_is_known(message: Payment, tex
         Facts(said=frozenset({PaymentStatus.FAILED})),
         Facts(gateway_ids=frozenset({"P1"})),
         Facts(refunds={"R1": Refunding(1)}),
-        Facts(refunded=1),
-        Facts(elsewhere=1),
+        Facts(totals={"P1": Total(1)}),
+        Facts(totals={"P1": Total(0, 1)}),
     ],
 )
 def test_each_part_is_news_by_itself(facts: Facts) -> None:

@@ -205,7 +205,7 @@ def says_nothing_new(row: Row, news: News) -> bool:
     if row.creation != Creation.CREATED:
         return False
     known, facts = row.known(), news.facts
-    return known >= (known.hearing(facts) if facts.refunded else facts)
+    return known >= (known.hearing(facts) if facts.totals else facts)
 
 
 def record(

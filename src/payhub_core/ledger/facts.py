@@ -20,7 +20,7 @@ from payhub_core.money import Money
 
 __all__ = ["Anomaly", "AnomalyKind", "Facts", "Receipt", "observed"]
 
-PartT = TypeVar("PartT", "Receipt", Refunding)
+PartT = TypeVar("PartT", "Receipt", "Total", Refunding)
 
 _json = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 #: Words that are facts beside the sums; of several, the first one stands.
@@ -80,14 +80,33 @@ class Receipt(NamedTuple):
         return Receipt(max(sums, default=None), min(times, default=None))
 
 
+class Total(NamedTuple):
+    """What messages state as gone back in all of one payment.
+
+    ``stated`` is the largest sum, in minor units, and ``explained`` the refunds that may be a part of it, as they were
+    when it came (None: not known). ``elsewhere`` is what of such a sum none of them explained: so much, at least, went
+    back in the gateway's back office.
+    """
+
+    stated: int = 0
+    elsewhere: int = 0
+    explained: frozenset[str] | None = None
+
+    def __or__(self, other: Total) -> Total:
+        # Of the same sum, stated twice, no refund is a part that was asked for in between.
+        larger, smaller = (self, other) if self.stated >= other.stated else (other, self)
+        explained = larger.explained
+        if larger.stated == smaller.stated:
+            explained = _common(larger.explained, smaller.explained)
+        return Total(larger.stated, max(self.elsewhere, other.elsewhere), explained)
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What is known of a payment: receipts by gateway id ("" where a message named none), and what else was said.
 
-    ``refunds`` are those that were asked for here, by the shop's number. ``refunded`` is the largest sum in minor units
-    that a message has stated as gone back in all, and ``explained`` the refunds that may be a part of it, as they were
-    when it came (None: not known). ``elsewhere`` is what of such a sum none of them explained: so much, at least, went
-    back in the gateway's back office. ``whole`` are the gateway ids of which REFUNDED was said, "" where the message
+    ``refunds`` are those that were asked for here, by the shop's number. ``totals`` are what messages state as gone
+    back, by gateway id as the receipts. ``whole`` are the gateway ids of which REFUNDED was said, "" where the message
     named none.
     """
 
@@ -95,33 +114,29 @@ class Facts:
     said: frozenset[PaymentStatus] = frozenset()
     gateway_ids: frozenset[str] = frozenset()
     refunds: Mapping[str, Refunding] = field(default_factory=dict)
-    refunded: int = 0
-    elsewhere: int = 0
-    explained: frozenset[str] | None = None
+    totals: Mapping[str, Total] = field(default_factory=dict)
     whole: frozenset[str] = frozenset()
 
     def __or__(self, other: Facts) -> Facts:
-        # Of the same sum, stated twice, no refund is a part that was asked for in between.
-        larger, smaller = (self, other) if self.refunded >= other.refunded else (other, self)
-        same = larger.refunded == smaller.refunded
         return Facts(
             _joined(self.receipts, other.receipts),
             self.said | other.said,
             self.gateway_ids | other.gateway_ids,
             _joined(self.refunds, other.refunds),
-            larger.refunded,
-            max(self.elsewhere, other.elsewhere),
-            _common(larger.explained, smaller.explained) if same else larger.explained,
+            _joined(self.totals, other.totals),
             self.whole | other.whole,
         )
 
     def hearing(self, message: Facts) -> Facts:
         """What is known once ``message`` is heard, which can be about no refund that is asked for later."""
-        if not message.refunded:
+        if not message.totals:
             return self | message
         asked = self._counting(key for key, it in self.refunds.items() if not self._is_of_another(it, message))
-        unexplained = _unexplained(message.refunded, asked.values())
-        return self | replace(message, explained=frozenset(asked), elsewhere=unexplained)
+        totals = {
+            key: Total(it.stated, _unexplained(it.stated, asked.values()), frozenset(asked))
+            for key, it in message.totals.items()
+        }
+        return self | replace(message, totals=totals)
 
     def _counting(self, keys: Iterable[str]) -> dict[str, int]:
         """The sums of those of the refunds that went back, or may yet."""
@@ -140,8 +155,7 @@ class Facts:
             self.said >= other.said
             and self.gateway_ids >= other.gateway_ids
             and self.whole >= other.whole
-            and self.elsewhere >= other.elsewhere
-            and (self.refunded, _common(self.explained, other.explained) == self.explained) >= (other.refunded, True)
+            and _covers(self.totals, other.totals)
             and _covers(self.receipts, other.receipts)
             and _covers(self.refunds, other.refunds)
         )
@@ -163,14 +177,21 @@ class Facts:
         return Money.total(gone, due.currency) if gone else None
 
     def _gone_back(self, due: int) -> int:
-        if not self.refunds and not self.refunded and PaymentStatus.REFUNDED not in self.said:
+        if not self.refunds and not self.totals and PaymentStatus.REFUNDED not in self.said:
             return 0
         done = sum(refund.minor for refund in self.refunds.values() if refund.done)
-        # A refund that has come to nothing since it was asked for explains nothing any more.
-        unexplained = 0
-        if self.explained is not None:
-            unexplained = _unexplained(self.refunded, self._counting(self.explained).values())
-        return max(done + max(self.elsewhere, unexplained), self.refunded, self._whole(due))
+        # Several payments add up. A total of no payment that is known may be about any of them.
+        known = [it for key, it in self.totals.items() if key and key in self.receipts]
+        others = [it for key, it in self.totals.items() if not key or key not in self.receipts]
+        elsewhere = max(sum(map(self._elsewhere, known)), *map(self._elsewhere, others), 0)
+        stated = max(sum(it.stated for it in known), *(it.stated for it in others), 0)
+        return max(done + elsewhere, stated, self._whole(due))
+
+    def _elsewhere(self, total: Total) -> int:
+        """What of ``total`` went back elsewhere; a refund that has come to nothing since explains nothing any more."""
+        if total.explained is None:
+            return total.elsewhere
+        return max(total.elsewhere, _unexplained(total.stated, self._counting(total.explained).values()))
 
     def _whole(self, due: int) -> int:
         """What came in under the ids of which REFUNDED was said, and went back of others; all where none is known."""
@@ -180,8 +201,14 @@ class Facts:
         sums = {key: due if it.minor is None else it.minor for key, it in self.receipts.items() if key}
         if not self.whole or not self.whole <= sums.keys():
             return received
-        others = (it.minor for it in self.refunds.values() if it.done and it.gateway_id in sums.keys() - self.whole)
+        others = (self._gone_back_of(key) for key in sums.keys() - self.whole)
         return min(received, sum(sums[key] for key in self.whole) + sum(others))
+
+    def _gone_back_of(self, key: str) -> int:
+        """What went back of one of several payments, as far as it is said to be this one's."""
+        done = sum(it.minor for it in self.refunds.values() if it.done and it.gateway_id == key)
+        total = self.totals.get(key, _NO_TOTAL)
+        return max(done + self._elsewhere(total), total.stated)
 
     def refundable(self, due: Money, refund_reference: str) -> Money:
         """What may go back under that number: what was received, less what has gone back or may be going back."""
@@ -245,12 +272,11 @@ class Facts:
         data: dict[str, Any] = {"receipts": receipts, "said": sorted(self.said), "ids": sorted(self.gateway_ids)}
         if self.refunds:
             data["refunds"] = {key: refund.dump() for key, refund in self.refunds.items()}
-        if self.refunded:
-            data["refunded"] = self.refunded
-        if self.elsewhere:
-            data["elsewhere"] = self.elsewhere
-        if self.explained is not None:
-            data["explained"] = sorted(self.explained)
+        if self.totals:
+            data["totals"] = {
+                key: (it.stated, it.elsewhere, None if it.explained is None else sorted(it.explained))
+                for key, it in self.totals.items()
+            }
         if self.whole:
             data["whole"] = sorted(self.whole)
         return _json(data)
@@ -266,14 +292,16 @@ class Facts:
             frozenset(map(PaymentStatus, data["said"])),
             frozenset(data["ids"]),
             {key: Refunding.load(values) for key, values in data["refunds"].items()} if "refunds" in data else {},
-            data.get("refunded", 0),
-            data.get("elsewhere", 0),
-            frozenset(data["explained"]) if "explained" in data else None,
+            {
+                key: Total(stated, elsewhere, None if explained is None else frozenset(explained))
+                for key, (stated, elsewhere, explained) in data.get("totals", {}).items()
+            },
             frozenset(data.get("whole", ())),
         )
 
 
 _NOTHING = Facts()
+_NO_TOTAL = Total()
 
 
 def observed(payment: Payment, due: Money) -> Facts:
@@ -296,7 +324,8 @@ def observed(payment: Payment, due: Money) -> Facts:
             receipts[key] = Receipt(payment.paid.minor if payment.paid is not None else minor, payment.paid_at)
     said = frozenset({status}) if status in _GONE_BACK or status in _NOT_PAID else frozenset[PaymentStatus]()
     whole = frozenset({key} if status is PaymentStatus.REFUNDED else ())
-    return Facts(receipts, said, frozenset({key} if key else ()), {}, refunded, whole=whole)
+    totals = {key: Total(refunded)} if refunded else {}
+    return Facts(receipts, said, frozenset({key} if key else ()), {}, totals, whole)
 
 
 def _unexplained(stated: int, asked: Iterable[int]) -> int:
