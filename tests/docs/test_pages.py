@@ -86,6 +86,20 @@ def test_every_file_that_a_page_links_to_is_there(page: Path) -> None:
         assert "://" in target or (page.parent / target.partition("#")[0]).exists(), target
 
 
+def anchors(page: Path) -> set[str]:
+    """What GitHub makes of the headings of a page."""
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda path: path.name)
+def test_every_section_that_a_page_links_to_is_there(page: Path) -> None:
+    """By its heading, of this page or another."""
+    links = re.findall(r"\]\((?!https?://)([^)#\s]*\.md|)#([^)\s]+)\)", page.read_text("utf-8"))
+    assert [link for link in links if link[1] not in anchors(page.parent / link[0] if link[0] else page)] == []
+
+
 def test_every_promise_links_to_its_proof() -> None:
     """Each of the ten names tests."""
     promises = re.findall(r"^\| \d+ \| .* \| (.*) \|$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
