@@ -84,6 +84,13 @@ def test_the_comments_of_a_chinese_page_are_chinese(page: Path) -> None:
     assert [it for it in said if not re.search("[\u4e00-\u9fff]", it)] == []
 
 
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.zh.md"], ids=lambda page: page.name)
+def test_a_chinese_paragraph_is_one_line(page: Path) -> None:
+    """A line break inside a sentence is shown as a space."""
+    text = BLOCK.sub("\n", page.read_text("utf-8"))
+    assert re.findall(r"^[^\n|#<!-].*\n(?![-|#<!\n]|\d+\. ).+", text, re.MULTILINE) == []
+
+
 def test_the_list_of_pages_links_to_all_that_the_english_list_does() -> None:
     """To the Chinese page, where there is one."""
     links = re.compile(r"^\| .*\]\(([^)#]+)", re.MULTILINE)
