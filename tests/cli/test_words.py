@@ -191,7 +191,7 @@ def test_each_text_is_found_with_anything_in_its_gaps(english: str, chinese: Non
 def test_the_doctor_speaks_chinese(command: Callable[..., Result], stored: None, chinese: None) -> None:
     """Its tables, and each finding with its remedy."""
     output = command("doctor").output
-    assert "! 账户 shop：未处理的异常单：1 条。处理：先 payhub payments anomalies --account shop，" in output
+    assert "! 账户 shop：未处理的异常单：1 条。处理办法：先 payhub payments anomalies --account shop，" in output
     assert "最近异步通知" in output
     assert "Hint" not in output
 

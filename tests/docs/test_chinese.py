@@ -91,6 +91,12 @@ def test_a_chinese_paragraph_is_one_line(page: Path) -> None:
     assert re.findall(r"^[^\n|#<!-].*\n(?![-|#<!\n]|\d+\. ).+", text, re.MULTILINE) == []
 
 
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.zh.md"], ids=lambda page: page.name)
+def test_one_thing_has_one_word(page: Path) -> None:
+    """The reader is 您, a provider 支付服务商, and a transition 变更事件."""
+    assert re.findall("你|支付商|变化|方言", page.read_text("utf-8")) == []
+
+
 def test_the_list_of_pages_links_to_all_that_the_english_list_does() -> None:
     """To the Chinese page, where there is one."""
     links = re.compile(r"^\| .*\]\(([^)#]+)", re.MULTILINE)
@@ -104,7 +110,7 @@ def test_the_list_of_pages_links_to_all_that_the_english_list_does() -> None:
 def test_the_operators_page_names_the_findings_as_the_commands_do() -> None:
     """So what is read on a terminal is found on the page."""
     text = (ROOT / "docs" / "zh" / "operating.md").read_text("utf-8")
-    table = text.partition("| 结果 | 含义 | 处理 |\n|---|---|---|\n")[2].partition("\n\n")[0]
+    table = text.partition("| 结果 | 含义 | 处理办法 |\n|---|---|---|\n")[2].partition("\n\n")[0]
     named = [name for row in table.splitlines() for name in row.split(" | ")[0].strip("| ").split("、")]
     assert len(named) > 10
     assert [name for name in named if not any(name in said for said in catalogue().values())] == []
