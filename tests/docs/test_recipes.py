@@ -22,6 +22,15 @@ def test_a_page_shows_the_recipe_as_it_is_tested(name: str) -> None:
     assert shown[name] == (FOLDER / name).read_text("utf-8")
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("**/*.md")), ids=lambda page: page.parent.name + page.name)
+def test_a_page_names_the_file_of_a_recipe_above_it(page: Path) -> None:
+    """A reader of the page sees no comment: the link says what to copy."""
+    for folder, name in re.findall(r"<!-- docs/recipes/([\w/]*?)(\w+\.py) -->", page.read_text("utf-8")):
+        up = "../" if page.parent.name == "zh" else ""
+        link = f"[`{name}`]({up}recipes/{folder}{name})\n\n<!-- docs/recipes/{folder}{name} -->"
+        assert link in page.read_text("utf-8")
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_is_short(name: str) -> None:
     """At most eight lines beside the imports."""
