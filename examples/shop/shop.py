@@ -138,8 +138,10 @@ async def wait(request: Request, account: str, reference: str) -> Response:
     payment = stored.payment if stored else None
     if not payment or payment.status is not PaymentStatus.PENDING or not isinstance(payment.next_action, QrCode):
         return RedirectResponse(f"/pay/{account}/return/{reference}", 303)
-    code = segno.make(payment.next_action.content).svg_inline(omitsize=True, border=2)
-    return pages.TemplateResponse(request, "wait.html", {"code": code, "amount": payment.amount})
+    content = payment.next_action.content
+    code = segno.make(content).svg_inline(omitsize=True, border=2)
+    link = content if content.startswith(("https://", "http://")) else None  # for whoever shops on a phone
+    return pages.TemplateResponse(request, "wait.html", {"code": code, "link": link, "amount": payment.amount})
 
 
 @app.get("/orders")

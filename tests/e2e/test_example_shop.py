@@ -90,6 +90,13 @@ def can_read(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+def stays_in_view(page: Page, selector: str) -> None:
+    """Nobody has to scroll sideways, inside the page either."""
+    boxes = [box for cell in page.locator(selector).all() if (box := cell.bounding_box())]
+    assert boxes
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= page.evaluate("innerWidth") for box in boxes)
+
+
 def look(page: Page, name: str, request: pytest.FixtureRequest) -> None:
     """It can be read; and a picture of it, where they are wanted."""
     can_read(page)
@@ -118,6 +125,8 @@ def test_tea_is_bought_with_the_keyboard_alone(page: Page, url: str, request: py
     page.goto(f"{url}/orders")
     assert "paid 已付" in page.get_by_role("row").nth(1).inner_text()
     assert "yes 已发货" in page.get_by_role("row").nth(1).inner_text()
+    assert page.title() == "Orders 订单 · Tea House 茶舍"
+    stays_in_view(page, "td")
     look(page, "orders", request)
 
 
@@ -144,8 +153,18 @@ def test_the_code_waits_until_it_was_paid(
     page.get_by_role("button", name="WeChat").first.click()
     page.wait_for_url("**/wait/shop/**")
     assert "128.00 CNY" in page.get_by_role("main").inner_text()
+    assert page.title() == "Scan to pay 扫码支付 · Tea House 茶舍"
+    assert page.get_by_role("img", name="QR code 二维码").is_visible()
+    number = gateway.orders()[0]["platform_order_no"]
+    here = page.get_by_role("link", name="Pay on this device")  # whoever shops on a phone cannot scan its own screen
+    assert here.get_attribute("href") == f"{gateway.url}/pay/{number}"
+    here.focus()
     look(page, "wait", request)
-    gateway.pay(gateway.orders()[0]["platform_order_no"])
+    with page.expect_response("**/wait/shop/**"):
+        pass
+    page.wait_for_load_state()
+    assert "Pay on this device" in page.evaluate("document.activeElement.textContent")
+    gateway.pay(number)
     page.wait_for_url("**/pay/shop/return/**")
     assert page.get_by_role("heading").inner_text() == "Payment received"
     assert "CNY" not in page.get_by_role("main").inner_text()  # nothing was proved
