@@ -221,6 +221,9 @@ def test_a_buyer_is_told_while_the_database_is_down_that_nothing_was_charged(bro
     with browser.new_context(viewport=PHONE, color_scheme="dark") as context:
         page = context.new_page()
         page.goto(shop.url)
+        page.get_by_role("button", name="Alipay").first.click()  # so that the table has an order to look up
+        page.get_by_role("button", name="Pay 支付").first.wait_for()
+        page.goto(shop.url)
         shop.ledger.write(lambda connection: connection.execute(down))
         try:
             with page.expect_response("**/buy/**") as answer:
