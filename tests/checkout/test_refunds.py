@@ -129,8 +129,10 @@ def till(gateway: Gateway, ledger: Ledger, shop: Any, order: Order) -> Checkout:
     return checkout
 
 
-def notify(checkout: Checkout, status: PaymentStatus = PaymentStatus.PAID, **sums: Money) -> None:
-    message = Payment(reference="A1001", gateway_id="P1", status=status, **sums)
+def notify(
+    checkout: Checkout, status: PaymentStatus = PaymentStatus.PAID, *, gateway_id: str = "P1", **sums: Money
+) -> None:
+    message = Payment(reference="A1001", gateway_id=gateway_id, status=status, **sums)
     assert checkout.receive("shop", Callback("POST", {}, b"", message.model_dump_json().encode())).status_code == 200
 
 
@@ -145,6 +147,12 @@ def stored(ledger: Ledger) -> Payment:
     found = ledger.payment("shop", "A1001")
     assert found is not None
     return found.payment
+
+
+def asked_next(ledger: Ledger) -> datetime | None:
+    found = ledger.payment("shop", "A1001")
+    assert found is not None
+    return found.next_check_at
 
 
 def said(ledger: Ledger) -> list[str]:
@@ -464,6 +472,30 @@ def test_what_the_gateway_says_of_a_refund_of_the_shops_own_counts_once(paid: Ch
     assert stored(ledger).refunded == FORTY
     paid.refund("shop", "A1001", SIXTY, "R2")
     assert stored(ledger).refunded == HUNDRED
+
+
+def test_what_is_paid_in_full_after_a_part_was_paid_back_is_told_as_paid(
+    till: Checkout, ledger: Ledger, shop: Any
+) -> None:
+    """The shop has the whole sum: it ships, once."""
+    notify(till, PaymentStatus.PARTIALLY_PAID, paid=FORTY)
+    till.refund("shop", "A1001", FORTY, "R1")
+    notify(till, paid=HUNDRED, gateway_id="P2")
+    assert (stored(ledger).status, stored(ledger).paid) == (PaymentStatus.PARTIALLY_REFUNDED, FORTY + HUNDRED)
+    assert shop.delivered.count("shop/A1001/paid") == 1
+    till.refund("shop", "A1001", SIXTY, "R2")
+    notify(till, paid=HUNDRED, gateway_id="P3")
+    assert shop.delivered.count("shop/A1001/paid") == 1
+
+
+def test_the_rest_of_what_was_paid_in_part_is_asked_about_whatever_went_back(till: Checkout, ledger: Ledger) -> None:
+    """Its notify may be lost; an order that was paid in full and went back is not asked about again."""
+    notify(till, PaymentStatus.PARTIALLY_PAID, paid=FORTY)
+    for refund, sum_ in (("R1", Money.of("10.00", "CNY")), ("R2", Money.of("30.00", "CNY"))):
+        till.refund("shop", "A1001", sum_, refund)
+        assert asked_next(ledger)
+    notify(till, paid=HUNDRED, gateway_id="P2")
+    assert not asked_next(ledger)
 
 
 def test_a_handler_that_fails_leaves_the_refund_to_be_asked_about_again(

@@ -345,7 +345,12 @@ def back(about: str | None, stated: int, status: PaymentStatus = PaymentStatus.P
         ([back("P1", 4_000), back("P2", 4_000), back("P1", 5_000)], 9_000),
         # Here, one of each payment; nothing of it is counted twice.
         (
-            [here("R1", 4_000, gateway_id="P2"), here("R2", 4_000, gateway_id="P1"), back("P1", 4_000), back("P2", 4_000)],
+            [
+                here("R1", 4_000, gateway_id="P2"),
+                here("R2", 4_000, gateway_id="P1"),
+                back("P1", 4_000),
+                back("P2", 4_000),
+            ],
             8_000,
         ),
         ([here("R1", 4_000, gateway_id="P2"), back("P1", 4_000), back("P2", 4_000)], 8_000),
@@ -452,6 +457,13 @@ def test_paid_long_before_the_order_was_created_is_odd() -> None:
         ((heard(PaymentStatus.PAID, paid=10_001),), ["overpaid"]),
         ((heard(PaymentStatus.PAID, paid=9_999),), ["underpaid"]),
         ((heard(PaymentStatus.PAID, "P1", 10_000), heard(PaymentStatus.PAID, "P2", 10_000)), ["paid_again:2"]),
+        # Parts that the sum due needs are no second payment; what they are more than it is overpaid.
+        ((heard(PaymentStatus.PAID, "P1", 4_000), heard(PaymentStatus.PAID, "P2", 6_000)), []),
+        ((heard(PaymentStatus.PAID, "P1", 4_000), heard(PaymentStatus.PAID, "P2", 5_000)), ["underpaid"]),
+        ((heard(PaymentStatus.PAID, "P1", 6_000), heard(PaymentStatus.PAID, "P2", 6_000)), ["overpaid"]),
+        (tuple(heard(PaymentStatus.PAID, f"P{n}", 5_000) for n in (1, 2, 3)), ["paid_again:3"]),
+        (tuple(heard(PaymentStatus.PAID, f"P{n}", 6_000) for n in (1, 2, 3)), ["overpaid", "paid_again:3"]),
+        ((heard(PaymentStatus.PAID, "P1", 4_000), heard(PaymentStatus.PAID, "P2", 10_000)), ["paid_again:2"]),
         ((heard(PaymentStatus.PAID), heard(PaymentStatus.FAILED)), ["paid_after_failed"]),
         ((heard(PaymentStatus.EXPIRED), heard(PaymentStatus.PAID)), ["paid_after_expired"]),
     ],

@@ -315,7 +315,7 @@ def _values(row: Row, news: News | RefundNews, facts: Facts, now: datetime, *, c
         "paid_minor": facts.received(due).minor if facts.receipts else None,
         "paid_at": facts.paid_at,
         "refunded_minor": gone.minor if gone else None,
-        "next_check_at": None if status in SETTLED else later,
+        "next_check_at": None if status in SETTLED and not facts.is_short(due) else later,
         "attempts": attempts,
     }
     if news.payment is not None and news.payment.next_action is not None:
@@ -327,12 +327,16 @@ def _values(row: Row, news: News | RefundNews, facts: Facts, now: datetime, *, c
 def _became_true(row: Row, known: Facts, new: Row, facts: Facts) -> Iterator[tuple[str, Anomaly | None]]:
     """The transitions from ``row`` to ``new``: the status, where it is another one, then each new anomaly.
 
-    That of an old message comes first: it says that the status may be another order's.
+    That of an old message comes first: it says that the status may be another order's. PAID is told as well where what
+    is left of it covers the sum due, though a part of what came in has gone back.
     """
     before = {anomaly.name for anomaly in row.anomalies(known)}
     odd = [(anomaly.name, anomaly) for anomaly in new.anomalies(facts) if anomaly.name not in before]
     early = [it for it in odd if it[1].kind is AnomalyKind.PAID_BEFORE_CREATED]
     yield from early
+    paid = PaymentStatus.PAID.value
+    if new.status != paid and facts.covers(new.due) and not known.covers(row.due):
+        yield paid, None
     if new.status != row.status:
         yield new.status, None
     yield from odd[len(early) :]

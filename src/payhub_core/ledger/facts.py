@@ -49,7 +49,8 @@ class AnomalyKind(StrEnum):
 class Anomaly:
     """Something a person should look at: ``received`` of ``due``, under the gateway's ids ``gateway_ids``.
 
-    PAID_AGAIN tells of a further gateway id that was paid for one order. PAID_AFTER_FAILED and PAID_AFTER_EXPIRED say
+    PAID_AGAIN tells of a further gateway id that was paid for one order, and that the sum due did not need.
+    PAID_AFTER_FAILED and PAID_AFTER_EXPIRED say
     that the gateway has stated both, in whichever order the two arrived. PAID_BEFORE_CREATED says that the gateway's
     time of payment is more than a day before the order was created here, as in an old message about a number that was
     used before. ``name`` tells an anomaly from the payment's others.
@@ -233,6 +234,14 @@ class Facts:
             return PaymentStatus.PAID if received >= due.minor else PaymentStatus.PARTIALLY_PAID
         return next((word for word in _NOT_PAID if word in self.said), PaymentStatus.PENDING)
 
+    def covers(self, due: Money) -> bool:
+        """Whether what came in, less what has gone back, is what is due or more."""
+        return bool(self.receipts) and self._received(due.minor) - self._gone_back(due.minor) >= due.minor
+
+    def is_short(self, due: Money) -> bool:
+        """Whether money came in, and less than is due: the rest may follow, whatever has gone back of it."""
+        return bool(self.receipts) and self._received(due.minor) < due.minor
+
     def anomalies(self, due: Money, created_at: datetime | None = None) -> tuple[Anomaly, ...]:
         """What is odd about a payment of ``due`` that was created then, always in the same sequence."""
         if not self.receipts:
@@ -241,11 +250,12 @@ class Facts:
         names: list[tuple[AnomalyKind, str]] = []
         if created_at and self.paid_at and self.paid_at < created_at - _TOLERANCE:
             names.append((AnomalyKind.PAID_BEFORE_CREATED, ""))
-        if any(receipt.minor is not None and receipt.minor > due.minor for receipt in self.receipts.values()):
+        needed, is_over = self._needed(due.minor)
+        if is_over:
             names.append((AnomalyKind.OVERPAID, ""))
         if received < due.minor:
             names.append((AnomalyKind.UNDERPAID, ""))
-        names += [(AnomalyKind.PAID_AGAIN, f":{count}") for count in range(2, len(named) + 1)]
+        names += [(AnomalyKind.PAID_AGAIN, f":{count}") for count in range(needed + 1, len(named) + 1)]
         if PaymentStatus.FAILED in self.said:
             names.append((AnomalyKind.PAID_AFTER_FAILED, ""))
         if self.said & {PaymentStatus.EXPIRED, PaymentStatus.CANCELED}:
@@ -254,6 +264,19 @@ class Facts:
             return ()
         total = Money.total(received, due.currency)
         return tuple(Anomaly(kind, kind + number, due, total, named) for kind, number in names)
+
+    def _needed(self, due: int) -> tuple[int, bool]:
+        """How many payments, the largest first, make up what is due, and whether they, or a single one, are more."""
+        is_over = any(it.minor is not None and it.minor > due for it in self.receipts.values())
+        sums = [it.minor for key, it in self.receipts.items() if key]
+        exact = sorted((minor for minor in sums if minor is not None), reverse=True)
+        if len(exact) < len(sums) or len(exact) < 2:  # noqa: PLR2004  a bare word is what is due, or nothing
+            return 1, is_over
+        counted = total = 0
+        while total < due and counted < len(exact):
+            total += exact[counted]
+            counted += 1
+        return counted, is_over or total > due
 
     @property
     def gateway_id(self) -> str | None:
