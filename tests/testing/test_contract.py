@@ -611,6 +611,22 @@ def test_a_refund_may_name_what_a_look_up_has_told() -> None:
     assert type("Of", (TeaContract,), {"provider": ByCapture})().run(NAMED["refund.order"]).outcome == "passed"
 
 
+@pytest.mark.parametrize(("taken", "outcome"), [("", "passed"), ("&=%", "failed")])
+def test_a_text_may_be_refused_before_anything_is_sent_for_letters_that_the_gateway_lacks(
+    taken: str, outcome: str
+) -> None:
+    """Some take ASCII alone; what breaks a form is no such letter."""
+
+    class Plain(Tea):
+        @hookimpl
+        def create_payment(self, order: Order) -> Any:
+            if not order.description.isascii() or {*taken} & {*order.description}:
+                raise InvalidOrder("expected a description in ASCII")
+            return (yield from Tea.create_payment(self, order))
+
+    assert type("Of", (TeaContract,), {"provider": Plain})().run(NAMED["create.text"]).outcome == outcome
+
+
 def test_a_gateways_clock_may_show_whole_minutes() -> None:
     """A minute that is right is no hour that is wrong."""
 
