@@ -63,6 +63,7 @@ from payhub_core.kit import (
     Fields,
     Secret,
     check_age,
+    grammar,
     made_by_any,
     read_form,
     read_object,
@@ -2897,6 +2898,45 @@ class APartIsToldAsAll(Tea):
     @hookimpl
     def parse_callback(self, callback: Callback) -> Notification:
         heard = Tea.parse_callback(self, callback)
+        payment = heard.payment
+        if payment is None or payment.status is not PaymentStatus.PARTIALLY_REFUNDED:
+            return heard
+        return replace(heard, payment=changed(payment, status=PaymentStatus.REFUNDED, refunded=payment.amount))
+
+
+class Fetching(Tea):
+    """Is told a payment's number and no more, and asks what became of it: nothing is wrong with that."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Flow[Notification]:
+        number = self.form(callback, "POST").read("id", NUMBER)
+        fields = self.reply((yield self.fetch(f"{self.base_url}/payments/{number}")))
+        if fields.text("merchant") != self.merchant:
+            raise WrongAccount("the payment is another merchant's")
+        if fields.text("id") != number:
+            raise GatewayError("the answer is about another payment")
+        return Notification(callback.kind, self.payment(fields), Reply(b"OK"))
+
+    def fetch(self, address: str) -> Request:
+        return Request("GET", address, headers=self.headers(b""))
+
+
+NUMBER = grammar("[0-9]{1,20}", "the gateway's number")
+FETCHED: dict[str, Any] = {
+    "notify": lambda _, sale: Callback("POST", {"Content-Type": FORM}, b"", write_form({"id": sale.gateway_id})),
+    "others": ProviderContract.others,
+    "returned": ProviderContract.returned,
+    "tolerance": None,
+}
+
+
+@broken("notify.refunded_sum", **FETCHED)
+class APartIsFetchedAsAll(Fetching):
+    """Says in a notify that all went back where a part did, of which a fetched answer tells."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Flow[Notification]:
+        heard = yield from Fetching.parse_callback(self, callback)
         payment = heard.payment
         if payment is None or payment.status is not PaymentStatus.PARTIALLY_REFUNDED:
             return heard

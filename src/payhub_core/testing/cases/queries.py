@@ -140,7 +140,10 @@ def gone_back(bench: Bench, play: Callable[[Sale], Outcome], said: Callable[[Sal
     "hooks.md#parse_callback",
 )
 def _told_back(bench: Bench) -> None:
-    gone_back(bench, lambda sale: bench.hear(bench.notify(sale), sale), lambda sale, _: bench.notify(sale))
+    def said(sale: Sale, outcome: Outcome) -> object:
+        return bench.notify(sale), outcome.answers[-1:]
+
+    gone_back(bench, lambda sale: bench.hear(bench.notify(sale), sale), said)
 
 
 @case(
