@@ -1273,6 +1273,37 @@ class ClosesWhatIsThere(Tea):
         return (yield from Tea.close(self, reference))
 
 
+class LooksBeforeClosing(Tea):
+    """Looks whether there is something to close, and says so: nothing is wrong with that."""
+
+    @hookimpl
+    def close(self, reference: str) -> Flow[Payment]:
+        url = f"{self.base_url}/payments/{reference}"
+        look_up = Request("GET", url, headers=self.headers(b""), extensions={"harmless": True})
+        known = self.payment(self.reply((yield look_up), missing=True))
+        if known.reference != reference:
+            raise GatewayError("the answer is about another order")
+        if known.status is PaymentStatus.CANCELED:
+            return known
+        if known.status is not PaymentStatus.PENDING:
+            raise GatewayError("the order is not open")
+        return (yield from self.closed(reference))
+
+    def closed(self, reference: str) -> Flow[Payment]:
+        return (yield from Tea.close(self, reference))
+
+
+@broken("close.refused")
+class OpenIsClosed(LooksBeforeClosing):
+    """Takes a refusal for a yes where the order was open a moment before."""
+
+    def closed(self, reference: str) -> Flow[Payment]:
+        try:
+            return (yield from super().closed(reference))
+        except Refused:
+            return Payment(reference=reference, status=PaymentStatus.CANCELED)
+
+
 @broken("refund.unknown_status")
 class ElseRefunded(Refunding):
     """Takes every word but the two that it knows for done."""

@@ -19,6 +19,7 @@ from tests.testing.broken import (
     AsksFirst,
     InCents,
     KeyInAddress,
+    LooksBeforeClosing,
     NeverDone,
     OnePurpose,
     PaidAbsorbs,
@@ -593,6 +594,14 @@ def test_a_key_that_a_request_carries_does_not_hide_another_that_signs() -> None
 
         Contract.provider = provider
         assert Contract().run(NAMED["create.signed"]).outcome == outcome
+
+
+def test_a_close_may_look_first_whether_there_is_something_to_close() -> None:
+    """The order is open until then, and what the gateway does not close it says no to then."""
+    contract = type("Of", (TeaContract,), {"provider": LooksBeforeClosing})()
+    bench = Bench(contract)
+    assert [request.method for request in bench.close().requests] == ["GET", "POST"]
+    assert {verdict.text for verdict in map(contract.run, CASES) if verdict.outcome == "failed"} == set()
 
 
 class ByCapture(AsksFirst):

@@ -66,8 +66,14 @@ class Client:
         return Response(response.status_code, headers=response.headers, stream=stream)
 
     def honest(self, request: Request) -> Callable[..., Response]:
+        sale = self.call.sale
+        # A look-up before a close, which is marked, is about an order that is still open.
+        before = all(tried.extensions.get("harmless") for tried in self.outcome.tried)
+        if before and self.call.hook == "close" and sale.status is PaymentStatus.CANCELED:
+            sale = sale.but(status=PaymentStatus.PENDING)
+
         def honest(**changes: Any) -> Response:
-            return answered(self.contract, request, self.call.sale.but(**changes), self.call.hook)
+            return answered(self.contract, request, sale.but(**changes), self.call.hook)
 
         return honest
 

@@ -186,9 +186,9 @@ def _refused(bench: Bench) -> None:
             expect(isinstance(outcome.error, AccountRefused), f"AccountRefused{says(word or 'account')}", outcome)
 
 
-def _asking_for_it(bench: Bench, plain: Outcome) -> int:
-    """Which request is the refund itself: what is looked up first is answered."""
-    acts = acting(bench, "refund", plain.tried)
+def _asking_for_it(bench: Bench, plain: Outcome, hook: str = "refund") -> int:
+    """Which request is the refund, or the close, itself: what is looked up first is answered."""
+    acts = acting(bench, hook, plain.tried)
     return max((at for at, act in enumerate(acts) if act), default=len(acts) - 1)
 
 
@@ -386,15 +386,22 @@ def _paid_meanwhile(bench: Bench) -> None:
     CLOSE,
 )
 def _not_closed(bench: Bench) -> None:
-    if not bench.close().tried:
+    plain = bench.close()
+    if not plain.tried:
         raise NotApplicable("close asks nobody")
+    paid = {"status": PaymentStatus.PAID, "paid": bench.order().amount}
+
+    def answered(no: str, word: str) -> Outcome:
+        at = _asking_for_it(bench, plain, "close")
+        return bench.close(fault=lambda _, honest: honest(no=no, word=word, **paid), at=at, onward=True)
+
     for word in bench.words("refused"):
         with optional(word):
-            outcome = bench.close(bench.paid(no="refused", word=word))
+            outcome = answered("refused", word)
             expect(isinstance(outcome.error, Refused), f"Refused{says(word)}", outcome)
     for word in bench.words("account"):
         with suppress(NotApplicable):
-            outcome = bench.close(bench.paid(no="account", word=word))
+            outcome = answered("account", word)
             expect(isinstance(outcome.error, AccountRefused), f"AccountRefused{says(word or 'account')}", outcome)
     with suppress(NotApplicable):
         # Its page may be signed and not yet opened: whoever opens it can pay.
