@@ -665,6 +665,14 @@ class AcceptedIsPaid(Creating):
         return changed(super().made(order, response), status=PaymentStatus.PAID)
 
 
+@broken("create.pending")
+class AskedIsReceived(Creating):
+    """Reports the sum that it asks for as received."""
+
+    def made(self, order: Order, response: Response) -> Payment:
+        return changed(super().made(order, response), paid=order.amount)
+
+
 @broken("create.refused")
 class NeverRefused(Tea):
     """Does not read why."""

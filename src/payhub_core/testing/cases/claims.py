@@ -17,6 +17,7 @@ from payhub_core.registry import GROUP
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.creates import asks
+from payhub_core.testing.cases.notifies import nothing_received
 from payhub_core.testing.messages import parts, request_fields
 from payhub_core.testing.outcome import Outcome, expect
 
@@ -309,10 +310,11 @@ class _Unused:
 
 @case(
     "create.pending",
-    "a fresh order is not paid because an address was made for it",
+    "a fresh order is not paid, in whole or in part, because an address was made for it",
     "Create says what the payer does next; only the gateway says that he did it.",
     "hooks.md#create_payment",
 )
 def _unsettled(bench: Bench) -> None:
     outcome = bench.create(sale=bench.sale())
     expect(outcome.payment.status is PaymentStatus.PENDING, "a payment that is pending", outcome)
+    nothing_received(bench, outcome)
