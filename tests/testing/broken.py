@@ -2982,6 +2982,40 @@ class APartIsFetchedAsAll(Fetching):
         return replace(heard, payment=changed(payment, status=PaymentStatus.REFUNDED, refunded=payment.amount))
 
 
+class PingBelieved(Fetching):
+    """Reads what came beside a payment's number in place of what was asked for."""
+
+    beside: ClassVar[str] = "state"
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Flow[Notification]:
+        heard = yield from Fetching.parse_callback(self, callback)
+        told = self.form(callback, "POST")
+        if heard.payment is None or self.beside not in told:
+            return heard
+        return replace(heard, payment=self.payment(Fields({**heard.payment.raw, self.beside: told[self.beside]})))
+
+
+class PingNamesTheOrder(PingBelieved):
+    """The same of an order's number."""
+
+    beside: ClassVar[str] = "order"
+
+
+class PingSaysWhereToAsk(Fetching):
+    """Asks where a stranger's message says."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Flow[Notification]:
+        if address := self.form(callback, "POST").text("url", default=""):
+            self.reply((yield self.fetch(address)))
+        return (yield from Fetching.parse_callback(self, callback))
+
+
+for _broken in (PingBelieved, PingNamesTheOrder, PingSaysWhereToAsk):
+    broken("notify.added", **FETCHED)(_broken)
+
+
 @broken("secret.rotation")
 class AnswersOfOneKey(Tea):
     """Believes answers that its first key signed, and no others."""

@@ -15,6 +15,7 @@ from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import NotApplicable, case
 from payhub_core.testing.cases.notifies import PAGE, genuine, refused_or_same, signed
 from payhub_core.testing.cases.texts import MARK
+from payhub_core.testing.faults import ELSEWHERE
 from payhub_core.testing.meaning import meaning
 from payhub_core.testing.messages import (
     Part,
@@ -26,7 +27,7 @@ from payhub_core.testing.messages import (
     with_values,
     written_anew,
 )
-from payhub_core.testing.outcome import expect
+from payhub_core.testing.outcome import Outcome, expect
 
 
 @case(
@@ -93,35 +94,54 @@ def _queries(bench: Bench, elsewhere: Mapping[str, str]) -> Iterator[bytes]:
 #: What gateways call where a payment stands, and what they write for paid.
 STANDING = ("status", "state", "paid", "result", "trade_status", "pay_status", "payment_status", "order_status", "code")
 PAID_WORDS = ("paid", "PAID", "success", "SUCCESS", "TRADE_SUCCESS", "completed", "1", "true")
+#: What they call an order's number, and where more is said.
+ORDERS = ("reference", "order", "order_id", "orderId", "order_no", "out_trade_no")
+ADDRESSES = ("url", "href", "link", "resource", "resource_url", "self")
 
 
 @case(
     "notify.added",
-    "what a message says in further fields, which nobody signed, changes nothing",
-    "Where the signature covers some fields and not all, anyone adds one that says paid, or failed.",
+    "what a message says in further fields, which nobody signed, changes neither its meaning nor who is asked about it",
+    "Where the signature covers some fields and not all, or none, anyone adds one that says paid, or failed.",
     PAGE,
 )
 def _added(bench: Bench) -> None:
-    if not signed(bench):
+    accepted = genuine(bench)[1]
+    if not signed(bench) and not accepted.tried:
         raise NotApplicable("the callback is not signed")
     names, words = {*STANDING}, [*PAID_WORDS, "failed"]
-    sale, elsewhere = bench.paid(), _elsewhere(bench)
+    sale, elsewhere = bench.paid(), [_elsewhere(bench), *_of_answers(bench, accepted)]
     for change in ({}, {"status": PaymentStatus.PENDING, "paid": None}, {"status": PaymentStatus.FAILED, "paid": None}):
         with suppress(NotApplicable):
-            callback = bench.notify(sale.but(**change))
-            said = meaning(bench.play(bench.hear_call(callback, expected=None))[0])
+            told = sale.but(**change)
+            callback = bench.notify(told)
+            said = meaning(bench.play(bench.hear_call(callback, told, expected=None))[0])
             present = {part.name.rpartition(" ")[2] for part in parts(callback)}
-            for query in _queries(bench, elsewhere) if callback.body and not callback.query else ():
-                outcome = bench.play(bench.hear_call(replace(callback, query=query), expected=None))[0]
-                fine = isinstance(outcome.error, CallbackError) or meaning(outcome) == said
-                expect(
-                    fine, "a CallbackError, or the same payment, with another message's fields in the query", outcome
-                )
-            for added in (*(dict.fromkeys(names - present, word) for word in words), elsewhere):
-                added = {name: value for name, value in added.items() if name not in present}  # noqa: PLW2901
-                outcome = bench.play(bench.hear_call(with_fields(callback, added), expected=None))[0]
-                fine = isinstance(outcome.error, CallbackError) or meaning(outcome) == said
-                expect(fine, f"a CallbackError, or the same payment, with {_shown(added)}", outcome)
+            for query in _queries(bench, elsewhere[0]) if callback.body and not callback.query else ():
+                outcome = bench.play(bench.hear_call(replace(callback, query=query), told, expected=None))[0]
+                _the_same(outcome, said, "another message's fields in the query")
+            for added in (*(dict.fromkeys(names - present, word) for word in words), *elsewhere):
+                more = {name: value for name, value in added.items() if name not in present}
+                outcome = bench.play(bench.hear_call(with_fields(callback, more), told, expected=None))[0]
+                _the_same(outcome, said, _shown(more))
+
+
+def _the_same(outcome: Outcome, said: Mapping[str, object], beside: str) -> None:
+    """Raises Mismatch where what stands ``beside`` a message has changed what it means, or who is asked."""
+    fine = isinstance(outcome.error, CallbackError) or meaning(outcome) == said
+    expect(fine, f"a CallbackError, or the same payment, with {beside}", outcome)
+    astray = [request for request in outcome.tried if request.url.host == ELSEWHERE]
+    expect(not astray, f"no request to where the message says, with {beside}", f"one to {ELSEWHERE}")
+
+
+def _of_answers(bench: Bench, accepted: Outcome) -> Iterator[dict[str, str]]:
+    """What an answer says that is asked for, as fields of the message: paid, and of another order; and where to ask."""
+    own, another = bench.order().reference, bench.another().reference
+    fields = {name.partition("[")[0]: text for name, text in texts(*accepted.answers).items() if text}
+    yield fields
+    yield {name: another if text == own else text for name, text in fields.items()}
+    yield dict.fromkeys(ORDERS, another)
+    yield dict.fromkeys(ADDRESSES, f"https://{ELSEWHERE}/payments/1")
 
 
 @case(
