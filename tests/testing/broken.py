@@ -3016,6 +3016,19 @@ for _broken in (PingBelieved, PingNamesTheOrder, PingSaysWhereToAsk):
     broken("notify.added", **FETCHED)(_broken)
 
 
+@broken("notify.other_account", **FETCHED)
+class FetchedOfAnyMerchant(Fetching):
+    """Asks about a payment, and does not look whose it is."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Flow[Notification]:
+        number = self.form(callback, "POST").read("id", NUMBER)
+        fields = self.reply((yield self.fetch(f"{self.base_url}/payments/{number}")))
+        if fields.text("id") != number:
+            raise GatewayError("the answer is about another payment")
+        return Notification(callback.kind, self.payment(fields), Reply(b"OK"))
+
+
 @broken("secret.rotation")
 class AnswersOfOneKey(Tea):
     """Believes answers that its first key signed, and no others."""

@@ -15,7 +15,7 @@ from payhub_core.models import Callback, CallbackKind, PaymentStatus
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.notifies import FORM, PAGE, genuine, refused, refused_or_same, signed
-from payhub_core.testing.faults import Answer
+from payhub_core.testing.faults import Answer, alike
 from payhub_core.testing.meaning import meaning
 from payhub_core.testing.messages import (
     altered_reply,
@@ -268,20 +268,34 @@ def _altered(bench: Bench) -> None:
 
 @case(
     "notify.other_account",
-    "a genuine message of another merchant is refused",
+    "a genuine message of another merchant is refused, and so is an answer about one of his payments",
     "Anyone can be a merchant of the gateway: he would pay himself and have your goods.",
     PAGE,
 )
 def _other_account(bench: Bench) -> None:
     mine = bench.notify(bench.paid())
     theirs = bench.notify(bench.paid(settings=bench.other))
-    if mine == theirs:
-        raise NotApplicable("the callback names no merchant and is not signed")
-    refused(bench.hear(theirs), "a genuine message of another merchant")
+    if mine != theirs:
+        refused(bench.hear(theirs), "a genuine message of another merchant")
     for name in bench.info.identity:
         misnamed = bench.notify(bench.misnamed(bench.paid(), name))
         if misnamed != mine:
             refused(bench.hear(misnamed), f"a message with another merchant's {name}, made with a key of this account")
+    if mine == theirs and not _asked_about_theirs(bench, mine):
+        raise NotApplicable("the callback names no merchant and is not signed, nor does an answer name one")
+
+
+def _asked_about_theirs(bench: Bench, callback: Callback) -> bool:
+    """Whether the answer that a message is believed by names the merchant; raises Mismatch where any is taken."""
+    named = False
+    for (at, request), name in itertools.product(enumerate(bench.hear(callback).tried), bench.info.identity):
+        theirs = bench.misnamed(bench.paid(), name)
+        if alike(*(bench.answer(request, sale, "parse_callback") for sale in (bench.paid(), theirs))):
+            continue
+        named = True
+        outcome = bench.hear(callback, fault=lambda _, honest, theirs=theirs: honest(settings=theirs.settings), at=at)
+        expect(outcome.error, f"an error where the answer to request {at + 1} names another merchant's {name}", outcome)
+    return named
 
 
 @case(
