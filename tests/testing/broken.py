@@ -3029,6 +3029,16 @@ class FetchedOfAnyMerchant(Fetching):
         return Notification(callback.kind, self.payment(fields), Reply(b"OK"))
 
 
+@broken("fault.other_order")
+class NumberIsEnough(Tea):
+    """Takes an answer for the order's that has the payment's number."""
+
+    @hookimpl
+    def query(self, reference: str, gateway_id: str | None) -> Flow[Payment]:
+        payment = yield from Tea.query(self, reference, gateway_id)
+        return changed(payment, reference=reference) if payment.gateway_id == gateway_id else payment
+
+
 @broken("secret.rotation")
 class AnswersOfOneKey(Tea):
     """Believes answers that its first key signed, and no others."""

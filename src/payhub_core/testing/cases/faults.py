@@ -358,22 +358,23 @@ def _deep(bench: Bench) -> None:
     PAGE,
 )
 def _other_order(bench: Bench) -> None:
-    another = bench.another().reference
-
-    def fault(_: Request, honest: Callable[..., Response]) -> Response:
-        if honest().content == honest(reference=another).content:
-            raise NotApplicable("the answer does not name the order")
-        return honest(reference=another, gateway_id=bench.contract.gateway_ids[1])
-
+    another, number = bench.another().reference, bench.contract.gateway_ids[1]
     played = False
     for call, fine in itertools.chain(calls(bench), _of_what_has_gone_back(bench)):
-        for at in range(len(fine.tried)):
+        for at, change in itertools.product(range(len(fine.tried)), ({"gateway_id": number}, {})):
+
+            def fault(_: Request, honest: Callable[..., Response], change: dict[str, str] = change) -> Response:
+                if honest().content == honest(reference=another).content:
+                    raise NotApplicable("the answer does not name the order")
+                return honest(reference=another, **change)
+
             with suppress(NotApplicable):
                 outcome = bench.play(replace(call, fault=fault, at=at))[0]
                 played = True
                 open_still = outcome.error is not None and not isinstance(outcome.error, NotFound | Refused)
                 anew = len(outcome.tried) > len(fine.tried) or taken_before(bench, call, fine, outcome, at)
-                named = f"another order's answer at request {at + 1} of {call.hook}"
+                under = "" if change else ", under this payment's number,"
+                named = f"another order's answer{under} at request {at + 1} of {call.hook}"
                 expect(open_still or anew, f"{named}: an error that leaves everything open", outcome)
     if not played:
         raise NotApplicable("the answers do not name the order")
