@@ -3039,6 +3039,21 @@ class NumberIsEnough(Tea):
         return changed(payment, reference=reference) if payment.gateway_id == gateway_id else payment
 
 
+@broken("fault.links")
+class FollowsAnswers(Tea):
+    """Asks where an answer says, with what its key signs."""
+
+    @hookimpl
+    def query(self, reference: str, gateway_id: str | None) -> Flow[Payment]:
+        address = f"{self.base_url}/payments/{gateway_id or reference}"
+        fields = self.reply((yield Request("GET", address, headers=self.headers(b""))), missing=True)
+        further: Response = yield Request("GET", fields.text("url"), headers=self.headers(b""))
+        payment = self.payment(self.reply(further))
+        if payment.reference != fields.text("order"):
+            raise GatewayError("the answer is about another order")
+        return payment
+
+
 @broken("secret.rotation")
 class AnswersOfOneKey(Tea):
     """Believes answers that its first key signed, and no others."""

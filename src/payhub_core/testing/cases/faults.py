@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -13,7 +14,7 @@ from payhub_core.flow import Request, Response
 from payhub_core.models import PaymentStatus, Refund, RefundStatus
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
-from payhub_core.testing.faults import ELSEWHERE, FAULTS, Answer, in_doubt, page
+from payhub_core.testing.faults import ELSEWHERE, FAULTS, Answer, alike, in_doubt, page
 from payhub_core.testing.meaning import meaning
 from payhub_core.testing.messages import rewritten
 from payhub_core.testing.outcome import Call, Outcome, expect, storable
@@ -143,6 +144,58 @@ def _redirect(bench: Bench) -> None:
             followed = [request for request in outcome.tried if request.url.host == ELSEWHERE]
             expect(not followed, f"no request to where a redirect leads, in {call.hook}", f"{len(followed)} of them")
     each(bench, "redirect")
+
+
+@case(
+    "fault.links",
+    "an address in an answer leads no request to another host",
+    "Each request carries the account's key, or what it signs: whoever writes an answer would be sent it.",
+    PAGE,
+)
+def _links(bench: Bench) -> None:
+    played = False
+    for call, fine in itertools.chain(calls(bench), without_number(bench)):
+        for at, fault in itertools.product(range(len(fine.tried)), (_astray, _written_astray)):
+            with suppress(NotApplicable):
+                outcome = bench.play(replace(call, fault=fault, at=at))[0]
+                played = True
+                followed = [request for request in outcome.tried if request.url.host == ELSEWHERE]
+                expected = f"no request to the host that the answer to request {at + 1} of {call.hook} names"
+                expect(not followed, expected, f"{len(followed)} of them")
+    if not played:
+        raise NotApplicable("no answer has an address")
+
+
+def _astray(_: Request, honest: Callable[..., Response]) -> Response:
+    """The answer with an address elsewhere, signed where answers are."""
+    answer = honest(url=f"https://{ELSEWHERE}/1")
+    if alike(answer, honest()):
+        raise NotApplicable("no address in the answer")
+    return answer
+
+
+def _written_astray(_: Request, honest: Callable[..., Response]) -> Response:
+    """The answer with each of its addresses elsewhere."""
+    answer = honest()
+    body = re.sub(rb"https?:(\\?/){2}[^/\\\"'<&\s]+", f"https://{ELSEWHERE}".encode(), answer.content)
+    if body == answer.content:
+        raise NotApplicable("no address in the answer")
+    return rewritten(answer, body)
+
+
+def without_number(bench: Bench) -> Iterator[tuple[Call, Outcome]]:
+    """The flows that look up by the order's number, since the gateway's is not known."""
+    order = bench.order()
+    found = [bench.query_call(bench.paid(order), order)]
+    found += [bench.refund_call()] if "refund" in bench.hooks else []
+    found += [bench.close_call()] if "close" in bench.hooks else []
+    for call in found:
+        if call.hook in bench.without or "gateway_id" not in bench.hooks[call.hook]:
+            continue
+        call.arguments["gateway_id"] = None
+        outcome = bench.play(call, fresh=True)[0]
+        if outcome.tried and outcome.error is None:
+            yield call, outcome
 
 
 @case(
