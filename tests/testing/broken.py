@@ -11,7 +11,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, quote, unquote_plus, urlencode
@@ -953,6 +953,58 @@ class TwoNumbers(Tea):
         heard = Tea.parse_callback(self, callback)
         payment = heard.payment
         return replace(heard, payment=changed(payment, gateway_id=f"N{payment.gateway_id}")) if payment else heard
+
+
+@broken("query.by_reference")
+class TimeUnknownIsNotFound(Tea):
+    """Says that an order is not there, since it does not know when it was sent."""
+
+    @hookimpl
+    def query(self, reference: str, gateway_id: str | None, created_at: datetime | None) -> Flow[Payment]:
+        if created_at is None:
+            raise NotFound("the gateway does not know the order")
+        return (yield from Tea.query(self, reference, gateway_id))
+
+
+class Dated(Tea):
+    """Names each order with its time, as its gateway wants it: nothing is wrong with that."""
+
+    info: ClassVar[ProviderInfo] = replace(Tea.info, reserved_fields=frozenset({*OWN, "begun"}))
+
+    @hookimpl
+    def create_payment(self, order: Order, created_at: datetime | None) -> Flow[Payment]:
+        body = {**self.body(order), "begun": self.clock(created_at or datetime.now(UTC))}
+        return self.payment(self.reply((yield self.post("/payments", body))))
+
+    @hookimpl
+    def query(self, reference: str, created_at: datetime | None) -> Flow[Payment]:
+        if created_at is None:
+            raise GatewayError("the gateway looks an order up by its time, too")
+        address = f"{self.base_url}/payments/{reference}?begun={self.sent(created_at)}"
+        return self.payment(self.reply((yield Request("GET", address, headers=self.headers(b""))), missing=True))
+
+    def clock(self, at: datetime) -> str:
+        return at.strftime("%Y%m%d%H%M%S")
+
+    def sent(self, at: datetime) -> str:
+        return self.clock(at)
+
+
+@broken("query.created_at")
+class DatedInAnotherZone(Dated):
+    """Writes the time in Shanghai's zone to the one address, and in UTC to the other."""
+
+    def sent(self, at: datetime) -> str:
+        return self.clock(at + timedelta(hours=8))
+
+
+@broken("query.created_at")
+class DatedNow(Dated):
+    """Sends with an order the time of the moment."""
+
+    @hookimpl
+    def create_payment(self, order: Order, created_at: datetime | None) -> Flow[Payment]:
+        return (yield from Dated.create_payment(self, order, None))
 
 
 # Refund and close

@@ -17,6 +17,8 @@ from tests.testing.broken import (
     AcceptedIsRefunded,
     AllRefused,
     AsksFirst,
+    Dated,
+    DatedInAnotherZone,
     InCents,
     KeyInAddress,
     LooksBeforeClosing,
@@ -604,6 +606,27 @@ def test_a_close_may_look_first_whether_there_is_something_to_close() -> None:
     assert {verdict.text for verdict in map(contract.run, CASES) if verdict.outcome == "failed"} == set()
 
 
+def test_a_look_up_may_name_another_time_than_the_orders() -> None:
+    """Such as the day from which is searched; and a contract asserts the time itself by its sale."""
+
+    class Since(Dated):
+        def sent(self, at: Any) -> str:
+            return str(at.date())
+
+    class Asserting(TeaContract):
+        provider = Dated
+
+        def answer(self, request: Request, sale: Sale) -> Any:
+            if begun := request.url.params.get("begun"):
+                assert begun == f"{sale.created_at:%Y%m%d%H%M%S}"
+            return super().answer(request, sale)
+
+    for contract in (type("Of", (TeaContract,), {"provider": Since})(), Asserting()):
+        assert {verdict.text for verdict in map(contract.run, CASES) if verdict.outcome == "failed"} == set()
+    told = type("Of", (Asserting,), {"provider": DatedInAnotherZone})().run(NAMED["query.paid"])
+    assert "expected:  a request that the contract's answer() takes" in told.text
+
+
 class ByCapture(AsksFirst):
     """Pays back by a number that only a look-up tells."""
 
@@ -704,9 +727,9 @@ def pytest_of(tmp_path: Path, body: str, *options: str, names: str = "Polite") -
 def test_a_run_says_what_it_covered(tmp_path: Path) -> None:
     """Green or not, and the excuse is there to be read."""
     told = pytest_of(tmp_path, "provider = Polite; excuses = {'notify.acknowledged': 'any text will do'}")
-    assert f"TestTea: ran {len(CASES) - 19} of {len(CASES)}, excused 1, failed 0" in told
+    assert f"TestTea: ran {len(CASES) - 20} of {len(CASES)}, excused 1, failed 0" in told
     assert "excused: any text will do" in told
-    assert told.splitlines()[-1].startswith(f"{len(CASES) - 19} passed, 19 skipped, 1 xfailed")
+    assert told.splitlines()[-1].startswith(f"{len(CASES) - 20} passed, 20 skipped, 1 xfailed")
 
 
 def test_a_case_that_was_left_out_is_run_by_the_last_test(tmp_path: Path) -> None:

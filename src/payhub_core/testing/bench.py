@@ -114,7 +114,8 @@ class Bench:
 
     def sale(self, order: Order | None = None, **changes: Any) -> Sale:
         """What the gateway has of ``order``, open unless it is ``changed``; of this account."""
-        return made(self.contract.sale, order, **{"settings": self.settings, "at": self.at, **changes})
+        usual = {"settings": self.settings, "at": self.at, "created_at": self.created_at}
+        return made(self.contract.sale, order, **{**usual, **changes})
 
     def paid(self, order: Order | None = None, **changes: Any) -> Sale:
         """`sale`, paid in full unless ``changes`` say otherwise."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -92,7 +91,7 @@ class Client:
             "reference": payment.reference,
             "gateway_id": payment.gateway_id,
             "expect": order,
-            "created_at": call.sale.at - timedelta(minutes=5),
+            "created_at": call.sale.created_at,
         }
 
     def check(self) -> None:

@@ -24,7 +24,7 @@ class Sale:
     word, or of that for ``no``: one of the contract's ``words``, or one that nobody knows yet. ``amount`` is the sum
     due, ``paid`` the sum received, None until it is paid. ``gateway_id`` is the gateway's number, one of the contract's
     ``gateway_ids``. ``description`` is the order's, where messages bring it back. ``url`` is where the payer goes.
-    ``at`` is when the message is written, aware.
+    ``at`` is when the message is written, ``created_at`` when the order was sent, both aware.
 
     ``no`` is "" unless the gateway says no: "missing" (there is no such order), "refused" (the order is not accepted),
     "duplicate" (its number is taken), "account" (the account is not accepted) or "unknown" (nobody knows what became of
@@ -51,6 +51,7 @@ class Sale:
     attach: str = ""
     url: str = "https://pay.example/70010001"
     at: datetime = field(default_factory=_now)
+    created_at: datetime = field(default_factory=_now)
     no: Literal["", "missing", "refused", "duplicate", "account", "unknown"] = ""
     refund: Money | None = None
     refund_reference: str = "R1001"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
 
 from payhub_core.errors import AccountRefused, GatewayError, NotFound, WrongOrder
 from payhub_core.models import PaymentStatus
@@ -11,7 +14,8 @@ from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.notifies import STATED, confirmed, nothing_received
-from payhub_core.testing.outcome import Outcome, expect, optional, says
+from payhub_core.testing.messages import fields_of
+from payhub_core.testing.outcome import Call, Outcome, expect, optional, says
 from payhub_core.testing.sale import Sale
 from payhub_core.testing.words import TOMORROW
 
@@ -236,19 +240,66 @@ def _unknown_no(bench: Bench) -> None:
 
 @case(
     "query.by_reference",
-    "an order whose number at the gateway is not known is looked up by the shop's, or the outcome stays open",
+    "an order whose number at the gateway, or whose time, is not known is looked up by the shop's, or stays open",
     "After a lost answer the shop knows no other number. Not found lets it send the order anew, when it is there.",
     PAGE,
 )
 def _by_reference(bench: Bench) -> None:
-    call = bench.query_call(bench.paid(), bench.order())
-    call.arguments["gateway_id"] = None
-    outcome = bench.play(call)[0]
-    open_still = isinstance(outcome.error, GatewayError) and not isinstance(outcome.error, NotFound)
-    found = outcome.error is None and outcome.payment.status is PaymentStatus.PAID
-    expect(found or open_still, "the payment, or a GatewayError other than NotFound", outcome)
-    asked = [request for request in outcome.tried if "None" in str(request.url) or b"None" in request.content]
-    expect(not asked, "no request about an order 'None'", f"{len(asked)} of them")
+    asks = bench.play(bench.query_call(bench.paid(), bench.order()))[0].tried
+    for name in ("gateway_id", "created_at") if asks else ("gateway_id",):
+        call = bench.query_call(bench.paid(), bench.order())
+        call.arguments[name] = None
+        outcome = bench.play(call)[0]
+        open_still = isinstance(outcome.error, GatewayError) and not isinstance(outcome.error, NotFound)
+        found = outcome.error is None and outcome.payment.status is PaymentStatus.PAID
+        expect(found or open_still, f"the payment without a {name}, or a GatewayError other than NotFound", outcome)
+        asked = [request for request in outcome.tried if "None" in str(request.url) or b"None" in request.content]
+        expect(not asked, "no request about an order 'None'", f"{len(asked)} of them")
+
+
+@case(
+    "query.created_at",
+    "where create sends the order's time, a query, a refund and a close send it as create wrote it",
+    "The gateway looks the order up by it: a clock in another zone, or of this moment, finds a paid order nowhere.",
+    PAGE,
+)
+def _created_at(bench: Bench) -> None:
+    if "created_at" not in bench.hooks["create_payment"]:
+        raise NotApplicable("create sends no time of the order")
+    made = _times(bench, bench.create_call())
+    calls = [bench.query_call(bench.paid(), bench.order())]
+    calls += [bench.refund_call()] if "refund" in bench.hooks else []
+    calls += [bench.close_call()] if "close" in bench.hooks else []
+    told = {call.hook: _times(bench, call) for call in calls if "created_at" in bench.hooks[call.hook]}
+    if not any(told.values()):
+        raise NotApplicable("nothing but create sends the order's time")
+    shapes = {_shape(text) for text in made}
+    for hook, times in told.items():
+        # What is written otherwise may be another time, such as the day from which is searched.
+        strange = {text for text in times if not made or _shape(text) in shapes} - made
+        came = f"{', '.join(sorted(strange))}, and of create {', '.join(sorted(made)) or 'none'}"
+        expect(not strange or times & made, f"the order's time in a request of {hook}, as create wrote it", came)
+
+
+def _times(bench: Bench, call: Call) -> set[str]:
+    """What is otherwise in a call's requests where the order was sent at another time."""
+    seen = []
+    for passed in (timedelta(), timedelta(), timedelta(days=1, seconds=77)):
+        at = bench.created_at - passed
+        told = replace(call, arguments={**call.arguments, "created_at": at}, sale=call.sale.but(created_at=at))
+        outcome = bench.play(told)[0]
+        seen.append(fields_of(*(bench.sent(outcome) if call.hook == "create_payment" else outcome.tried)))
+    steady = seen[0] & seen[1]  # a nonce is another every time
+    found = {value.decode("latin-1") for name, value in steady - seen[2] if name and not name.startswith("header ")}
+    return {text for text in found if not _SIGNATURE.fullmatch(text)}
+
+
+#: What is otherwise as well, since it is made of the time among the rest.
+_SIGNATURE = re.compile("[0-9A-Za-z+/=]{32,}")
+
+
+def _shape(text: str) -> str:
+    return re.sub("[0-9]", "0", text)
 
 
 @case(
