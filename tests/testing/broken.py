@@ -3239,6 +3239,64 @@ def _all_back(self: TeaContract, request: Request, sale: Sale) -> Response:
     return TeaContract.answer(self, request, sale.but(refund=sale.refunded) if sale.refunded and sale.refund else sale)
 
 
+def _made_is_shown(self: TeaContract, request: Request, sale: Sale) -> Response:
+    """Shows a refund where it was made."""
+    shows = request.method == "GET" and request.url.path.startswith("/refunds/")
+    return TeaContract.answer(
+        self, request, sale.but(no=sale.no or "missing") if shows and not sale.refund_made else sale
+    )
+
+
+FORGETS: dict[str, Any] = {"answer": _made_is_shown, "refund_keys_expire": True}
+
+
+class LooksForTheRefund(Refunding):
+    """Asks a gateway that forgets the numbers of refunds whether this one is there: nothing is wrong with that."""
+
+    @hookimpl
+    def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
+        address = f"{self.base_url}/refunds/{refund_reference}"
+        look_up = Request("GET", address, headers=self.headers(b""), extensions={"harmless": True})
+        try:
+            return self.known(self.paid_back(self.reply((yield look_up), missing=True)), refund_reference, amount)
+        except NotFound:
+            return (yield from Tea.refund(self, reference, amount, refund_reference))
+
+    def known(self, refund: Refund, refund_reference: str, amount: Money) -> Refund:
+        return refund
+
+
+@broken("refund.made", **FORGETS)
+class TrustsItsKey(Tea):
+    """Sends a refund again by its number, whatever time has passed."""
+
+
+@broken("refund.made", **FORGETS)
+class ShownIsDone(LooksForTheRefund):
+    """Takes a refund that is there for one that is done."""
+
+    def known(self, refund: Refund, refund_reference: str, amount: Money) -> Refund:
+        return refund.model_copy(update={"status": RefundStatus.REFUNDED})
+
+
+@broken("refund.made", **FORGETS)
+class FailedIsSentAgain(LooksForTheRefund):
+    """Sends once more what the gateway calls failed, and may carry out yet."""
+
+    def known(self, refund: Refund, refund_reference: str, amount: Money) -> Refund:
+        if refund.status is RefundStatus.FAILED:
+            raise NotFound("no refund that is under way")
+        return refund
+
+
+@broken("refund.made", **FORGETS)
+class AnyShownIsThis(LooksForTheRefund):
+    """Takes whatever is shown for this refund."""
+
+    def known(self, refund: Refund, refund_reference: str, amount: Money) -> Refund:
+        return refund.model_copy(update={"refund_reference": refund_reference, "amount": amount})
+
+
 @broken("refund.second", answer=_all_back)
 class AllBackIsThisPart(Refunding):
     """Takes the sum of all refunds for that of this one."""

@@ -92,6 +92,7 @@ class ProviderContract:
     ``gateway_ids``: the gateway's numbers of two payments, as it writes them; ``refund_references``: the shop's numbers
     of two refunds, as the gateway takes them.
     ``refund_status``: what the gateway answers to a refund that it takes: REFUNDED, or PENDING where it is done later.
+    ``refund_keys_expire``: whether the gateway forgets a refund's number after a time, and takes the same again.
     ``words``: by a PaymentStatus, or by the ``no`` of a sale, the further words that the gateway has for it: each is
     tried, as the sale's ``word``. ``refund_words``: those of refunds, by a RefundStatus.
     ``excuses``: by a case's id, the reason why it need not hold; "secret.address[query]" excuses one hook, in a case
@@ -107,6 +108,7 @@ class ProviderContract:
     gateway_ids: ClassVar[tuple[str, str]] = ("70010001", "70010002")
     refund_references: ClassVar[tuple[str, str]] = ("R1001", "R1002")
     refund_status: ClassVar[RefundStatus] = RefundStatus.REFUNDED
+    refund_keys_expire: ClassVar[bool] = False
     words: ClassVar[Mapping[str, Sequence[str]]] = {}
     refund_words: ClassVar[Mapping[RefundStatus, Sequence[str]]] = {}
     excuses: ClassVar[dict[str, str]] = {}

@@ -31,7 +31,8 @@ class Sale:
     it, such as "system error").
 
     ``refund`` is the sum of one refund, with ``refund_reference`` (the shop's number), ``refund_id`` (the gateway's)
-    and ``refund_status``; ``refund_word``, where it is not empty, is written in place of that status's own word.
+    and ``refund_status``; ``refund_word``, where it is not empty, is written in place of that status's own word. It is
+    ``refund_made`` where it was made before it is asked for: a look-up shows it.
 
     ``hook`` is the hook whose request is answered, such as "refund"; "" in a message of the gateway's own.
 
@@ -58,6 +59,7 @@ class Sale:
     refund_id: str = "80010001"
     refund_status: RefundStatus = RefundStatus.REFUNDED
     refund_word: str = ""
+    refund_made: bool = False
     refunded: Money | None = None
     hook: str = ""
     settings: dict[str, Any] = field(default_factory=dict, repr=False)

@@ -93,6 +93,7 @@ def _unusual(contract: ProviderContract, sale: Sale, hook: str) -> set[str]:
         "refund_status": sale.refund_status is own.refund_status,
         "paid": sale.paid in {None, sale.amount},
         "refund": sale.refund in {None, sale.amount},
+        "refund_made": not sale.refund_made,
         "attach": sale.attach in {"", own.attach},
         "refunded": sale.refunded is None,
     }

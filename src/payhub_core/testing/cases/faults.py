@@ -275,6 +275,8 @@ def _status(bench: Bench) -> None:
 def _under(code: int) -> Answer:
     def fault(_: Request, honest: Callable[..., Response]) -> Response:
         answer = honest()
+        if answer.is_error:  # a look-up that finds nothing
+            raise NotApplicable("the right answer is a no")
         answer.status_code = code
         return answer
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 from urllib.parse import unquote_plus
 
 from payhub_core.errors import AccountRefused, InvalidOrder, OutcomeUnknown, PayhubError, Refused
-from payhub_core.flow import Request
+from payhub_core.flow import Request, Response
 from payhub_core.models import PaymentStatus, Refund, RefundStatus
 from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
@@ -159,6 +162,70 @@ def _again(bench: Bench) -> None:
                 outcome = bench.play(bench.refund_call(fault=fault, at=at))[0]
                 if outcome.answers[at : at + 1] != plain.answers[at : at + 1]:
                     _unasked(bench, outcome, f"look-up {at + 1} whose answer is {name!r}")
+
+
+@case(
+    "refund.made",
+    "a refund that a look-up shows is not asked for again: it is what the look-up says, of its own number and sum",
+    "A key that the gateway has forgotten is no key: the call that is made again a day later pays back twice.",
+    REFUND,
+)
+def _made(bench: Bench) -> None:
+    plain = asking(bench)
+    acts = acting(bench, "refund", plain.tried)
+    first, expires = acts.index(True) if any(acts) else 0, bench.contract.refund_keys_expire
+    if not first:
+        expect(not expires, "a look-up before the request for a refund, since refund_keys_expire", "none")
+        raise NotApplicable("refund looks nothing up")
+    call = bench.refund_call(bench.paid(refund=bench.order().amount, refund_made=True))
+
+    def found(**changes: Any) -> Outcome:
+        return bench.play(replace(call, sale=call.sale.but(**changes)))[0]
+
+    looked_up = found().answers[:first]
+    if looked_up == plain.answers[:first]:
+        expect(not expires, "an answer() to the look-up that shows the refund of a sale that is refund_made", "none")
+        raise NotApplicable("no look-up shows a refund that was made")
+    for status, word in bench.refund_statuses():
+        with suppress(NotApplicable):
+            outcome = found(refund_status=status, refund_word=word)
+            shown = f"a look-up that shows it {status.value}{says(word)}"
+            _unasked(bench, outcome, shown)
+            if status is not RefundStatus.FAILED or outcome.error is None:
+                expect(refunded(outcome).status is status, f"a refund that is {status.value} after {shown}", outcome)
+    _unasked(bench, found(refund_word=TOMORROW), "a look-up that shows it in a word that nobody knows yet")
+    _another_made(bench, call, looked_up)
+    faults: dict[str, Answer] = {no: saying(no) for no in NOES}
+    for at, (name, fault) in itertools.product(range(first), {**faults, "read": FAULTS["read"]}.items()):
+        with suppress(NotApplicable):
+            outcome = bench.play(replace(call, fault=fault, at=at))[0]
+            if outcome.answers[at : at + 1] != plain.answers[at : at + 1]:
+                _unasked(bench, outcome, f"look-up {at + 1} whose answer is {name!r}")
+
+
+def _another_made(bench: Bench, call: Call, looked_up: list[bytes]) -> None:
+    """Raises Mismatch where a refund that is not the one is taken for it, once it is looked up."""
+    whole, number = call.sale.amount, bench.contract.refund_references[1]
+    numbered = False
+    for what, change in (
+        ("number", {"refund_reference": number}),
+        ("sum", {"refund": Money(whole.minor // 2, whole.currency)}),
+    ):
+
+        def another(request: Request, honest: Callable[..., Response], change: dict[str, Any] = change) -> Response:
+            return honest(**({} if bench.asks(request, call.sale) else change))
+
+        outcome = bench.play(replace(call, fault=another, onward=True))[0]
+        if outcome.answers[: len(looked_up)] == looked_up:
+            continue
+        asked = bench.asked(outcome)
+        numbered = numbered or what == "number"
+        expected = (
+            f"an error{', or a request for it,' * (what == 'number')} where a look-up shows one of another {what}"
+        )
+        expect(outcome.error or asked, expected, outcome)
+        if numbered and what == "sum":
+            _unasked(bench, outcome, "a look-up that shows it of another sum")
 
 
 def _unasked(bench: Bench, outcome: Outcome, after: str) -> None:
