@@ -1834,6 +1834,16 @@ class StateLookedFor(PartOfAnswers):
 
 
 @broken("replies.signed")
+class UnsignedNoEndsIt(Tea):
+    """Believes a no that nobody signed, and checks every yes."""
+
+    def reply(self, response: Response, *, missing: bool = False) -> Fields:
+        if response.is_error and "X-Tea-Signature" not in response.headers:
+            return self.fields(response, missing=missing)
+        return super().reply(response, missing=missing)
+
+
+@broken("replies.signed")
 class AnswersUnchecked(Tea):
     """Does not check who answered."""
 

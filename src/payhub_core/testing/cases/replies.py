@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 from payhub_core.errors import AccountRefused, NotFound, Refused
@@ -146,3 +147,18 @@ def _believes_no_forged_no(bench: Bench, call: Call, at: int, where: str) -> Non
             outcome = bench.play(replace(call, fault=forged, at=at))[0]
             fine = type(outcome.error) is not believed
             expect(fine, f"another error than {believed.__name__} for a {no!r} of another key at {where}", outcome)
+
+        def unsigned(_: Request, honest: Callable[..., Response], no: str = no) -> Response:
+            mine = honest(no=no)
+            theirs = reply_parts(honest(no=no, settings=bench.foreign(call.sale).settings))
+            signature = [name for name, value in reply_parts(mine).items() if theirs.get(name) != value]
+            if not signature:
+                raise NotApplicable("the gateway does not sign it")
+            return reduce(reply_without, signature, mine)
+
+        # A no to a question is harmless.
+        with suppress(NotApplicable):
+            outcome = bench.play(replace(call, fault=unsigned, at=at))[0]
+            ended = isinstance(outcome.error, NotFound | Refused) and not outcome.error.unsent
+            acts = call.hook in {"create_payment", "refund", "close"}
+            expect(not (acts and ended), f"an error that leaves all open for an unsigned {no!r} at {where}", outcome)
