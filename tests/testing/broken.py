@@ -1364,6 +1364,68 @@ class OpenIsClosed(LooksBeforeClosing):
             return Payment(reference=reference, status=PaymentStatus.CANCELED)
 
 
+class Searching(Tea):
+    """Looks an order up by its number where the gateway's is not known: nothing is wrong with that."""
+
+    @hookimpl
+    def query(self, reference: str, gateway_id: str | None) -> Flow[Payment]:
+        if gateway_id is None:
+            return (yield from self.search(reference))
+        return (yield from Tea.query(self, reference, gateway_id))
+
+    @hookimpl
+    def refund(self, reference: str, gateway_id: str | None, amount: Money, refund_reference: str) -> Flow[Refund]:
+        if gateway_id is None:
+            yield from self.search(reference, harmless=True)
+        return (yield from Tea.refund(self, reference, amount, refund_reference))
+
+    @hookimpl
+    def close(self, reference: str, gateway_id: str | None) -> Flow[Payment]:
+        if gateway_id is None:
+            yield from self.search(reference, harmless=True)
+        return (yield from Tea.close(self, reference))
+
+    def search(self, reference: str, *, harmless: bool = False) -> Flow[Payment]:
+        url = f"{self.base_url}/payments?order={reference}"
+        request = Request("GET", url, headers=self.headers(b""), extensions={"harmless": harmless})
+        return self.chosen(self.payment(self.reply((yield request), missing=True)), reference)
+
+    def chosen(self, found: Payment, reference: str) -> Payment:
+        if found.reference != reference:
+            raise NotFound("the gateway does not know the order")
+        return found
+
+
+class SearchUnmarked(Searching):
+    """Does not say that its search is one: a no to it is taken for a no to the refund, or to the close."""
+
+    def search(self, reference: str, *, harmless: bool = False) -> Flow[Payment]:
+        return (yield from super().search(reference))
+
+
+class AnySearched(Searching):
+    """Takes whatever the search finds for the order's own."""
+
+    def chosen(self, found: Payment, reference: str) -> Payment:
+        return changed(found, reference=reference)
+
+
+class SearchedByPrefix(AnySearched):
+    """Takes an order for this one whose number begins as this one's does."""
+
+    def chosen(self, found: Payment, reference: str) -> Payment:
+        if not found.reference.startswith(reference):
+            raise NotFound("the gateway does not know the order")
+        return super().chosen(found, reference)
+
+
+for _case in ("refund.look_up_no", "close.look_up_no"):
+    broken(_case)(SearchUnmarked)
+for _case in ("query.by_reference", "refund.looked_up", "close.looked_up"):
+    for _broken in (AnySearched, SearchedByPrefix):
+        broken(_case)(_broken)
+
+
 @broken("refund.unknown_status")
 class ElseRefunded(Refunding):
     """Takes every word but the two that it knows for done."""

@@ -255,6 +255,10 @@ def _by_reference(bench: Bench) -> None:
         expect(found or open_still, f"the payment without a {name}, or a GatewayError other than NotFound", outcome)
         asked = [request for request in outcome.tried if "None" in str(request.url) or b"None" in request.content]
         expect(not asked, "no request about an order 'None'", f"{len(asked)} of them")
+        for other in (bench.another().reference, f"{bench.order().reference}1") if found else ():
+            again = bench.play(replace(call, sale=call.sale.but(reference=other)))[0]
+            same = again.answers == outcome.answers
+            expect(again.error or same, f"an error where what is found is of the order {other!r}", again)
 
 
 @case(
