@@ -2085,6 +2085,15 @@ class OneAlgorithmChecked(Tea):
 
 
 @broken("notify.downgraded")
+class UnsignedByChoice(Tea):
+    """Does not check what a message says is not signed."""
+
+    def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+        if fields.text("sign_type", default="").lower() != "none":
+            super().check(purpose, fields, given)
+
+
+@broken("notify.downgraded")
 class EmptyKeyToo(Tea):
     """Takes an account without a key for one whose key is empty."""
 
@@ -2467,6 +2476,15 @@ class Lowered(Wrapped):
         known = {b64encode(sealing(key, data)).decode().lower() for key in self.key}
         if form.text("sign", default="").lower() not in known:
             raise BadSignature("no key of this account made the signature")
+
+
+@broken("notify.downgraded")
+class MethodIsChosen(Wrapped):
+    """The same, in a field that is named after the signature."""
+
+    def check(self, form: Fields, data: str, callback: Callback) -> None:
+        if form.text("sign_method", default="") != "NONE":
+            super().check(form, data, callback)
 
 
 @broken("return.forged", returned=WrappedContract.notify)

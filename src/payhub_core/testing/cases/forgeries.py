@@ -88,12 +88,30 @@ def _downgraded(bench: Bench) -> None:
         for value in (*DOWNGRADES, part.other):
             message = f"a message that another key signed, {_without(part.name, value)}"
             refused(bench.hear(part.written(value)), message)
+    kinds = _kinds(bench) - {part.name.rpartition(" ")[2] for part in parts(forged)}
+    bare = with_values(forged, dict.fromkeys(_carriers(bench)))
+    for claimed, word in itertools.product((forged, bare), ("none", "NONE", "0", "")):
+        message = f"a message that no key of this account signed, with {word!r} for {', '.join(sorted(kinds))}"
+        refused(bench.hear(with_fields(claimed, dict.fromkeys(sorted(kinds), word))), message)
     known = {"an empty key": "", **{f"its {name} for a key": str(bench.settings[name]) for name in bench.info.identity}}
     for what, key in known.items():
         guessed = sale.but(settings={**bench.settings, **{name: key for name, _ in bench.secrets()}})
         callback = written_with(bench, guessed)
         if callback is not None:
             refused(bench.hear(callback), f"a message that is signed with {what}")
+
+
+def _carriers(bench: Bench) -> list[str]:
+    """The names of the parts that carry a notify's signature."""
+    return [part.name for part in differing(bench.notify(bench.paid()), bench.notify(bench.foreign(bench.paid())))]
+
+
+def _kinds(bench: Bench) -> set[str]:
+    """What a message may call the field that says how it is signed: as gateways do, and after its signature."""
+    named = {name.rpartition(" ")[2] for name in _carriers(bench) if not name.startswith("header ")}
+    return {"sign_type", "signType", "alg", "SignMethod"} | {
+        f"{name}{ending}" for name in named for ending in ("Type", "_type", "Method", "_method")
+    }
 
 
 def written_with(bench: Bench, sale: Sale) -> Callback | None:
