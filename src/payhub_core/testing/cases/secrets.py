@@ -14,14 +14,14 @@ from typing import Any
 from urllib.parse import unquote, unquote_plus
 
 from payhub_core.errors import ConfigError
-from payhub_core.models import Notification, PaymentStatus
+from payhub_core.models import Callback, CallbackKind, Notification, PaymentStatus
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.faults import calls
 from payhub_core.testing.cases.forgeries import written_with
 from payhub_core.testing.cases.notifies import refused, signed
 from payhub_core.testing.faults import FAULTS, NOES, Answer, in_doubt, saying
-from payhub_core.testing.messages import differing, fields_of, reply_parts, unpacked
+from payhub_core.testing.messages import differing, fields_of, parts, reply_parts, unpacked
 from payhub_core.testing.outcome import Call, Outcome, expect
 from payhub_core.testing.words import TOMORROW
 
@@ -262,6 +262,11 @@ def _errors(bench: Bench) -> None:
                 expect(not shown, "no error with the whole of an answer", "one that quotes it")
     if "parse_callback" not in bench.without:
         genuine = bench.notify(bench.paid())
+        for callback in _garbled(genuine):
+            outcome = bench.hear(callback)
+            if outcome.error is not None:
+                hidden(bench, str(outcome.error), "an error about a message that is garbled")
+                hidden(bench, _trace(outcome.error), "the variables of a traceback")
         refusals = [bench.notify(bench.misnamed(bench.paid()))]
         for part in differing(genuine, bench.notify(bench.foreign(bench.paid()))):
             refusals.append(altered := part.written(part.other))
@@ -274,6 +279,15 @@ def _errors(bench: Bench) -> None:
             begun = repr(callback.body or callback.query)[2:40]
             shown = len(begun) > SHORTEST and begun in str(bench.hear(callback).error)
             expect(not shown, "no error with the whole of a message", "one that quotes it")
+
+
+def _garbled(genuine: Callback) -> Iterator[Callback]:
+    """The message with each of its parts missing, or such as no gateway writes it; and with none of them."""
+    for part in parts(genuine):
+        yield from (part.written(value) for value in (None, b"", b"../1", b"%FF", part.other))
+    yield replace(genuine, query=b"", body=b"")
+    yield replace(genuine, method="PUT")
+    yield replace(genuine, kind=CallbackKind.RETURN)
 
 
 def _forms(signature: bytes) -> set[str]:
