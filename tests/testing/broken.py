@@ -2536,6 +2536,22 @@ class KeyInside(Wrapped):
         return {**super().body(order), "key": self.key[0].text}
 
 
+@broken("secret.sent")
+class KeyBesideSignature(Tea):
+    """Sends its key along with what it has signed with it."""
+
+    def headers(self, content: bytes) -> dict[str, str]:
+        return {**super().headers(content), "X-Tea-Key": self.key[0].text}
+
+
+@broken("secret.sent")
+class KeyInBody(Tea):
+    """Signs a body that has the key in it."""
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Request:
+        return super().post(path, {**body, "secret": self.key[0].text} if path == "/refunds" else body)
+
+
 @broken("secret.rotation")
 class LastSigns(Wrapped):
     """Signs with the oldest key."""

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote, unquote_plus
 
 from payhub_core.errors import ConfigError
+from payhub_core.flow import Request
 from payhub_core.models import Callback, CallbackKind, Notification, PaymentStatus
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
@@ -21,7 +22,7 @@ from payhub_core.testing.cases.faults import calls
 from payhub_core.testing.cases.forgeries import written_with
 from payhub_core.testing.cases.notifies import refused, signed
 from payhub_core.testing.faults import FAULTS, NOES, Answer, in_doubt, saying
-from payhub_core.testing.messages import differing, fields_of, parts, reply_parts, unpacked
+from payhub_core.testing.messages import carries, differing, fields_of, parts, reply_parts, unpacked
 from payhub_core.testing.outcome import Call, Outcome, expect
 from payhub_core.testing.words import TOMORROW
 
@@ -385,6 +386,47 @@ def _address(bench: Bench) -> None:
             hidden(bench, str(request.url), "the address of a request")
         action = getattr(outcome.result, "next_action", None)
         hidden(bench, repr(action and action.model_dump()), "what the payer's browser is given")
+
+
+@case(
+    "secret.sent",
+    "a request that a key signs does not carry the key as well",
+    "Whoever reads one such request signs the next: the signature then proves nothing.",
+    PAGE,
+)
+def _sent(bench: Bench) -> None:
+    secretive(bench)
+    create = bench.create_call()
+    page = [] if "create_payment" in bench.without else [(create, bench.play(create, fresh=True)[0])]
+    for call, fine in [*(it for it in page if not it[1].tried), *calls(bench)]:
+        for name, secret in bench.secrets():
+            carrying = [at for at, request in enumerate(bench.sent(fine)) if carries(request, [secret])]
+            made = _made_with(bench, call, name) if carrying else {}
+            for at in carrying:
+                signed_by = sorted(
+                    field
+                    for field, value in made.get(at, ())
+                    if not any(secret in text for text in unpacked(value.decode("latin-1")))
+                )
+                came = f"the setting {name!r} in it, beside {', '.join(signed_by)}"
+                expect(not signed_by, f"no key in a request of {call.hook} that it signs", came)
+
+
+def _made_with(bench: Bench, call: Call, name: str) -> dict[int, set[tuple[str, bytes]]]:
+    """What is otherwise in each of a call's requests where one secret is another merchant's."""
+
+    def sent(settings: dict[str, Any]) -> list[Request]:
+        told = replace(call, sale=call.sale.but(settings=bench.sending(settings)))
+        return bench.sent(bench.play(told, settings=settings)[0])
+
+    try:
+        one, two, other = (sent({**bench.settings, **change}) for change in ({}, {}, {name: bench.other.get(name)}))
+    except Mismatch:  # the contract knows one key, whatever its settings are
+        return {}
+    return {
+        at: (fields_of(mine) & fields_of(again)) - fields_of(theirs)  # a nonce is another every time
+        for at, (mine, again, theirs) in enumerate(zip(one, two, other, strict=False))
+    }
 
 
 def _trace(error: BaseException) -> str:
