@@ -553,6 +553,15 @@ class ReturnUnchecked(Tea):
             super().check(purpose, fields, given)
 
 
+@broken("return.forged")
+class ReturnOfAnyMerchant(Tea):
+    """Does not look whose payer comes back."""
+
+    def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+        merchant = self.merchant if purpose != "return" else fields.text("merchant")
+        Tea.check(self.model_copy(update={"merchant": merchant}), purpose, fields, given)
+
+
 @broken("return.own_words")
 class SignedPage(Tea):
     """Signs its page as the gateway signs returns, and takes a return without a status for success."""

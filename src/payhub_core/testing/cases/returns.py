@@ -27,7 +27,7 @@ def _hint(bench: Bench) -> None:
 
 @case(
     "return.forged",
-    "a return that another key signed is refused",
+    "a return that another key signed, or that is another merchant's, is refused",
     "A payer who reads 'paid' on your page will insist on it.",
     PAGE,
 )
@@ -36,6 +36,10 @@ def _forged(bench: Bench) -> None:
     if mine == forged:
         raise NotApplicable("the return is not signed")
     refused(bench.hear(forged), "a return that another key signed")
+    for name in bench.info.identity:
+        misnamed = bench.returned(bench.misnamed(bench.paid(), name))
+        if misnamed != mine:
+            refused(bench.hear(misnamed), f"a return with another merchant's {name}, made with a key of this account")
 
 
 @case(
