@@ -615,12 +615,28 @@ class NowhereToGo(Creating):
         return changed(super().made(order, response), next_action=None)
 
 
+@broken("create.accepted")
+class PlainPage(Tea):
+    """Sends the payer to the gateway's page over plain http."""
+
+    def action(self, url: str) -> Any:
+        return Redirect(url=url.replace("https:", "http:")) if url else None
+
+
 @broken("create.asks")
 class InCents(Tea):
     """Writes minor units where the gateway reads major ones."""
 
     def written(self, amount: Money) -> str:
         return str(amount.minor)
+
+
+@broken("create.asks")
+class NumberAddedTo(Tea):
+    """Asks for a payment under a number that is not the order's."""
+
+    def body(self, order: Order) -> dict[str, Any]:
+        return {**super().body(order), "order": f"{order.reference}X"}
 
 
 @broken("create.asks")
