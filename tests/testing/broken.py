@@ -1535,6 +1535,25 @@ class FloatQueried(Querying):
         return changed(super().found(fields, gateway_id, expect), amount=None, paid=_float(fields, "received"))
 
 
+def _unsigned_answer(self: TeaContract, request: Request, sale: Sale) -> Response:
+    told = TeaContract.answer(self, request, sale)
+    del told.headers["X-Tea-Signature"]
+    return told
+
+
+@broken("money.queried", answer=_unsigned_answer)
+class Rounded(Tea):
+    """Rounds what is finer than a cent, of a gateway that signs no answers."""
+
+    def reply(self, response: Response, *, missing: bool = False) -> Fields:
+        return self.fields(response, missing=missing)
+
+    def payment(self, fields: Fields) -> Payment:
+        digits = {"JPY": 0, "KWD": 3}.get(fields["currency"], 2)
+        sums = {name: str(round(Decimal(fields[name]), digits)) for name in ("amount", "received") if fields[name]}
+        return super().payment(Fields({**fields, **sums}))
+
+
 @broken("money.largest")
 class ShortSums(Tea):
     """Cuts a sum to the width of its field."""

@@ -121,15 +121,15 @@ def reply_parts(response: Response) -> dict[str, bytes]:
     }
 
 
-def altered_reply(response: Response, name: str) -> Response:
-    """The reply with one part altered."""
+def altered_reply(response: Response, name: str, value: bytes = b"") -> Response:
+    """The reply with one part altered, to ``value`` where one is given."""
     headers, body = dict(response.headers), response.content
     if name.startswith("header "):
         key = name.removeprefix("header ")
-        headers[key] = _other(headers[key].encode()).decode()
+        headers[key] = (value or _other(headers[key].encode())).decode()
     else:
         start, end = next((start, end) for found, start, end, _ in _spans(body) if found == name)
-        body = body[:start] + _other(body[start:end]) + body[end:]
+        body = body[:start] + (value or _other(body[start:end])) + body[end:]
     return rewritten(Response(response.status_code, headers=headers), body)
 
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
+from functools import reduce
 
 from payhub_core.errors import InvalidOrder
+from payhub_core.flow import Request, Response
 from payhub_core.models import Order, PaymentStatus, Refund
 from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.creates import asks
+from payhub_core.testing.faults import Answer
+from payhub_core.testing.meaning import meaning
+from payhub_core.testing.messages import altered_reply, reply_parts
 from payhub_core.testing.outcome import Outcome, expect
 
 PAGE = "hooks.md#create_payment"
@@ -78,7 +84,7 @@ def _notified(bench: Bench) -> None:
 
 @case(
     "money.queried",
-    "a query's sums are read exactly, in every currency that is declared",
+    "a query's sums are read exactly, in every currency that is declared, and none that is finer than the currency",
     "One cent less is underpaid, and one yen read as a hundredth is paid for nothing.",
     PAGE,
 )
@@ -88,6 +94,31 @@ def _queried(bench: Bench) -> None:
         payment = outcome.payment
         exact = payment.amount == order.amount and payment.paid in {None, order.amount}
         expect(exact and payment.status is PaymentStatus.PAID, f"a payment of {order.amount} that is paid", outcome)
+    call = bench.query_call(bench.paid(), bench.order())
+    fine, whole = bench.play(call, fresh=True)[0], f"{bench.order().amount.amount:f}".encode()
+    for at in range(len(fine.tried)):
+        with suppress(NotApplicable):
+            another = bench.play(replace(call, fault=_written(whole), at=at))[0]
+            if meaning(another) == meaning(fine):
+                continue  # a sum that nobody reads
+            finer = whole + (b"1" if b"." in whole else b".1")
+            outcome = bench.play(replace(call, fault=_written(whole, finer), at=at))[0]
+            expect(
+                outcome.error, f"an error for an answer of {finer.decode()}, which is no sum in this currency", outcome
+            )
+
+
+def _written(whole: bytes, other: bytes = b"") -> Answer:
+    """An answer with another text for its sums in major units; raises NotApplicable where it has none."""
+
+    def fault(_: Request, honest: Callable[..., Response]) -> Response:
+        answer = honest()
+        names = [name for name, value in reply_parts(answer).items() if value == whole]
+        if not names:
+            raise NotApplicable("the answer has no sum in major units")
+        return reduce(lambda changed, name: altered_reply(changed, name, other), names, answer)
+
+    return fault
 
 
 @case(
