@@ -952,6 +952,29 @@ class RefusedIsMissing(Tea):
             raise
 
 
+@broken("query.refused")
+class TakenIsMissing(Tea):
+    """Takes "it is under way" for an order that does not exist."""
+
+    def fields(self, response: Response, *, missing: bool = False) -> Fields:
+        if missing and response.status_code == 409 and b'"in_progress"' in response.content:
+            raise NotFound("the gateway does not know the order")
+        return super().fields(response, missing=missing)
+
+
+@broken("fault.unknown")
+class DoubtIsPaid(Tea):
+    """Takes a query's "busy" for what was asked about."""
+
+    @hookimpl
+    def query(self, reference: str, gateway_id: str | None, expect: Order | None) -> Flow[Payment]:
+        address = f"{self.base_url}/payments/{gateway_id or reference}"
+        response: Response = yield Request("GET", address, headers=self.headers(b""))
+        if b'"busy"' in response.content and expect is not None:
+            return Payment(reference=reference, status=PaymentStatus.PAID, amount=expect.amount, paid=expect.amount)
+        return self.payment(self.reply(response, missing=True))
+
+
 @broken("query.wrong_amount")
 class AnySumIsRight(Querying):
     """Takes the sum from what the shop expects."""
@@ -967,6 +990,14 @@ class AnyNumberIsRight(Querying):
 
     def found(self, fields: Fields, gateway_id: str | None, expect: Order | None) -> Payment:
         return changed(super().found(fields, gateway_id, expect), gateway_id=gateway_id)
+
+
+@broken("query.agrees")
+class NumberNotKept(Creating):
+    """Does not report the number by which it looks up."""
+
+    def made(self, order: Order, response: Response) -> Payment:
+        return changed(super().made(order, response), gateway_id=None)
 
 
 @broken("query.agrees")
@@ -2660,6 +2691,26 @@ class APartIsAll(Tea):
         payment = super().payment(fields)
         parts = payment.status is PaymentStatus.PARTIALLY_REFUNDED
         return changed(payment, status=PaymentStatus.REFUNDED) if parts else payment
+
+
+@broken("query.refunded", words={**TeaContract.words, PaymentStatus.REFUND_SUM_UNKNOWN: ("given back",)})
+class SomeIsAll(Tea):
+    """Takes a word that says of some money that it went back for one that says it of all."""
+
+    def payment(self, fields: Fields) -> Payment:
+        some = fields.text("state") == "given back"
+        return super().payment(Fields(fields, state="back") if some else fields)
+
+
+@broken("query.refunded_sum")
+class ReceivedIsLeft(Tea):
+    """Takes what is left for what was received."""
+
+    def payment(self, fields: Fields) -> Payment:
+        payment = super().payment(fields)
+        if payment.paid is None or payment.refunded is None:
+            return payment
+        return changed(payment, paid=payment.paid - payment.refunded)
 
 
 @broken("secret.logs")

@@ -229,6 +229,9 @@ def _unknown(bench: Bench) -> None:
                 elif outcome.error is not None:  # it may be refused: the question, and not the payment
                     open_still = isinstance(outcome.error, GatewayError) and not isinstance(outcome.error, NotFound)
                     expect(open_still, f"{said}: a GatewayError other than NotFound", outcome)
+                elif len(outcome.tried) == len(fine.tried) and outcome.answers != fine.answers:
+                    paid = outcome.payment.status is PaymentStatus.PAID
+                    expect(not paid, f"{said}: an error, or a payment that is not paid", outcome)
     if not played:
         raise NotApplicable("the gateway never says that it does not know")
 
