@@ -729,6 +729,7 @@ def test_a_run_says_what_it_covered(tmp_path: Path) -> None:
     told = pytest_of(tmp_path, "provider = Polite; excuses = {'notify.acknowledged': 'any text will do'}")
     assert f"TestTea: ran {len(CASES) - 22} of {len(CASES)}, excused 1, failed 0" in told
     assert "excused: any text will do" in told
+    assert ": refund.looked_up is not applicable: refund looks nothing up" in told
     assert told.splitlines()[-1].startswith(f"{len(CASES) - 22} passed, 22 skipped, 1 xfailed")
 
 

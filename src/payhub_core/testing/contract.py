@@ -256,7 +256,7 @@ class ProviderContract:
         verdict = self.run(case)
         _verdicts(type(self))[case.id] = verdict
         if verdict.outcome == "not applicable":
-            pytest.skip(f"not applicable: {verdict.text}")
+            pytest.skip(f"{case.id} is not applicable: {verdict.text}")
         if verdict.outcome == "excused":
             pytest.xfail(f"excused: {verdict.text}")
         if verdict.outcome == "failed":
