@@ -128,6 +128,15 @@ class Polite(Tea):
         return replace(heard, reply=Reply(b"success")) if heard.payment else heard
 
 
+@broken("notify.acknowledged", acknowledged=Reply(b"OK"))
+class AcknowledgedAsHtml(Tea):
+    """Answers in the right words, as another kind of text than the gateway reads."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        return replace(Tea.parse_callback(self, callback), reply=Reply(b"OK", "text/html"))
+
+
 @broken("notify.acknowledged")
 class Parrot(Tea):
     """Answers every order with the number of the one that its author tried."""

@@ -53,7 +53,7 @@ _CLAIMS = {
     "provider": "the provider's class",
     "settings": "an account's settings, with keys that open nothing",
     "other": "another merchant's settings: another identity, every key another",
-    "acknowledged": "the body that the gateway wants in answer to a notify",
+    "acknowledged": "the body that the gateway wants in answer to a notify, or the whole Reply",
 }
 
 

@@ -51,7 +51,7 @@ from payhub_core.declaration import fits_reference, sample_extra
 from payhub_core.errors import ConfigError
 from payhub_core.flow import Request, Response
 from payhub_core.hookspecs import HOOKS
-from payhub_core.models import Callback, Order, RefundStatus
+from payhub_core.models import Callback, Order, RefundStatus, Reply
 from payhub_core.money import Money
 from payhub_core.pages import page
 from payhub_core.testing.bench import Bench
@@ -86,7 +86,8 @@ class ProviderContract:
     ``provider``: the provider's class.
     ``settings``: an account's settings, as a configuration has them; keys that open nothing.
     ``other``: what differs in those of another merchant: another identity, and every key another.
-    ``acknowledged``: the body of the reply that the gateway wants for a callback; "{reference}" in it is the order's.
+    ``acknowledged``: the body of the reply that the gateway wants for a callback; "{reference}" in it is the order's. A
+    whole Reply has its media type and its status compared as well.
     ``tolerance``: how old a signed message may be, where the gateway signs its time; None where it does not.
     ``public``: settings that differ between merchants and are no secret, such as a gateway's public key.
     ``gateway_ids``: the gateway's numbers of two payments, as it writes them; ``refund_references``: the shop's numbers
@@ -102,7 +103,7 @@ class ProviderContract:
     provider: ClassVar[type[Any]]
     settings: ClassVar[dict[str, Any]]
     other: ClassVar[dict[str, Any]]
-    acknowledged: ClassVar[bytes]
+    acknowledged: ClassVar[bytes | Reply]
     tolerance: ClassVar[timedelta | None] = None
     public: ClassVar[frozenset[str]] = frozenset()
     gateway_ids: ClassVar[tuple[str, str]] = ("70010001", "70010002")
