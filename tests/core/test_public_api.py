@@ -150,7 +150,7 @@ OFFERED = {
     "Config": "accounts default ledger recorder routes set_by source",
     "ProviderInfo": "attach callback_headers currencies extra_fields extra_needed identity largest_amount"
     " largest_reference method_needed methods name payer_needed raw_methods reference reference_length refund_reference"
-    " refused reserved_fields retry time_limits",
+    " refusal refusals refused reserved_fields retry time_limits",
     "Order": "amount attach description extra method notify_url payer reference return_url",
     "Payment": "account amount attach claimed_status created_at expires_at gateway_id method next_action paid paid_at"
     " provider raw reference refunded status",
