@@ -55,6 +55,7 @@ from payhub_core import (
     Request,
     Response,
     WrongAccount,
+    WrongOrder,
     hookimpl,
 )
 from payhub_core.kit import (
@@ -135,6 +136,28 @@ class AcknowledgedAsHtml(Tea):
     @hookimpl
     def parse_callback(self, callback: Callback) -> Notification:
         return replace(Tea.parse_callback(self, callback), reply=Reply(b"OK", "text/html"))
+
+
+class RefusalAcknowledges(Tea):
+    """Refuses in the words that acknowledge, so that the gateway stops."""
+
+    info: ClassVar[ProviderInfo] = replace(Tea.info, refused=Reply(b"OK"))
+
+
+class FailureAcknowledges(Tea):
+    """The same of a message that could not be stored."""
+
+    info: ClassVar[ProviderInfo] = replace(Tea.info, retry=Reply(b"OK"))
+
+
+class StrangeOrderAcknowledges(Tea):
+    """The same of a message about another order."""
+
+    info: ClassVar[ProviderInfo] = replace(Tea.info, refusals={WrongOrder: Reply(b"OK")})
+
+
+for _broken in (RefusalAcknowledges, FailureAcknowledges, StrangeOrderAcknowledges):
+    broken("notify.acknowledged")(_broken)
 
 
 @broken("notify.acknowledged")

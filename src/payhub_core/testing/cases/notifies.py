@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -101,8 +102,8 @@ def _genuine(bench: Bench) -> None:
 
 @case(
     "notify.acknowledged",
-    "the reply is the acknowledgement that the gateway wants, byte for byte",
-    "A gateway that is not answered in its own words sends the message again and again, or closes the account.",
+    "the reply is the acknowledgement that the gateway wants, byte for byte, and no declared refusal is",
+    "A gateway that is not answered in its own words sends again and again; one that is hears of no refusal.",
     PAGE,
 )
 def _acknowledged(bench: Bench) -> None:
@@ -115,6 +116,19 @@ def _acknowledged(bench: Bench) -> None:
         sale = bench.sale(status=status)
         with suppress(NotApplicable):
             acknowledged(bench, bench.hear(bench.notify(sale), sale), bench.order())
+    info = bench.info
+    declared = {"refused": info.refused, "retry": info.retry}
+    declared |= {f"refusals, for {kind.__name__}": reply for kind, reply in info.refusals.items()}
+    wanted = re.escape(wanted_reply(bench).body).replace(re.escape(b"{reference}"), b".*")
+    for name, reply in declared.items():
+        same = re.fullmatch(wanted, reply.body, re.DOTALL) and reply.status_code in range(200, 300)
+        expect(not same, f"another answer than the acknowledgement in info.{name}", repr(reply.body))
+
+
+def wanted_reply(bench: Bench) -> Reply:
+    """The acknowledgement that the contract says, whatever the order is."""
+    said = bench.contract.acknowledged
+    return said if isinstance(said, Reply) else Reply(said)
 
 
 def acknowledged(bench: Bench, outcome: Outcome, order: Order) -> None:
@@ -125,11 +139,10 @@ def acknowledged(bench: Bench, outcome: Outcome, order: Order) -> None:
 
 def _as_wanted(bench: Bench, reply: Reply, order: Order, to: str = "") -> None:
     """Raises Mismatch unless ``reply`` is the acknowledgement; a contract that says a whole Reply has all compared."""
-    said = bench.contract.acknowledged
-    wanted = said if isinstance(said, Reply) else Reply(said)
+    wanted = wanted_reply(bench)
     body = wanted.body.replace(b"{reference}", order.reference.encode())
     expect(reply.body == body, f"a reply of {body!r}{to}", repr(reply.body))
-    if isinstance(said, Reply):
+    if wanted is bench.contract.acknowledged:
         one, two = (f"{it.content_type}, HTTP {it.status_code}" for it in (wanted, reply))
         expect(one == two, f"a reply of {one}{to}", two)
     expect(reply.status_code in range(200, 300), f"a reply of HTTP 2xx{to}", reply.status_code)
@@ -245,8 +258,7 @@ def _others(bench: Bench) -> None:
     for number, callback in enumerate(others, 1):
         outcome = bench.hear(callback)
         expect(outcome.error is None, f"message {number} of others() to be acknowledged", outcome)
-        said = bench.contract.acknowledged
-        if b"{reference}" not in (said.body if isinstance(said, Reply) else said):
+        if b"{reference}" not in wanted_reply(bench).body:
             _as_wanted(bench, outcome.result.reply, bench.order(), f" to message {number} of others()")
         payment = outcome.result.payment
         settled = payment is not None and (payment.status is PaymentStatus.PAID or payment.paid)
