@@ -150,7 +150,7 @@ def _redirect(bench: Bench) -> None:
     "fault.links",
     "an address in an answer leads no request to another host",
     "Each request carries the account's key, or what it signs: whoever writes an answer would be sent it.",
-    PAGE,
+    "writing-a-provider.md#kinds-of-gateways",
 )
 def _links(bench: Bench) -> None:
     played = False
