@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from urllib.parse import urlencode
 
+import click
 import httpx
 
 from payhub_sandbox.callbacks import notify_fields
@@ -65,6 +66,7 @@ class Notifier:
             case _:
                 deliveries = [await self._post(order, body)]
         for delivery in deliveries:
+            self._tell(order, delivery)
             self._orders.record(order, delivery)
         return next((delivery for delivery in deliveries if delivery.acknowledged), deliveries[-1])
 
@@ -113,6 +115,18 @@ class Notifier:
             reply=reply.decode(errors="replace")[:200],
             acknowledged=response.status_code == httpx.codes.OK and reply == b"SUCCESS",
         )
+
+    def _tell(self, order: Order, delivery: Delivery) -> None:
+        """Says on stderr why an attempt failed, once for each order and reason; a fault is no news to who armed it."""
+        reason = delivery.error or f"HTTP {delivery.http_status}, and the body is not SUCCESS"
+        if delivery.acknowledged or reason.startswith("fault: "):
+            return
+        before = self._orders.deliveries(order)
+        if any((it.error, it.http_status) == (delivery.error, delivery.http_status) for it in before):
+            return
+        url = order.notify_url.partition("?")[0]  # a shop may keep a token in its query
+        line = f"payhub sandbox: notify of {order.order_no} to {url} failed: {reason}"
+        click.echo("".join(it if it.isprintable() else " " for it in line), err=True)
 
     def _failed(self, error: str) -> Delivery:
         return Delivery(at=self._now(), http_status=None, reply="", acknowledged=False, error=error)

@@ -111,12 +111,14 @@ class Pages:
             parts = urlsplit(action)
             method, action = "get", parts._replace(query="").geturl()
             fields = dict(parse_qsl(parts.query, keep_blank_values=True)) | fields
+        is_remote = not self._platform.settings.may_reach(action)
         return self._page(
             "return.html",
             # Not narrower: browsers hold redirects to this rule too, and a shop may redirect from its API to its pages.
             form_action="http: https:",
             order=order,
-            is_lost=fault.fault == "lost" or not self._platform.settings.may_reach(action),
+            is_lost=fault.fault == "lost" or is_remote,
+            is_remote=is_remote,
             method=method,
             action=action,
             fields=fields,

@@ -160,6 +160,29 @@ def test_nothing_is_sent_beyond_this_machine(customer: Customer, sandbox: Sandbo
     assert "not a loopback address" in sandbox.pay(number)["deliveries"][0]["error"]
 
 
+def test_a_notify_that_failed_is_told_once(shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
+    """On stderr, for each order and reason; not the address's query, where a shop may keep a token."""
+    with SandboxProcess(Settings(notify_timeout=1.0)) as sandbox:
+        customer = Customer(sandbox.url, shop)
+        for order_no, url in {
+            "A1": "http://shop.example/notify?token=not-for-logs",
+            "A2": f"{shop.url}/notify",
+            "A3": f"{shop.url}/notify",
+        }.items():
+            shop.replies = [(200, b"SUCCESS") if order_no == "A3" else (500, b"no")]
+            number = customer.create(order_no=order_no, notify_url=url)["platform_order_no"]
+            sandbox.pay(number)
+            sandbox.notify(number)
+        sandbox.fault("notify", "lost")
+        sandbox.notify(number)
+        customer.http.close()
+    why = "not a loopback address; start the sandbox with --allow-remote to send there"
+    assert capfd.readouterr().err.splitlines() == [
+        f"payhub sandbox: notify of A1 to http://shop.example/notify failed: {why}",
+        f"payhub sandbox: notify of A2 to {shop.url}/notify failed: HTTP 500, and the body is not SUCCESS",
+    ]
+
+
 def test_an_order_can_be_notified_by_hand(customer: Customer, shop: Shop, sandbox: SandboxProcess) -> None:
     """Once, as the order stands: even before anything was paid."""
     number = customer.create()["platform_order_no"]

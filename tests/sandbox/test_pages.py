@@ -142,6 +142,7 @@ def test_a_lost_return(customer: Customer, shop: Shop, sandbox: SandboxProcess) 
     sandbox.fault("return", "lost")
     back = customer.http.post(customer.create()["redirect_url"], data={"action": "pay"})
     assert "<form" not in back.text
+    assert "--allow-remote" not in back.text
     assert len(shop.notifies()) == 1
 
 
@@ -158,6 +159,7 @@ def test_a_payer_is_not_sent_beyond_this_machine(customer: Customer) -> None:
     back = customer.http.post(data["redirect_url"], data={"action": "pay"})
     assert "<form" not in back.text
     assert "https://shop.example/thanks" in back.text
+    assert "start it with --allow-remote" in back.text
 
 
 def test_a_page_for_no_order(customer: Customer) -> None:
