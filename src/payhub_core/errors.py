@@ -45,6 +45,7 @@ __all__ = [
 
 _LONGEST_QUOTE = 80
 _LONGEST_REASON = 300
+_LONGEST_OWN = 600
 #: What gateways say where they do not take a signature.
 _SIGNATURE = re.compile(r"签名|验签|signature|\bsign(?:_?error|\b(?! (?:in|up)\b))", re.IGNORECASE)
 _UNSIGNED = (
@@ -187,6 +188,12 @@ def plain(text: object, longest: int = _LONGEST_QUOTE) -> str:
 def reason_of(error: BaseException) -> str:
     """What failed, in a line; of an error that is not payhub's the type alone, whose words may hold anything."""
     return type(error).__name__ + (f": {error.message}" if isinstance(error, PayhubError) else "")
+
+
+def words_of(error: BaseException) -> str:
+    """An error's type and its words, in a line: payhub's own are whole, with their hint, those of others are cut."""
+    longest = _LONGEST_OWN if isinstance(error, PayhubError) else _LONGEST_QUOTE
+    return f"{type(error).__name__}: {plain(error, longest)}"
 
 
 def did_you_mean(word: str, known: set[str] | frozenset[str], otherwise: str | None = None) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from payhub_core import GatewayError, Order
+from payhub_core import ConfigError, GatewayError, Order
 from payhub_core.ledger import Ledger, Observation
 
 
@@ -153,3 +153,23 @@ def test_a_handler_that_fails_is_a_line_where_nobody_has_configured_logging(
     )
     assert done.stdout == "503\n"
     assert done.stderr.splitlines() == ([] if said is None else [said])
+
+
+def test_payhubs_own_words_are_whole_with_their_hint_and_those_of_others_are_cut(
+    till: Any, shop: Any, paid: Any, make_due: Callable[[], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Wherever the handler was called: the hint says what to do, and what others say may quote rows."""
+    refused = ConfigError(
+        "this handler wrote through Django's ORM, not through its connection", hint="write in deliver"
+    )
+    for error, said in ((refused, str(refused)), (RuntimeError("a row " * 50), "a row " * 13 + "a…")):
+
+        def fail(*_: object, error: Exception = error) -> None:
+            raise error
+
+        shop.fails = fail
+        till.receive("shop", paid.notify())
+        assert caplog.records[-1].getMessage().endswith(f"{type(error).__name__}: {said}")
+        make_due()
+        assert till.reconcile().errors["shop"].endswith(f"{type(error).__name__}: {said}")
+    shop.fails = None

@@ -50,7 +50,7 @@ def test_the_applications_own_checkout_leaves_nothing_in_the_outbox(
     assert run.errors == {"shop": f"fulfilled shop/{reference}/paid\n", "async_shop": ""}[module]
     line = json.loads(run.output)
     assert datetime.now(UTC) - datetime.fromisoformat(line.pop("at")) < timedelta(minutes=5)
-    nothing = {"unanswered": 0, "errors": {}, "due": 0, "waiting": False}
+    nothing = {"unanswered": 0, "errors": {}, "due": 0, "handler_failed": 0, "waiting": False}
     assert line == {"asked": 1, "changed": 1, "paid": 1, **nothing}
     assert shop.delivered == [f"shop/{reference}/paid"]
 

@@ -82,7 +82,7 @@ PUBLIC = {
         "Checkout": CHECKOUT,
         "Handler": [],
         "Progress": ["account", "due", "error", "reference", "status"],
-        "Summary": ["asked", "changed", "due", "errors", "paid", "unanswered"],
+        "Summary": ["asked", "changed", "due", "errors", "handler_failed", "paid", "unanswered"],
     },
 }
 

@@ -462,7 +462,7 @@ def test_a_handler_that_fails_while_asking_raises_to_whoever_asked(
         till.refresh("shop", "A1001")
     make_due()
     summary = till.reconcile()
-    assert (summary.asked, summary.unanswered) == (1, 0)  # the gateway has answered
+    assert (summary.asked, summary.unanswered, summary.handler_failed) == (1, 0, 1)  # the gateway has answered
     error = summary.errors["shop"]
     assert error.startswith("[account shop, order A1001] the handler raised ZeroDivisionError")
     assert "in fail" in caplog.text  # with the traceback
@@ -497,6 +497,36 @@ def test_a_handler_that_always_fails_keeps_no_other_payment_waiting(
     assert sorted(reference for _appid, reference in platforms.queries) == ["A0", "A1", "A2"]
     assert shop.delivered == ["shop/A2/paid"]
     assert [stored.attempts for stored in ledger.payments()] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("kind", [ZeroDivisionError, ConfigError])
+def test_a_handler_that_always_fails_is_a_line_for_each_payment_and_one_traceback(
+    till: Any,
+    shop: Any,
+    platforms: Platforms,
+    make_order: Callable[..., Order],
+    make_due: Callable[[], None],
+    caplog: pytest.LogCaptureFixture,
+    kind: type[Exception],
+) -> None:
+    """In each pass, for each account and type; an error of payhub's is the handler's as well where it raised that."""
+
+    def fail(transition: Transition, _connection: object) -> None:
+        raise kind("out of stock")
+
+    for number in range(5):
+        till.start("shop", make_order(reference=f"A{number}"))
+        platforms.status[f"A{number}"] = 1
+    shop.fails = fail
+    for _ in range(2):
+        make_due()
+        caplog.clear()
+        summary = till.reconcile(rate=1000)
+        assert (summary.asked, summary.unanswered, summary.handler_failed, summary.due) == (5, 0, 5, 0)
+        assert sorted(record.getMessage() for record in caplog.records) == [
+            f"[account shop, order A{number}] the handler failed: {kind.__name__}: out of stock" for number in range(5)
+        ]
+        assert [bool(record.exc_info) for record in caplog.records] == [True, False, False, False, False]
 
 
 def test_whoever_watches_does_not_stop_the_work(

@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from payhub_core.checkout.checks import check, stored
+from payhub_core.checkout.checks import check, handlers_own_error, stored
 from payhub_core.checkout.steps import AnyHub, Parse, Settle, Steps, Store
 from payhub_core.declaration import RETRY
-from payhub_core.errors import CallbackError, ConfigError, PayhubError, WrongOrder, plain, reason_of
+from payhub_core.errors import CallbackError, ConfigError, PayhubError, WrongOrder, reason_of, words_of
 from payhub_core.ledger import changes, failures
 from payhub_core.ledger.rows import Row
 from payhub_core.ledger.schedule import SETTLED
@@ -66,7 +66,8 @@ def _asked(hub: AnyHub, row: Row, handler: object) -> Steps[None]:
     knows of no money yet, since the gateway may tell its own servers later than the shop's.
     """
     try:
-        new, claimed = yield from check(hub, row, "", handler)
+        with handlers_own_error():
+            new, claimed = yield from check(hub, row, "", handler)
     except CallbackError as error:
         raise PayhubError(error.message, hint=error.hint, account=row.account, reference=row.reference) from error
     if new.status == PaymentStatus.PENDING and not new.known().receipts:
@@ -84,7 +85,7 @@ def _settled(row: Row, news: changes.News, handler: object) -> Steps[None]:
     except changes.HandlerFailed as failed:
         error = failed.__cause__ or failed
         reason = PayhubError(
-            f"the handler failed, the gateway is to resend: {type(error).__name__}: {plain(error)}",
+            f"the handler failed, the gateway is to resend: {words_of(error)}",
             account=row.account,
             reference=row.reference,
         )

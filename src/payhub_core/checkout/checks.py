@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 
@@ -14,7 +16,7 @@ from payhub_core.ledger.rows import Row
 from payhub_core.ledger.schedule import next_check
 from payhub_core.models import Payment, PaymentStatus
 
-__all__ = ["check", "refresh", "stored"]
+__all__ = ["check", "handlers_own_error", "refresh", "stored"]
 
 
 def stored(account: str, reference: str) -> Steps[Row]:
@@ -29,7 +31,8 @@ def refresh(hub: AnyHub, account: str, reference: str, handler: object) -> Steps
     """Asks now, whether it is due or not."""
     row = yield from stored(account, reference)
     _ = hub[account]  # one that is not there is asked nothing, and that is no try
-    new, claimed_status = yield from check(hub, row, "", handler)
+    with handlers_own_error():
+        new, claimed_status = yield from check(hub, row, "", handler)
     payment: Payment = new.payment()
     # A claim is for the payer who waits: it says that this try failed, where the status goes on to be pending.
     claims = payment.status is PaymentStatus.PENDING
@@ -39,7 +42,7 @@ def refresh(hub: AnyHub, account: str, reference: str, handler: object) -> Steps
 def check(hub: AnyHub, row: Row, lease: str, handler: object) -> Steps[tuple[Row, PaymentStatus]]:
     """Asks about one payment and records the answer, or that there was none that could be recorded.
 
-    Returns the payment as it is now, and what the gateway claims.
+    Returns the payment as it is now, and what the gateway claims. Raises HandlerFailed besides payhub's errors.
     """
     try:
         changes.check_provider(row, hub[row.account].info.name)
@@ -53,11 +56,17 @@ def check(hub: AnyHub, row: Row, lease: str, handler: object) -> Steps[tuple[Row
         new: Row = yield Record(body, handler)
     except (PayhubError, changes.HandlerFailed) as error:
         yield Store(partial(_unanswered, row=row, lease=lease, error=error))
-        if isinstance(error, PayhubError):
-            raise
-        # The handler's own error, as where the application had called it.
-        raise error.__cause__ or error from None
+        raise
     return new, payment.claimed_status or payment.status
+
+
+@contextmanager
+def handlers_own_error() -> Iterator[None]:
+    """Raises what the handler raised, as where the application had called it."""
+    try:
+        yield
+    except changes.HandlerFailed as failed:
+        raise failed.__cause__ or failed from None
 
 
 def _unanswered(connection: Connection, row: Row, lease: str, error: Exception) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from payhub_core.checkout.steps import Deliver, Record, Steps, Store
-from payhub_core.errors import ConfigError, plain
+from payhub_core.errors import ConfigError, plain, words_of
 from payhub_core.ledger import failures, outbox
 from payhub_core.ledger.changes import Handle, HandlerFailed, hand
 from payhub_core.ledger.models import Transition
@@ -53,11 +53,10 @@ def deliver(handler: object, own: object, limit: int) -> Steps[int]:
                 continue
             yield Deliver(handler, transition)
         except Exception as failed:
-            error = failed.__cause__ if isinstance(failed, HandlerFailed) else failed
+            error = failed.__cause__ or failed if isinstance(failed, HandlerFailed) else failed
             # Its turn comes again later and later; the others go on.
             about = transition.id if transition else f"number {number}"
-            reason = f"{type(error).__name__}: {plain(error)}"
-            logger.exception("transition %s was not delivered: %s", about, reason, exc_info=error)
+            logger.exception("transition %s was not delivered: %s", about, words_of(error), exc_info=error)
             if transition is not None:
                 note = partial(failures.note, account=transition.account, reference=transition.reference)
                 yield Store(partial(note, source=failures.HANDLER, error=error))

@@ -27,8 +27,10 @@ from payhub_core.errors import (
     PayhubError,
     Refused,
     plain,
+    words_of,
 )
 from payhub_core.ledger import schedule, signs
+from payhub_core.ledger.changes import HandlerFailed
 from payhub_core.ledger.rows import Row
 from payhub_core.models import PaymentStatus
 
@@ -60,7 +62,8 @@ class Summary:
     """What a pass came to: payments asked about, changed, turned paid, left without an answer; errors by account.
 
     That the gateway does not know an order is an answer, which changes nothing. ``due`` is how many were still due when
-    it ended: more than the limit, or of accounts that were left alone.
+    it ended: more than the limit, or of accounts that were left alone. ``handler_failed`` is how many were answered,
+    and not recorded since the handler raised.
     """
 
     asked: int = 0
@@ -69,6 +72,7 @@ class Summary:
     unanswered: int = 0
     errors: dict[str, str] = field(default_factory=dict)
     due: int = 0
+    handler_failed: int = 0
 
     def __add__(self, other: Summary) -> Summary:
         return Summary(
@@ -78,6 +82,7 @@ class Summary:
             self.unanswered + other.unanswered,
             self.errors | other.errors,
             self.due + other.due,
+            self.handler_failed + other.handler_failed,
         )
 
 
@@ -136,6 +141,7 @@ class Pass:
         self.progress = progress
         self.account = account
         self.budget: _Budget = _Budget(limit)
+        self._traced: set[tuple[str, type]] = set()
 
     def due(self) -> Steps[dict[str, int]]:
         """How many payments of each account are due."""
@@ -172,7 +178,7 @@ class Pass:
                     self.budget.give_back()
                     break
                 status, failure = yield from self._asked(row, token)
-                error = "" if failure is None else _error_text(failure, row)
+                error = "" if failure is None else self._told(failure, row)
                 in_a_row = 0 if failure is None else in_a_row + _failures(failure)
                 summary += _summary(row, status, failure, error)
                 answered |= not isinstance(failure, PayhubError) or isinstance(failure, NotFound)
@@ -209,6 +215,23 @@ class Pass:
             yield Pause(min(left, _LONGEST_PAUSE))
             left -= _LONGEST_PAUSE
         return not self.budget.closed
+
+    def _told(self, failure: Exception, row: Row) -> str:
+        """What went wrong in a line. The handler's error is logged, with a traceback once for each account and type."""
+        about = {"account": row.account, "reference": row.reference}
+        if isinstance(failure, AccountRefused) and not failure.hint:
+            reason = f"the gateway refuses the account: {failure.message}"
+            hint = "see whether its key was revoked, the merchant suspended, or too many requests sent"
+            return str(PayhubError(reason, hint=hint, **about))
+        if isinstance(failure, PayhubError):
+            return str(failure)
+        error = failure.__cause__ or failure if isinstance(failure, HandlerFailed) else failure
+        kind = row.account, type(error)
+        traceback = None if kind in self._traced else error
+        self._traced.add(kind)
+        line = PayhubError(f"the handler failed: {words_of(error)}", **about)
+        logger.error("%s", line, exc_info=traceback, extra=about)
+        return str(PayhubError(f"the handler raised {words_of(error)}", **about))
 
     def _report(self, row: Row, status: str, error: str, due: int) -> None:
         if self.progress is not None:
@@ -260,9 +283,9 @@ def _summary(row: Row, status: str, failure: Exception | None, error: str) -> Su
     if isinstance(failure, NotFound):
         return Summary(asked=1)
     if failure is not None:
-        # A handler that raised is no fault of the gateway's.
         unanswered = int(isinstance(failure, PayhubError))
-        return Summary(asked=1, unanswered=unanswered, errors={row.account: error})
+        # A handler that raised is no fault of the gateway's.
+        return Summary(asked=1, unanswered=unanswered, errors={row.account: error}, handler_failed=1 - unanswered)
     return Summary(asked=1, changed=status != row.status, paid=status == PaymentStatus.PAID != row.status)
 
 
@@ -276,17 +299,3 @@ def _failures(failure: Exception) -> int:
     if isinstance(failure, NotSent | Refused):
         return 1
     return int(isinstance(failure, GatewayError) and (failure.unanswered or failure.unreadable))
-
-
-def _error_text(failure: Exception, row: Row) -> str:
-    """What went wrong in a line; the traceback of what is not payhub's own, such as the handler's, is logged."""
-    if isinstance(failure, AccountRefused) and not failure.hint:
-        reason = f"the gateway refuses the account: {failure.message}"
-        hint = "see whether its key was revoked, the merchant suspended, or too many requests sent"
-        return str(PayhubError(reason, hint=hint, account=row.account, reference=row.reference))
-    if isinstance(failure, PayhubError):
-        return str(failure)
-    extra = {"account": row.account, "reference": row.reference}
-    logger.error("the handler failed for order %s", row.reference, exc_info=failure, extra=extra)
-    reason = f"the handler raised {type(failure).__name__}: {plain(failure)}"
-    return str(PayhubError(reason, account=row.account, reference=row.reference))

@@ -124,9 +124,10 @@ def _one_pass(till: Till, reconcile: Callable[..., Summary], limit: int, *, stam
         click.echo(json.dumps({"at": now.isoformat(), **asdict(summary), "waiting": waiting}))
         return summary
     stamp = f"{now:%Y-%m-%d %H:%M:%S} UTC " if stamped else ""
+    failed = say(f", handler failed {summary.handler_failed}") if summary.handler_failed else ""
     due = say(f", still due {summary.due}") if summary.due else ""
     figures = f"asked {summary.asked}, changed {summary.changed}, paid {summary.paid}, unanswered {summary.unanswered}"
-    click.echo(f"{stamp}{say(figures)}{due}")
+    click.echo(f"{stamp}{say(figures)}{failed}{due}")
     for _, reason in sorted(summary.errors.items()):
         _complain(stamp + reason)
     if waiting:

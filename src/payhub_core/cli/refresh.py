@@ -10,7 +10,7 @@ from payhub_core.cli.options import config_option, json_alone, json_option, prin
 from payhub_core.cli.tables import payment_json, remark
 from payhub_core.cli.till import checkout_options, open_till
 from payhub_core.cli.words import named, say
-from payhub_core.errors import PayhubError, plain
+from payhub_core.errors import PayhubError, words_of
 from payhub_core.ledger import StoredPayment
 from payhub_core.models import Payment, PaymentStatus
 
@@ -42,7 +42,7 @@ def refresh(
         except PayhubError:
             raise
         except Exception as error:
-            reason = f"the handler raised {type(error).__name__}: {plain(error)}"
+            reason = f"the handler raised {words_of(error)}"
             hint = "nothing was recorded; see its log, and ask again"
             raise PayhubError(reason, hint=hint, account=account, reference=reference) from error
         after: StoredPayment = till.look("payment", account, reference)

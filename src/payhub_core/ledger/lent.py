@@ -74,7 +74,7 @@ def _refuse_writes(execute: Callable[..., Any], sql: Any, params: Any, many: boo
     if loan is None or not loan.lasts or _READS.match(str(sql)):
         return execute(sql, params, many, context)
     loan.refused = ConfigError(
-        "this handler wrote through Django's ORM, not through its connection",  # a log line holds 160 characters
+        "this handler wrote through Django's ORM, not through its connection",
         hint="give the checkout none, and write in deliver: docs/web.md",
     )
     raise loan.refused
