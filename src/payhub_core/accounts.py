@@ -143,15 +143,22 @@ def _check_stray(name: str, config: Config) -> None:
         raise _Stray(f"{origins[0]} is for the account {name!r}, which has no provider", hint=hint)
 
 
-def unknown_account(name: object, known: Mapping[str, Any], where: str = "") -> ConfigError:
-    """The error for an account that is not there; a mapping that cannot be walked at no cost is not walked."""
+def unknown_account(
+    name: object, known: Mapping[str, Any], where: str = "", routes: Mapping[str, Any] = {}
+) -> ConfigError:
+    """The error for an account that is not there; a mapping that cannot be walked at no cost is not walked.
+
+    ``routes`` are meant as well, where a name may be one of theirs.
+    """
     if not isinstance(name, str):
         hint = 'name one, or set default = "..." in the configuration' if name is None else ""
         return ConfigError(f"{where}expected the name of an account, not {type(name).__name__}", hint=hint)
     hint = ""
     if isinstance(known, dict | Accounts):
-        hint = did_you_mean(name, set(known)) or "no account is configured: write [accounts.shop] into payhub.toml"
-    return ConfigError(f"{where}there is no account {plain(name)!r}", hint=hint)
+        hint = (
+            did_you_mean(name, {*known, *routes}) or "no account is configured: write [accounts.shop] into payhub.toml"
+        )
+    return ConfigError(f"{where}there is no account{' or route' if routes else ''} {plain(name)!r}", hint=hint)
 
 
 def _from_dict(config: Mapping[str, Any]) -> Config:

@@ -484,6 +484,22 @@ def test_a_route_names_configured_accounts(ledger: Ledger, routes: Any, reason: 
         Checkout(hub, ledger, routes=routes)
 
 
+@pytest.mark.parametrize(
+    ("routes", "told"),
+    [
+        ({"alipay": ["first"]}, "there is no account or route 'alipai'. Hint: did you mean 'alipay'?"),
+        ({"card": ["first"]}, "there is no account or route 'alipai'. Hint: known are: card, first"),
+        ({}, "there is no account 'alipai'. Hint: known are: first"),
+    ],
+)
+def test_a_misspelt_route_is_told_the_routes_too(ledger: Ledger, order: Order, routes: Any, told: str) -> None:
+    """An order is started at either."""
+    accounts: Any = {"first": Scripted.model_construct(name="first", outcomes=[], asked=[], timeout=1.0)}
+    with Hub(accounts) as hub, pytest.raises(ConfigError) as error:
+        Checkout(hub, ledger, routes=routes).start("alipai", order)
+    assert str(error.value) == told
+
+
 def test_each_account_of_a_route_is_sent_an_address_of_its_own(
     ledger: Ledger, settings: dict[str, Any], platform: Any, routed: Order, paid: Any
 ) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from payhub_core.accounts import route_faults, unknown_account
+from payhub_core.accounts import Accounts, route_faults, unknown_account
 from payhub_core.checkout.lease import Lease, Taken, Usable
 from payhub_core.checkout.outcomes import creation_after, is_final
 from payhub_core.checkout.steps import AnyHub, Create, Pause, Record, Steps, Store, query
@@ -58,6 +58,8 @@ def start(hub: AnyHub, routes: Routes, name: str, order: Order, handler: object)
     if not isinstance(name, str):
         raise unknown_account(name, hub.accounts)
     route = routes.get(name, (name,))
+    if routes and name not in routes and isinstance(hub.accounts, dict | Accounts) and name not in hub:
+        raise unknown_account(name, hub.accounts, routes=routes)
     if not isinstance(order, Order):
         raise InvalidOrder(f"expected an Order, not {type(order).__name__}", account=name)
     check_addresses(order, name, along_route=len(route) > 1)
