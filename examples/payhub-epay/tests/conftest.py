@@ -94,6 +94,7 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
     authority.cert_pem.write_to_path(folder / "authority.pem")
     authority.issue_cert(HOST, "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
     options = ["--certfile", str(folder / "server.pem"), "--public-url", f"https://{HOST}"]
+    options.append("--fixed-clock=2026-01-02T03:04:05")
     command = [sys.executable, str(TESTS / "simulator.py"), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process, pytest.MonkeyPatch.context() as patch:
         url = process.stdout.readline().strip() if process.stdout else ""

@@ -10,6 +10,7 @@ import argparse
 import json
 import ssl
 import threading
+from datetime import datetime, timedelta, timezone
 from hashlib import md5
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,12 +19,16 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from urllib.request import ProxyHandler, build_opener
 
 PID, KEY = "1001", "simulator-key-not-for-money"
-CLOCK = "2026-01-02 03:04:05"
-
 orders: dict[str, dict[str, Any]] = {}
 requests: list[str] = []
 own = build_opener(ProxyHandler({}))
 own_url = ""
+fixed_clock: datetime | None = None
+
+
+def now() -> datetime:
+    """The gateway's time, which is China's: that of the clock, unless recordings are to be alike."""
+    return fixed_clock or datetime.now(timezone(timedelta(hours=8)))
 
 
 def signed(fields: dict[str, str]) -> str:
@@ -40,8 +45,9 @@ def created(fields: dict[str, str]) -> dict[str, Any] | str:
         return "签名校验失败"
     if fields["out_trade_no"] in orders:
         return "订单号重复"
-    number = f"20260102030405{len(orders) + 1:05}"
-    orders[fields["out_trade_no"]] = {**fields, "trade_no": number, "status": 0}
+    number = f"{now():%Y%m%d%H%M%S}{len(orders) + 1:05}"
+    added = {"trade_no": number, "status": 0, "addtime": f"{now():%Y-%m-%d %H:%M:%S}", "endtime": None}
+    orders[fields["out_trade_no"]] = {**fields, **added}
     return orders[fields["out_trade_no"]]
 
 
@@ -69,7 +75,7 @@ def api(fields: dict[str, str]) -> dict[str, Any]:
         return {"code": 1, "msg": "退款成功", "money": fields["money"]}
     names = ("trade_no", "out_trade_no", "type", "pid", "name", "money", "status")
     told = {name: order[name] for name in names} | {"param": order.get("param", "")}
-    return {"code": 1, "msg": "succ", **told, "addtime": CLOCK, "endtime": CLOCK if order["status"] else None}
+    return {"code": 1, "msg": "succ", **told, "addtime": order["addtime"], "endtime": order["endtime"]}
 
 
 def message(order: dict[str, Any]) -> str:
@@ -120,7 +126,7 @@ class Handler(BaseHTTPRequestHandler):
                 requests.clear()
                 self.answer("")
             case _ if order is not None and self.command == "POST":
-                order["status"] = 1
+                order |= {"status": 1, "endtime": f"{now():%Y-%m-%d %H:%M:%S}"}
                 notify(order)
                 self.redirect(f"{order['return_url']}{'&' if '?' in order['return_url'] else '?'}{message(order)}")
             case _ if order is not None:
@@ -148,11 +154,13 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    global own_url  # noqa: PLW0603  one process, one gateway
+    global own_url, fixed_clock  # noqa: PLW0603  one process, one gateway
     parser = argparse.ArgumentParser()
     parser.add_argument("--public-url", help="the address that it gives to payers, where it is not its own")
     parser.add_argument("--certfile", help="serve TLS with this certificate and key, in one file")
+    parser.add_argument("--fixed-clock", type=datetime.fromisoformat, help="stop the clock, for recordings that repeat")
     options = parser.parse_args()
+    fixed_clock = options.fixed_clock
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     if options.certfile:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
