@@ -230,6 +230,22 @@ def test_a_page_in_the_gateways_place_is_not_blamed_on_the_key(
     assert found["remedy"].startswith("see the address in the configuration, the proxy")
 
 
+def test_certificates_that_are_not_there_are_a_finding(
+    command: Callable[..., Result], ledger: Ledger, sandbox_shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once, whatever the number of accounts, and the rest is shown."""
+    sandbox_shop("https://127.0.0.1:9")
+    monkeypatch.setenv("SSL_CERT_FILE", "nofile.pem")
+    tls.cache_clear()
+    try:
+        assert findings(command, "--connect") == [
+            "no gateway can be asked: no HTTP client can be made with SSL_CERT_FILE: FileNotFoundError"
+        ]
+        assert "account shop" in command("doctor", "--connect").output
+    finally:
+        tls.cache_clear()
+
+
 DAY = timedelta(days=1)
 AUTHORITY = trustme.CA()
 CERTIFICATES = {

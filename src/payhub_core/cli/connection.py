@@ -15,12 +15,12 @@ from pydantic import BaseModel
 
 from payhub_core.client import own_client
 from payhub_core.declaration import check_reference
-from payhub_core.errors import GatewayError, InvalidOrder, NotFound, PayhubError, plain
+from payhub_core.errors import ConfigError, GatewayError, InvalidOrder, NotFound, PayhubError, plain
 from payhub_core.findings import Finding
 from payhub_core.hookspecs import Provider
 from payhub_core.hub import Hub
 
-__all__ = ["connection"]
+__all__ = ["connection", "unusable_client"]
 
 _SECONDS = 10.0
 #: How far the clocks may be apart: gateways that sign times refuse more than a few minutes.
@@ -39,6 +39,14 @@ def connection(account: str, provider: Provider, reference: str | None) -> Itera
         reached = (yield from _on_the_way(account, address)) and reached
     if reached:
         yield from _query(account, provider, reference)
+
+
+def unusable_client() -> Iterator[Finding]:
+    """What keeps this machine from asking any gateway: certificates or proxies of the environment."""
+    try:
+        own_client(httpx.Client).close()
+    except ConfigError as error:
+        yield Finding("", f"no gateway can be asked: {error.message}", error.hint)
 
 
 def _on_the_way(account: str, address: str) -> Generator[Finding, None, bool]:

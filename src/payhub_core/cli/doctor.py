@@ -14,7 +14,7 @@ from rich.console import Console
 
 from payhub_core.accounts import unknown_account
 from payhub_core.cli.configured import Configured, configured, sources
-from payhub_core.cli.connection import connection
+from payhub_core.cli.connection import connection, unusable_client
 from payhub_core.cli.options import config_option, config_path, json_option, print_json, read_config
 from payhub_core.cli.tables import print_table, when
 from payhub_core.cli.words import say
@@ -81,6 +81,10 @@ def _examine(found: _Examined, settings: Config, account: str | None, *, connect
         if account not in known:
             raise unknown_account(account, dict.fromkeys(known))
     if connect:
+        unusable = [*unusable_client()]
+        found.findings += unusable
+        if unusable:
+            return
         console = Console(stderr=True)
         for name, provider in found.configured.providers.items():
             if account in {None, name}:
