@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Self
 
 from payhub_core.errors import ConfigError
+from payhub_core.mistakes import named
 from payhub_core.variables import PREFIX, set_by
 
 __all__ = ["Config", "load_config", "revealed"]
@@ -35,6 +36,9 @@ class Config:
     def __post_init__(self) -> None:
         object.__setattr__(self, "accounts", _hidden(self.accounts))
         object.__setattr__(self, "ledger", _hidden(self.ledger))
+        if isinstance(self.ledger, _Hidden):
+            file = f"{self.source}: ledger" if self.source else "ledger"
+            self.ledger.place = named("ledger", self.set_by) if "ledger" in self.set_by else file
         if self.default is None and len(self.accounts) == 1:
             object.__setattr__(self, "default", *self.accounts)
 
@@ -49,9 +53,11 @@ class Config:
 
 
 class _Hidden(str):
-    """Text whose repr shows nothing of it."""
+    """Text whose repr shows nothing of it; ``place`` is where a ledger's was written, for errors."""
 
-    __slots__ = ()
+    __slots__ = ("place",)
+
+    place: str
 
     def __repr__(self) -> str:
         return "'**********'"

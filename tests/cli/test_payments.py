@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.cli.conftest import failure, one_checkout
 from payhub_core import Refused
 from payhub_core.cli.commands import payhub
 from payhub_core.ledger import Ledger
+from payhub_core.ledger.database import SCHEMA, upgrade
 from payhub_core.ledger.tables import payments as rows
 
 
@@ -41,13 +43,20 @@ def three(
         checkout.receive("shop", paid.notify("A3", platform_order_no=number))
 
 
-def test_upgrade_makes_the_tables(empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The URL may come from the environment; the second time changes nothing."""
+@pytest.mark.parametrize(("before", "told"), [("", "it is new"), ("0002", "it was 0002")])
+def test_upgrade_makes_the_tables(
+    empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, told: str
+) -> None:
+    """The URL may come from the environment; the second time changes nothing, and each says which schema it was."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PAYHUB_LEDGER", empty_url)
-    for _ in range(2):
+    if before:
+        with Ledger(empty_url) as ledger:
+            ledger._connections.create()
+            ledger._connections.run(partial(upgrade, to=before), write=True, check=False)
+    for said in (f"schema {SCHEMA}, {told}", f"schema {SCHEMA}"):
         result = CliRunner().invoke(payhub, ["ledger", "upgrade"])
-        assert (result.exit_code, result.output) == (0, "The ledger is ready.\n")
+        assert (result.exit_code, result.output) == (0, f"The ledger is ready: {said}.\n")
     with Ledger(empty_url) as ledger:
         assert ledger.payments() == []
 

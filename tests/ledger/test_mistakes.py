@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 
-from payhub_core import AsyncHub, ConfigError, Hub, LedgerError, load_accounts
+from payhub_core import AsyncHub, ConfigError, Hub, LedgerError, load_accounts, load_config
 from payhub_core.checkout import AsyncCheckout, Checkout
 from payhub_core.ledger import Ledger
 
 KINDS = "Hint: sqlite:///payhub.db or postgresql://user:password@host/database"
 ENCODE = "Hint: percent-encode what is special in a password: '@' is %40, ':' is %3A, '/' is %2F"
-SLASHES = "Hint: three slashes before a file in the current folder, four before one elsewhere: sqlite:////srv/payhub.db"
+SLASHES = (
+    "Hint: three slashes before a file in the current folder, four before one elsewhere: sqlite:////srv/payhub.db; "
+    "of a server it is postgresql://user:password@host/database"
+)
 URL = f"ledger: expected a database URL, such as sqlite:///payhub.db. {SLASHES}"
 URLS: dict[str, tuple[Any, str]] = {
     "MySQL": ("mysql://shop:canary@db/shop", f"ledger: expected SQLite or PostgreSQL, not mysql. {KINDS}"),
@@ -60,6 +63,21 @@ def test_a_mistake_in_the_url(mistake: str) -> None:
     with pytest.raises(ConfigError) as error:
         Ledger(url)
     assert str(error.value) == told
+
+
+@pytest.mark.parametrize("value", ["canary", "mysql://shop:canary@db/shop", "postgresql://shop:can@ry@db/shop"])
+def test_a_mistake_in_the_url_names_where_it_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    """The file, or the variable that wins over it."""
+    file = tmp_path / "payhub.toml"
+    file.write_text(f'ledger = "{value}"\n')
+    with pytest.raises(ConfigError, match=f"^{file}: ledger: (expected|the database URL)") as error:
+        Ledger(load_config(file).ledger)
+    monkeypatch.setenv("PAYHUB_LEDGER", value)
+    with pytest.raises(ConfigError, match=r"^ledger \(from PAYHUB_LEDGER\): (expected|the database URL)") as second:
+        Ledger(load_config(file).ledger)
+    assert "can" not in f"{error.value}{second.value}".replace(str(file), "")
 
 
 def test_a_database_without_tables_is_named_by_its_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,11 +24,15 @@ def ledger() -> None:
 def upgrade(*, config: str | None, as_json: bool) -> None:
     """Create the tables, or bring them to this version."""
     with Ledger(read_config(config).ledger) as opened:
-        opened.upgrade()
+        was = opened.upgrade()
     if as_json:
-        print_json({"schema": SCHEMA})
+        print_json({"schema": SCHEMA, "was": was or None})
+    elif was == SCHEMA:
+        click.echo(say(f"The ledger is ready: schema {SCHEMA}."))
+    elif was:
+        click.echo(say(f"The ledger is ready: schema {SCHEMA}, it was {was}."))
     else:
-        click.echo(say("The ledger is ready."))
+        click.echo(say(f"The ledger is ready: schema {SCHEMA}, it is new."))
 
 
 @ledger.command()

@@ -70,24 +70,28 @@ _ASYNC = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
 
 def parse_url(text: str) -> URL:
     """The database's URL; raises ConfigError, which never quotes it, for it may hold a password."""
+    where = getattr(text, "place", "ledger")
     if "://" not in text:
-        hint = "three slashes before a file in the current folder, four before one elsewhere: sqlite:////srv/payhub.db"
-        raise ConfigError("ledger: expected a database URL, such as sqlite:///payhub.db", hint=hint)
+        hint = (
+            "three slashes before a file in the current folder, four before one elsewhere: sqlite:////srv/payhub.db; "
+            "of a server it is postgresql://user:password@host/database"
+        )
+        raise ConfigError(f"{where}: expected a database URL, such as sqlite:///payhub.db", hint=hint)
     try:
         url = _parsed(text)
     except (ArgumentError, ValueError):
-        raise ConfigError("ledger: expected a database URL such as sqlite:///payhub.db", hint=_ENCODED) from None
+        raise ConfigError(f"{where}: expected a database URL such as sqlite:///payhub.db", hint=_ENCODED) from None
     if "@" in (url.host or ""):
-        raise ConfigError("ledger: the database URL has an '@' too many", hint=_ENCODED)
+        raise ConfigError(f"{where}: the database URL has an '@' too many", hint=_ENCODED)
     if url.get_backend_name() not in _SYNC:
         raise ConfigError(
-            f"ledger: expected SQLite or PostgreSQL, not {url.get_backend_name()}",
+            f"{where}: expected SQLite or PostgreSQL, not {url.get_backend_name()}",
             hint="sqlite:///payhub.db or postgresql://user:password@host/database",
         )
     if url.get_backend_name() == "sqlite" and (url.database or ":memory:") == ":memory:":
         if url.host:
-            raise ConfigError("ledger: expected three slashes before a file's name", hint="as in sqlite:///payhub.db")
-        raise ConfigError("ledger: payments are not kept in memory", hint="sqlite:///payhub.db names a file")
+            raise ConfigError(f"{where}: expected three slashes before a file's name", hint="as in sqlite:///payhub.db")
+        raise ConfigError(f"{where}: payments are not kept in memory", hint="sqlite:///payhub.db names a file")
     return url
 
 
@@ -234,8 +238,8 @@ def called(url: URL) -> str:
     return f"the database{f' {name}' if name and '@' not in name else ''}{place}"
 
 
-def upgrade(connection: Connection, to: str = SCHEMA) -> None:
-    """Brings the tables to the version ``to``, in several processes at once if need be.
+def upgrade(connection: Connection, to: str = SCHEMA) -> str:
+    """Brings the tables to the version ``to``, in several processes at once if need be; returns the one they had.
 
     Alembic's operations without its environment, which is one for the process and would be the application's too, and
     which reads folders. Raises LedgerError for a schema from the future.
@@ -246,10 +250,10 @@ def upgrade(connection: Connection, to: str = SCHEMA) -> None:
 
             stack.enter_context(patiently(connection))
             connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _UPGRADE_LOCK})
-        _migrate(connection, to)
+        return _migrate(connection, to)
 
 
-def _migrate(connection: Connection, to: str) -> None:
+def _migrate(connection: Connection, to: str) -> str:
     from alembic.migration import MigrationContext  # noqa: PLC0415  no other use of the ledger needs it
     from alembic.operations import Operations  # noqa: PLC0415
 
@@ -270,6 +274,7 @@ def _migrate(connection: Connection, to: str) -> None:
         op.create_table(VERSION_TABLE, Column("version_num", String(32), primary_key=True))
         op.execute(f"INSERT INTO {VERSION_TABLE} VALUES ('{to}')")  # noqa: S608
     op.execute(f"UPDATE {VERSION_TABLE} SET version_num = '{to}' WHERE version_num < '{to}'")  # noqa: S608
+    return max(found, default="")
 
 
 def versions(connection: Connection) -> set[str]:

@@ -47,15 +47,15 @@ class Ledger(Views):
         self._connections = Connections(url, self._together)
         watch_orm()
 
-    def upgrade(self) -> None:
-        """Creates the tables or brings them to this version; does nothing where they are."""
+    def upgrade(self) -> str:
+        """Creates the tables or brings them to this version; returns the one they had, "" where there were none."""
         self._connections.create()
-        self._connections.run(database.upgrade, write=True, check=False)
+        return self._connections.run(database.upgrade, write=True, check=False)
 
-    async def aupgrade(self) -> None:
+    async def aupgrade(self) -> str:
         """As `upgrade`."""
         self._connections.create()
-        await self._connections.arun(database.upgrade, write=True, check=False)
+        return await self._connections.arun(database.upgrade, write=True, check=False)
 
     def write(self, body: Callable[[Connection], T]) -> T:
         """Runs ``body`` in one transaction, commits, and returns its result."""
