@@ -139,6 +139,8 @@ def _check_stray(name: str, config: Config) -> None:
         others = {other for other, it in config.accounts.items() if isinstance(it, Mapping) and "provider" in it}
         own = f"to configure it by variables alone, set {PREFIX}ACCOUNTS__{name.upper()}__PROVIDER too"
         near = did_you_mean(name, others, "")
+        if not config.source:
+            near = "no configuration file was read: run this in the folder of payhub.toml, or name the file."
         hint = f"{near} {own[0].upper()}{own[1:]}" if near else own
         raise _Stray(f"{origins[0]} is for the account {name!r}, which has no provider", hint=hint)
 
@@ -180,7 +182,7 @@ def _configured(cls: type[Provider], account: str, config: Config) -> Provider:
         provider = cls(**{key: revealed(it) for key, it in config.accounts[account].items() if key != "provider"})
     except ValidationError as error:
         said = mistakes(error, origins=origins)
-        raise ConfigError(said, hint=_hint(cls, error, account), account=account) from None
+        raise ConfigError(said, hint=_hint(cls, error, account, origins), account=account) from None
     except PayhubError as error:
         raise ConfigError(error.message, hint=error.hint, account=account) from None
     except Exception as error:
@@ -191,7 +193,7 @@ def _configured(cls: type[Provider], account: str, config: Config) -> Provider:
     return provider
 
 
-def _hint(cls: type[Provider], error: ValidationError, account: str) -> str:
+def _hint(cls: type[Provider], error: ValidationError, account: str, origins: Mapping[str, str]) -> str:
     if strange := unknown(error):
         if strange[0] in {key.name for key in fields(Config)}:
             return f"{strange[0]} belongs above the first [table] of the file"
@@ -199,7 +201,11 @@ def _hint(cls: type[Provider], error: ValidationError, account: str) -> str:
         lacking = missing(error)
         if len(strange) == len(lacking) == 1:
             return f"did you mean {lacking[0]!r}?"
-        return did_you_mean(strange[0], {*known, "provider"})
+        origin, otherwise = origins.get(strange[0]), None
+        if origin is not None:  # of another provider's account, which had this name
+            drop = "unset" if origin.upper().startswith(PREFIX) else "remove"
+            otherwise = f"{drop} {origin}, or give the account another name"
+        return did_you_mean(strange[0], {*known, "provider"}, otherwise)
     if lacking := missing(error):
         variable = f"{PREFIX}accounts__{account}__{lacking[0]}"
         return (

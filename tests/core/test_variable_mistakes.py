@@ -71,6 +71,14 @@ VARIABLES: dict[str, tuple[str, dict[str, str], str]] = {
             "Hint: did you mean 'secret'?"
         ),
     ),
+    "a setting of another provider": (
+        '[accounts.shop]\nprovider = "dummy"\ndevelopment = true\n',
+        {SECRET: VALUE},
+        (
+            f"payhub.toml: [account shop] secret (from {SECRET}): there is no such field. "
+            f"Hint: unset {SECRET}, or give the account another name"
+        ),
+    ),
     "an unknown default": (
         FILE,
         {"PAYHUB_DEFAULT": "shpo"},
@@ -161,6 +169,18 @@ def test_a_mistake_in_a_variable(here: Path, monkeypatch: pytest.MonkeyPatch, mi
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert told(here) == text
+
+
+def test_variables_alone_without_a_provider_say_that_no_file_was_read(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most often the folder is another one."""
+    monkeypatch.setenv(SECRET, VALUE)
+    assert told(here, None) == (
+        f"{SECRET} is for the account 'shop', which has no provider. Hint: no configuration file was read: run this in "
+        "the folder of payhub.toml, or name the file. "
+        "To configure it by variables alone, set PAYHUB_ACCOUNTS__SHOP__PROVIDER too"
+    )
 
 
 @pytest.mark.parametrize("mistake", SECRETS)
