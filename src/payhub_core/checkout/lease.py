@@ -25,7 +25,7 @@ _NOTHING_AT_GATEWAY = {Creation.NOT_SENT, Creation.REFUSED}
 
 
 def lease_time(*timeouts: float) -> timedelta:
-    """How long asking accounts with these time-outs may take: each for six of them, and the pauses between tries."""
+    """How long asking accounts with these time-outs may take: eight of each, and ten seconds for the pauses."""
     return timedelta(seconds=sum(8 * timeout + 10 for timeout in timeouts))
 
 
