@@ -34,9 +34,9 @@ _MEANT = {"RMB": "CNY", "YUAN": "CNY", "CNH": "CNY", "¥": "CNY", "€": "EUR", 
 class Money:
     """An exact sum: ``minor`` whole minor units (fen, cents) of ``currency`` (ISO 4217, upper case).
 
-    Sums of different currencies do not add or compare (TypeError). Raises TypeError for a ``minor`` that is not an int
-    (a bool is none), InvalidOrder for a currency that ISO 4217 does not list or a sum of more than 15 digits. What sums
-    add up to may have more.
+    Sums of different currencies do not add or compare, and a sum is multiplied by an int alone (TypeError). Raises
+    TypeError for a ``minor`` that is not an int (a bool is none), InvalidOrder for a currency that ISO 4217 does not
+    list or a sum of more than 15 digits. What sums add up to may have more.
     """
 
     minor: int
@@ -104,6 +104,17 @@ class Money:
 
     def __sub__(self, other: Money) -> Money:
         return Money.total(self.minor - self._same(other), self.currency)
+
+    def __mul__(self, count: int) -> Money:
+        given: object = count
+        if type(given) is not int:
+            why = (
+                "; payhub never rounds, so work a rate out in minor units" if isinstance(given, float | Decimal) else ""
+            )
+            raise TypeError(f"money is multiplied by an int, not by {type(given).__name__}{why}")
+        return Money.total(self.minor * count, self.currency)
+
+    __rmul__ = __mul__
 
     def __neg__(self) -> Money:
         return Money(-self.minor, self.currency)

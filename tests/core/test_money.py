@@ -175,6 +175,24 @@ def test_arithmetic() -> None:
     assert one
 
 
+def test_a_sum_is_multiplied_by_a_whole_number() -> None:
+    """From either side: three of a price."""
+    price = Money.of("9.99", "CNY")
+    assert price * 3 == 3 * price == Money.of("29.97", "CNY")
+    assert price * 0 == Money(0, "CNY")
+    assert price * -1 == -price
+    assert (Money(10**15 - 1, "IDR") * 2).minor == 2 * 10**15 - 2
+
+
+@pytest.mark.parametrize("factor", [True, 1.5, Decimal("1.1"), "3", None, Money(1, "CNY")])
+def test_nothing_else_multiplies_a_sum(factor: Any) -> None:
+    """What would have to be rounded, in words."""
+    for first, second in ((Money(1, "CNY"), factor), (factor, Money(1, "CNY"))):
+        with pytest.raises(TypeError, match=f"by an int, not by {type(factor).__name__}") as error:
+            first * second
+        assert ("never rounds" in str(error.value)) == isinstance(factor, float | Decimal)
+
+
 def test_money_does_not_change() -> None:
     """It is a value."""
     with pytest.raises(AttributeError):
