@@ -63,6 +63,7 @@ def test_a_shop_that_is_well_has_no_findings(
     assert secret not in result.output
     assert result.output.endswith("findings: 0\n")
     assert findings(command) == []
+    assert list(json.loads(command("doctor", "--json").output)["read"]) == ["files", "variables", "secret_files"]
 
 
 @one_checkout
@@ -80,6 +81,15 @@ def test_an_account_that_is_not_configured_and_has_open_orders_is_a_finding(
     assert findings(command) == []
     config.write_text(config.read_text().replace("accounts.shop", "accounts.store"))
     assert findings(command) == ["orders that are not settled, of an account that is not configured: 1"]
+    ledger.write(
+        lambda c: c.execute(update(payments).values(creation="unknown", created_at=datetime(2026, 1, 1, tzinfo=UTC)))
+    )
+    found = json.loads(command("doctor", "--json").output)["findings"]
+    assert len(found) == 2  # nor would a refresh find its account
+    assert {it["remedy"] for it in found} == {
+        "give the account its name back; where it is gone for good: payhub ledger retire shop"
+    }
+    ledger.write(lambda c: c.execute(update(payments).values(creation="created")))
     assert command("ledger", "retire", "shop").exit_code == 0
     assert findings(command) == []
 
@@ -155,7 +165,10 @@ def test_a_ledgers_url_that_is_wrong_is_a_finding(command: Callable[..., Result]
     """The accounts are looked at all the same."""
     config.write_text(config.read_text().replace(url, "mysql://u:hunter2@host/shop"))
     result = command("doctor")
-    assert "! the ledger cannot be used: ledger: expected SQLite or PostgreSQL, not mysql. Hint: " in result.output
+    assert (
+        "! the ledger cannot be used: payhub.toml: ledger: expected SQLite or PostgreSQL, not mysql. Hint: "
+        in result.output
+    )
     assert "account shop gpu: secret" in result.output
     assert "hunter2" not in result.output
 
@@ -201,7 +214,7 @@ def sandbox_shop(config: Path, url: str) -> Any:
     return write
 
 
-HTTP = "its gateway is asked over plain http: its answers are hints, and nothing can settle by them"
+HTTP = "its gateway is asked over plain http: what it answers proves nothing, so nothing can settle by it"
 
 
 def test_a_gateway_that_answers_a_signed_query_is_no_finding(
@@ -214,7 +227,7 @@ def test_a_gateway_that_answers_a_signed_query_is_no_finding(
         assert len(sandbox.requests()) == 1
         sandbox_shop(sandbox.url, "c1277-another-key-of-nobody")
         (_, refused) = findings(command, "--connect")
-        assert refused.startswith("a signed query was not answered: the gateway refused")
+        assert refused.startswith("a signed query came to nothing: the gateway refused")
 
 
 @pytest.mark.parametrize("fault", ["html", "truncated", "redirect"])
@@ -296,7 +309,7 @@ def test_a_clock_that_is_wrong_hides_no_key_that_is(
         sandbox_shop(sandbox.url, "c1277-another-key-of-nobody")
         (_, clock, refused) = findings(command, "--connect")
     assert clock.endswith("seconds apart")
-    assert refused.startswith("a signed query was not answered: the gateway refused")
+    assert refused.startswith("a signed query came to nothing: the gateway refused")
 
 
 def test_a_gateway_that_cannot_be_reached_is_a_finding(

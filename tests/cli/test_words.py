@@ -193,6 +193,7 @@ def test_the_doctor_speaks_chinese(command: Callable[..., Result], stored: None,
     output = command("doctor").output
     assert "! 账户 shop：未处理的异常单：1 条。处理办法：先 payhub payments anomalies --account shop，" in output
     assert "最近异步通知" in output
+    assert re.search("secret [0-9]+ 个字符，sha256 ", output)
     assert "Hint" not in output
 
 

@@ -155,7 +155,7 @@ def test_a_gateway_that_gives_no_answer_is_found_until_it_does(
     start("A1")
     make_due()
     open_checkout(gateway(platform.query_reply(pay_status=[]))).reconcile()
-    assert only(ledger).startswith("the last pass had no usable answer, at ")
+    assert only(ledger).startswith("the last pass learnt nothing, at ")
     assert "pay_status" in of_shop(ledger).unanswered
     make_due()
     open_checkout(gateway(platform.reply(None, status=0, message="订单不存在"))).reconcile()

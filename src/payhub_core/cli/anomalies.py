@@ -98,7 +98,7 @@ def resolve(
 
 def print_anomalies(found: list[StoredAnomaly]) -> None:
     """A table of anomalies."""
-    head = say("Found out | Account | Order | Odd | Received / due | Gateway ids | Resolved")
+    head = say("Found out | Account | Order | Anomaly | Received / due | Gateway ids | Resolved")
     print_table(head, map(_cells, found))
 
 

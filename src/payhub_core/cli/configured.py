@@ -41,7 +41,7 @@ def sources(config: str | None) -> dict[str, list[str]]:
     return {
         "files": [config] if config else [],
         "variables": sorted(name for name in os.environ if name.upper().startswith(PREFIX)),
-        "secret files": sorted(map(str, files.values())),
+        "secret_files": sorted(map(str, files.values())),
     }
 
 
@@ -65,7 +65,7 @@ def configured(config: Config) -> Configured:
         except ConfigError as error:
             found.findings.append(Finding("", error.message, error.hint or "mend the configuration"))
     for name in plain_http(found.providers):
-        what = "its gateway is asked over plain http: its answers are hints, and nothing can settle by them"
+        what = "its gateway is asked over plain http: what it answers proves nothing, so nothing can settle by it"
         found.findings.append(Finding(name, what, "ask the gateway for an https address"))
     return found
 

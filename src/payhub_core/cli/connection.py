@@ -116,7 +116,7 @@ def _query(account: str, provider: Provider, reference: str | None) -> Iterator[
         remedy = "see its key, its merchant number and its dialect settings"
         if isinstance(error, GatewayError) and error.unanswered:
             remedy = "ask the gateway whether it is in order"
-        yield Finding(account, f"a signed query was not answered: {error.message}", error.hint or remedy)
+        yield Finding(account, f"a signed query came to nothing: {error.message}", error.hint or remedy)
 
 
 def _fits(provider: Provider, number: str) -> bool:

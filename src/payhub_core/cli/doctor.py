@@ -100,7 +100,7 @@ def _examine_ledger(found: _Examined, settings: Config, *, connect: bool) -> dic
         with Ledger(settings.ledger) as ledger:
             found.health = ledger.health()
             found.findings += _strangers(settings, found.health)
-            found.findings += found.health.findings
+            found.findings += (_usable(settings, it) for it in found.health.findings)
             # Or a disk or a server that only reads would look well, and no order could be started.
             ledger.write(_NOTHING)
             if connect:
@@ -123,8 +123,17 @@ def _strangers(settings: Config, health: Health) -> Iterator[Finding]:
             )
 
 
+def _usable(settings: Config, finding: Finding) -> Finding:
+    """``finding`` with a remedy that works: no gateway is asked for an account that is not configured."""
+    account, asks = finding.account, ("doctor --connect" in finding.remedy or "payments refresh" in finding.remedy)
+    if account in settings.accounts or not asks:
+        return finding
+    remedy = f"give the account its name back; where it is gone for good: payhub ledger retire {account}"
+    return Finding(account, finding.what, remedy)
+
+
 def _print(found: _Examined, account: str | None) -> None:
-    read = say("files | variables | secret files").split(" | ")
+    read = say("files | variables | secret files").split(" | ")  # as `sources` has them
     rows = [(name, ", ".join(names) or say("none")) for name, names in zip(read, found.read.values(), strict=True)]
     if found.configured is not None:
         rows.append((say("installed"), ", ".join(found.configured.installed) or say("none")))
@@ -141,7 +150,9 @@ def _print(found: _Examined, account: str | None) -> None:
     print_table("", rows)
     shown = [it for it in (found.health.accounts if found.health else ()) if account in {None, it.account}]
     if shown:
-        head = say("Account | Last notify | Last answer | Stuck | Due | Waiting | Odd in a day | Odd and open")
+        head = say(
+            "Account | Last notify | Last answer | Stuck | To ask | In outbox | Anomalies in a day | Anomalies open"
+        )
         print_table(
             head,
             [
@@ -169,7 +180,12 @@ def _line(finding: Finding) -> str:
 
 
 def _keys(keys: dict[str, list[str]]) -> str:
-    return "; ".join(f"{name} {'; '.join(shown)}" for name, shown in keys.items()) or say("no keys")
+    return "; ".join(f"{name} {'; '.join(map(_key, shown))}" for name, shown in keys.items()) or say("no keys")
+
+
+def _key(shown: str) -> str:
+    length, _, digest = shown.partition(" characters, sha256 ")
+    return say(f"{length} characters, sha256 {digest}") if digest else shown
 
 
 def _json(found: _Examined, account: str | None) -> dict[str, Any]:

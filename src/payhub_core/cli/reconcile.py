@@ -77,8 +77,11 @@ def reconcile(
         till.check_account(account)
         for name in till.hints():
             if account in {None, name}:
-                said = f"account {name} is asked over plain http: its answers are hints, nothing can settle by them"
-                _complain(say(said))
+                it = (
+                    f"account {name} is asked over plain http: "
+                    "what it answers proves nothing, so nothing can settle by it"
+                )
+                _complain(say(it))
         asked = partial(till.do, "reconcile", older_than=older_than, rate=rate, account=account)
         one_pass = partial(_one_pass, till, asked, limit, stamped=watch, as_json=as_json)
         if watch:

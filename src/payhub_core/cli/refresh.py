@@ -57,7 +57,9 @@ def refresh(
         said = say(f"; the gateway claims that it is {named(claimed)}") if claimed != answered.status else ""
         click.echo(f"{account} {reference}: {became}{said}")
     if account in hints:
-        text = "payhub: this account is asked over plain http: its answers are hints, and nothing can settle by them"
+        text = (
+            "payhub: this account is asked over plain http: what it answers proves nothing, so nothing can settle by it"
+        )
         remark(say(text))
     if waiting:
         remark(say("payhub: transitions wait in the outbox, no handler has had them; see: payhub outbox list"))

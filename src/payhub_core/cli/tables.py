@@ -93,7 +93,7 @@ def remark(text: str) -> None:
 
 def print_payments(found: Iterable[StoredPayment]) -> None:
     """A table of payments."""
-    head = say("Started | Account | Order | Status | Paid / due | Asked | Asked next | Odd")
+    head = say("Started | Account | Order | Status | Paid / due | Asked | Asked next | Anomaly")
     print_table(head, _payment_rows(found))
 
 

@@ -47,13 +47,20 @@ class Verdict:
             "genuine": self.notification is not None,
             "kind": None if self.notification is None else self.notification.kind.value,
             "payment": _payment(self.notification),
-            "error": _error(self.error),
+            "error": self._error(),
             "explanation": None if self.explanation is None else _explained(self.explanation),
         }
         if as_json:
             print_json(result)
         else:
             Console().print(_table(result, self._word, self.explanation))
+
+    def _error(self) -> dict[str, str] | None:
+        """The error, whose hint is to look for the cause: the explanation has looked."""
+        if self.error is None:
+            return None
+        hint = "" if self.explanation else self.error.hint
+        return {"type": type(self.error).__name__, "message": self.error.message, "hint": hint}
 
     @property
     def _word(self) -> Text:
@@ -87,10 +94,6 @@ def _payment(notification: Notification | None) -> dict[str, Any] | None:
     return payment.model_dump(mode="json", exclude={"next_action", *sums}) | sums
 
 
-def _error(error: PayhubError | None) -> dict[str, str] | None:
-    return None if error is None else {"type": type(error).__name__, "message": error.message, "hint": error.hint}
-
-
 def _explained(explanation: Explanation) -> dict[str, Any]:
     return asdict(explanation) | {"text": str(explanation), "to_do": explanation.to_do}
 
@@ -120,8 +123,7 @@ def _table(result: dict[str, Any], verdict: Text, explanation: Explanation | Non
         said = {key: named(payment[key]) for key in ("status", "claimed_status") if payment[key]}
         rows |= {name: {**payment, **said}[key] for name, key in zip(names, shown, strict=True)}
     if error := result["error"]:
-        hint = "" if explanation else say(error["hint"])
-        rows |= {say("error"): f"{error['type']}: {error['message']}", say("hint"): hint}
+        rows |= {say("error"): f"{error['type']}: {error['message']}", say("hint"): say(error["hint"])}
     lines = [*rows.items()]
     if explanation is not None:
         lines += [(say("signature"), _said(explanation)), *((say("to do"), say(it)) for it in explanation.to_do)]

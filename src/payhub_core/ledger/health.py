@@ -221,7 +221,7 @@ def _findings(found: Health) -> Iterator[Finding]:
             reason = plain(it.unanswered, 300).replace(". Hint: ", "; ")  # this line has a hint of its own
             yield Finding(
                 it.account,
-                f"the last pass had no usable answer, at {_time(it.unanswered_at)}: {reason}",
+                f"the last pass learnt nothing, at {_time(it.unanswered_at)}: {reason}",
                 f"payhub doctor --connect --account {it.account}",
             )
         if it.waiting_since and it.waiting_since < ago:
