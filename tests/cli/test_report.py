@@ -114,7 +114,7 @@ def test_what_needs_a_person_comes_first() -> None:
         ("pending", ""),
     ]
     text = shown(html)
-    assert "|paid again|shop|A1001|200.00 CNY|100.00 CNY|2026-11-26 02:30|" in text
+    assert "|paid_again:2|shop|A1001|200.00 CNY|100.00 CNY|2026-11-26 02:30|" in text
     assert "|payhub doctor --connect --account shop|" in text
 
 
@@ -204,7 +204,7 @@ def test_the_command_writes_what_the_ledger_holds(
     result = command("report", "-o", str(path), "--lang", "zh")
     assert (result.exit_code, result.output) == (0, "")
     html = path.read_text("utf-8")
-    assert "|多付|shop|A1001|100.01 CNY|100.00 CNY|" in shown(html)
+    assert "|多付 (overpaid)|shop|A1001|100.01 CNY|100.00 CNY|" in shown(html)
     assert "|shop|100.01 CNY|" in shown(html)
     assert settings["secret"] not in html
     assert path.stat().st_mode & 0o777 == 0o600
@@ -251,7 +251,8 @@ def test_a_browser_shows_it_without_a_network_or_a_complaint(tmp_path: Path) -> 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
         for language in ("en", "zh"):
-            (tmp_path / f"{language}.html").write_text(page(full(reference="A" * 64), language), "utf-8")
+            found = replace(full(reference="A" * 64), taken=(Taken("shop", cny(673_098_578), cny(0)),))
+            (tmp_path / f"{language}.html").write_text(page(found, language), "utf-8")
             for width in (390, 1280):
                 for scheme, colour in (("light", "rgb(243, 245, 249)"), ("dark", "rgb(18, 22, 29)")):
                     opened = browser.new_context(
@@ -264,6 +265,8 @@ def test_a_browser_shows_it_without_a_network_or_a_complaint(tmp_path: Path) -> 
                     tab.on("console", lambda message: complaints.append(message.text))
                     tab.goto((tmp_path / f"{language}.html").as_uri())
                     assert tab.evaluate("document.documentElement.scrollWidth") == width
+                    lines = "[...document.querySelectorAll('.card b')].every(e => e.offsetHeight < 30)"
+                    assert tab.evaluate(lines)  # no sum is broken
                     if width == 390:  # nothing is out of sight in a box that scrolls
                         boxes = "[...document.querySelectorAll('.scroll')].every(e => e.scrollWidth <= e.clientWidth)"
                         assert tab.evaluate(boxes)

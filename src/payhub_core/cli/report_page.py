@@ -28,9 +28,10 @@ STYLE = (
     "h3{font-size:1rem;margin:1rem 0 .25rem}p{margin:.25rem 0 .75rem}.soft{color:var(--soft)}"
     "section,.card{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:1rem 1.25rem;"
     "margin:1rem 0;overflow-wrap:break-word}"
-    ".cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr));gap:1rem;margin:1rem 0}"
+    ".cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(clamp(9.5rem,34vw,12.75rem),1fr));"
+    "gap:1rem;margin:1rem 0}"
     ".card{margin:0;border-top:5px solid var(--blue);color:inherit;text-decoration:none}.card b{display:block;"
-    "font-size:1.15rem;line-height:1.4}.good{border-top-color:var(--green)}.bad{border-top-color:var(--red)}"
+    "font-size:clamp(.8rem,3.2vw,1.15rem);line-height:1.4;white-space:nowrap}.good{border-top-color:var(--green)}.bad{border-top-color:var(--red)}"
     ".bad h2,.bad b{color:var(--red)}section.bad{border-top:5px solid var(--red)}"
     ".scroll{overflow-x:auto}table{width:100%;border-collapse:collapse;font-variant-numeric:tabular-nums}"
     "th{color:var(--soft);font-weight:600;white-space:nowrap}"
@@ -92,7 +93,7 @@ def _card(section: str, title: str, figures: Iterable[str], tone: str) -> str:
 def _odd(found: Report, say: Words) -> str:
     rows = [
         (
-            _short(say.name(it.anomaly.name)),
+            _short(say.kind(it.anomaly.name)),
             _short(it.account),
             _short(it.reference),
             _number(_text(it.anomaly.received)),

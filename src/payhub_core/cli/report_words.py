@@ -50,6 +50,10 @@ class Words:
         known = catalogue().get(f"({word})") if self.tag == CHINESE.tag else None
         return self.names.get(word) or known or word.replace("_", " ")
 
+    def kind(self, name: str) -> str:
+        """An anomaly by the name that `payhub payments resolve` takes, in Chinese behind its word."""
+        return name if self.tag == "en" else f"{self.name(name)} ({name})"
+
 
 ENGLISH = Words(
     tag="en",
