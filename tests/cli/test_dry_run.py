@@ -186,7 +186,7 @@ def test_a_request_that_creates_nothing_yet_is_told(dry_run: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("shop", "nofile"), "expected FIELD=VALUE or a JSON file"),
+        (("shop", "nofile"), "nofile: no such file. Hint: an order is FIELD=VALUE for each field, or a JSON file"),
         (("shop", "list.json"), "expected a JSON object"),
         (("shop", "amont=9.99 CNY"), "amont"),
         (("shop", "amount=9.99"), "ISO 4217"),

@@ -51,6 +51,7 @@ MISTAKES: dict[str, tuple[int, str]] = {
         1,
         "payhub: --checkout has a configuration and a handler of its own. Hint: leave the others out",
     ),
+    "verify nofile": (1, "payhub: nofile cannot be read: No such file or directory"),
     "replay nofile": (1, "payhub: nofile cannot be read: No such file or directory"),
     "new-provider 5x": (1, "payhub: expected a name such as 'bank' or 'my-bank', not '5x'"),
     "new-provider gpu": (1, "payhub: a package payhub_gpu is installed already. Hint: choose another name"),

@@ -127,10 +127,12 @@ def test_an_order_shows_who_had_its_transitions(
         checkout.start("shop", make_order(reference=reference))
         checkout.receive("shop", paid.notify(reference))
     assert "had it when it was recorded" in command("payments", "show", "shop", "A1").output
-    assert command("outbox", "deliver", "--handler", "outbox_shop:fulfil", "--limit", "1").exit_code == 1
-    command("outbox", "deliver", "--handler", "outbox_shop:fail")
+    cut = command("outbox", "deliver", "--handler", "outbox_shop:fulfil", "--limit", "1")
+    assert (cut.exit_code, "than --limit takes: run it again" in cut.stderr) == (1, True)
+    failed = command("outbox", "deliver", "--handler", "outbox_shop:fail", "--limit", "1")
+    assert (failed.exit_code, "are due later" in failed.stderr) == (1, True)  # at its limit, too
     assert re.search(r"paid +had it from the outbox at 2\d+-", command("payments", "show", "shop", "A2").output)
-    assert re.search(r"paid +waits in the outbox, tried 1 times", command("payments", "show", "shop", "A3").output)
+    assert re.search(r"paid +waits in the outbox, tried once", command("payments", "show", "shop", "A3").output)
     shown = [json.loads(command("payments", "show", "shop", it, "--json").output) for it in ("A1", "A2", "A3")]
     ((at_once,), (later,), (waits,)) = (it["transitions"] for it in shown)
     assert (at_once["attempts"], at_once["delivered_at"] is None) == (0, False)

@@ -98,6 +98,19 @@ def test_a_payment_is_shown_with_its_history(command: Callable[..., Result]) -> 
 
 
 @one_checkout
+@pytest.mark.usefixtures("three")
+def test_nothing_paid_has_the_decimals_of_what_is_due_and_one_time_is_one(
+    command: Callable[..., Result], ledger: Ledger
+) -> None:
+    """In a row as in the totals below it."""
+    assert command("payments", "list").output.count(" 0.00 / 100.00 CNY") == 4
+    ledger.write(lambda c: c.execute(update(rows).values(attempts=1)))
+    shown = command("payments", "show", "shop", "A1").output
+    assert re.search(r"^asked +1 time$", shown, re.MULTILINE)
+    assert re.search(r"^creation +created$", shown, re.MULTILINE)
+
+
+@one_checkout
 def test_what_others_wrote_is_shown_as_it_is(
     command: Callable[..., Result],
     open_checkout: Callable[..., Any],

@@ -45,6 +45,7 @@ def test_a_genuine_callback_is_shown_with_what_it_says(replay: Any, record: Any,
     assert result.exit_code == 0
     for words in ("genuine", "A1001", "paid", "100.00 CNY", "P2019081800134100001", "[red]茶[/red]", "200 text/plain"):
         assert words in result.output
+    assert len(re.findall(r"(?:recorded|paid at).* \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", result.output)) == 2
 
 
 def test_a_forged_callback_is_refused_with_a_hint(replay: Any, record: Any, platform: Any) -> None:

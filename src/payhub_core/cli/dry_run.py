@@ -23,6 +23,8 @@ from payhub_core.money import Money
 
 __all__ = ["dry_run"]
 
+_HINT = "an order is FIELD=VALUE for each field, or a JSON file"
+
 
 @click.command("dry-run")
 @click.argument("account")
@@ -97,9 +99,10 @@ def _fields(words: Iterable[str]) -> dict[str, Any]:
 def _read(path: str) -> dict[str, Any]:
     try:
         fields = json.loads(Path(path).read_text("utf-8"))
+    except FileNotFoundError:
+        raise InvalidOrder(f"{plain(path)}: no such file", hint=_HINT) from None
     except (OSError, ValueError) as error:
-        reason = f"expected FIELD=VALUE or a JSON file, {plain(path)} is neither: {type(error).__name__}"
-        raise InvalidOrder(reason) from None
+        raise InvalidOrder(f"{plain(path)} cannot be read as JSON: {type(error).__name__}", hint=_HINT) from None
     if not isinstance(fields, dict):
         raise InvalidOrder(f"{plain(path)}: expected a JSON object with an order's fields")
     return fields

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from inspect import signature
 
 import click
@@ -101,11 +102,14 @@ def deliver(
             delivered = till.deliver(called, limit=limit, before=count)
         # The oldest. One that was never tried, with all due ones handed out, has come this moment: no matter yet.
         left = any(it.attempts or tried >= limit for it in till.look("outbox", limit=1))
+        now_due = tried >= limit and any(it.due_at <= datetime.now(UTC) for it in till.look("outbox", limit=limit + 1))
     if as_json:
         print_json({"delivered": delivered, "failed": tried - delivered, "waiting": left})
     else:
         click.echo(say(f"delivered {delivered}, failed {tried - delivered}"))
-    if left and not as_json:
+    if now_due and not as_json:
+        remark(say("payhub: more transitions are due than --limit takes: run it again; see: payhub outbox list"))
+    elif left and not as_json:
         remark(
             say(
                 "payhub: transitions wait; those that failed before are due later, or by --now; see: payhub outbox list"

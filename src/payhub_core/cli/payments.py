@@ -135,7 +135,7 @@ def show(*, config: str | None, account: str, reference: str, as_json: bool) -> 
         say("account"): payment.account,
         say("order"): payment.reference,
         say("status"): named(payment.status.value),
-        say("creating it"): named(stored.creation.value),
+        say("creation"): named(stored.creation.value),
         say("due"): str(payment.amount),
         say("paid"): str(payment.paid or ""),
         say("refunded"): str(payment.refunded or ""),
@@ -144,7 +144,7 @@ def show(*, config: str | None, account: str, reference: str, as_json: bool) -> 
         say("payable until"): when(payment.expires_at),
         say("paid at"): when(payment.paid_at),
         say("changed"): when(stored.updated_at),
-        say("asked"): say(f"{stored.attempts} times"),
+        say("asked"): say("1 time") if stored.attempts == 1 else say(f"{stored.attempts} times"),
         say("asked next"): when(stored.next_check_at) or say("no more"),
     }
     print_table("", [(name, value) for name, value in facts.items() if value])
@@ -211,6 +211,8 @@ def _heard(item: Observation, currency: str) -> dict[str, Any]:
 def _had(transition: Transition) -> str:
     """Whether a handler has had it, and how."""
     if transition.delivered_at is None:
+        if transition.attempts == 1:
+            return say("waits in the outbox, tried once")
         return say(f"waits in the outbox, tried {transition.attempts} times")
     if transition.attempts == 0:
         return say("had it when it was recorded")

@@ -26,6 +26,8 @@ from payhub_core.errors import LedgerError
 
 __all__ = ["reconcile"]
 
+_TIME = "%Y-%m-%d %H:%M:%S"
+
 
 def number(value: str) -> float:
     """A number above zero; raises click.BadParameter."""
@@ -72,7 +74,7 @@ def reconcile(
     if every is not None and not watch:
         raise click.UsageError("--every goes with --watch")
     # What no summary holds: the traceback of a handler that failed.
-    logging.basicConfig(level=logging.ERROR, format="payhub: %(message)s")
+    _log(stamped=watch)
     with open_till(config, handler, checkout) as till:
         till.check_account(account)
         for name in till.hints():
@@ -90,6 +92,18 @@ def reconcile(
             raise SystemExit(1)
 
 
+def _log(*, stamped: bool) -> None:
+    formatter = logging.Formatter("payhub: %(asctime)s UTC %(message)s" if stamped else "payhub: %(message)s", _TIME)
+    formatter.converter = time.gmtime
+    heard = logging.StreamHandler()
+    heard.setFormatter(formatter)
+    logging.basicConfig(level=logging.ERROR, handlers=[heard])
+
+
+def _stamp() -> str:
+    return f"{datetime.now(UTC):{_TIME}} UTC "
+
+
 def _watch(one_pass: Callable[[], Summary], every: float) -> None:
     """Passes until SIGTERM or Ctrl-C: it ends after the payments just asked about, and a second signal at once."""
 
@@ -104,7 +118,7 @@ def _watch(one_pass: Callable[[], Summary], every: float) -> None:
             try:
                 one_pass()
             except LedgerError as error:
-                _complain(str(error))
+                _complain(f"{_stamp()}{error}")
             time.sleep(every)
 
 
@@ -122,11 +136,10 @@ def _one_pass(till: Till, reconcile: Callable[..., Summary], limit: int, *, stam
         with json_alone(as_json):
             summary = reconcile(limit=limit, progress=advance)
     waiting = bool(till.look("outbox", limit=1))
-    now = datetime.now(UTC)
     if as_json:
-        click.echo(json.dumps({"at": now.isoformat(), **asdict(summary), "waiting": waiting}))
+        click.echo(json.dumps({"at": datetime.now(UTC).isoformat(), **asdict(summary), "waiting": waiting}))
         return summary
-    stamp = f"{now:%Y-%m-%d %H:%M:%S} UTC " if stamped else ""
+    stamp = _stamp() if stamped else ""
     failed = say(f", handler failed {summary.handler_failed}") if summary.handler_failed else ""
     due = say(f", still due {summary.due}") if summary.due else ""
     figures = f"asked {summary.asked}, changed {summary.changed}, paid {summary.paid}, unanswered {summary.unanswered}"

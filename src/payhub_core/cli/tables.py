@@ -17,10 +17,11 @@ from rich.text import Text
 
 from payhub_core.cli.words import chinese, named, say
 from payhub_core.errors import plain
+from payhub_core.money import Money
 
 if TYPE_CHECKING:
     from payhub_core.ledger import Creation, StoredAnomaly, StoredPayment, Transition
-    from payhub_core.models import PaymentStatus
+    from payhub_core.models import Payment, PaymentStatus
 
 __all__ = [
     "anomaly_json",
@@ -105,11 +106,18 @@ def _payment_rows(found: Iterable[StoredPayment]) -> Iterable[Sequence[str]]:
             payment.account,
             payment.reference,
             status_of(payment.status, stored.creation),
-            f"{payment.paid.amount if payment.paid else 0} / {payment.amount}",
+            _paid_of_due(payment),
             str(stored.attempts),
             from_now(stored.next_check_at),
             ", ".join(named(anomaly.name) for anomaly in stored.anomalies),
         )
+
+
+def _paid_of_due(payment: Payment) -> str:
+    """What was paid and what is due, with the same decimals."""
+    due = payment.amount
+    none = Money(0, due.currency).amount if due else 0
+    return f"{payment.paid.amount if payment.paid else none} / {due}"
 
 
 def status_of(status: PaymentStatus, creation: Creation) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rich.text import Text
 
 from payhub_core.accounts import Accounts
 from payhub_core.cli.options import print_json
+from payhub_core.cli.tables import when
 from payhub_core.cli.words import named, say
 from payhub_core.errors import BadSignature, CallbackError, MalformedCallback, PayhubError, plain
 from payhub_core.explanation import Explanation, explain
@@ -98,6 +100,14 @@ def _explained(explanation: Explanation) -> dict[str, Any]:
     return asdict(explanation) | {"text": str(explanation), "to_do": explanation.to_do}
 
 
+def _when(text: Any) -> Any:
+    """A time for people; what is none stays as it is."""
+    try:
+        return when(datetime.fromisoformat(text).astimezone(UTC))
+    except (TypeError, ValueError):
+        return text
+
+
 def _said(explanation: Explanation) -> str:
     """The explanation for people; of a deviation that the catalogue does not know, as its provider names it."""
     deviation = say(", and ").join(say(name) for name, _ in explanation.parts)
@@ -110,7 +120,7 @@ def _table(result: dict[str, Any], verdict: Text, explanation: Explanation | Non
     table.add_column(overflow="fold")
     answered = result["answered"] if isinstance(result["answered"], dict) else {}
     rows = {
-        say("recorded"): result["recorded_at"],
+        say("recorded"): _when(result["recorded_at"]),
         say("account"): result["account"],
         say("address"): named(result["address"]),
         say("answered then"): " ".join(str(answered.get(key, "")) for key in ("status_code", "content_type")).strip(),
@@ -121,6 +131,7 @@ def _table(result: dict[str, Any], verdict: Text, explanation: Explanation | Non
         shown = ("reference", "gateway_id", "status", "claimed_status", "amount", "paid", "attach", "paid_at")
         names = say("reference | gateway id | status | claimed status | amount | paid | attach | paid at").split(" | ")
         said = {key: named(payment[key]) for key in ("status", "claimed_status") if payment[key]}
+        said["paid_at"] = _when(payment["paid_at"])
         rows |= {name: {**payment, **said}[key] for name, key in zip(names, shown, strict=True)}
     if error := result["error"]:
         rows |= {say("error"): f"{error['type']}: {error['message']}", say("hint"): say(error["hint"])}
