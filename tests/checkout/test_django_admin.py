@@ -147,4 +147,5 @@ def test_whoever_may_look_may_do_nothing_else(
         assert "A1001" not in pages[name]
     for words in ("overpaid", "notify", "P2019081800134100001"):
         assert words in pages["one"]
+    assert ">None<" not in pages["one"]
     assert pages["one"].count("100.01 CNY") == 2  # what is paid, and what the notify stated

@@ -71,7 +71,7 @@ class Observation(Ours):
         return f"{self.source} {self.said}"
 
     def stated(self):
-        return None if self.paid_minor is None else Money(self.paid_minor, self.payment.currency)
+        return "" if self.paid_minor is None else Money(self.paid_minor, self.payment.currency)
 
 
 class Transition(Ours):
