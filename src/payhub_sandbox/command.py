@@ -36,7 +36,11 @@ def _moment(text: str) -> datetime:
 @click.option("--host", default=_DEFAULT.host, help="Address to listen on.")
 @click.option("--port", default=8787, type=click.IntRange(0, 65535), help="Port to listen on; 0 takes any free one.")
 @click.option(
-    "--base-url", default="", metavar="URL", help="Address that replies and pages name, if not the one bound."
+    "--base-url",
+    default="",
+    show_default=False,
+    metavar="URL",
+    help="Address that replies and pages name, if not the one bound.",
 )
 @click.option("--database", default=_DEFAULT.database, help="SQLite file that keeps the orders, or :memory: for none.")
 @click.option(

@@ -284,8 +284,8 @@ def test_the_help_is_chinese_and_fits_the_terminal(
     monkeypatch.setenv("COLUMNS", str(columns))
     payhub.main([*words, "--help"], "payhub", standalone_mode=False)
     output = capsys.readouterr().out
-    assert output.startswith("用法： payhub")
-    assert "选项:" in output
+    assert output.startswith("用法：payhub")
+    assert "选项：" in output
     flat = " ".join(output.split())
     assert [text for text in helped() | CLICKS if f" {text[:25]}" in flat] == []
     assert [line for line in output.splitlines()[1:] if cell_len(line) > columns and not line.startswith("  --")] == []
@@ -294,8 +294,8 @@ def test_the_help_is_chinese_and_fits_the_terminal(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["payments", "lst"], "没有命令 'lst'。是不是 'list'？"),
-        (["payments", "list", "--acount"], "没有选项 '--acount'。是不是"),
+        (["payments", "lst"], "没有命令 'lst'。您是不是想用 'list'？"),
+        (["payments", "list", "--acount"], "没有选项 '--acount'。您是不是想用"),
         (["--foo"], "没有选项 '--foo'。"),
         (["verify"], "缺少参数 'FILE'。"),
         (["payments", "resolve", "shop", "A1"], "缺少选项 '--why'。"),
@@ -303,7 +303,7 @@ def test_the_help_is_chinese_and_fits_the_terminal(
         (["doctor", "--account"], "选项 '--account' 后面要有值。"),
         (["payments", "list", "--since", "yesterday"], "'--since' 的值不对：应为时间，例如 2026-01-31"),
         (["payments", "list", "--limit", "x"], "'--limit' 的值不对：'x' 不是数字（integer range）。"),
-        (["payments", "list", "--status", "odd"], "'--status' 的值不对：'odd' 不是其中之一：'pending', "),
+        (["payments", "list", "--status", "odd"], "'--status' 的值不对：'odd' 不在可选值之内：'pending', "),
         (["outbox", "deliver"], "需要 --handler 或 --checkout，指明交给谁。"),
     ],
     ids=str,

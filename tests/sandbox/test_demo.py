@@ -46,6 +46,7 @@ def test_the_demo_plays_one_whole_order_and_ends_by_itself(monkeypatch: pytest.M
     ]
     assert "'SUCCESS'" in result.output
     assert "HTTP 400" in result.output
+    assert re.search(r"pending; next: http://127\.0\.0\.1:[0-9]+/pay/A[0-9]+$", result.output, re.MULTILINE)
 
 
 def test_the_demo_plays_an_order_without_a_gateway_too() -> None:
@@ -63,6 +64,7 @@ def test_the_demo_plays_an_order_without_a_gateway_too() -> None:
         "agrees",
     ]
     assert "'OK'" in result.output
+    assert max(map(len, result.output.splitlines())) <= 140
 
 
 @pytest.mark.parametrize("provider", ["gpu", "dummy"])

@@ -24,10 +24,13 @@ def with_help(command: click.Command) -> click.Command:
 
 class _Help(click.HelpFormatter):
     def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
-        super().write_usage(prog, args, prefix or f"{say('Usage:')} ")
+        super().write_usage(prog, args, prefix or (say("Usage:") if chinese() else "Usage: "))
 
     def write_heading(self, heading: str) -> None:
-        super().write_heading(say(heading))
+        if chinese():  # whose colon is as wide as a character
+            self.write(f"{say(heading)}：\n")
+        else:
+            super().write_heading(heading)
 
     def write_text(self, text: str) -> None:
         paragraphs = (" ".join(paragraph.split()) for paragraph in text.split("\n\n"))

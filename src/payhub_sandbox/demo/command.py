@@ -22,7 +22,7 @@ from payhub_core.cli.words import named, say
 from payhub_sandbox import PUBLIC_MERCHANTS, SandboxProcess
 from payhub_sandbox.demo.dummy import DUMMY, play_dummy
 from payhub_sandbox.demo.shop import ACCOUNT, EXAMPLE, Shop, open_shop, run
-from payhub_sandbox.demo.timeline import Timeline
+from payhub_sandbox.demo.timeline import Timeline, shortened
 
 __all__ = ["demo"]
 
@@ -103,7 +103,7 @@ def play(timeline: Timeline, gateway: SandboxProcess, shop: Shop, payer: httpx.C
     address = action.url if isinstance(action, Redirect) else ""
     timeline.check(
         "The shop creates a payment",
-        f"{reference} over {payment.amount}: {named(payment.status.value)}; next: {action!r}",
+        f"{reference} over {payment.amount}: {named(payment.status.value)}; next: {shortened(address)}",
         holds=bool(address) and payment.status is PaymentStatus.PENDING,
     )
 

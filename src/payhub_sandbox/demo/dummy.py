@@ -10,7 +10,7 @@ from payhub_core import Hub, PaymentStatus, Redirect, load_accounts
 from payhub_core.cli.words import named
 from payhub_dummy import notify
 from payhub_sandbox.demo.shop import ACCOUNT, Shop
-from payhub_sandbox.demo.timeline import Timeline
+from payhub_sandbox.demo.timeline import Timeline, shortened
 
 __all__ = ["DUMMY", "play_dummy"]
 
@@ -31,7 +31,8 @@ def play_dummy(timeline: Timeline, shop: Shop, payer: httpx.Client) -> None:
     address = action.url if isinstance(action, Redirect) else ""
     timeline.check(
         "The shop creates a payment",
-        f"{reference} over {payment.amount}, a sum that ends in 00: {named(payment.status.value)}; next: {action!r}",
+        f"{reference} over {payment.amount}, a sum that ends in 00: "
+        f"{named(payment.status.value)}; next: {shortened(address)}",
         holds=bool(address) and payment.status is PaymentStatus.PENDING,
     )
 

@@ -8,7 +8,14 @@ from rich.markup import escape
 
 from payhub_core.cli.words import say
 
-__all__ = ["Timeline"]
+__all__ = ["Timeline", "shortened"]
+
+_LONGEST = 60
+
+
+def shortened(address: str) -> str:
+    """An address that fits a line; the dummy's holds all that its return claims."""
+    return address if len(address) <= _LONGEST else f"{address[: _LONGEST - 1]}…"
 
 
 class Timeline:
