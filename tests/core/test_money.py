@@ -188,7 +188,7 @@ def test_a_sum_is_multiplied_by_a_whole_number() -> None:
 def test_nothing_else_multiplies_a_sum(factor: Any) -> None:
     """What would have to be rounded, in words."""
     for first, second in ((Money(1, "CNY"), factor), (factor, Money(1, "CNY"))):
-        with pytest.raises(TypeError, match=f"by an int, not by {type(factor).__name__}") as error:
+        with pytest.raises(TypeError, match=f"by an int, not by {type(factor).__name__}(;|$)") as error:
             first * second
         assert ("never rounds" in str(error.value)) == isinstance(factor, float | Decimal)
 
