@@ -75,6 +75,27 @@ def test_a_retired_account_is_not_asked_about_and_still_heard(
     assert stored.payment.status is PaymentStatus.PAID
 
 
+@pytest.mark.usefixtures("under_way")
+def test_what_is_heard_of_a_retired_account_asks_no_more(
+    open_checkout: Callable[..., Any], platform: Any, gateway: Any, order: Any, paid: Any, ledger: Ledger
+) -> None:
+    """Neither an answer to whoever asked when it was retired, nor a look by hand, nor a notify that settles nothing."""
+
+    def retiring(_request: Any) -> Any:
+        ledger.retire("shop")
+        return platform.query_reply(pay_status=-1)
+
+    assert open_checkout(retiring).reconcile().asked == 1
+    assert ledger.payments(unsettled=True) == []
+    open_checkout(gateway(platform.query_reply(pay_status=-1))).refresh("shop", order.reference)
+    assert ledger.payments(unsettled=True) == []
+    open_checkout().receive("shop", paid.notify(pay_status="0"))
+    stored = ledger.payment("shop", order.reference)
+    assert stored is not None
+    assert stored.payment.status is PaymentStatus.FAILED
+    assert ledger.payments(unsettled=True) == []
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.usefixtures("under_way")

@@ -49,6 +49,8 @@ __all__ = [
 #: Calls the application's handler with a transition, in the transaction that records it.
 Handle = Callable[[Transition], object]
 
+_UNCLEAR = {Creation.STARTING, Creation.UNKNOWN}
+
 
 class HandlerFailed(Exception):
     """The application's handler raised: its error is the cause."""
@@ -306,7 +308,10 @@ def _values(row: Row, news: News | RefundNews, facts: Facts, now: datetime, *, c
     """What the row holds once ``facts``, the old and the new, are known of it."""
     due = row.due
     status, attempts, gone = facts.status(due), row.attempts + checked, facts.gone_back(due)
-    later = next_check(row, attempts, now) if checked else row.next_check_at or now + FIRST_CHECK
+    if _is_given_up(row, checked=checked):
+        later = None
+    else:
+        later = next_check(row, attempts, now) if checked else row.next_check_at or now + FIRST_CHECK
     values = {
         "creation": Creation.CREATED.value,
         "status": status.value,
@@ -322,6 +327,15 @@ def _values(row: Row, news: News | RefundNews, facts: Facts, now: datetime, *, c
         values["next_action"] = news.payment.next_action.model_dump_json()
         values["expires_at"] = news.payment.expires_at
     return values
+
+
+def _is_given_up(row: Row, *, checked: bool) -> bool:
+    """Whether nobody was to ask about ``row`` any more, since its account was retired, or it was asked long enough.
+
+    An order that only now turns out to exist is asked about, and so is one that was settled and comes open again.
+    """
+    was_asked = row.creation == Creation.CREATED or (checked and row.creation in _UNCLEAR)
+    return row.next_check_at is None and was_asked and row.status not in SETTLED
 
 
 def _became_true(row: Row, known: Facts, new: Row, facts: Facts) -> Iterator[tuple[str, Anomaly | None]]:
