@@ -198,11 +198,40 @@ def test_after_a_week_nobody_asks_any_more(
     ledger.write(
         lambda c: c.execute(text("UPDATE payhub_payments SET created_at = '2020-01-01T00:00:00.000000+00:00'"))
     )
+    ledger.write(lambda c: c.execute(update(payments).values(attempts=9)))
     make_due()
     assert till.reconcile().asked == 1
     make_due()
     assert till.reconcile().asked == 0
     assert till.refresh("shop", "A1001").status is PaymentStatus.PENDING
+
+
+def test_an_order_that_only_looks_old_is_asked_about_ten_times_all_the_same(
+    till: Any, ledger: Ledger, order: Order, make_due: Callable[[], None]
+) -> None:
+    """No pass was made for a week, or one was made while the clock was wrong."""
+    till.start("shop", order)
+    ledger.write(lambda c: c.execute(update(payments).values(created_at=datetime.now(UTC) - timedelta(days=8))))
+    asked = 0
+    for _ in range(12):
+        make_due()
+        asked += till.reconcile().asked
+    assert asked == 10
+
+
+def test_what_a_wrong_clock_has_put_off_is_asked_about_after_the_longest_pause(
+    till: Any, ledger: Ledger, order: Order
+) -> None:
+    """A pass brings it back; a pause that may be is left as it is."""
+    till.start("shop", order)
+    now = datetime.now(UTC)
+    for put_off, kept in ((timedelta(days=8), timedelta(days=1)), (timedelta(hours=17), timedelta(hours=17))):
+        ledger.write(lambda c, at=now + put_off: c.execute(update(payments).values(next_check_at=at)))
+        till.reconcile()
+        stored = ledger.payment("shop", "A1001")
+        assert stored is not None
+        assert stored.next_check_at is not None
+        assert abs(stored.next_check_at - now - kept) < timedelta(minutes=5)
 
 
 def test_a_failing_account_does_not_hold_up_the_others(

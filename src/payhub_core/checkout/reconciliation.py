@@ -154,9 +154,10 @@ class Pass:
         return Summary(due=sum(due.values()))
 
     def _begun(self, connection: Connection) -> dict[str, int]:
-        """Leaves a sign that a pass was made, and returns what is due."""
+        """Leaves a sign that a pass was made, brings back what was put off too far, and returns what is due."""
         if self.account is None:
             signs.put(connection, signs.PASS)
+        schedule.bring_back(connection)
         return self._due(connection)
 
     def _due(self, connection: Connection) -> dict[str, int]:

@@ -12,11 +12,25 @@ from payhub_core.ledger.sql import CLAIM
 from payhub_core.ledger.tables import payments
 from payhub_core.models import PaymentStatus
 
-__all__ = ["FIRST_CHECK", "SETTLED", "backoff", "claim", "due_accounts", "next_check", "retire", "unsettled"]
+__all__ = [
+    "FIRST_CHECK",
+    "SETTLED",
+    "backoff",
+    "bring_back",
+    "claim",
+    "due_accounts",
+    "next_check",
+    "retire",
+    "unsettled",
+]
 
 FIRST_CHECK = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(days=1)
 PATIENCE = timedelta(days=7)
+#: So often an order is asked about in any case: a clock that is wrong, or passes that were missed, make it look old.
+_FEWEST_ATTEMPTS = 10
+#: How far the clocks of two machines may differ before one of them is taken to be wrong.
+_TOLERANCE = timedelta(hours=1)
 
 #: Nobody asks about these any more.
 SETTLED = {
@@ -28,9 +42,9 @@ SETTLED = {
 
 
 def next_check(row: Row, attempts: int, now: datetime) -> datetime | None:
-    """When to ask again: after 30 s, 1 min, 2 min ... a day; None once the order is a week old."""
+    """When to ask again: after 30 s, 1 min, 2 min ... a day; None once the order is a week old and was asked often."""
     created = row.time("created_at")
-    if created is None or now - created > PATIENCE:
+    if attempts >= _FEWEST_ATTEMPTS and (created is None or now - created > PATIENCE):
         return None
     return now + backoff(FIRST_CHECK, attempts, LONGEST_PAUSE)
 
@@ -47,6 +61,13 @@ def due_accounts(connection: Connection, older_than: timedelta) -> dict[str, int
     due = (payments.c.next_check_at <= now, payments.c.created_at <= now - older_than)
     query = select(payments.c.account, func.count()).where(*due).group_by(payments.c.account)
     return {account: count for account, count in connection.execute(query)}  # noqa: C416  dict() would take its keys()
+
+
+def bring_back(connection: Connection) -> None:
+    """Brings what a wrong clock has put off for longer than the longest pause back to that pause."""
+    latest = clock(connection) + LONGEST_PAUSE
+    late = payments.c.next_check_at > latest + _TOLERANCE
+    connection.execute(update(payments).where(late).values(next_check_at=latest, version=payments.c.version + 1))
 
 
 def claim(
