@@ -101,7 +101,7 @@ class Calls:
         What extensions hand out is not ``new``: it was bound before they saw it. Watched is whether a request may have
         left, and whether one went over plain http. All of it is one generator, since each costs as much as the checks.
         """
-        sent = insecure = False
+        sent = looked_up = insecure = False
         try:
             result = call(arguments)
             if isinstance(result, Generator):
@@ -119,13 +119,15 @@ class Calls:
                         harmless = bool(request.extensions.get("harmless"))
                         try:
                             step, value = talk.send, (yield request)
-                            sent |= not harmless
+                            sent, looked_up = sent or not harmless, looked_up or harmless
                         except GatewayError as error:
                             sent |= not harmless and not isinstance(error, NotSent)
                             step, value = talk.throw, error
                 finally:
                     talk.close()
             result = self._bound(hook, result, arguments, insecure=insecure, new=new)
+            if hook == "refund":
+                result.__dict__["looked_up"] = looked_up and not sent
         except Exception as error:
             raise self._end(hook, error, arguments, sent=sent) from _cause(error)
         if new and logger.isEnabledFor(logging.INFO):

@@ -327,9 +327,10 @@ class Refund(_Value):
 
     ``reference`` and ``gateway_id`` are the payment's; ``refund_reference`` is the shop's own number of the refund and
     its idempotency key; ``refund_id`` is the gateway's. ``amount`` is the sum of this refund. ``raw`` holds the
-    gateway's own fields, without signature.
+    gateway's own fields, without signature. ``looked_up`` says that nothing but look-ups was sent for it.
 
-    A provider leaves out ``account`` and ``provider``, and may leave out ``amount``: the core fills them in.
+    A provider leaves out ``account``, ``provider`` and ``looked_up``, and may leave out ``amount``: the core fills them
+    in.
     """
 
     account: str = ""
@@ -341,6 +342,7 @@ class Refund(_Value):
     status: RefundStatus
     amount: Money | None = None
     refunded_at: AwareDatetime | None = None
+    looked_up: bool = False
     raw: InstanceOf[dict[str, Any]] = Field(default={}, repr=False)
 
 

@@ -58,7 +58,7 @@ CLIENT = httpx.Client(transport=httpx.MockTransport(lambda _request: httpx.Respo
 class Gateway:
     """Takes every order and pays back as it is told: a status, or an error; the refund's number is the key.
 
-    What it refuses, it refuses when it is asked to pay back, or with ``looks_up`` before that.
+    What it refuses, it refuses when it is asked to pay back. With ``looks_up`` a look-up is all that is sent.
     """
 
     info: ClassVar[ProviderInfo] = ProviderInfo(
@@ -93,7 +93,7 @@ class Gateway:
         outcome = self.outcomes.pop(0) if self.outcomes else RefundStatus.REFUNDED
         if self.ledger is not None:
             self.seen.append(self.ledger.history("shop", reference)[-1])
-        if isinstance(outcome, Refused | NotFound):
+        if isinstance(outcome, Refused | NotFound) or self.looks_up:
             yield Request("POST", "https://gateway.example", extensions={"harmless": self.looks_up})
         if isinstance(outcome, Exception):
             raise outcome
@@ -423,6 +423,37 @@ def test_what_the_gateway_says_went_back_counts_too(paid: Checkout, ledger: Ledg
         paid.refund("shop", "A1001", FORTY, "R2")
     notify(paid, PaymentStatus.PARTIALLY_REFUNDED, paid=HUNDRED, refunded=HUNDRED)
     assert shop.delivered == [f"shop/A1001/{name}" for name in ("paid", "partially_refunded", "refunded")]
+
+
+@pytest.mark.parametrize("before", [[], [NotSent("down")]])
+def test_what_a_look_up_finds_refunded_is_not_a_refund_that_was_never_sent(
+    paid: Checkout, ledger: Ledger, shop: Any, gateway: Gateway, before: list[Exception]
+) -> None:
+    """Somebody paid a sum back in the back office, and the gateway does not say which."""
+    notify(paid, PaymentStatus.REFUND_SUM_UNKNOWN, paid=HUNDRED)
+    gateway.outcomes, gateway.looks_up = [*before], True
+    for _ in before:
+        with pytest.raises(NotSent):
+            paid.refund("shop", "A1001", HUNDRED, "R1")
+    for _ in range(2):
+        with pytest.raises(InvalidOrder, match="nothing was sent for this refund") as caught:
+            paid.refund("shop", "A1001", HUNDRED, "R1")
+        assert "back office" in caught.value.hint
+    assert (stored(ledger).status, stored(ledger).refunded) == (PaymentStatus.REFUND_SUM_UNKNOWN, None)
+    assert said(ledger)[-2:] == ["asked", "not_sent"]
+    assert shop.delivered == ["shop/A1001/paid", "shop/A1001/refund_sum_unknown"]
+
+
+def test_what_a_look_up_finds_refunded_is_believed_of_a_refund_that_was_sent(
+    paid: Checkout, ledger: Ledger, gateway: Gateway
+) -> None:
+    """Its answer was lost, and the same call looks for it."""
+    gateway.outcomes = [LOST]
+    with pytest.raises(OutcomeUnknown):
+        paid.refund("shop", "A1001", HUNDRED, "R1")
+    gateway.looks_up = True
+    assert paid.refund("shop", "A1001", HUNDRED, "R1").status is RefundStatus.REFUNDED
+    assert stored(ledger).refunded == HUNDRED
 
 
 def test_what_is_lost_and_may_be_in_what_went_back_is_not_sent_again(paid: Checkout, gateway: Gateway) -> None:

@@ -154,7 +154,8 @@ OFFERED = {
     "Order": "amount attach description extra method notify_url payer reference return_url",
     "Payment": "account amount attach claimed_status created_at expires_at gateway_id method next_action paid paid_at"
     " provider raw reference refunded status",
-    "Refund": "account amount gateway_id provider raw reference refund_id refund_reference refunded_at status",
+    "Refund": "account amount gateway_id looked_up provider raw reference refund_id refund_reference refunded_at"
+    " status",
     "Redirect": "type url",
     "QrCode": "content type",
     "HtmlPage": "html type",

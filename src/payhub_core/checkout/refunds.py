@@ -49,6 +49,13 @@ def refund(
         if begun.stands(error):
             raise
         raise asked.unknown("what was sent before may still pay it back") from error
+    if begun.is_another(result):
+        other = asked.invalid(
+            "the gateway says that money went back, and nothing was sent for this refund, so it may be another",
+            "see in the gateway's back office which sum went back, and pay the rest back there",
+        )
+        yield from _recorded(begun, begun.after(other), handler)
+        raise other
     yield from _recorded(begun, begun.told(result), handler)
     return result
 
@@ -120,6 +127,10 @@ class _Begun:
             else:
                 said = "unknown"
         return self._news(this, said, {"reason": error.message})
+
+    def is_another(self, result: Refund) -> bool:
+        """Whether what ``result`` tells went back before this refund was ever sent."""
+        return result.status is RefundStatus.REFUNDED and result.looked_up and not self.before.under_way
 
     def told(self, result: Refund) -> changes.RefundNews:
         """What the gateway's answer leaves."""
