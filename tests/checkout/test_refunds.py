@@ -470,6 +470,125 @@ def test_what_is_lost_and_may_be_in_what_went_back_is_not_sent_again(paid: Check
     assert len(gateway.sent) == sent
 
 
+@pytest.fixture
+def held(paid: Checkout, gateway: Gateway) -> Checkout:
+    """The answer to R1, sixty, was lost; then the gateway says that sixty went back."""
+    gateway.outcomes = [LOST]
+    with pytest.raises(OutcomeUnknown):
+        paid.refund("shop", "A1001", SIXTY, "R1")
+    notify(paid, PaymentStatus.PARTIALLY_REFUNDED, paid=HUNDRED, refunded=SIXTY)
+    with pytest.raises(InvalidOrder, match="what became of them: R1"):
+        paid.refund("shop", "A1001", FORTY, "R2")
+    with pytest.raises(OutcomeUnknown, match=r"payhub payments settle-refund shop A1001 R1$"):
+        paid.refund("shop", "A1001", SIXTY, "R1")
+    return paid
+
+
+def by_li(ledger: Ledger, number: str, status: RefundStatus, **who: str) -> None:
+    """What Li has found in the back office."""
+    ledger.settle_refund("shop", "A1001", number, status, **{"by": "Li", "reason": "seen there", **who})
+
+
+@pytest.mark.usefixtures("held")
+def test_a_person_says_that_what_went_back_holds_a_refund(paid: Checkout, ledger: Ledger, gateway: Gateway) -> None:
+    """Nothing is sent for it, and what is left can go back."""
+    by_li(ledger, "R1", RefundStatus.REFUNDED)
+    assert ledger.history("shop", "A1001")[-1].raw == {
+        "refund_reference": "R1",
+        "amount": "60.00 CNY",
+        "by": "Li",
+        "reason": "seen there",
+    }
+    assert paid.refund("shop", "A1001", SIXTY, "R1").status is RefundStatus.REFUNDED
+    assert paid.refund("shop", "A1001", FORTY, "R2").status is RefundStatus.REFUNDED
+    assert gateway.sent == [("R1", SIXTY.minor), ("R2", FORTY.minor)]
+    assert stored(ledger).refunded == HUNDRED
+
+
+@pytest.mark.usefixtures("held")
+def test_a_person_says_that_a_refund_came_to_nothing(
+    paid: Checkout, ledger: Ledger, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once it cannot arrive any more; what went back is another's."""
+    with pytest.raises(InvalidOrder, match="less than 15 minutes ago"):
+        by_li(ledger, "R1", RefundStatus.FAILED)
+    monkeypatch.setattr("payhub_core.ledger.verdicts.clock", lambda _: datetime.now(UTC) + timedelta(minutes=16))
+    by_li(ledger, "R1", RefundStatus.FAILED)
+    with pytest.raises(InvalidOrder, match=r"40\.00 CNY of the 100\.00 CNY"):
+        paid.refund("shop", "A1001", SIXTY, "R1")
+    assert paid.refund("shop", "A1001", FORTY, "R2").status is RefundStatus.REFUNDED
+    assert gateway.sent == [("R1", SIXTY.minor), ("R2", FORTY.minor)]
+    assert stored(ledger).refunded == HUNDRED
+
+
+def test_what_a_person_says_of_a_refund_is_told_from_the_outbox(
+    paid: Checkout, ledger: Ledger, shop: Any, gateway: Gateway
+) -> None:
+    """Once, as what the gateway says."""
+    gateway.outcomes = [LOST]
+    with pytest.raises(OutcomeUnknown):
+        paid.refund("shop", "A1001", SIXTY, "R1")
+    by_li(ledger, "R1", RefundStatus.REFUNDED)
+    assert [it.id for it in ledger.outbox()] == ["shop/A1001/partially_refunded"]
+    paid.deliver()
+    assert shop.delivered == ["shop/A1001/paid", "shop/A1001/partially_refunded"]
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "who", "reason"),
+    [
+        ("R1", RefundStatus.REFUNDED, {"by": " "}, "who has found out"),
+        ("R1", RefundStatus.REFUNDED, {"reason": ""}, "who has found out"),
+        ("R1", RefundStatus.PENDING, {}, "REFUNDED or FAILED"),
+        ("R9", RefundStatus.REFUNDED, {}, r"no refund 'R9'.*there are: R1, R2, R3, R4"),
+        ("R2", RefundStatus.REFUNDED, {}, "'R2' has gone back"),
+        ("R3", RefundStatus.FAILED, {}, "'R3' has come to nothing"),
+        ("R3", RefundStatus.REFUNDED, {}, r"110\.00 CNY would have gone back of the 100\.00 CNY"),
+    ],
+)
+def test_what_a_person_cannot_have_found_out_is_refused(
+    paid: Checkout, ledger: Ledger, gateway: Gateway, number: str, status: RefundStatus, who: Any, reason: str
+) -> None:
+    """Nothing is changed by it."""
+    fifty, ten = Money.of("50.00", "CNY"), Money.of("10.00", "CNY")
+    for key, sum_, outcome in (
+        ("R1", ten, LOST),
+        ("R2", fifty, RefundStatus.REFUNDED),
+        ("R3", FORTY, RefundStatus.FAILED),
+        ("R4", ten, RefundStatus.REFUNDED),
+    ):
+        gateway.outcomes = [outcome]
+        with suppress(OutcomeUnknown):
+            paid.refund("shop", "A1001", sum_, key)
+    if "would have" in reason:
+        by_li(ledger, "R1", RefundStatus.REFUNDED)
+    before = ledger._find("shop", "A1001")
+    with pytest.raises(InvalidOrder, match=reason):
+        by_li(ledger, number, status, **who)
+    with pytest.raises(InvalidOrder, match="no such order"):
+        ledger.settle_refund("shop", "A9999", number, RefundStatus.REFUNDED, by="Li", reason="seen")
+    assert ledger._find("shop", "A1001") == before
+
+
+@pytest.mark.usefixtures("held")
+def test_the_command_notes_what_became_of_a_refund(
+    ledger: Ledger, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By whom and why; a second time there is nothing to note."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PAYHUB_LEDGER", url)
+    command = ["payments", "settle-refund", "shop", "A1001", "R1", "refunded", "--by", "Li", "--why", "seen there"]
+    result = CliRunner().invoke(payhub, command)
+    assert (result.exit_code, result.output) == (
+        0,
+        "shop A1001: refund R1 is noted; the payment is partially_refunded\n",
+    )
+    assert ledger.history("shop", "A1001")[-1].raw["by"] == "Li"
+    again = CliRunner().invoke(payhub, [*command, "--json"])
+    assert again.exit_code == 1
+    assert "'R1' has gone back" in again.output.replace("\n", " ")
+
+
 def test_a_refund_that_the_gateway_has_is_asked_about_whatever_went_back(
     paid: Checkout, ledger: Ledger, gateway: Gateway
 ) -> None:
@@ -742,6 +861,8 @@ def test_asyncio_refunds_and_closes_too(url: str, gateway: Gateway, make_order: 
             await checkout.receive("shop", Callback("POST", {}, b"", body))
             assert (await checkout.refund("shop", "A1001", HUNDRED, "R1")).status is RefundStatus.REFUNDED
             assert (await checkout.close_payment("shop", "A1002")).status is PaymentStatus.CANCELED
+            with pytest.raises(InvalidOrder, match="'R1' has gone back"):
+                await ledger.asettle_refund("shop", "A1001", "R1", RefundStatus.REFUNDED, by="Li", reason="seen")
 
     asyncio.run(main())
     assert told == ["shop/A1001/paid", "shop/A1001/refunded", "shop/A1002/canceled"]

@@ -52,7 +52,8 @@ def refund(
     if begun.is_another(result):
         other = asked.invalid(
             "the gateway says that money went back, and nothing was sent for this refund, so it may be another",
-            "see in the gateway's back office which sum went back, and pay the rest back there",
+            "see in the gateway's back office which sum went back, and pay the rest back there; "
+            f"where it is this refund, {asked.settled_by_hand}",
         )
         yield from _recorded(begun, begun.after(other), handler)
         raise other
@@ -80,6 +81,11 @@ class _Asked:
     def raw(self) -> dict[str, Any]:
         """What the history keeps of it."""
         return {"refund_reference": self.refund_reference, "amount": str(self.amount)}
+
+    @property
+    def settled_by_hand(self) -> str:
+        """What notes the end of the refund that a person has found out."""
+        return f"payhub payments settle-refund {self.account} {self.reference} {self.refund_reference}"
 
     def invalid(self, reason: str, hint: str = "") -> InvalidOrder:
         return InvalidOrder(reason, hint=hint, account=self.account, reference=self.reference)
@@ -185,7 +191,8 @@ def _check(row: Row, known: Facts, before: Refunding, asked: _Asked) -> None:
         if before.refund_id and not before.failures:
             return  # the gateway has it, so asking again pays nothing more back
         reason = f"the gateway says that {gone} went back, which may hold this refund"
-        raise asked.unknown(reason, "look for it in the gateway's back office: sent again, it could be one too many")
+        hint = "look for it in the gateway's back office: sent again, it could be one too many"
+        raise asked.unknown(reason, f"{hint}; then {asked.settled_by_hand}")
     if asked.amount > left:
         others = [key for key, it in known.refunds.items() if it.under_way and key != asked.refund_reference]
         under_way = f"; make these calls again to learn what became of them: {', '.join(others)}" if others else ""

@@ -19,6 +19,7 @@ from payhub_core.cli.options import (
     time,
 )
 from payhub_core.cli.refresh import refresh
+from payhub_core.cli.settle_refund import settle_refund
 from payhub_core.cli.tables import (
     anomaly_json,
     iso,
@@ -162,6 +163,7 @@ def show(*, config: str | None, account: str, reference: str, as_json: bool) -> 
 payments.add_command(anomalies)
 payments.add_command(refresh)
 payments.add_command(resolve)
+payments.add_command(settle_refund)
 
 
 def _print_list(found: list[StoredPayment], totals: list[Total], *, as_json: bool) -> None:

@@ -10,11 +10,12 @@ from typing import TypeVar, Unpack
 
 from sqlalchemy import Connection
 
-from payhub_core.ledger import anomalies, health, history, outbox, queries, schedule
+from payhub_core.ledger import anomalies, health, history, outbox, queries, schedule, verdicts
 from payhub_core.ledger.facts import AnomalyKind
 from payhub_core.ledger.health import Health
 from payhub_core.ledger.models import Observation, StoredAnomaly, StoredPayment, Total, Transition
 from payhub_core.ledger.queries import Wanted
+from payhub_core.models import RefundStatus
 
 __all__ = ["Views"]
 
@@ -126,6 +127,26 @@ class Views(ABC):
         """As `resolve`."""
         noted = partial(anomalies.resolve, account=account, reference=reference, name=name)
         return await self.awrite(partial(noted, by=by, reason=reason))
+
+    def settle_refund(
+        self, account: str, reference: str, refund_reference: str, status: RefundStatus, *, by: str, reason: str
+    ) -> StoredPayment:
+        """Records what a person has found out of a refund whose end the gateway does not tell; sends nothing.
+
+        ``status`` is REFUNDED where it went back, FAILED where it came to nothing. What becomes true by it waits in the
+        outbox. Raises InvalidOrder where ``by`` or ``reason`` is empty, where there is no such refund or its end is
+        known, for REFUNDED where more would have gone back than was received, and for FAILED within a quarter of an
+        hour of its last try.
+        """
+        settled = partial(verdicts.settle_refund, account=account, reference=reference, by=by, reason=reason)
+        return self.write(partial(settled, refund_reference=refund_reference, status=status))
+
+    async def asettle_refund(
+        self, account: str, reference: str, refund_reference: str, status: RefundStatus, *, by: str, reason: str
+    ) -> StoredPayment:
+        """As `settle_refund`."""
+        settled = partial(verdicts.settle_refund, account=account, reference=reference, by=by, reason=reason)
+        return await self.awrite(partial(settled, refund_reference=refund_reference, status=status))
 
     def history(self, account: str, reference: str) -> list[Observation]:
         """What was heard and done about one payment, oldest first."""
