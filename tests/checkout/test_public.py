@@ -38,6 +38,8 @@ PUBLIC = {
             "open_anomalies",
             "paid_by_notify",
             "paid_by_query",
+            "refunding",
+            "refunding_reference",
             "refusal",
             "refused",
             "stuck",

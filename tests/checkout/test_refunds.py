@@ -470,6 +470,61 @@ def test_what_is_lost_and_may_be_in_what_went_back_is_not_sent_again(paid: Check
     assert len(gateway.sent) == sent
 
 
+@pytest.mark.parametrize(
+    ("outcome", "before", "after"),
+    [(LOST, {"minutes": 14}, {"minutes": 16}), (RefundStatus.PENDING, {"hours": 23}, {"hours": 25})],
+)
+def test_a_refund_whose_end_nobody_knows_is_found_until_the_same_call_tells(
+    paid: Checkout,
+    ledger: Ledger,
+    gateway: Gateway,
+    monkeypatch: pytest.MonkeyPatch,
+    outcome: Any,
+    before: dict[str, int],
+    after: dict[str, int],
+) -> None:
+    """A lost answer after a quarter of an hour, one that the gateway has after a day; not those that have ended."""
+    paid.refund("shop", "A1001", Money.of("10.00", "CNY"), "R0")
+    gateway.outcomes = [outcome]
+    with suppress(OutcomeUnknown):
+        paid.refund("shop", "A1001", SIXTY, "R1")
+    found = []
+    for time in (before, after):
+        now = datetime.now(UTC) + timedelta(**time)
+        monkeypatch.setattr("payhub_core.ledger.health.clock", lambda _, now=now: now)
+        found.append([it.what for it in ledger.health().findings if "refund" in it.what])
+    assert found == [[], ["refunds whose end is not known: 1"]]
+    (health,) = ledger.health().accounts
+    assert (health.refunding, health.refunding_reference) == (1, "A1001")
+    paid.refund("shop", "A1001", SIXTY, "R1")
+    assert [it.what for it in ledger.health().findings if "refund" in it.what] == []
+
+
+def test_a_refund_that_died_is_found_beside_one_that_a_person_has_ended(
+    paid: Checkout, ledger: Ledger, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was heard of it but that it was asked for; a row that payhub did not write hides no other."""
+    gateway.outcomes = [LOST]
+    with pytest.raises(OutcomeUnknown):
+        paid.refund("shop", "A1001", FORTY, "R1")
+    by_li(ledger, "R1", RefundStatus.REFUNDED)
+    do = paid._do
+
+    def die(step: Any) -> object:
+        if isinstance(step, SendRefund):
+            raise KeyboardInterrupt
+        return do(step)
+
+    monkeypatch.setattr(paid, "_do", die)
+    with pytest.raises(KeyboardInterrupt):
+        paid.refund("shop", "A1001", FORTY, "R2")
+    later = datetime.now(UTC) + timedelta(minutes=16)
+    monkeypatch.setattr("payhub_core.ledger.health.clock", lambda _: later)
+    assert ledger.health().accounts[0].refunding == 1
+    ledger.write(lambda c: c.execute(text("UPDATE payhub_payments SET facts = 'no facts'")))
+    assert ledger.health().accounts[0].refunding == 0
+
+
 @pytest.fixture
 def held(paid: Checkout, gateway: Gateway) -> Checkout:
     """The answer to R1, sixty, was lost; then the gateway says that sixty went back."""

@@ -188,7 +188,7 @@ def _check(row: Row, known: Facts, before: Refunding, asked: _Asked) -> None:
         )
     left, gone = known.refundable(row.due, asked.refund_reference), known.gone_back(row.due)
     if before.under_way and asked.amount > left and gone:
-        if before.refund_id and not before.failures:
+        if before.is_taken:
             return  # the gateway has it, so asking again pays nothing more back
         reason = f"the gateway says that {gone} went back, which may hold this refund"
         hint = "look for it in the gateway's back office: sent again, it could be one too many"

@@ -15,9 +15,11 @@ from payhub_core.errors import plain
 from payhub_core.findings import Finding
 from payhub_core.ledger import failures, queries, signs
 from payhub_core.ledger.database import clock
+from payhub_core.ledger.facts import Facts
 from payhub_core.ledger.models import Creation
+from payhub_core.ledger.refunds import Refunding
 from payhub_core.ledger.tables import UNCLEAR, observations, payments, transitions
-from payhub_core.models import PaymentStatus
+from payhub_core.models import PaymentStatus, RefundStatus
 
 __all__ = ["AccountHealth", "Health", "health"]
 
@@ -39,7 +41,9 @@ class AccountHealth:
     ``notified_at``: the last notify that said something new, among the ledger's last 20,000 messages.
     ``answered_at`` and ``unanswered_at``: when a pass last had an answer, and none, for the reason ``unanswered``.
     ``unsettled``: orders that are asked about until they are settled. ``stuck``: orders *starting* or *unknown* for
-    a quarter of an hour. ``due``: orders to be asked about by now, ``due_since`` the first. ``waiting``:
+    a quarter of an hour. ``refunding``: refunds whose end is not known, a quarter of an hour after they were last sent,
+    or a day where the gateway has them, ``refunding_reference`` an order of one; looked for where a refund stands among
+    the ledger's last 20,000 messages. ``due``: orders to be asked about by now, ``due_since`` the first. ``waiting``:
     transitions that no handler has had, ``waiting_since`` the first. ``anomalies``: those of a day;
     ``open_anomalies``: all that nobody has resolved. Of a day, too: ``failing``, orders whose handler failed and
     has had nothing of theirs since, ``failing_reference`` one of them; ``refused``, orders refused or not sent
@@ -54,6 +58,8 @@ class AccountHealth:
     unanswered: str = ""
     unsettled: int = 0
     stuck: int = 0
+    refunding: int = 0
+    refunding_reference: str = ""
     due: int = 0
     due_since: datetime | None = None
     waiting: int = 0
@@ -157,6 +163,7 @@ def _heard(connection: Connection, now: datetime) -> Iterator[tuple[str, dict[st
     for account, count, reference in connection.execute(failing):
         yield account, {"failing": count, "failing_reference": reference}
     yield from _refused(connection, recent, of_a_day)
+    yield from _refunding(connection, recent, now)
 
 
 def _refused(
@@ -190,6 +197,30 @@ def _refused(
             yield account, {"refused": count, "refusal": reason}
 
 
+def _refunding(connection: Connection, recent: Subquery, now: datetime) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The refunds of which the last that is known is that they were sent."""
+    ends = [RefundStatus.REFUNDED.value, RefundStatus.FAILED.value, Creation.REFUSED.value, Creation.NOT_SENT.value]
+    # Of most payments each refund that was asked for has ended at once: their facts are not looked at.
+    in_doubt = recent.c.said.in_([Creation.UNKNOWN.value, RefundStatus.PENDING.value])
+    may_be_open = (_count(in_doubt) > 0) | (_count(recent.c.said == "asked") > _count(recent.c.said.in_(ends)))
+    of_refunds = select(recent.c.payment_id).where(recent.c.source == "refund").group_by(recent.c.payment_id)
+    open_ = of_refunds.having(may_be_open)
+    asked = select(payments.c.account, payments.c.reference, payments.c.facts).order_by(payments.c.id)
+    found: dict[str, dict[str, Any]] = {}
+    for account, reference, facts in connection.execute(asked.where(payments.c.id.in_(open_))):
+        with suppress(ValueError, TypeError, KeyError, AttributeError):  # who opens a row that is not payhub's is told
+            count = sum(_is_open(refund, now) for refund in Facts.load(facts).refunds.values())
+            if count:
+                of_account = found.setdefault(account, {"refunding": 0, "refunding_reference": reference})
+                of_account["refunding"] += count
+    yield from found.items()
+
+
+def _is_open(refund: Refunding, now: datetime) -> bool:
+    """Whether nobody has learnt in time what became of ``refund``; a gateway that has it may take a day."""
+    return refund.under_way and now - (refund.sent_at or now) > (_DAY if refund.is_taken else queries.STUCK)
+
+
 def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return func.count(case((condition, literal_column("1"))))
 
@@ -204,6 +235,7 @@ def _findings(found: Health) -> Iterator[Finding]:
                 f"payhub payments list --stuck --account {it.account}, then for each payhub payments refresh "
                 "--checkout MODULE:NAME",
             )
+        yield from _refunds(it)
         if it.refused >= _REFUSED:
             yield Finding(
                 it.account,
@@ -248,6 +280,16 @@ def _findings(found: Health) -> Iterator[Finding]:
                 f"anomalies that nobody has resolved: {it.open_anomalies}",
                 f"payhub payments anomalies --account {it.account}, then payhub payments resolve",
             )
+
+
+def _refunds(it: AccountHealth) -> Iterator[Finding]:
+    if it.refunding:
+        yield Finding(
+            it.account,
+            f"refunds whose end is not known: {it.refunding}",
+            f"payhub payments show {it.account} {it.refunding_reference}, then the same call of refund again; "
+            "where that does not tell, payhub payments settle-refund",
+        )
 
 
 def _time(time: datetime) -> str:

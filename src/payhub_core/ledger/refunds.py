@@ -44,6 +44,11 @@ class Refunding(NamedTuple):
         """Whether the gateway may be paying back, or may yet."""
         return not self.done and self.tries > self.failures
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether the gateway has it: it has given it a number, and no try of it has come to nothing."""
+        return bool(self.refund_id) and not self.failures
+
     def sent(self, now: datetime, gateway_id: str | None) -> Refunding:
         """As it is once it is sent (again), for the payment ``gateway_id`` if for none yet."""
         return self._replace(tries=self.tries + 1, sent_at=now, gateway_id=self.gateway_id or gateway_id or "")
