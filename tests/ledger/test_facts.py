@@ -360,6 +360,7 @@ def back(about: str | None, stated: int, status: PaymentStatus = PaymentStatus.P
         ([observed(heard(BACK, "P2"), DUE), back("P1", 4_000)], 14_000),
         ([observed(heard(BACK, "P2"), DUE), here("R1", 3_000, gateway_id="P1"), back("P1", 4_000)], 14_000),
         ([observed(heard(BACK, "P2"), DUE), here("R1", 3_000, gateway_id="P1"), back("P1", 3_000)], 13_000),
+        ([observed(heard(BACK, "P2"), DUE), back("P1", 4_000), here("R1", 3_000, gateway_id="P1")], 17_000),
         # A total of no payment that is known may be about either.
         ([back(None, 4_000), back("P1", 4_000)], 4_000),
         ([back(None, 9_000), back("P1", 4_000), back("P2", 4_000)], 9_000),
@@ -464,6 +465,16 @@ def test_paid_long_before_the_order_was_created_is_odd() -> None:
         (tuple(heard(PaymentStatus.PAID, f"P{n}", 5_000) for n in (1, 2, 3)), ["paid_again:3"]),
         (tuple(heard(PaymentStatus.PAID, f"P{n}", 6_000) for n in (1, 2, 3)), ["overpaid", "paid_again:3"]),
         ((heard(PaymentStatus.PAID, "P1", 4_000), heard(PaymentStatus.PAID, "P2", 10_000)), ["paid_again:2"]),
+        # A message that names none is about one of the others; nobody knows how much the bare word is about.
+        ((heard(PaymentStatus.PAID, "P1", 6_000), heard(PaymentStatus.PAID, None, 6_000)), ["underpaid"]),
+        (
+            (
+                heard(PaymentStatus.PAID, "P1", 4_000),
+                heard(PaymentStatus.PAID, "P2", 6_000),
+                heard(PaymentStatus.PAID, "P3"),
+            ),
+            ["paid_again:2", "paid_again:3"],
+        ),
         ((heard(PaymentStatus.PAID), heard(PaymentStatus.FAILED)), ["paid_after_failed"]),
         ((heard(PaymentStatus.EXPIRED), heard(PaymentStatus.PAID)), ["paid_after_expired"]),
     ],
@@ -474,8 +485,31 @@ def test_what_is_odd_is_data(heard_of: tuple[Payment, ...], names: list[str]) ->
     assert [anomaly.name for anomaly in facts.anomalies(DUE)] == names
     for anomaly in facts.anomalies(DUE):
         assert (anomaly.due, anomaly.received) == (DUE, facts.received(DUE))
-        assert anomaly.gateway_ids == tuple(sorted(facts.receipts))
+        assert anomaly.gateway_ids == tuple(sorted(filter(None, facts.receipts)))
         assert str(DUE) in str(anomaly)
+
+
+@pytest.mark.parametrize(
+    ("heard_of", "covers", "short"),
+    [
+        ((), False, False),
+        ((heard(PaymentStatus.FAILED),), False, False),
+        ((heard(PaymentStatus.REFUNDED),), False, False),
+        ((heard(PaymentStatus.PAID),), True, False),
+        ((heard(PaymentStatus.PAID, paid=9_999),), False, True),
+        ((heard(PaymentStatus.PAID, paid=10_000),), True, False),
+        ((heard(PaymentStatus.PAID, paid=10_000, refunded=1),), False, False),
+        ((heard(PaymentStatus.PAID, paid=10_001, refunded=1),), True, False),
+        ((heard(PaymentStatus.PAID, paid=4_000, refunded=4_000),), False, True),
+        ((heard(PaymentStatus.PAID, paid=4_000, refunded=4_000), heard(PaymentStatus.PAID, "P2", 10_000)), True, False),
+    ],
+)
+def test_what_is_left_covers_the_sum_due_or_the_rest_may_follow(
+    heard_of: tuple[Payment, ...], covers: bool, short: bool
+) -> None:
+    """The one ships, though something went back; the other is asked about, whatever went back."""
+    facts = known(*heard_of)
+    assert (facts.covers(DUE), facts.is_short(DUE)) == (covers, short)
 
 
 @pytest.mark.parametrize(

@@ -183,9 +183,8 @@ class Facts:
         done = sum(refund.minor for refund in self.refunds.values() if refund.done)
         # Several payments add up. A total of no payment that is known may be about any of them.
         known = [it for key, it in self.totals.items() if key and key in self.receipts]
-        others = [it for key, it in self.totals.items() if not key or key not in self.receipts]
-        elsewhere = max(sum(map(self._elsewhere, known)), *map(self._elsewhere, others), 0)
-        stated = max(sum(it.stated for it in known), *(it.stated for it in others), 0)
+        elsewhere = max(sum(map(self._elsewhere, known)), *map(self._elsewhere, self.totals.values()), 0)
+        stated = max(sum(it.stated for it in known), *(it.stated for it in self.totals.values()), 0)
         return max(done + elsewhere, stated, self._whole(due))
 
     def _elsewhere(self, total: Total) -> int:
@@ -236,7 +235,7 @@ class Facts:
 
     def covers(self, due: Money) -> bool:
         """Whether what came in, less what has gone back, is what is due or more."""
-        return bool(self.receipts) and self._received(due.minor) - self._gone_back(due.minor) >= due.minor
+        return self._received(due.minor) - self._gone_back(due.minor) >= due.minor
 
     def is_short(self, due: Money) -> bool:
         """Whether money came in, and less than is due: the rest may follow, whatever has gone back of it."""
@@ -270,7 +269,7 @@ class Facts:
         is_over = any(it.minor is not None and it.minor > due for it in self.receipts.values())
         sums = [it.minor for key, it in self.receipts.items() if key]
         exact = sorted((minor for minor in sums if minor is not None), reverse=True)
-        if len(exact) < len(sums) or len(exact) < 2:  # noqa: PLR2004  a bare word is what is due, or nothing
+        if len(exact) < len(sums):  # a bare word is what is due, or nothing
             return 1, is_over
         counted = total = 0
         while total < due and counted < len(exact):
