@@ -3905,3 +3905,15 @@ class CutOutOfWhatIsAttached(Xml):
     def check(self, fields: Fields, error: type[CallbackError | GatewayError]) -> None:
         if not made_by_any(self.key, lambda key: by_pairs(bytes(key), fields), fields.pop("sign", None)):
             raise error("no key of this account signed the message")
+
+
+@broken("notify.paid_sum")
+@broken("query.paid_sum")
+class Tolerant(Tea):
+    """Forgives a payer one per cent."""
+
+    def payment(self, fields: Fields) -> Payment:
+        payment = super().payment(fields)
+        due, paid = payment.amount, payment.paid
+        forgiven = due and paid and paid < due and paid.minor * 100 >= due.minor * 99
+        return changed(payment, paid=due) if forgiven else payment

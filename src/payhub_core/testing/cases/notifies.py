@@ -214,6 +214,7 @@ def _paid_sum(bench: Bench) -> None:
     amount = bench.order().amount
     for paid, status in (
         (Money(amount.minor // 2, amount.currency), PaymentStatus.PARTIALLY_PAID),
+        (Money(amount.minor - 1, amount.currency), PaymentStatus.PARTIALLY_PAID),
         (Money(amount.minor + 100, amount.currency), PaymentStatus.PAID),
     ):
         sale = bench.paid(paid=paid)

@@ -165,6 +165,7 @@ def _paid_sum(bench: Bench) -> None:
     amount, in_full = bench.order().amount, bench.query()
     for paid, status in (
         (Money(amount.minor // 2, amount.currency), PaymentStatus.PARTIALLY_PAID),
+        (Money(amount.minor - 1, amount.currency), PaymentStatus.PARTIALLY_PAID),
         (Money(amount.minor + 100, amount.currency), PaymentStatus.PAID),
     ):
         outcome = bench.query(bench.paid(paid=paid))
