@@ -3917,3 +3917,23 @@ class Tolerant(Tea):
         due, paid = payment.amount, payment.paid
         forgiven = due and paid and paid < due and paid.minor * 100 >= due.minor * 99
         return changed(payment, paid=due) if forgiven else payment
+
+
+@broken("notify.unknown_status")
+@broken("query.unknown_status")
+class EndsInDone(Tea):
+    """Takes every word that ends in "done" for paid, and so "undone"."""
+
+    def payment(self, fields: Fields) -> Payment:
+        payment = super().payment(fields)
+        return changed(payment, status=PaymentStatus.PAID) if fields.text("state").endswith("done") else payment
+
+
+@broken("notify.unknown_status")
+@broken("query.unknown_status")
+class BeginsWithDone(Tea):
+    """Takes every word that begins with "done" for paid, and so one for what was taken back."""
+
+    def payment(self, fields: Fields) -> Payment:
+        payment = super().payment(fields)
+        return changed(payment, status=PaymentStatus.PAID) if fields.text("state").startswith("done") else payment

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import pytest
@@ -10,17 +11,20 @@ import pytest
 from payhub_core.flow import Request, Response
 from payhub_core.models import PaymentStatus
 from payhub_core.testing.case import NotApplicable
+from payhub_core.testing.messages import enclosed, texts
 from payhub_core.testing.sale import Sale
 
 if TYPE_CHECKING:
     from payhub_core.testing.contract import ProviderContract
 
-__all__ = ["TOMORROW", "answered", "made", "said"]
+__all__ = ["TOMORROW", "answered", "around", "made", "said"]
 
 T = TypeVar("T")
 
 #: A word that no gateway has yet.
 TOMORROW = "a-word-of-tomorrow"
+#: Other words, each around one that the gateway has.
+_AROUND = ("un{}", "not_{}", "{}_reversed")
 
 #: The status that every gateway has a word for, by the hook that is told of it.
 _USUAL = {"create_payment": PaymentStatus.PENDING, "close": PaymentStatus.CANCELED}
@@ -63,6 +67,21 @@ def said(contract: ProviderContract, say: Callable[[Sale], T], sale: Sale, hook:
             "NotApplicable"
         )
     return found
+
+
+def around(plain: Iterable[bytes], unknown: Iterable[bytes], further: Iterable[str]) -> list[str]:
+    """Words that no gateway has yet, around what ``plain`` has where ``unknown`` has TOMORROW, or a ``further`` one."""
+    known, written = ({**texts(*told), **_enclosed(told)} for told in ([*plain], [*unknown]))
+    own = []
+    for name, text in written.items():
+        before, found, behind = text.partition(TOMORROW)
+        if found and (word := re.fullmatch(f"{re.escape(before)}(.+){re.escape(behind)}", known.get(name, ""))):
+            own.append(word[1])
+    return [shape.format(word) for word in dict.fromkeys([*own, *further]) if word for shape in _AROUND]
+
+
+def _enclosed(told: Iterable[bytes]) -> dict[str, str]:
+    return {name: text for data in told for name, text in enclosed(data).items()}
 
 
 def made(make: Callable[..., T], *given: Any, **changes: Any) -> T:

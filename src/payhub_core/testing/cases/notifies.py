@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -18,7 +18,7 @@ from payhub_core.testing.meaning import meaning
 from payhub_core.testing.messages import differing
 from payhub_core.testing.outcome import Outcome, expect, optional, says
 from payhub_core.testing.sale import Sale
-from payhub_core.testing.words import TOMORROW
+from payhub_core.testing.words import TOMORROW, around
 
 PAGE = "hooks.md#parse_callback"
 FORM = "application/x-www-form-urlencoded"
@@ -270,7 +270,7 @@ def _others(bench: Bench) -> None:
 
 @case(
     "notify.unknown_status",
-    "a status that nobody knows yet says nothing: it is pending, or the message is refused",
+    "a status that nobody knows yet says nothing, whatever it is made of: it is pending, or the message is refused",
     "A gateway adds words without asking. Read as paid they give goods away, read as failed they turn money away.",
     PAGE,
 )
@@ -282,6 +282,25 @@ def _unknown_status(bench: Bench) -> None:
         raise NotApplicable("the contract writes no word of tomorrow")
     pending = outcome.error is not None or outcome.payment.status is PaymentStatus.PENDING
     expect(pending, "an error, or a payment that is pending", outcome)
+
+    def told(sale: Sale, outcome: Outcome) -> list[bytes]:
+        callback = bench.notify(sale)
+        return [callback.query, callback.body, *outcome.answers]
+
+    words_alike(
+        bench, lambda sale: bench.hear(bench.notify(sale), sale), told(bench.paid(), plain), told(sale, outcome)
+    )
+
+
+def words_alike(
+    bench: Bench, play: Callable[[Sale], Outcome], plain: Iterable[bytes], unknown: Iterable[bytes]
+) -> None:
+    """Raises Mismatch where a word that holds one for paid, such as "unpaid", is taken for it."""
+    for word in around(plain, unknown, bench.words(PaymentStatus.PAID)):
+        with suppress(NotApplicable):
+            outcome = play(bench.paid(word=word))
+            unpaid = outcome.error or outcome.payment.status is not PaymentStatus.PAID
+            expect(unpaid, f"an error, or a payment that is not paid{says(word)}", outcome)
 
 
 @case(

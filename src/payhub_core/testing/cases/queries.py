@@ -13,7 +13,7 @@ from payhub_core.models import PaymentStatus
 from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
-from payhub_core.testing.cases.notifies import STATED, confirmed, nothing_received
+from payhub_core.testing.cases.notifies import STATED, confirmed, nothing_received, words_alike
 from payhub_core.testing.messages import fields_of
 from payhub_core.testing.outcome import Call, Outcome, expect, optional, says
 from payhub_core.testing.sale import Sale
@@ -177,16 +177,17 @@ def _paid_sum(bench: Bench) -> None:
 
 @case(
     "query.unknown_status",
-    "a status that nobody knows yet says nothing",
+    "a status that nobody knows yet says nothing, whatever it is made of",
     "A gateway adds words without asking. Read as paid they give goods away, read as failed they turn money away.",
     PAGE,
 )
 def _unknown_status(bench: Bench) -> None:
-    outcome = bench.query(bench.paid(word=TOMORROW))
-    if outcome.answers == bench.query().answers:
+    outcome, plain = bench.query(bench.paid(word=TOMORROW)), bench.query()
+    if outcome.answers == plain.answers:
         raise NotApplicable("the contract writes no word of tomorrow")
     pending = outcome.error is not None or outcome.payment.status is PaymentStatus.PENDING
     expect(pending, "an error, or a payment that is pending", outcome)
+    words_alike(bench, bench.query, plain.answers, outcome.answers)
 
 
 @case(
