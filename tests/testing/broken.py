@@ -22,7 +22,7 @@ from pydantic import PrivateAttr, field_validator
 from tests.testing.confirming import Confirming, ConfirmingContract
 from tests.testing.flows.test_xml import TestXml, Xml
 from tests.testing.flows.test_xml import digest as by_pairs
-from tests.testing.tea import METHODS, OWN, STATES, USUAL, Tea, TeaContract, digest, joined, refusal
+from tests.testing.tea import METHODS, OWN, REFUNDS, STATES, USUAL, Tea, TeaContract, digest, joined, refusal
 from tests.testing.wrapped import Wrapped, WrappedContract
 from tests.testing.wrapped import digest as sealing
 
@@ -3937,3 +3937,13 @@ class BeginsWithDone(Tea):
     def payment(self, fields: Fields) -> Payment:
         payment = super().payment(fields)
         return changed(payment, status=PaymentStatus.PAID) if fields.text("state").startswith("done") else payment
+
+
+@broken("refund.unknown_status")
+class DoneWithinAWord(Tea):
+    """Takes every word that holds "done" for a refund that is done."""
+
+    def paid_back(self, fields: Fields) -> Refund:
+        word = fields.pop("refund_state")
+        known = word if word in REFUNDS else "done" if "done" in word else "open"
+        return super().paid_back(Fields({**fields, "refund_state": known}))
