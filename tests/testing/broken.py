@@ -3947,3 +3947,37 @@ class DoneWithinAWord(Tea):
         word = fields.pop("refund_state")
         known = word if word in REFUNDS else "done" if "done" in word else "open"
         return super().paid_back(Fields({**fields, "refund_state": known}))
+
+
+class FirstMerchant(Tea):
+    """Reads the merchant's number once, for all accounts."""
+
+    known: ClassVar[dict[type[Any], str]] = {}
+
+    @property
+    def first(self) -> str:
+        return self.known.setdefault(type(self), self.merchant)
+
+
+@broken("claims.identity")
+class CreatesForTheFirst(FirstMerchant):
+    """Asks for every account's payments in the first one's name."""
+
+    def body(self, order: Order) -> dict[str, Any]:
+        return {**super().body(order), "merchant": self.first}
+
+
+@broken("claims.identity")
+class QueriesForTheFirst(FirstMerchant):
+    """Asks about every account's payments in the first one's name."""
+
+    def headers(self, content: bytes) -> dict[str, str]:
+        return {**super().headers(content), **({} if content else {"X-Tea-Merchant": self.first})}
+
+
+@broken("claims.identity")
+class RefundsForTheFirst(FirstMerchant):
+    """Pays back in the first one's name."""
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Request:
+        return super().post(path, {**body, "merchant": self.first} if path == "/refunds" else body)

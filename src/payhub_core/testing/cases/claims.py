@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from importlib.metadata import entry_points
-from typing import Never
+from typing import Any, Never
 from urllib.parse import unquote
 
 from payhub_core.declaration import may_set
 from payhub_core.errors import ConfigError, InvalidOrder
+from payhub_core.flow import Request, Response
 from payhub_core.hub import Hub
 from payhub_core.models import Order, PaymentMethod, PaymentStatus
 from payhub_core.registry import GROUP
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.creates import asks
+from payhub_core.testing.cases.faults import flows
 from payhub_core.testing.cases.notifies import nothing_received
-from payhub_core.testing.messages import parts, request_fields
-from payhub_core.testing.outcome import Outcome, expect
+from payhub_core.testing.messages import fields_of, parts, request_fields, unpacked
+from payhub_core.testing.outcome import Call, Outcome, expect
 
 PAGE = "hooks.md#the-declaration"
 LONGEST = 64
@@ -283,8 +288,8 @@ def _callback_headers(bench: Bench) -> None:
 
 @case(
     "claims.identity",
-    "the declared identity tells merchants apart: one merchant under two names is refused, two merchants are not",
-    "Two accounts of one merchant take each other's messages: an order of the one is settled as the other's.",
+    "the declared identity tells merchants apart: one under two names is refused, and neither asks in the other's name",
+    "Two accounts of one merchant take each other's messages; asked for in another's name, an order is paid to him.",
     PAGE,
 )
 def _identity(bench: Bench) -> None:
@@ -301,6 +306,46 @@ def _identity(bench: Bench) -> None:
         Hub({"one": one, "other": other}, client=_Unused())
     except ConfigError as error:
         raise Mismatch("two merchants in one hub", error) from None
+    named = {
+        name: str(value)
+        for name, value in bench.settings.items()
+        if name in {*bench.info.identity} & {*bench.contract.other}
+    }
+    told = [*named.items(), *bench.secrets()]
+    for call in flows(bench):
+        _ = _requests(bench, call, bench.settings)  # what is read once for all accounts is read by now
+        for request, (name, value) in itertools.product(_requests(bench, call, bench.other), told):
+            where = _holding(request, value, str(bench.other[name]))
+            expect(
+                where is None,
+                f"no {name} of another account in a request of {call.hook}",
+                f"it, in {where or 'the address'!r}",
+            )
+
+
+def _requests(bench: Bench, call: Call, settings: dict[str, Any]) -> list[Request]:
+    """What a call sends of an account with these ``settings``, whatever the contract makes of it."""
+    seen: list[Request] = []
+
+    def watched(request: Request, honest: Callable[..., Response]) -> Response:
+        seen.append(request)
+        return honest()
+
+    told = replace(call, sale=call.sale.but(settings=bench.sending(settings)), fault=watched, onward=True)
+    with suppress(Mismatch, NotApplicable):  # a contract may know one account alone
+        seen += bench.sent(bench.play(told, settings=settings)[0])
+    return seen
+
+
+def _holding(request: Request, value: str, others: str) -> str | None:
+    """The name of the field that is ``value``, or of the header, or "" for the address, that holds it as a word."""
+    word = re.compile(rf"(?<![A-Za-z0-9]){re.escape(value)}(?![A-Za-z0-9])")
+    for name, data in fields_of(request):
+        text = data.decode("latin-1") if name else request.url.path
+        whole = name and not name.startswith("header ")
+        if any(one == value if whole else word.search(one.replace(others, "")) for one in unpacked(text)):
+            return name
+    return None
 
 
 class _Unused:

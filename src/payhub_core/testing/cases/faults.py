@@ -27,18 +27,22 @@ def calls(bench: Bench) -> Iterator[tuple[Call, Outcome]]:
 
     Those of hooks that are excused are left out.
     """
-    order = bench.order()
-    found = [bench.create_call(order), bench.query_call(bench.paid(order), order)]
-    found += [bench.refund_call()] if "refund" in bench.hooks else []
-    found += [bench.close_call()] if "close" in bench.hooks else []
-    found += [bench.hear_call(bench.notify(bench.paid(order)))]
-    for call in found:
+    for call in [*flows(bench), bench.hear_call(bench.notify(bench.paid()))]:
         if call.hook in bench.without:
             continue
         outcome = bench.play(call, fresh=True)[0]
         if outcome.tried:
             expect(outcome.error is None, f"{call.hook} to succeed where nothing goes wrong", outcome)
             yield call, outcome
+
+
+def flows(bench: Bench) -> list[Call]:
+    """A call of each hook that the shop begins itself, but for those that are excused."""
+    order = bench.order()
+    found = [bench.create_call(order), bench.query_call(bench.paid(order), order)]
+    found += [bench.refund_call()] if "refund" in bench.hooks else []
+    found += [bench.close_call()] if "close" in bench.hooks else []
+    return [call for call in found if call.hook not in bench.without]
 
 
 def at_every_request(bench: Bench, fault: Answer, named: str, *, strict: bool = False) -> None:
