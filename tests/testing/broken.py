@@ -3981,3 +3981,27 @@ class RefundsForTheFirst(FirstMerchant):
 
     def post(self, path: str, body: Mapping[str, Any]) -> Request:
         return super().post(path, {**body, "merchant": self.first} if path == "/refunds" else body)
+
+
+def _by_the_last_key(ending: str) -> Callable[[Tea, str, Mapping[str, Any]], Request]:
+    def post(self: Tea, path: str, body: Mapping[str, Any]) -> Request:
+        request = Tea.post(self, path, body)
+        if path.endswith(ending):
+            request.headers["X-Tea-Signature"] = digest(bytes(self.key[-1]), b"request", request.content).hex()
+        return request
+
+    return post
+
+
+@broken("secret.rotation")
+class RefundsByTheLastKey(Tea):
+    """Signs a refund with the key that is to go."""
+
+    post = _by_the_last_key("/refunds")
+
+
+@broken("secret.rotation")
+class ClosesByTheLastKey(Tea):
+    """Signs a close with the key that is to go."""
+
+    post = _by_the_last_key("/close")
