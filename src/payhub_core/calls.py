@@ -30,6 +30,7 @@ from payhub_core.hookspecs import HOOKS, Provider, Specification, hookimpl
 from payhub_core.mistakes import mistakes
 from payhub_core.models import Callback, Notification, Order
 from payhub_core.money import Money
+from payhub_core.redaction import Redaction
 from payhub_core.registry import check_hooks, check_provider
 
 __all__ = ["Calls"]
@@ -63,6 +64,7 @@ class Calls:
         self._declared: dict[str, Caller] = {hook: self._checked_first(hook) for hook in self.supported}
         self._hooks: dict[str, Caller] = self._with(extensions) if extensions else self._declared
         self._at_once: bool = not extensions
+        self._redaction = Redaction(provider)
 
     def flow(self, hook: str, **arguments: Any) -> Flow[Any]:
         """The conversation of one call: it ends in the hook's result, bound to what was asked for.
@@ -88,11 +90,13 @@ class Calls:
             if type(result) is Notification:
                 check_new(result.payment)
                 notification = bind_notification(result, self.name, self._provider_name, callback, expect, False)
+                if notification.payment is not None:
+                    self._redaction.fields(notification.payment.__dict__)
                 if logger.isEnabledFor(logging.INFO):
                     self._log("parse_callback", notification)
                 return notification
         except Exception as error:
-            raise self._end("parse_callback", error, arguments, sent=False) from _cause(error)
+            raise self._end("parse_callback", error, arguments, sent=False) from self._cause(error)
         return self._checked("parse_callback", arguments, lambda _: result)
 
     def _checked(self, hook: str, arguments: Arguments, call: Caller, *, new: bool = True) -> Flow[Any]:
@@ -128,8 +132,11 @@ class Calls:
             result = self._bound(hook, result, arguments, insecure=insecure, new=new)
             if hook == "refund":
                 result.__dict__["looked_up"] = looked_up and not sent
+            made = result.payment if isinstance(result, Notification) else result
+            if made is not None:
+                self._redaction.fields(made.__dict__)
         except Exception as error:
-            raise self._end(hook, error, arguments, sent=sent) from _cause(error)
+            raise self._end(hook, error, arguments, sent=sent) from self._cause(error)
         if new and logger.isEnabledFor(logging.INFO):
             self._log(hook, result)
         return result
@@ -195,7 +202,13 @@ class Calls:
         end.account = end.account or self.name
         end.provider = self._provider_name
         end.reference = end.reference or _reference(arguments)
+        self._redaction.error(end)
         return end
+
+    def _cause(self, error: Exception) -> Exception | None:
+        """What to chain: a bug's traceback helps its author, but no error that quotes the gateway's message."""
+        quotes = isinstance(error, ValidationError | PayhubError) or self._redaction.hides(error)
+        return None if quotes else error
 
     def _with(self, extensions: Sequence[object]) -> dict[str, Caller]:
         """The hooks as ``extensions`` wrap them: pluggy puts them in order around what the core has checked."""
@@ -294,8 +307,3 @@ def _reason(error: Exception) -> str:
         return error.message
     what = mistakes(error, error.title.lower()) if isinstance(error, ValidationError) else ""
     return f"the provider failed: {type(error).__name__}{': ' if what else ''}{what}"
-
-
-def _cause(error: Exception) -> Exception | None:
-    """What to chain: a bug's traceback helps its author, but a validation error quotes the gateway's message."""
-    return None if isinstance(error, ValidationError | PayhubError) else error

@@ -9,10 +9,12 @@ from contextlib import suppress
 
 from payhub_core.errors import plain
 
-__all__ = ["SECRET_FIELDS", "RedactSignatures", "redact"]
+__all__ = ["HIDDEN", "SECRET_FIELDS", "RedactSignatures", "redact"]
 
 #: The fields of messages that are neither logged nor stored.
 SECRET_FIELDS = ("sign", "signature", "secret", "key")
+#: What stands in their place.
+HIDDEN = "***"
 
 
 class _Unheard(logging.Handler):
@@ -45,19 +47,26 @@ def _one_line(record: logging.LogRecord) -> str:
 logging.getLogger("payhub").addHandler(_Unheard(logging.ERROR))
 
 _LONGEST_LINE = 1000
-_SIGNATURE = re.compile(rf"(?i)\b({'|'.join(SECRET_FIELDS)})=[^&\s\"']+")
+#: A field as a form writes it, percent-encoded or not; as JSON and PHP print it, escaped or not; as XML does. And the
+#: credentials of a header (RFC 9110, 11.6.2).
+_SIGNATURE = re.compile(
+    rf"""(?ix) (?: \b | (?<=%[0-9A-F]{{2}}) )( (?:{"|".join(SECRET_FIELDS)})
+    (?: = \\*["']? | %3D | \\*["'] \s* (?: : | => ) \s* \\*["'] | \] \s* => \s* | > (?: <!\[CDATA\[ )? )
+    | authorization \\*["'\]]? \s* (?: : | => ) \s* \\*["']? (?: [\w-]+ \s+ )? )
+    (?: (?!%26) [^&\s"'\\<>\]])+"""
+)
 
 
 def redact(text: str) -> str:
-    """``text`` with the values of `SECRET_FIELDS`, such as ``sign=``, replaced by ``***``."""
-    return _SIGNATURE.sub(r"\1=***", text)
+    """``text`` with the values of `SECRET_FIELDS`, such as ``sign=`` or ``"sign":``, replaced by ``***``."""
+    return _SIGNATURE.sub(rf"\1{HIDDEN}", text)
 
 
 class RedactSignatures(logging.Filter):
     """A logging filter, for handlers that show httpx's lines: ``handler.addFilter(RedactSignatures())``."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrites the record's message where it holds a signature; never drops a record."""
+        """Rewrites the record's message and traceback where they hold a signature; never drops a record."""
         try:
             message = record.getMessage()
         except Exception:
@@ -65,4 +74,12 @@ class RedactSignatures(logging.Filter):
         redacted = redact(message)
         if redacted != message:
             record.msg, record.args = redacted, None
+        if record.exc_info and record.exc_info[0]:
+            trace = record.exc_text or _FORMATTER.formatException(record.exc_info)
+            redacted = redact(trace)
+            if redacted != trace:  # every formatter writes the text where there is no error to write by itself
+                record.exc_text, record.exc_info = redacted, None
         return True
+
+
+_FORMATTER = logging.Formatter()

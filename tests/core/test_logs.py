@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import subprocess
 import sys
@@ -24,6 +25,14 @@ from payhub_core.logs import redact
         ('"https://x.example/?sign=abc" "HTTP/1.1 200 OK"', '"https://x.example/?sign=***" "HTTP/1.1 200 OK"'),
         ("design=abc&monkey=abc", "design=abc&monkey=abc"),
         ("sign=", "sign="),
+        ("/a?b%3D1%26sign%3Dabc%26c%3D2", "/a?b%3D1%26sign%3D***%26c%3D2"),
+        ('{"sign":"abc/+=","a": "b"}', '{"sign":"***","a": "b"}'),
+        (r"{\"key\": \"abc\", \"a\": 1}", r"{\"key\": \"***\", \"a\": 1}"),
+        ("array ('sign' => 'abc', 'a' => 'b')", "array ('sign' => '***', 'a' => 'b')"),
+        ("[sign] => abc [a] => b", "[sign] => *** [a] => b"),
+        ("<a>b</a><sign><![CDATA[abc]]></sign>", "<a>b</a><sign><![CDATA[***]]></sign>"),
+        ("Authorization: Basic dXNlcjpwYXNz", "Authorization: Basic ***"),
+        ("compare the key: sign: and secret, key -> x", "compare the key: sign: and secret, key -> x"),
     ],
 )
 def test_signatures_are_redacted(text: str, clean: str) -> None:
@@ -42,6 +51,21 @@ def test_the_filter_rewrites_and_never_drops() -> None:
     assert one.getMessage() == "GET https://x.example/?sign=***"
     assert RedactSignatures().filter(two)
     assert (two.msg, two.args) == ("plain %s", ("text",))
+
+
+def test_the_filter_rewrites_a_traceback_too() -> None:
+    """Any formatter shows the text; a traceback without a signature keeps its error."""
+    out = io.StringIO()
+    handler = logging.StreamHandler(out)
+    handler.addFilter(RedactSignatures())
+    kept = []
+    for text in ("GET /?sign=abc&a=1", "plain"):
+        line = logging.LogRecord("shop", logging.ERROR, "", 0, "failed", (), (ValueError, ValueError(text), None))
+        handler.handle(line)
+        kept.append(line.exc_info is not None)
+    assert "ValueError: GET /?sign=***&a=1" in out.getvalue()
+    assert "abc" not in out.getvalue()
+    assert kept == [False, True]
 
 
 def test_a_log_line_that_is_itself_broken_is_left_to_logging() -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 from collections.abc import Callable, Iterator
+from html import escape
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import httpx
 import httpx2
 import pytest
+from pydantic import SecretStr
 
 from payhub_core import (
     AsyncHub,
@@ -19,8 +24,14 @@ from payhub_core import (
     ConfigError,
     GatewayError,
     Hub,
+    Notification,
     PayhubError,
+    Payment,
+    PaymentStatus,
     RedactSignatures,
+    Redirect,
+    Refused,
+    Reply,
     Request,
     load_accounts,
     load_config,
@@ -191,6 +202,119 @@ def test_what_a_hub_returns_shows_no_secret_and_no_signature(
         shown = f"{payment!r} {payment.raw} {payment.model_dump_json()} {vars(payment)}"
         assert CANARY not in shown
         assert "sign" not in payment.raw
+
+
+# What a gateway quotes
+
+ODD = 'canary/"+secret&that <is> never=shown 中2'
+QUOTED = {
+    "as it is": ODD,
+    "percent-encoded": quote(ODD, ""),
+    "percent-encoded, slashes left": quote(ODD),
+    "as a form": quote_plus(ODD),
+    "with small hex digits": re.sub("%..", lambda found: found[0].lower(), quote(ODD, "")),
+    "as JSON": json.dumps(ODD)[1:-1],
+    "as JSON of PHP": json.dumps(ODD)[1:-1].replace("/", "\\/"),
+    "as JSON in UTF-8": json.dumps(ODD, ensure_ascii=False)[1:-1],
+    "as HTML": escape(ODD),
+}
+
+
+def keyed(provider: Any, *secrets: str) -> Any:
+    """``provider`` with secrets among its settings."""
+    provider.key = tuple(SecretStr(secret) for secret in secrets)
+    return provider
+
+
+def test_a_refusal_that_quotes_the_request_shows_no_signature(
+    open_hub: Any, platform: Any, accounts: Any, make_order: Any
+) -> None:
+    """As scripts in PHP do: what was sent stands in the reason."""
+    signatures = []
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        sent = f"{request.url} {request.content.decode()} {CANARY}"
+        signatures.extend(re.findall("sign=([0-9a-f]{32})", sent))
+        return httpx.Response(200, json={"status": 0, "message": sent, "data": []})
+
+    hub = open_hub(refuse, accounts=accounts)
+    for call in (lambda: hub.create_payment("shop", make_order()), lambda: hub.query("shop", "A1001")):
+        with pytest.raises(PayhubError) as caught:
+            call()
+        assert_clean(caught.value)
+        said = f"{caught.value} {caught.value!r} {vars(caught.value)}"
+        assert "***" in said
+        assert signatures
+        assert not any(signature in said for signature in signatures)
+
+
+@pytest.mark.parametrize("way", QUOTED)
+def test_a_secret_that_a_gateway_quotes_is_hidden_in_an_error(make_provider: Any, make_order: Any, way: str) -> None:
+    """However it is escaped, and where the reason is cut off in it: in the message, the reason, the code, the hint."""
+    said = QUOTED[way]
+
+    def refuse(order: Any) -> Any:
+        raise Refused("the gateway refused", code=said, reason=f"{said} {'x' * 190} {said} {said}", hint=said)
+
+    with (
+        Hub({"shop": keyed(make_provider(create_payment=refuse), CANARY, ODD)}) as hub,
+        pytest.raises(Refused) as caught,
+    ):
+        hub.create_payment("shop", make_order())
+    error = caught.value
+    for text in (str(error), repr(error), error.message, error.reason, error.code, error.hint):
+        assert "***" in text
+        assert "canary" not in text
+
+
+@pytest.mark.parametrize("way", QUOTED)
+def test_a_secret_that_a_gateway_echoes_is_hidden_in_raw(make_provider: Any, make_order: Any, way: str) -> None:
+    """It goes into the history: at any depth, the rest left as it came."""
+    said = QUOTED[way]
+
+    def query(reference: str) -> Any:
+        echo = {"asked": [f"key {said}!", 1, None], "paid": "no", "more": {"msg": "/api?a=1&sign=abc&b=2"}}
+        return Payment(reference=reference, status=PaymentStatus.PENDING, raw={"msg": said, "data": echo, "code": 1})
+
+    def create(order: Any) -> Any:
+        action = Redirect(url="https://gateway.example/pay")
+        raw = {"msg": f"ok {said}", "paid": "no"}
+        return Payment(reference=order.reference, status=PaymentStatus.PENDING, next_action=action, raw=raw)
+
+    with Hub({"shop": keyed(make_provider(query=query, create_payment=create), CANARY, ODD)}) as hub:
+        raw, flat = hub.query("shop", "A1").raw, hub.create_payment("shop", make_order()).raw
+    assert "canary" not in str(raw) + str(flat)
+    assert raw["data"]["asked"] == ["key ***!", 1, None]
+    assert raw["data"]["more"] == {"msg": "/api?a=1&sign=***&b=2"}
+    assert (raw["data"]["paid"], raw["code"], flat["paid"]) == ("no", 1, "no")
+
+
+def test_a_secret_that_a_callback_echoes_is_hidden_in_raw(make_provider: Any, platform: Any) -> None:
+    """Texts alone, as most messages are."""
+
+    def parse(callback: Callback) -> Any:
+        payment = Payment(reference="A1", status=PaymentStatus.PAID, raw={"order": "A1", "attach": f"x{ODD}x"})
+        return Notification(CallbackKind.NOTIFY, payment, Reply(b"ok"))
+
+    with Hub({"shop": keyed(make_provider(parse_callback=parse), ODD)}) as hub:
+        found = hub.parse_callback("shop", platform.callback(b"a=1"))
+    assert found.payment.raw == {"order": "A1", "attach": "x***x"}
+
+
+def test_a_bug_that_quotes_a_secret_is_chained_to_nothing(make_provider: Any, make_order: Any) -> None:
+    """The traceback of a bug shows its text; of one that quotes no secret it helps the provider's author."""
+
+    def create(order: Any) -> Any:
+        try:
+            return {}[order.description]
+        except KeyError as error:
+            raise ValueError("a bug") from error
+
+    with Hub({"shop": keyed(make_provider(create_payment=create), CANARY)}) as hub:
+        for description, chained in ((f"x{CANARY}", False), ("x", True)):
+            with pytest.raises(PayhubError) as caught:
+                hub.create_payment("shop", make_order(description=description))
+            assert isinstance(caught.value.__cause__, ValueError) is chained
 
 
 # While it starts

@@ -2070,17 +2070,6 @@ class KeyInHand(Tea):
             raise BadSignature("no key of this account signed the message")
 
 
-@broken("secret.errors")
-class KeyInRefusal(Tea):
-    """Says with which key the gateway has refused."""
-
-    def reply(self, response: Response, *, missing: bool = False) -> Fields:
-        try:
-            return super().reply(response, missing=missing)
-        except Refused as error:
-            raise Refused(f"{error.message}, signed with {self.key[0].text}") from None
-
-
 @broken("secret.raw")
 class SignatureKept(Tea):
     """Keeps the signature in raw."""
@@ -2690,15 +2679,6 @@ class SaysItInHex(Wrapped):
             raise BadSignature(f"expected {sealing(self.key[0], data).hex()}") from None
 
 
-@broken("secret.errors")
-class KeyInRareErrors(Wrapped):
-    """Shows its key where the gateway says what nobody expected."""
-
-    def no(self, word: str) -> GatewayError:
-        known = word in {"account", "missing"}
-        return super().no(word) if known else GatewayError(f"asked with {self.key[0].text}")
-
-
 @broken("query.unknown_no")
 class AnyErrorIsMissing(Wrapped):
     """Takes every error of a query for an order that is not there."""
@@ -3002,18 +2982,6 @@ class RefundInCapitals(Refunding):
 
 
 # Errors that other answers lead to
-
-
-@broken("secret.errors")
-class KeyInContradiction(Tea):
-    """Says with which key it asked, where the answer is about another order."""
-
-    @hookimpl
-    def query(self, reference: str, gateway_id: str | None) -> Flow[Payment]:
-        found = yield from Tea.query(self, reference, gateway_id)
-        if found.reference != reference:
-            raise GatewayError(f"asked with {self.key[0].text}, and was told of another order")
-        return found
 
 
 @broken("secret.errors", **CONFIRMS)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterable
-from typing import Any
 from urllib.parse import quote, unquote, unquote_plus, urlsplit
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel
 
 from payhub_core.flow import Request
+from payhub_core.logs import HIDDEN
 from payhub_core.models import Order
+from payhub_core.redaction import secret_texts
 
 __all__ = ["Redaction", "curl"]
 
-_HIDDEN = "***"
 #: Long enough for a key or a signature, in hex or in base64.
 _TOKEN = re.compile(r"[A-Za-z0-9+/_\\%.~-]{16,}={0,2}")
 #: A number, a time, and a word that is the name of something.
@@ -33,14 +32,14 @@ class Redaction:
 
     def __init__(self, provider: object, order: Order) -> None:
         settings = dict(provider) if isinstance(provider, BaseModel) else {}
-        self._secrets = [text for value in settings.values() for text in _secret_texts(value) if text]
+        self._secrets = [text for text in secret_texts(settings) if text]
         public = [value for name, value in settings.items() if not _SECRET_NAME.search(name)]
         values = order.model_dump(exclude={"amount", "extra"}).values()
         self._known = "\n".join(map(str, [*public, *values, *order.extra.values()]))
 
     def text(self, text: str) -> str:
         """``text`` with what may not be shown as stars."""
-        return _TOKEN.sub(lambda found: found[0] if self._public(found[0]) else _HIDDEN, self._without_secrets(text))
+        return _TOKEN.sub(lambda found: found[0] if self._public(found[0]) else HIDDEN, self._without_secrets(text))
 
     def fields(self, text: str) -> str:
         """A form or a query: each value that may be shown is as it travels."""
@@ -57,7 +56,7 @@ class Redaction:
 
     def _without_secrets(self, text: str) -> str:
         for secret in self._secrets:
-            text = text.replace(secret, _HIDDEN)
+            text = text.replace(secret, HIDDEN)
         return text
 
     def _public(self, token: str) -> bool:
@@ -67,7 +66,7 @@ class Redaction:
         name, equals, raw = part.partition("=")
         value = unquote_plus(raw)
         named = len(value) >= _SHORTEST_NAMED and _SECRET_NAME.search(name)
-        shown = _HIDDEN if named else self.text(value)
+        shown = HIDDEN if named else self.text(value)
         return part if shown == value else f"{name}{equals}{shown}"
 
     def _literal(self, found: re.Match[str]) -> str:
@@ -76,7 +75,7 @@ class Redaction:
         try:
             value: str = json.loads(found[0])
         except ValueError:
-            return f'"{_HIDDEN}"'
+            return f'"{HIDDEN}"'
         shown = self.text(value)
         return found[0] if shown == value else json.dumps(shown, ensure_ascii=False)
 
@@ -90,7 +89,7 @@ def curl(request: Request, redaction: Redaction) -> str:
     ]
     for name, value in [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]:
         if name.lower() not in _OF_CURL:
-            lines.append(f"-H {_quoted(f'{name}: {value if name.lower() in _SHOWN_HEADERS else _HIDDEN}')}")
+            lines.append(f"-H {_quoted(f'{name}: {value if name.lower() in _SHOWN_HEADERS else HIDDEN}')}")
     if request.content:
         lines.append(f"--data-raw {_quoted(_body(request, redaction))}")
     return " \\\n  ".join(lines)
@@ -105,14 +104,6 @@ def _body(request: Request, redaction: Redaction) -> str:
     if "x-www-form-urlencoded" in kind:
         return redaction.fields(text)
     return redaction.json(text) if "json" in kind else redaction.text(text)
-
-
-def _secret_texts(value: Any) -> Iterable[str]:
-    if isinstance(value, SecretStr):
-        yield value.get_secret_value()
-    elif isinstance(value, tuple | list):
-        for one in value:
-            yield from _secret_texts(one)
 
 
 def _quoted(text: str) -> str:
