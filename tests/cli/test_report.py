@@ -7,6 +7,7 @@ import random
 import re
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,6 +31,14 @@ from payhub_core.web.pages import digest
 NOW = datetime(2026, 11, 26, 2, 30, tzinfo=UTC)
 DAYS = tuple(NOW.date() - timedelta(days=13 - number) for number in range(14))
 EMPTY = Report(Health(NOW, None, ()), DAYS, (), (), (), (), ())
+
+
+def read(pipe: int) -> bytes:
+    """What waits in ``pipe``, which nobody may have opened yet."""
+    try:
+        return os.read(pipe, 65536)
+    except BlockingIOError:
+        return b""
 
 
 def cny(minor: int) -> Money:
@@ -227,6 +236,39 @@ def test_a_report_that_fails_leaves_the_last_one_in_place(
     config.write_text("")
     assert "no ledger is configured" in failure(command("report", "-o", str(path)))
     assert path.read_text() == "yesterday's"
+
+
+@one_checkout
+@pytest.mark.usefixtures("stored")
+def test_what_is_no_file_is_written_to_and_a_link_stays(command: Callable[..., Result], tmp_path: Path) -> None:
+    """A pipe, a link to a file, a link to one that is not there yet, a link to itself."""
+    pipe, link, new, loop = (tmp_path / name for name in ("pipe", "link.html", "new.html", "loop.html"))
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with ThreadPoolExecutor() as pool:
+        written = pool.submit(command, "report", "-o", str(pipe))
+        came = b""
+        while not written.done() or (more := read(reader)):
+            came += more if written.done() else read(reader)
+    os.close(reader)
+    assert written.result().exit_code == 0
+    assert came.startswith(b"<!doctype html>")
+    assert pipe.is_fifo()
+
+    (tmp_path / "folder").mkdir()
+    target = tmp_path / "folder" / "target.html"
+    target.write_text("yesterday's")
+    target.chmod(0o640)
+    link.symlink_to(Path("folder", "target.html"))
+    new.symlink_to(Path("folder", "made.html"))
+    loop.symlink_to(loop)
+    for path, file, mode in ((link, target, 0o640), (new, tmp_path / "folder" / "made.html", 0o600)):
+        assert command("report", "-o", str(path)).exit_code == 0
+        assert path.is_symlink()
+        assert file.read_bytes().startswith(b"<!doctype html>")
+        assert (file.stat().st_mode & 0o777, file.is_symlink()) == (mode, False)
+    assert "cannot write" in failure(command("report", "-o", str(loop)))
+    assert loop.is_symlink()
 
 
 @pytest.mark.browser

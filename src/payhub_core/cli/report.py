@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from stat import S_ISREG
 from tempfile import NamedTemporaryFile
 
 import click
@@ -44,8 +46,18 @@ def report(*, config: str | None, output: str, lang: str | None) -> None:
 
 
 def _write(path: Path, html: str) -> None:
-    """Writes it whole, in place of the last one and under its permissions: at first its owner's alone."""
-    mode = path.stat().st_mode if path.exists() else None
+    """Writes it whole, in place of the last one and under its permissions: at first its owner's alone.
+
+    A link stays: the file that it leads to is replaced. What is no file, such as a pipe, is written to.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        mode = None
+    if mode is not None and not S_ISREG(mode):
+        path.write_text(html, "utf-8")
+        return
+    path = Path(os.path.realpath(path))
     with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False) as part:
         written = Path(part.name)
         try:
