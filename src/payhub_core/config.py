@@ -34,7 +34,15 @@ class Config:
     set_by: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "accounts", _hidden(self.accounts))
+        try:
+            object.__setattr__(self, "accounts", _hidden(self.accounts))
+        except RecursionError:
+            too_deep = True  # Not chained: the frames of the error hold the settings.
+        else:
+            too_deep = False
+        if too_deep:
+            where = f"{self.source}: " if self.source else ""
+            raise ConfigError(f"{where}accounts: the settings are nested too deeply")
         object.__setattr__(self, "ledger", _hidden(self.ledger))
         if isinstance(self.ledger, _Hidden):
             file = f"{self.source}: ledger" if self.source else "ledger"

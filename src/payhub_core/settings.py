@@ -87,7 +87,7 @@ def read(file: Path | None, secrets_dir: Path | None, origins: Mapping[str, str]
         return Settings(_secrets_dir=secrets_dir, **({} if file is None else _content(file)))  # type: ignore[call-arg]
     except ValidationError as error:
         raise ConfigError(f"{where}{mistakes(error, origins=origins)}", hint=_hint(error)) from None
-    except (SettingsError, TypeError) as error:
+    except (SettingsError, TypeError, RecursionError) as error:
         raise ConfigError(f"{where}{type(error).__name__} while reading the environment or secret files") from None
 
 
@@ -96,6 +96,8 @@ def _content(file: Path) -> dict[str, Any]:
         return tomllib.loads(text_of(file, "the configuration"))
     except tomllib.TOMLDecodeError as error:
         said = str(error)  # which quotes no line; the error itself holds the file
+    except RecursionError:
+        said = "brackets or names are nested too deeply"
     raise ConfigError(f"{file} cannot be read as TOML: {said}", hint=_toml_hint(said))
 
 
@@ -104,6 +106,8 @@ def _toml_hint(said: str) -> str:
         return "write a path of Windows in single quotes, as 'C:\\shop', or with /"
     if said.startswith("Cannot"):
         return "each table and each name stands once"
+    if said.startswith("brackets"):
+        return "no setting is nested deeper than a list"
     return 'a line is like appid = "gpu10000000", text in straight quotes'
 
 

@@ -6,6 +6,7 @@ import errno
 import os
 import sqlite3
 from datetime import datetime
+from math import isfinite
 from ssl import SSLError
 from typing import Any
 
@@ -20,6 +21,16 @@ __all__ = ["sandbox"]
 
 _DEFAULT = Settings()
 _FILE = click.Path(exists=True, dir_okay=False)
+
+
+class _Seconds(click.FloatRange):
+    """So many seconds; "nan" is in every range, and "inf" never comes."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        seconds = super().convert(value, param, ctx)
+        if not isfinite(seconds):
+            self.fail(f"expected a number of seconds, not {value!r}", param, ctx)
+        return seconds
 
 
 def _moment(text: str) -> datetime:
@@ -46,7 +57,7 @@ def _moment(text: str) -> datetime:
 @click.option(
     "--resend-interval",
     default=_DEFAULT.resend_interval,
-    type=click.FloatRange(min=0),
+    type=_Seconds(min=0),
     help="Seconds between two attempts at an unanswered notify.",
 )
 @click.option(
@@ -58,7 +69,7 @@ def _moment(text: str) -> datetime:
 @click.option(
     "--notify-timeout",
     default=_DEFAULT.notify_timeout,
-    type=click.FloatRange(min=0, min_open=True),
+    type=_Seconds(min=0, min_open=True),
     help="Seconds the shop has to answer a notify.",
 )
 @click.option(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from payhub_core.ledger import Ledger
 
 OPERATING = (Path(__file__).parents[2] / "docs" / "operating.md").read_text("utf-8")
 TIME = "expected a time such as 2026-01-31, 2026-01-31T12:00 or 7d"
+SECONDS = "expected a number of seconds"
 #: By the words: the status, and what the last line of stderr says. HERE is the folder.
 MISTAKES: dict[str, tuple[int, str]] = {
     "payments list --config nowhere.toml": (
@@ -37,6 +39,15 @@ MISTAKES: dict[str, tuple[int, str]] = {
     ),
     "ledger retire shpo": (1, "payhub: there is no account 'shpo'. Hint: did you mean 'shop'?"),
     "dry-run shpo": (1, "payhub: there is no account 'shpo'. Hint: did you mean 'shop'?"),
+    "dry-run shop deep.json": (
+        1,
+        (
+            "payhub: deep.json cannot be read as JSON: RecursionError. "
+            "Hint: an order is FIELD=VALUE for each field, or a JSON file"
+        ),
+    ),
+    "sandbox --resend-interval nan": (2, f"Error: Invalid value for '--resend-interval': {SECONDS}, not 'nan'"),
+    "sandbox --notify-timeout inf": (2, f"Error: Invalid value for '--notify-timeout': {SECONDS}, not 'inf'"),
     "reconcile --account shpo": (1, "payhub: there is no account 'shpo'. Hint: did you mean 'shop'?"),
     "reconcile --handler shop": (1, "payhub: --handler: expected MODULE:NAME, such as shop:fulfil, not 'shop'"),
     "reconcile --handler no_such_shop:fulfil": (
@@ -79,6 +90,7 @@ def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "payhub.toml").write_text(
         'ledger = "sqlite:///payhub.db"\n[accounts.shop]\nprovider = "dummy"\ndevelopment = true\n'
     )
+    (tmp_path / "deep.json").write_text("[" * 100_000)
     with Ledger("sqlite:///payhub.db") as ledger:
         ledger.upgrade()
     return tmp_path
@@ -180,3 +192,22 @@ def test_what_the_system_refuses_is_one_line(tmp_path: Path) -> None:
     result = CliRunner().invoke(payhub, ["new-provider", "oolong", "--folder", str(tmp_path / "file" / "under")])
     assert result.exit_code == 1
     assert result.output.startswith("payhub: NotADirectoryError: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "closed", "status", "told"),
+    [
+        ("verify - --account shop", "<&-", 1, "there is no standard input. Hint: name a file, or pipe the message in"),
+        ("payments list --json", ">&-", 1, "payhub: OSError: [Errno 9] Bad file descriptor: '<stdout>'"),
+        ("doctor", ">&-", 1, "payhub: OSError: [Errno 9] Bad file descriptor: '<stdout>'"),
+        ("--version", ">&-", 1, "Bad file descriptor: '<stdout>'"),
+        ("report -o page.html", ">&-", 0, ""),
+    ],
+)
+def test_a_stream_that_is_closed(at: Path, words: str, closed: str, status: int, told: str) -> None:
+    """A command that cannot be heard fails, unless it had nothing to say; each tells it in a line."""
+    program = Path(sys.executable).with_name("payhub")
+    result = subprocess.run(["sh", "-c", f"{program} {words} {closed}"], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (status, "")
+    assert told in result.stderr
+    assert "Traceback" not in result.stderr

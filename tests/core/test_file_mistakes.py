@@ -43,6 +43,7 @@ PATHS = {
         "expected the path of a file, not a dict. Hint: load_accounts takes a dict as it is",
     ),
 }
+DEEP = "brackets or names are nested too deeply. Hint: no setting is nested deeper than a list"
 #: By what is in payhub.toml.
 CONTENTS: dict[str, tuple[str | bytes, str]] = {
     "JSON": ('{"accounts": {}}', f"cannot be read as TOML: Invalid statement (at line 1, column 1){LINE}"),
@@ -74,6 +75,12 @@ CONTENTS: dict[str, tuple[str | bytes, str]] = {
     "a URL of Windows": (
         'ledger = "sqlite:///C:\\payhub.db"',
         f"cannot be read as TOML: Unescaped '\\' in a string (at line 1, column 25){WINDOWS}",
+    ),
+    "brackets without end": ("a = " + "[" * 100_000, f"cannot be read as TOML: {DEEP}"),
+    "tables without end": ("a = " + "{a = " * 1000 + "1" + "}" * 1000, f"cannot be read as TOML: {DEEP}"),
+    "names without end": (
+        FILE + ".".join("a" * 1000) + " = 1",
+        ": accounts: the settings are nested too deeply",
     ),
     "GBK": ("# 商户".encode("gbk"), "is not in UTF-8. Hint: save the configuration as UTF-8 in your editor"),
     "UTF-16 without its mark": (

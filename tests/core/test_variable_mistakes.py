@@ -57,6 +57,11 @@ VARIABLES: dict[str, tuple[str, dict[str, str], str]] = {
         {"PAYHUB_DEFUALT": VALUE},
         "the environment variable PAYHUB_DEFUALT names no setting. Hint: did you mean 'default'?",
     ),
+    "brackets without end": (
+        NO_SECRET,
+        {"PAYHUB_ACCOUNTS__SHOP__SECRET": "[" * 50_000},
+        "payhub.toml: RecursionError while reading the environment or secret files",
+    ),
     "a misspelt account": (FILE, {"PAYHUB_ACCOUNTS__SHPO__SECRET": VALUE}, f"PAYHUB_ACCOUNTS__SHPO__SECRET {STRAY}"),
     "a misspelt account, so that a secret is missing": (
         NO_SECRET,

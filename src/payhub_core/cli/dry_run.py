@@ -101,7 +101,7 @@ def _read(path: str) -> dict[str, Any]:
         fields = json.loads(Path(path).read_text("utf-8"))
     except FileNotFoundError:
         raise InvalidOrder(f"{plain(path)}: no such file", hint=_HINT) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidOrder(f"{plain(path)} cannot be read as JSON: {type(error).__name__}", hint=_HINT) from None
     if not isinstance(fields, dict):
         raise InvalidOrder(f"{plain(path)}: expected a JSON object with an order's fields")

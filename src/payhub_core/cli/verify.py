@@ -65,6 +65,8 @@ def _read(file: str) -> bytes:
             return bytes(opened.read(_LONGEST))
     except OSError as error:
         raise PayhubError(f"{plain(file)} cannot be read: {error.strerror}") from None
+    except RuntimeError:  # which click raises for a stream that is closed
+        raise PayhubError("there is no standard input", hint="name a file, or pipe the message in") from None
 
 
 def _first(accounts: Accounts, account: str, callbacks: list[Callback]) -> Verdict:

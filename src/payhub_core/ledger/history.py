@@ -71,7 +71,7 @@ def history(connection: Connection, account: str, reference: str) -> list[Observ
             Observation(moment(row.at), row.source, row.said, row.gateway_id, row.paid_minor, _raw(row.raw))
             for row in connection.execute(query)
         ]
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise foreign("an observation", account, reference) from None
 
 
