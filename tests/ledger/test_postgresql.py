@@ -295,3 +295,64 @@ def test_options_of_the_url_reach_the_server(database: str) -> None:
     with Ledger(f"{database}{joint}prepare_threshold=0&connect_timeout=9&application_name=tea") as ledger:
         name = ledger.read(lambda connection: connection.execute(text("SHOW application_name")).scalar())
         assert name == "tea"
+
+
+@pytest.mark.parametrize("kind", ["Checkout", "AsyncCheckout"])
+@pytest.mark.parametrize("pooled", [False, True])
+def test_times_are_read_whatever_style_the_database_writes_them_in(
+    postgres: Any,
+    between: Any,
+    database: str,
+    pooled: bool,
+    kind: str,
+    settings: Any,
+    accept: Any,
+    make_order: Any,
+    paid: Any,
+) -> None:
+    """Behind a pooler, too, whose next session has the style of the database again."""
+    postgres.execute("ALTER DATABASE between SET datestyle = 'SQL, DMY'")
+    url = between(Pooler)[1] if pooled else database
+    with Ledger(database) as direct, opening(kind, url, direct, settings) as open_checkout:
+        shop = Shop(direct)
+        till = open_checkout(accept, handler=shop.handle)
+        for number in range(5):
+            till.start("shop", make_order(reference=f"B{number}"))
+            assert till.receive("shop", paid.notify(f"B{number}")).body == b"SUCCESS"
+    with Ledger(url) as ledger:
+        for number in range(5):
+            assert ledger._find("shop", f"B{number}") is not None
+        assert len(ledger.payments()) == 5
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_of_another_encoding_is_refused_by_its_name(postgres: Any, encoding: str) -> None:
+    """It holds no Chinese, or is not told from bytes: before anything is made in it, and when it is used."""
+    postgres.execute(f"CREATE DATABASE narrow ENCODING '{encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+    try:
+        with Ledger(postgres.url("narrow")) as ledger:
+            for use in (ledger.upgrade, ledger.payments):
+                with pytest.raises(LedgerError, match=f"database narrow .*the encoding {encoding}, .* needs UTF8"):
+                    use()
+    finally:
+        postgres.drop("narrow")
+
+
+def test_what_a_driver_cannot_write_or_read_is_a_ledger_error_and_a_mistake_of_the_body_is_not(database: str) -> None:
+    """A body that is wrong gets its own error back."""
+
+    def wrong(connection: Any) -> None:
+        raise TypeError("mine")
+
+    with Ledger(database) as ledger:
+        with pytest.raises(LedgerError, match="failed: UnicodeEncodeError"):
+            ledger.write(lambda connection: connection.execute(text("SELECT :x"), {"x": "\ud800"}))
+        with pytest.raises(LedgerError, match="failed: NotImplementedError"):
+            ledger.read(
+                lambda connection: [
+                    connection.execute(text("SET LOCAL datestyle = 'SQL, DMY'")),
+                    connection.execute(text("SELECT now()")).all(),
+                ]
+            )
+        with pytest.raises(TypeError, match="mine"):
+            ledger.write(wrong)

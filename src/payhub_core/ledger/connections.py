@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.util import await_only
 
 from payhub_core.errors import ConfigError, LedgerError
-from payhub_core.ledger import database
+from payhub_core.ledger import database, sql
 from payhub_core.ledger.lent import check_not_lent, lent
 from payhub_core.ledger.models import Transition
 from payhub_core.ledger.turns import Place, Turns
@@ -28,6 +28,8 @@ __all__ = ["Connections"]
 
 T = TypeVar("T")
 
+#: In which a text that cannot be encoded, or a type that cannot be read, is no mistake of their user's.
+_PACKAGES = {"aiosqlite", "psycopg", "psycopg_binary", "psycopg_c", "sqlalchemy"}
 _DRIVERS = {"pysqlite", "aiosqlite", "psycopg"}
 
 
@@ -146,7 +148,9 @@ class Connections:
                 self.resting.append((connection, time.monotonic()))
             else:
                 connection.close()
-        except _failures(engine) as error:
+        except Exception as error:
+            if not _is_failure(error, engine):
+                raise
             raise _ledger_error(error, engine) from error
 
     async def arun(self, body: Callable[[Connection], T], *, write: bool, check: bool = True) -> T:
@@ -260,7 +264,9 @@ class Connections:
                 if self._may_rest(engine.sync_engine):
                     stack.pop_all()
                     self._async_resting.here().append((connection, time.monotonic()))
-        except _failures(engine.sync_engine) as error:
+        except Exception as error:
+            if not _is_failure(error, engine.sync_engine):
+                raise
             raise _ledger_error(error, engine.sync_engine) from error
 
     def _checked_first(
@@ -293,8 +299,17 @@ class Connections:
                 async_engine.sync_engine.dispose(close=False)
 
 
-def _failures(engine: Engine) -> tuple[type[Exception], ...]:
-    return SQLAlchemyError, engine.dialect.loaded_dbapi.Error, OSError
+def _is_failure(error: Exception, engine: Engine) -> bool:
+    """Whether the database, its driver or SQLAlchemy failed, rather than who uses them."""
+    if isinstance(error, SQLAlchemyError | engine.dialect.loaded_dbapi.Error | OSError):
+        return True
+    trace = error.__traceback__
+    if not isinstance(error, UnicodeError | TypeError | NotImplementedError) or trace is None:
+        return False
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    module = trace.tb_frame.f_globals.get("__name__", "")
+    return module == sql.__name__ or module.partition(".")[0] in _PACKAGES
 
 
 def _ledger_error(error: Exception, engine: Engine) -> LedgerError:

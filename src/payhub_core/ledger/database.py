@@ -175,6 +175,8 @@ def alone(connection: Connection, body: Callable[[Connection], T]) -> T:
     driver: Any = connection.connection.dbapi_connection
     if connection.dialect.name == "sqlite":
         return body(connection)  # sqlite3 begins no transaction for a SELECT
+    if not (driver.pgconn.parameter_status(b"DateStyle") or b"ISO").startswith(b"ISO"):
+        return atomically(connection, body, write=False)  # which sets it
     try:
         driver.autocommit = True
         result = body(connection)
@@ -210,8 +212,21 @@ def check_open(connection: Connection) -> None:
         raise LedgerError(_ENDED, hint=LEAVE)
 
 
+def check_encoding(connection: Connection) -> None:
+    """Raises LedgerError for a database on PostgreSQL that cannot hold any text, as another encoding than UTF-8."""
+    if connection.dialect.name == "postgresql":
+        driver: Any = connection.connection.driver_connection
+        encoding = driver.info.parameter_status("server_encoding") or "UTF8"
+        if encoding != "UTF8":
+            raise LedgerError(
+                f"{called(connection.engine.url)} has the encoding {encoding}, the ledger needs UTF8",
+                hint="make another: CREATE DATABASE payhub ENCODING 'UTF8' TEMPLATE template0",
+            )
+
+
 def check_schema(connection: Connection) -> None:
-    """Raises LedgerError unless the tables are those of this version."""
+    """Raises LedgerError unless the tables are those of this version, in a database that holds any text."""
+    check_encoding(connection)
     found = versions(connection)
     if not found:
         raise LedgerError(f"{called(connection.engine.url)} has no ledger yet", hint="run: payhub ledger upgrade")
@@ -244,6 +259,7 @@ def upgrade(connection: Connection, to: str = SCHEMA) -> str:
     Alembic's operations without its environment, which is one for the process and would be the application's too, and
     which reads folders. Raises LedgerError for a schema from the future.
     """
+    check_encoding(connection)
     with ExitStack() as stack:
         if connection.dialect.name == "postgresql":
             from payhub_core.ledger.postgresql import patiently  # noqa: PLC0415

@@ -24,9 +24,10 @@ T = TypeVar("T")
 ANSWER_SECONDS = 15.0
 #: For the answer of a connection that has rested: silence means that a firewall has forgotten it.
 PING_SECONDS = 2.0
-#: What the server holds a transaction to. Set in each one: a pooler hands every transaction to another session.
+#: What the server holds a transaction to, and the style of its times, since psycopg reads no other. Set in each one: a
+#: pooler hands every transaction to another session.
 LIMITS = (
-    "SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '10s'; "
+    "SET LOCAL datestyle = 'ISO'; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '10s'; "
     "SET LOCAL idle_in_transaction_session_timeout = '60s'"
 )
 _PATIENT = "SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = 0"
@@ -35,6 +36,7 @@ _PATIENT = "SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = 0"
 #: in the next session that a pooler hands out.
 _DEFAULTS: dict[str, Any] = {
     "connect_timeout": 5,
+    "client_encoding": "utf8",
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
