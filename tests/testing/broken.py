@@ -3282,17 +3282,6 @@ class FetchedOfAnyMerchant(Fetching):
         return Notification(callback.kind, self.payment(fields), Reply(b"OK"))
 
 
-@broken("secret.errors", **FETCHED)
-class KeyInGarbled(Fetching):
-    """Says with which key it would have asked about a number that is none."""
-
-    @hookimpl
-    def parse_callback(self, callback: Callback) -> Flow[Notification]:
-        if not self.form(callback, "POST").text("id", default="").isdigit():
-            raise MalformedCallback(f"expected a number, to be asked about with {self.key[0].text}")
-        return (yield from Fetching.parse_callback(self, callback))
-
-
 @broken("fault.other_order")
 class NumberIsEnough(Tea):
     """Takes an answer for the order's that has the payment's number."""
