@@ -64,13 +64,13 @@ class Redaction:
     def fields(self, facts: dict[str, Any]) -> None:
         """Replaces ``raw`` among the ``facts`` of a result where it holds what is hidden: it goes into the history.
 
-        This is on the way of every callback: a message of texts alone is searched as one.
+        This is on the way of every callback: a message is searched as one text, and walked through only then.
         """
         raw: dict[str, Any] = facts["raw"]
         try:
             text = "\n".join(raw.values())
         except TypeError:
-            text = repr(raw)  # which a walk through it takes three times as long as
+            text = "\n".join(map(str, raw.values()))
         if self._is_suspect(text):
             facts["raw"] = {name: self._within(value) for name, value in raw.items()}
 
