@@ -58,7 +58,7 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def few_sums(monkeypatch: pytest.MonkeyPatch) -> None:
     """The search for the sum that was signed tries a hundredth: `core/kit/test_mismatch.py` has it try all."""
-    monkeypatch.setattr("payhub_core.kit.ways._MOST_SUMS", 1_000)
+    monkeypatch.setattr("payhub_core.kit.signing_rules._MOST_SUMS", 1_000)
 
 
 @pytest.fixture(scope="session")

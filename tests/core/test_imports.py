@@ -42,7 +42,7 @@ def test_an_import_loads_what_it_needs_and_no_more() -> None:
     )
     assert "payhub_core.kit" not in core
     assert not packages(public) & {"payhub_dummy", "payhub_gpu", "payhub_sandbox"}
-    assert "payhub_core.kit.ways" not in plugin  # the search for what a signature was made of
+    assert "payhub_core.kit.signing_rules" not in plugin  # the search for what a signature was made of
     assert not packages(dummy | plugin | kit) & HEAVY
     assert "cryptography" not in kit
     assert not ledger & {"sqlalchemy.orm", "sqlalchemy.ext.asyncio"}  # threads need neither

@@ -22,8 +22,8 @@ from payhub_core.checkout.steps import Ask, Deliver, Find, Pause, Record, Settle
 from payhub_core.errors import ConfigError
 from payhub_core.hub import AsyncHub, Hub
 from payhub_core.ledger import changes
+from payhub_core.ledger.handling import handling
 from payhub_core.ledger.ledger import Ledger
-from payhub_core.ledger.lent import lent
 from payhub_core.ledger.models import Transition
 from payhub_core.models import Callback, Order, Payment, Refund, Reply
 from payhub_core.money import Money
@@ -307,7 +307,7 @@ def _handle(handler: Handler | None, connection: Connection) -> Callable[[Transi
         return None
 
     def handle(transition: Transition) -> object:
-        with lent(connection.engine):
+        with handling(connection.engine):
             return _done(handler(transition, connection))
 
     return handle

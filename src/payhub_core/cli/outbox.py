@@ -12,10 +12,10 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
+from payhub_core.cli.checkouts import open_checkout
 from payhub_core.cli.imports import imported
 from payhub_core.cli.options import config_option, json_alone, json_option, limit_option, print_json, read_config
 from payhub_core.cli.tables import from_now, print_table, remark, transition_json, what, when
-from payhub_core.cli.till import open_till
 from payhub_core.cli.words import say
 from payhub_core.errors import ConfigError
 from payhub_core.ledger import Ledger, Transition
@@ -86,7 +86,7 @@ def deliver(
     console = Console(stderr=True)
     called = None if handler is None or checkout else _taking_one(handler)
     with (
-        open_till(config, handler if checkout else None, checkout) as till,
+        open_checkout(config, handler if checkout else None, checkout) as opened,
         Progress(console=console, transient=True, disable=not console.is_terminal) as bar,
     ):
         task = bar.add_task(say("handing out"), total=None)
@@ -97,12 +97,14 @@ def deliver(
             bar.update(task, advance=1, description=transition.id)
 
         if now:
-            till.look("write", make_due)
+            opened.look("write", make_due)
         with json_alone(as_json):
-            delivered = till.deliver(called, limit=limit, before=count)
+            delivered = opened.deliver(called, limit=limit, before=count)
         # The oldest. One that was never tried, with all due ones handed out, has come this moment: no matter yet.
-        left = any(it.attempts or tried >= limit for it in till.look("outbox", limit=1))
-        now_due = tried >= limit and any(it.due_at <= datetime.now(UTC) for it in till.look("outbox", limit=limit + 1))
+        left = any(it.attempts or tried >= limit for it in opened.look("outbox", limit=1))
+        now_due = tried >= limit and any(
+            it.due_at <= datetime.now(UTC) for it in opened.look("outbox", limit=limit + 1)
+        )
     if as_json:
         print_json({"delivered": delivered, "failed": tried - delivered, "waiting": left})
     else:

@@ -19,8 +19,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColu
 from rich.progress import Progress as ProgressBar
 
 from payhub_core.checkout import Progress, Summary
+from payhub_core.cli.checkouts import OpenCheckout, checkout_options, open_checkout
 from payhub_core.cli.options import age, config_option, json_alone
-from payhub_core.cli.till import Till, checkout_options, open_till
 from payhub_core.cli.words import named, say
 from payhub_core.errors import LedgerError
 
@@ -75,17 +75,17 @@ def reconcile(
         raise click.UsageError("--every goes with --watch")
     # What no summary holds: the traceback of a handler that failed.
     _log(stamped=watch)
-    with open_till(config, handler, checkout) as till:
-        till.check_account(account)
-        for name in till.hints():
+    with open_checkout(config, handler, checkout) as opened:
+        opened.check_account(account)
+        for name in opened.hints():
             if account in {None, name}:
                 it = (
                     f"account {name} is asked over plain http: "
                     "what it answers proves nothing, so nothing can settle by it"
                 )
                 _complain(say(it))
-        asked = partial(till.do, "reconcile", older_than=older_than, rate=rate, account=account)
-        one_pass = partial(_one_pass, till, asked, limit, stamped=watch, as_json=as_json)
+        asked = partial(opened.do, "reconcile", older_than=older_than, rate=rate, account=account)
+        one_pass = partial(_one_pass, opened, asked, limit, stamped=watch, as_json=as_json)
         if watch:
             _watch(one_pass, every or 30.0)
         elif one_pass().errors:
@@ -122,7 +122,9 @@ def _watch(one_pass: Callable[[], Summary], every: float) -> None:
             time.sleep(every)
 
 
-def _one_pass(till: Till, reconcile: Callable[..., Summary], limit: int, *, stamped: bool, as_json: bool) -> Summary:
+def _one_pass(
+    opened: OpenCheckout, reconcile: Callable[..., Summary], limit: int, *, stamped: bool, as_json: bool
+) -> Summary:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
     with ProgressBar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -135,7 +137,7 @@ def _one_pass(till: Till, reconcile: Callable[..., Summary], limit: int, *, stam
 
         with json_alone(as_json):
             summary = reconcile(limit=limit, progress=advance)
-    waiting = bool(till.look("outbox", limit=1))
+    waiting = bool(opened.look("outbox", limit=1))
     if as_json:
         click.echo(json.dumps({"at": datetime.now(UTC).isoformat(), **asdict(summary), "waiting": waiting}))
         return summary

@@ -6,9 +6,9 @@ import logging
 
 import click
 
+from payhub_core.cli.checkouts import checkout_options, open_checkout
 from payhub_core.cli.options import config_option, json_alone, json_option, print_json
 from payhub_core.cli.tables import payment_json, remark
-from payhub_core.cli.till import checkout_options, open_till
 from payhub_core.cli.words import named, say
 from payhub_core.errors import PayhubError, words_of
 from payhub_core.ledger import StoredPayment
@@ -33,20 +33,20 @@ def refresh(
     """
     # What no answer holds: the traceback of a handler that failed.
     logging.basicConfig(level=logging.ERROR, format="payhub: %(message)s")
-    with open_till(config, handler, checkout) as till:
-        till.check_account(account)
-        before: StoredPayment | None = till.look("payment", account, reference)
+    with open_checkout(config, handler, checkout) as opened:
+        opened.check_account(account)
+        before: StoredPayment | None = opened.look("payment", account, reference)
         try:
             with json_alone(as_json):
-                answered: Payment = till.do("refresh", account, reference)
+                answered: Payment = opened.do("refresh", account, reference)
         except PayhubError:
             raise
         except Exception as error:
             reason = f"the handler raised {words_of(error)}"
             hint = "nothing was recorded; see its log, and ask again"
             raise PayhubError(reason, hint=hint, account=account, reference=reference) from error
-        after: StoredPayment = till.look("payment", account, reference)
-        waiting, hints = till.look("outbox", limit=1), till.hints()
+        after: StoredPayment = opened.look("payment", account, reference)
+        waiting, hints = opened.look("outbox", limit=1), opened.hints()
     status = before.payment.status.value if before else PaymentStatus.PENDING.value
     claimed = (answered.claimed_status or answered.status).value
     if as_json:

@@ -81,7 +81,7 @@ class SignedPairs:
         """
         # What only a person who asks needs is loaded then.
         from payhub_core.kit.deviations import decoded, raw_pairs  # noqa: PLC0415
-        from payhub_core.kit.ways import is_another_sum, tries  # noqa: PLC0415
+        from payhub_core.kit.signing_rules import is_another_sum, tries  # noqa: PLC0415
 
         body, query = raw_pairs(callback.body), raw_pairs(callback.query)
         pairs, beside = (body, query) if body else (query, [])
@@ -93,15 +93,15 @@ class SignedPairs:
         held = (self.signature, *self.unsigned)
         taken = tuple((name, raw) for name, raw in pairs if name not in held)
         place, keep = (self.placement, self.named), self.empties == "keep"
-        ways = [
+        rules = [
             {"pairs": taken, "place": place, "keep": keep, "hashed": self.hashed, "secret": key.text} for key in keys
         ]
         changes = self._changes(taken, pairs, beside)
-        for deviations, matches in tries(ways, self._dialects(len(given)), changes, given):
+        for deviations, matches in tries(rules, self._dialects(len(given)), changes, given):
             yield self._named(deviations), matches
         sums = {name: decoded(raw) for name, raw in pairs if name in self.sums}
         for names in _each_and_all(sums):
-            for own in ways:
+            for own in rules:
                 yield f"{_sums(names)} changed", is_another_sum(own, {name: sums[name] for name in names}, given)
 
     def _named(self, names: tuple[str, ...]) -> str:

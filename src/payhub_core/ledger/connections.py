@@ -16,9 +16,9 @@ from sqlalchemy.util import await_only
 
 from payhub_core.errors import ConfigError, LedgerError
 from payhub_core.ledger import database, sql
-from payhub_core.ledger.lent import check_not_lent, lent
+from payhub_core.ledger.handling import check_not_handling, handling
 from payhub_core.ledger.models import Transition
-from payhub_core.ledger.turns import Place, Turns
+from payhub_core.ledger.write_queue import Place, WriteQueue
 from payhub_core.loops import PerLoop, running_loop
 
 if TYPE_CHECKING:
@@ -36,10 +36,10 @@ _DRIVERS = {"pysqlite", "aiosqlite", "psycopg"}
 class Connections:
     """Those to the database of a URL, for threads and for asyncio, or those of an engine of the application's.
 
-    ``together`` does work that is shared: see `Turns`.
+    ``do_batch`` does work that is shared: see `WriteQueue`.
     """
 
-    def __init__(self, url: str | Engine | AsyncEngine, together: Callable[[Sequence[Place]], None]) -> None:
+    def __init__(self, url: str | Engine | AsyncEngine, do_batch: Callable[[Sequence[Place]], None]) -> None:
         if not isinstance(url, str | Engine) and not database.is_async(url):
             raise ConfigError(f"ledger: expected a database URL or an engine, not {type(url).__name__}")
         self._url = database.parse_url(url) if isinstance(url, str) else None
@@ -64,8 +64,8 @@ class Connections:
         self.resting: deque[tuple[Connection, float]] = deque()
         self._async_resting: PerLoop[deque[tuple[AsyncConnection, float]]] = PerLoop(deque)
         self._inherited: list[object] = []
-        self._together = together
-        self._turns = Turns(together)
+        self._do_batch = do_batch
+        self._queue = WriteQueue(do_batch)
 
     @property
     def engine(self) -> Engine:
@@ -95,10 +95,10 @@ class Connections:
         return self._async_engine
 
     @property
-    def turns(self) -> Turns:
+    def queue(self) -> WriteQueue:
         """The queue of those who write; raises LedgerError once closed."""
         self._check_usable()
-        return self._turns
+        return self._queue
 
     @property
     def has_threads(self) -> bool:
@@ -107,8 +107,8 @@ class Connections:
 
     def run(self, body: Callable[[Connection], T], *, write: bool, check: bool = True, whole: bool = False) -> T:
         """Runs ``body`` in one transaction, and commits; ``whole`` is as in `database.atomically`."""
-        check_not_lent(self.engine)
-        with self._turns.alone() if write and self._lite else nullcontext():
+        check_not_handling(self.engine)
+        with self._queue.alone() if write and self._lite else nullcontext():
             return self.run_now(body, write=write, check=check, whole=whole)
 
     def run_now(self, body: Callable[[Connection], T], *, write: bool, check: bool = True, whole: bool = False) -> T:
@@ -135,7 +135,7 @@ class Connections:
     def connected(self) -> Iterator[Connection]:
         """A connection, kept for the next use unless something fails; an engine of the application's keeps its own."""
         engine = self.engine
-        check_not_lent(engine)
+        check_not_handling(engine)
         try:
             connection = self._rested() or engine.connect()
             try:
@@ -170,7 +170,7 @@ class Connections:
         async with self._aconnected(write=True) as outer:
 
             async def handled(transition: Transition) -> object:
-                with lent(outer.engine.sync_engine):
+                with handling(outer.engine.sync_engine):
                     return await handler(transition, outer)
 
             def handle(transition: Transition) -> object:
@@ -190,7 +190,7 @@ class Connections:
         """Closes them, unless the engine is the application's."""
         self._closed = True
         self._drain()
-        self._turns.thread.shutdown(wait=False)
+        self._queue.thread.shutdown(wait=False)
         if self._url is not None and self._engine is not None:
             self._engine.dispose()
 
@@ -250,7 +250,7 @@ class Connections:
     @asynccontextmanager
     async def _aconnected(self, *, write: bool) -> AsyncIterator[AsyncConnection]:
         engine = self.async_engine
-        check_not_lent(engine.sync_engine)
+        check_not_handling(engine.sync_engine)
         try:
             async with AsyncExitStack() as stack:
                 # The connection first: getting one, and giving it back, takes nobody's turn.
@@ -259,7 +259,7 @@ class Connections:
                     connection = await stack.enter_async_context(engine.connect())
                 else:
                     stack.push_async_exit(connection)
-                async with self._turns.aalone() if write and self._lite else nullcontext():
+                async with self._queue.aalone() if write and self._lite else nullcontext():
                     yield connection
                 if self._may_rest(engine.sync_engine):
                     stack.pop_all()
@@ -292,7 +292,7 @@ class Connections:
             self._inherited += (self.resting, self._async_resting)
             self.resting = deque()
             self._async_resting = PerLoop(deque)
-            self._turns = Turns(self._together)
+            self._queue = WriteQueue(self._do_batch)
             if self._engine is not None and self._url is not None:
                 self._engine.dispose(close=False)
             for async_engine in self._async_engines.made:

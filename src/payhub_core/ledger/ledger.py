@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from sqlalchemy import Connection, Engine
 
 from payhub_core.errors import ConfigError
-from payhub_core.ledger import changes, database, together
+from payhub_core.ledger import batches, changes, database
+from payhub_core.ledger.batches import Heard, Wanted
 from payhub_core.ledger.connections import Connections
-from payhub_core.ledger.lent import check_not_lent, watch_orm
+from payhub_core.ledger.handling import check_not_handling, watch_orm
 from payhub_core.ledger.models import StoredPayment, Transition
 from payhub_core.ledger.rows import Row
-from payhub_core.ledger.together import Heard, Wanted
-from payhub_core.ledger.turns import Place
 from payhub_core.ledger.views import Views
+from payhub_core.ledger.write_queue import Place
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -44,7 +44,7 @@ class Ledger(Views):
         if url is None:
             hint = f'set ledger = "{DEFAULT}" in the configuration, or PAYHUB_LEDGER'
             raise ConfigError("no ledger is configured", hint=hint)
-        self._connections = Connections(url, self._together)
+        self._connections = Connections(url, self._do_batch)
         watch_orm()
 
     def upgrade(self) -> str:
@@ -132,8 +132,8 @@ class Ledger(Views):
 
     def _settle(self, row: Row, news: changes.News) -> Row:
         """Records ``news`` for the outbox, in one transaction with what else is heard at the moment."""
-        check_not_lent(self.engine)
-        new: Row | None = self._connections.turns.share(Heard(row, news))
+        check_not_handling(self.engine)
+        new: Row | None = self._connections.queue.share(Heard(row, news))
         return self.write(lambda connection: changes.record(connection, row, news, None)) if new is None else new
 
     async def _asettle(self, row: Row, news: changes.News) -> Row:
@@ -160,11 +160,11 @@ class Ledger(Views):
         return await self._connections.arun_handling(body, handler, whole=whole)
 
     async def _ashare(self, work: object) -> Any:
-        turns = self._connections.turns
-        check_not_lent(self.engine)
-        return await turns.ashare(work)
+        queue = self._connections.queue
+        check_not_handling(self.engine)
+        return await queue.ashare(work)
 
-    def _together(self, places: Sequence[Place]) -> None:
+    def _do_batch(self, places: Sequence[Place]) -> None:
         """The work of all that share a turn: the look-ups are answered before the commit, the records after it."""
         wanted = [place for place in places if isinstance(place.work, Wanted)]
         heard = [place for place in places if isinstance(place.work, Heard)]
@@ -172,12 +172,12 @@ class Ledger(Views):
             if wanted:
                 works: list[Any] = [place.work for place in wanted]
                 for place, row in zip(
-                    wanted, self._connections.alone(partial(together.find, wanted=works)), strict=True
+                    wanted, self._connections.alone(partial(batches.find, wanted=works)), strict=True
                 ):
                     place.done(row)
             if heard:
                 works = [place.work for place in heard]
-                record = partial(together.record, heard=works)
+                record = partial(batches.record, heard=works)
                 for place, row in zip(heard, self._connections.run_now(record, write=True, whole=True), strict=True):
                     place.done(row)
         except Exception as error:

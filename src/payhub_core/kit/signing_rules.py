@@ -1,4 +1,4 @@
-"""One way to sign a message of pairs, and the search through those that deviate from it."""
+"""One rule to sign a message of pairs, and the search through those that deviate from it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any, TypeAlias
 
 from payhub_core.kit.deviations import Group, decoded, utf_8
 
-__all__ = ["Way", "is_another_sum", "tries"]
+__all__ = ["SigningRule", "is_another_sum", "tries"]
 
 #: The arguments of `signed`, or what a deviation changes of them.
-Way: TypeAlias = Mapping[str, Any]
+SigningRule: TypeAlias = Mapping[str, Any]
 #: The hash, the key of an HMAC, whether it is hashed twice, and the text.
 Signed: TypeAlias = tuple[str, bytes | None, Callable[[str], str] | None, bytes]
 
@@ -42,7 +42,7 @@ def signed(
     beside: tuple[tuple[str, str], ...] = (),
     instead: Mapping[str, str] = MappingProxyType({}),
 ) -> Signed:
-    """What one way signs of a message, whose ``pairs`` hold the values as they came, url-encoded."""
+    """What one rule signs of a message, whose ``pairs`` hold the values as they came, url-encoded."""
     fields = [
         (names(name), instead[name] if name in instead else write(raw))
         for name, raw in (*pairs, *beside)
@@ -67,9 +67,9 @@ def signed(
 
 
 def tries(
-    ways: Sequence[Way], dialects: Sequence[Group], changes: Sequence[Group], given: bytes
+    rules: Sequence[SigningRule], dialects: Sequence[Group], changes: Sequence[Group], given: bytes
 ) -> Iterator[tuple[tuple[str, ...], bool]]:
-    """The names of the deviations from each of ``ways``, and whether the signature is ``given``.
+    """The names of the deviations from each of ``rules``, and whether the signature is ``given``.
 
     No deviation, each, each two of different groups, and each three of the gateway's dialect; nothing twice.
     """
@@ -77,17 +77,17 @@ def tries(
     for count, groups in enumerate(([], [*dialects, *changes], [*dialects, *changes], dialects)):
         for chosen in combinations(groups, count):
             for deviations in product(*chosen):
-                for way in ways:
-                    deviant = signed(**_changed(way, deviations))
+                for rule in rules:
+                    deviant = signed(**_changed(rule, deviations))
                     if hash(deviant) not in tried:
                         tried.add(hash(deviant))
                         yield tuple([name for name, _ in deviations]), hmac.compare_digest(_digest(*deviant), given)
 
 
-def is_another_sum(way: Way, sums: Mapping[str, str], given: bytes) -> bool:
+def is_another_sum(rule: SigningRule, sums: Mapping[str, str], given: bytes) -> bool:
     """Whether the signature is that of the same message with another sum: one of the first hundred thousand."""
     decimals = any("." in text for text in sums.values())
-    hashed, _, _, text = signed(**{**way, "instead": dict.fromkeys(sums, "\0")})
+    hashed, _, _, text = signed(**{**rule, "instead": dict.fromkeys(sums, "\0")})
     first, *rest = text.split(b"\0")
     begun = hashlib.new(hashed, first, usedforsecurity=False)
     for minor in range(1, _MOST_SUMS + 1):
@@ -99,13 +99,13 @@ def is_another_sum(way: Way, sums: Mapping[str, str], given: bytes) -> bool:
     return False
 
 
-def _changed(way: Way, deviations: Iterable[tuple[str, Way]]) -> Way:
-    """The same way with these deviations; that of a secret says what was made of it."""
-    changed = dict(way)
+def _changed(rule: SigningRule, deviations: Iterable[tuple[str, SigningRule]]) -> SigningRule:
+    """The same rule with these deviations; that of a secret says what was made of it."""
+    changed = dict(rule)
     for _, change in deviations:
         changed |= change
     if callable(changed["secret"]):
-        changed["secret"] = changed["secret"](way["secret"])
+        changed["secret"] = changed["secret"](rule["secret"])
     return changed
 
 

@@ -1,4 +1,4 @@
-"""Turns: the writers of one process queue here, in the sequence in which they came, and may share one commit.
+"""The queue of writers: those of one process wait here, in the sequence in which they came, and may share one commit.
 
 Without a queue they meet in the database, where SQLite lets each sleep and try again. Whoever is at the head has the
 turn for itself, or does the work of all that share it. Threads and the tasks of any event loop stand in one queue.
@@ -18,7 +18,7 @@ from typing import Any
 from payhub_core.errors import LedgerError
 from payhub_core.loops import running_loop
 
-__all__ = ["Place", "Turns"]
+__all__ = ["Place", "WriteQueue"]
 
 #: The longest wait in the queue, which is as long as a handler takes.
 WAIT_SECONDS = 10
@@ -54,11 +54,11 @@ class Place(ABC):
         """The work is done."""
 
 
-class Turns:
-    """The queue; ``together`` does the work of several places, one thread at a time, and says `Place.done` to each."""
+class WriteQueue:
+    """The queue; ``do_batch`` does the work of several places, one thread at a time, and says `Place.done` to each."""
 
-    def __init__(self, together: Callable[[Sequence[Place]], None]) -> None:
-        self._together = together
+    def __init__(self, do_batch: Callable[[Sequence[Place]], None]) -> None:
+        self._do_batch = do_batch
         self._mutex = Lock()  # held for a few instructions at a time
         self._waiting: deque[Place] = deque()
         self._taken = False
@@ -104,7 +104,7 @@ class Turns:
             if len(batch) > 1:
                 self._waiting = deque(place for place in self._waiting if place not in batch)
         try:
-            self._together(batch)
+            self._do_batch(batch)
         finally:
             for place in batch:  # whoever stops this thread stops nobody else's
                 if not place.is_done:
@@ -197,18 +197,18 @@ class _Thread(Place):
 class _Task(Place):
     """A task's place."""
 
-    def __init__(self, work: object, turns: Turns) -> None:
+    def __init__(self, work: object, queue: WriteQueue) -> None:
         super().__init__(work)
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[None] = self.loop.create_future()
-        self._turns = turns
+        self._queue = queue
         self.is_given_up: bool = False
 
     def come(self) -> bool:
         if self.work is None:
             return self._reached()
         try:
-            self._turns.thread.submit(self._turns.lead, self)
+            self._queue.thread.submit(self._queue.lead, self)
         except RuntimeError:  # the ledger was closed, or the process is ending
             self.done(None, LedgerError("this ledger was closed", hint="nothing was changed; close it later"))
             return False
@@ -229,7 +229,7 @@ class _Task(Place):
         return True
 
     def give_up(self) -> None:
-        self.is_given_up = self._turns.withdraw(self)
+        self.is_given_up = self._queue.withdraw(self)
         if self.is_given_up and not self.future.done():
             self.future.set_exception(_overdue())
 

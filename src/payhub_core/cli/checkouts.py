@@ -1,4 +1,4 @@
-"""The till: the checkout that a command works with, the application's own or one of the configuration."""
+"""The checkout that a command works with, the application's own or one of the configuration."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from payhub_core.errors import ConfigError
 from payhub_core.hub import AsyncHub, Hub
 from payhub_core.ledger import Ledger, Transition
 
-__all__ = ["Till", "checkout_options", "open_till"]
+__all__ = ["OpenCheckout", "checkout_options", "open_checkout"]
 
 
 def checkout_options(command: Command) -> Command:
@@ -37,7 +37,7 @@ def checkout_options(command: Command) -> Command:
     return handler(checkout(command))
 
 
-class Till:
+class OpenCheckout:
     """A checkout and its ledger, called the same way whether they are awaited or not."""
 
     def __init__(self, checkout: Checkout | AsyncCheckout, runner: asyncio.Runner | None = None) -> None:
@@ -92,19 +92,19 @@ class Till:
 
 
 @contextmanager
-def open_till(config: str | None, handler: str | None, checkout: str | None) -> Iterator[Till]:
+def open_checkout(config: str | None, handler: str | None, checkout: str | None) -> Iterator[OpenCheckout]:
     """Opens what the command was told to work with; raises ConfigError."""
     if checkout is None:
         settings = read_config(config)
         called = None if handler is None else imported("--handler", handler)
         with Hub(load_accounts(settings)) as hub, Ledger(settings.ledger) as ledger:
-            yield Till(Checkout(hub, ledger, handler=called, routes=settings.routes))
+            yield OpenCheckout(Checkout(hub, ledger, handler=called, routes=settings.routes))
         return
     if config or handler:
         raise ConfigError("--checkout has a configuration and a handler of its own", hint="leave the others out")
     given = imported("--checkout", checkout, of=(Checkout, AsyncCheckout))
     if isinstance(given, Checkout):
-        yield Till(given)
+        yield OpenCheckout(given)
         return
     with asyncio.Runner() as runner:
-        yield Till(given, runner)
+        yield OpenCheckout(given, runner)

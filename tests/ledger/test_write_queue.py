@@ -15,8 +15,8 @@ from sqlalchemy import Connection, event, text
 from tests.checkouts import EitherCheckout
 
 from payhub_core import LedgerError, Order
-from payhub_core.ledger import Ledger, turns
-from payhub_core.ledger.together import Heard
+from payhub_core.ledger import Ledger, write_queue
+from payhub_core.ledger.batches import Heard
 
 on_sqlite = pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
 SEVERAL = 24
@@ -61,14 +61,14 @@ def test_a_leader_that_is_stopped_leaves_nobody_waiting() -> None:
     """As by Ctrl-C in its thread: those that share its turn are told, and the next has theirs."""
     begun, stop = threading.Event(), threading.Event()
 
-    def together(places: Sequence[turns.Place]) -> None:
+    def together(places: Sequence[write_queue.Place]) -> None:
         if len(places) > 1:
             raise KeyboardInterrupt
         begun.set()
         stop.wait(10)
         places[0].done("done")
 
-    queue = turns.Turns(together)
+    queue = write_queue.WriteQueue(together)
     outcomes: list[object] = []
 
     def share() -> None:
@@ -96,7 +96,7 @@ def test_a_task_cancelled_as_its_wait_ends_leaves_no_turn_of_anothers(cancelled_
     """It had none; else two would write at once."""
 
     async def main() -> None:
-        queue = turns.Turns(lambda _: None)
+        queue = write_queue.WriteQueue(lambda _: None)
 
         async def write() -> None:
             async with queue.aalone():
@@ -106,7 +106,7 @@ def test_a_task_cancelled_as_its_wait_ends_leaves_no_turn_of_anothers(cancelled_
             task = asyncio.create_task(write())
             await asyncio.sleep(0)
             place = queue._waiting[0]
-            assert isinstance(place, turns._Task)
+            assert isinstance(place, write_queue._Task)
             for end in (task.cancel, place.give_up) if cancelled_first else (place.give_up, task.cancel):
                 end()
             with pytest.raises(asyncio.CancelledError):
@@ -140,7 +140,7 @@ def test_where_the_database_fails_no_batch_is_tried_again(
     def fail(connection: Connection, heard: object) -> None:
         raise connection.dialect.loaded_dbapi.OperationalError("gone")
 
-    monkeypatch.setattr("payhub_core.ledger.together.record", fail)
+    monkeypatch.setattr("payhub_core.ledger.batches.record", fail)
     monkeypatch.setattr("payhub_core.ledger.changes.record", lambda *it, **_: alone.append(it))
     assert set(at_once(till, paid)) == {b"try again"}
     assert alone == []
@@ -161,8 +161,8 @@ def test_writers_of_one_process_queue_instead_of_meeting_in_the_file(url: str) -
 
 def test_whoever_waits_too_long_for_its_turn_is_told_so(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing was changed; the one that is ahead goes on."""
-    monkeypatch.setattr(turns, "WAIT_SECONDS", 0.2)
-    queue = turns.Turns(lambda places: [place.done(None) for place in places])
+    monkeypatch.setattr(write_queue, "WAIT_SECONDS", 0.2)
+    queue = write_queue.WriteQueue(lambda places: [place.done(None) for place in places])
     with queue.alone(), ThreadPoolExecutor(1) as pool:
         overdue = pool.submit(queue.share, object())
         with pytest.raises(LedgerError, match=r"for 0\.2 seconds"):
@@ -173,7 +173,7 @@ def test_whoever_waits_too_long_for_its_turn_is_told_so(ledger: Ledger, monkeypa
 def test_a_task_that_is_cancelled_while_it_waits_leaves_the_queue() -> None:
     """Those behind it come to their turn."""
     done: list[object] = []
-    queue = turns.Turns(lambda places: [(done.append(place.work), place.done("done")) for place in places])
+    queue = write_queue.WriteQueue(lambda places: [(done.append(place.work), place.done("done")) for place in places])
 
     async def scene() -> object:
         async with queue.aalone():
@@ -192,7 +192,7 @@ def test_a_ledger_that_is_closed_tells_the_tasks_that_wait(ledger: Ledger) -> No
 
     async def main() -> None:
         await ledger._afind("shop", "A1")
-        with ledger._connections.turns.alone():
+        with ledger._connections.queue.alone():
             waiting = [asyncio.create_task(ledger._afind("shop", "A1")) for _ in range(3)]
             await asyncio.sleep(0)
             ledger.close()
@@ -205,7 +205,7 @@ def test_a_ledger_that_is_closed_tells_the_tasks_that_wait(ledger: Ledger) -> No
 
 def test_a_ledger_that_is_closed_tells_the_threads_that_wait(ledger: Ledger) -> None:
     """None of those that share a batch is left without an answer: each is to be recorded alone, which says the rest."""
-    queue = ledger._connections.turns
+    queue = ledger._connections.queue
     with ThreadPoolExecutor(2) as pool:
         with queue.alone():
             waiting = [pool.submit(queue.share, Heard(None, None)) for _ in range(2)]  # type: ignore[arg-type]
@@ -217,7 +217,7 @@ def test_a_ledger_that_is_closed_tells_the_threads_that_wait(ledger: Ledger) -> 
 
 def test_a_task_whose_event_loop_is_gone_keeps_nobody_waiting() -> None:
     """Its place is ahead in the batch that a thread shares, and another is next for a turn of its own."""
-    queue = turns.Turns(lambda places: [place.done("done") for place in places])
+    queue = write_queue.WriteQueue(lambda places: [place.done("done") for place in places])
     heard: list[object] = []
     gone = asyncio.new_event_loop()
 
@@ -248,7 +248,7 @@ class Stopped(BaseException):
 @pytest.mark.parametrize("sharing", [False, True])
 def test_a_thread_that_is_stopped_while_it_waits_lets_its_turn_pass_by(sharing: bool) -> None:
     """As by Ctrl-C or by a task queue's time limit: else the turn comes to nobody, and the process writes no more."""
-    queue = turns.Turns(lambda places: [place.done("done") for place in places])
+    queue = write_queue.WriteQueue(lambda places: [place.done("done") for place in places])
 
     def stop(*_: object) -> None:
         raise Stopped
@@ -258,7 +258,7 @@ def test_a_thread_that_is_stopped_while_it_waits_lets_its_turn_pass_by(sharing: 
         with queue.alone():
             signal.setitimer(signal.ITIMER_REAL, 0.05)
             with pytest.raises(Stopped):
-                queue.share("work") if sharing else queue._wait(turns._Thread(None))
+                queue.share("work") if sharing else queue._wait(write_queue._Thread(None))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -267,8 +267,8 @@ def test_a_thread_that_is_stopped_while_it_waits_lets_its_turn_pass_by(sharing: 
 
 def test_a_turn_that_comes_to_a_thread_as_it_is_stopped_is_the_next_ones() -> None:
     """Whichever of the two is first."""
-    queue = turns.Turns(lambda places: [place.done("done") for place in places])
-    late, early = turns._Thread(None), turns._Thread(None)
+    queue = write_queue.WriteQueue(lambda places: [place.done("done") for place in places])
+    late, early = write_queue._Thread(None), write_queue._Thread(None)
     assert late.come()
     assert late.give_up()
     assert not early.give_up()

@@ -105,11 +105,11 @@ from django.db import connection as orm
 with orm.cursor() as cursor:
     cursor.execute("CREATE TABLE parcels (reference text)")
 from payhub_core.ledger import Ledger
-from payhub_core.ledger.lent import lent
+from payhub_core.ledger.handling import handling
 with Ledger("sqlite:///" + folder + "/payhub.db") as ledger:
     def body(connection):
         try:
-            with lent(connection.engine), orm.cursor() as cursor:
+            with handling(connection.engine), orm.cursor() as cursor:
                 print(cursor.execute("SELECT count(*) FROM parcels").fetchone())
                 cursor.execute("INSERT INTO parcels VALUES ('A1001')")
         except Exception as error:

@@ -14,41 +14,41 @@ from sqlalchemy import URL, Engine
 from payhub_core.errors import ConfigError, LedgerError
 from payhub_core.ledger import orm
 
-__all__ = ["check_not_lent", "lent", "watch_orm"]
+__all__ = ["check_not_handling", "handling", "watch_orm"]
 
 _READS = re.compile(r"\s*(SELECT|SHOW|EXPLAIN|SAVEPOINT|RELEASE|ROLLBACK|PRAGMA)\b", re.IGNORECASE)
 
 
 @dataclass(slots=True)
-class _Loan:
+class _Handling:
     engine: Engine
     lasts: bool = True
     refused: ConfigError | None = None
 
 
-#: The loan that this thread or task is inside; a task that outlives the handler sees that it is over.
-_LOAN: ContextVar[_Loan | None] = ContextVar("payhub_loan", default=None)
+#: The handler that this thread or task is inside; a task that outlives the handler sees that it is over.
+_HANDLING: ContextVar[_Handling | None] = ContextVar("payhub_handling", default=None)
 
 
 @contextmanager
-def lent(engine: Engine) -> Iterator[None]:
+def handling(engine: Engine) -> Iterator[None]:
     """For the time that a handler has a transaction of ``engine``; raises what it was refused, had it caught that."""
-    loan = _Loan(engine)
-    token = _LOAN.set(loan)
+    current = _Handling(engine)
+    token = _HANDLING.set(current)
     watch_orm()
     try:
         yield
     finally:
-        loan.lasts = False
-        _LOAN.reset(token)
-    if loan.refused is not None:
-        raise loan.refused
+        current.lasts = False
+        _HANDLING.reset(token)
+    if current.refused is not None:
+        raise current.refused
 
 
-def check_not_lent(engine: Engine) -> None:
+def check_not_handling(engine: Engine) -> None:
     """Raises LedgerError inside a handler: the transaction that it is lent holds what the call would wait for."""
-    loan = _LOAN.get()
-    if loan is not None and loan.lasts and _database(loan.engine) == _database(engine):
+    current = _HANDLING.get()
+    if current is not None and current.lasts and _database(current.engine) == _database(engine):
         raise LedgerError(
             "a handler called payhub, which is waiting for that handler to return",
             hint="write through the connection that it is lent, and call payhub once it has returned, or in deliver",
@@ -70,11 +70,11 @@ def _refuse_writes(execute: Callable[..., Any], sql: Any, params: Any, many: boo
 
     The gateway would hear SUCCESS whatever becomes of it. On a shared SQLite file it waits for payhub instead.
     """
-    loan = _LOAN.get()
-    if loan is None or not loan.lasts or _READS.match(str(sql)):
+    current = _HANDLING.get()
+    if current is None or not current.lasts or _READS.match(str(sql)):
         return execute(sql, params, many, context)
-    loan.refused = ConfigError(
+    current.refused = ConfigError(
         "this handler wrote through Django's ORM, not through its connection",
         hint="give the checkout none, and write in deliver: docs/web.md",
     )
-    raise loan.refused
+    raise current.refused
