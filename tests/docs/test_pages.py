@@ -10,7 +10,7 @@ import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 from tests.docs.test_chinese import SAME
-from tests.docs.test_ten_lines import PAGES as PROGRAMS
+from tests.docs.test_first_order import PAGES as PROGRAMS
 
 from payhub_sandbox import PUBLIC_MERCHANTS, SandboxProcess
 

@@ -64,7 +64,7 @@ def _with_sandbox(timeline: Timeline, folder: Path, payer: httpx.Client, *, stay
             else:
                 then = say(
                     "Next: payhub demo --stay to click through it in a browser, payhub sandbox --help for the gateway "
-                    "alone, README.md for the ten lines behind this."
+                    "alone, README.md for the program behind this."
                 )
                 timeline.console.print(f"\n{then}")
                 _tell_code(timeline)
