@@ -554,16 +554,17 @@ def test_anomalies_reach_the_application_as_data(
     assert {it.anomaly.name for it in listed} == set(transitions) - {status.value for status in PaymentStatus}
 
 
-def test_each_further_id_that_is_paid_is_told(till: Any, shop: Any, paid: Any) -> None:
-    """With the sum received by then; the order turns paid once."""
+def test_each_further_id_that_was_not_needed_is_told(till: Any, shop: Any, paid: Any) -> None:
+    """With the sum received by then; the order turns paid once. Of parts that make up the sum due, none is."""
     seen: list[Transition] = []
     shop.fails = lambda transition, _connection: seen.append(transition)
     till.receive("shop", paid.notify(actual_amount="4000"))
     till.receive("shop", paid.notify(actual_amount="6000", platform_order_no="P2"))
     till.receive("shop", paid.notify(platform_order_no="P3"))
+    till.receive("shop", paid.notify(platform_order_no="P4"))
     assert [t.status for t in seen if t.status is PaymentStatus.PAID] == [PaymentStatus.PAID]
     again = [t.anomaly for t in seen if t.anomaly is not None and t.anomaly.kind is AnomalyKind.PAID_AGAIN]
-    assert [anomaly.received.minor for anomaly in again] == [10_000, 20_000]
+    assert [(it.name, it.received.minor) for it in again] == [("paid_again:3", 20_000), ("paid_again:4", 30_000)]
 
 
 def test_an_old_message_about_a_reused_number_is_told_before_the_status(till: Any, shop: Any, paid: Any) -> None:

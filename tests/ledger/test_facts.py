@@ -465,6 +465,19 @@ def test_paid_long_before_the_order_was_created_is_odd() -> None:
         (tuple(heard(PaymentStatus.PAID, f"P{n}", 5_000) for n in (1, 2, 3)), ["paid_again:3"]),
         (tuple(heard(PaymentStatus.PAID, f"P{n}", 6_000) for n in (1, 2, 3)), ["overpaid", "paid_again:3"]),
         ((heard(PaymentStatus.PAID, "P1", 4_000), heard(PaymentStatus.PAID, "P2", 10_000)), ["paid_again:2"]),
+        (
+            (
+                heard(PaymentStatus.PAID, "P1", 4_000),
+                heard(PaymentStatus.PAID, "P2", 6_000),
+                heard(PaymentStatus.PAID, "P3", 10_000),
+            ),
+            ["paid_again:3"],
+        ),
+        (
+            (heard(PaymentStatus.PAID, "P1", 10_000), heard(PaymentStatus.PAID, "P2", 15_000)),
+            ["overpaid", "paid_again:2"],
+        ),
+        ((heard(PaymentStatus.PAID, "P1", 10_000), heard(PaymentStatus.PARTIALLY_PAID, "P2")), ["paid_again:2"]),
         # A message that names none is about one of the others; nobody knows how much the bare word is about.
         ((heard(PaymentStatus.PAID, "P1", 6_000), heard(PaymentStatus.PAID, None, 6_000)), ["underpaid"]),
         (

@@ -265,17 +265,17 @@ class Facts:
         return tuple(Anomaly(kind, kind + number, due, total, named) for kind, number in names)
 
     def _needed(self, due: int) -> tuple[int, bool]:
-        """How many payments, the largest first, make up what is due, and whether they, or a single one, are more."""
+        """How many payments make up what is due, as many as can, and whether they, or a single one, are more."""
         is_over = any(it.minor is not None and it.minor > due for it in self.receipts.values())
         sums = [it.minor for key, it in self.receipts.items() if key]
         exact = sorted((minor for minor in sums if minor is not None), reverse=True)
         if len(exact) < len(sums):  # a bare word is what is due, or nothing
             return 1, is_over
-        counted = total = 0
-        while total < due and counted < len(exact):
-            total += exact[counted]
-            counted += 1
-        return counted, is_over or total > due
+        total, needed = sum(exact), len(exact)
+        for minor in exact:
+            if total - minor >= due:
+                total, needed = total - minor, needed - 1
+        return needed, is_over or total > due
 
     @property
     def gateway_id(self) -> str | None:
