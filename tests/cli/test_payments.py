@@ -185,20 +185,6 @@ def on_a_terminal(folder: Path, words: str, language: str) -> str:
     return shown.decode()
 
 
-@pytest.mark.usefixtures("stored")
-def test_json_that_nobody_can_read_is_an_error(config: Path) -> None:
-    """Where stdout is closed, it would be dropped without a word."""
-    command = [sys.executable, "-m", "payhub_core", "payments", "list", "--json"]
-    ended = subprocess.run(
-        ["sh", "-c", '"$@" >&-', "sh", *command],
-        cwd=config.parent,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    assert (ended.returncode, ended.stderr) == (1, "payhub: stdout is closed, so nobody has the JSON\n")
-
-
 def test_a_list_of_nothing_says_so(command: Callable[..., Result], ledger: Ledger) -> None:
     """Instead of an empty table."""
     listed = command("payments", "list", "--account", "shop")

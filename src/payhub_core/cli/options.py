@@ -15,7 +15,7 @@ import click
 
 from payhub_core.accounts import unknown_account
 from payhub_core.config import Config, load_config
-from payhub_core.errors import ConfigError, PayhubError
+from payhub_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from payhub_core.ledger import Ledger
@@ -109,10 +109,5 @@ def json_alone(as_json: bool) -> AbstractContextManager[object]:
 
 
 def print_json(value: object) -> None:
-    """Prints JSON that any program reads: ASCII, and nothing that is no JSON.
-
-    Raises PayhubError where stdout is closed.
-    """
-    if sys.stdout is None:
-        raise PayhubError("stdout is closed, so nobody has the JSON")
+    """Prints JSON that any program reads: ASCII, and nothing that is no JSON."""
     click.echo(json.dumps(value, indent=2, allow_nan=False))
