@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus
 from pydantic import BaseModel, SecretStr
 
 from payhub_core.errors import PayhubError
-from payhub_core.logs import HIDDEN, redact
+from payhub_core.logs import HIDDEN, SECRET_FIELDS, redact
 
 __all__ = ["Redaction", "secret_texts"]
 
@@ -21,6 +21,9 @@ __all__ = ["Redaction", "secret_texts"]
 _SHORTEST = 4
 _PLAIN = re.compile(r"[A-Za-z0-9]+")
 _TEXTS = ("message", "hint", "code", "reason")
+_NAMES = (*SECRET_FIELDS, "authorization")
+#: What stands between a name and its value: of a form, of JSON, of PHP and of XML.
+_sign = re.compile("[=%\"'>\\]]").search
 
 
 class Redaction:
@@ -45,6 +48,9 @@ class Redaction:
     def error(self, error: PayhubError) -> None:
         """Rewrites what ``error`` says; where it quotes a secret, so do the variables of the frames it comes from."""
         said = {name: text for name in _TEXTS if isinstance(text := vars(error).get(name), str)}
+        # Anyone can send what is refused: most errors are seen at a glance to quote nothing.
+        if not self._may_quote("\n".join([*said.values(), *[it for it in error.args if isinstance(it, str)]])):
+            return
         clean = {name: self.text(text) for name, text in said.items()}
         args = tuple(self.text(it) if isinstance(it, str) else it for it in error.args)
         if clean != said or args != error.args:
@@ -73,6 +79,19 @@ class Redaction:
             text = "\n".join(map(str, raw.values()))
         if self._is_suspect(text):
             facts["raw"] = {name: self._within(value) for name, value in raw.items()}
+
+    def _may_quote(self, text: str) -> bool:
+        """Whether ``text`` may hold a secret, the part of one, or what `redact` looks for: a name and a sign behind."""
+        for mark in self._marks:
+            if mark in text:
+                return True
+        if "…" in text:
+            return True
+        lowered = text.lower() if _sign(text) else ""
+        for name in _NAMES:  # noqa: SIM110  any() would build a generator
+            if name in lowered:
+                return True
+        return False
 
     def _is_suspect(self, text: str) -> bool:
         if "sign" in text:
