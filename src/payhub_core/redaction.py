@@ -22,8 +22,8 @@ _SHORTEST = 4
 _PLAIN = re.compile(r"[A-Za-z0-9]+")
 _TEXTS = ("message", "hint", "code", "reason")
 _NAMES = (*SECRET_FIELDS, "authorization")
-#: What stands between a name and its value: of a form, of JSON, of PHP and of XML.
-_sign = re.compile("[=%\"'>\\]]").search
+#: What stands between a name and its value: of a form, a header, JSON, PHP and XML.
+_sign = re.compile("[=:%\"'>\\]]").search
 
 
 class Redaction:

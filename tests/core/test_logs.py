@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from payhub_core import BadSignature, RedactSignatures
+from payhub_core import BadSignature, RedactSignatures, Refused
 from payhub_core.logs import redact
+from payhub_core.redaction import Redaction
 
 
 @pytest.mark.parametrize(
@@ -36,8 +37,11 @@ from payhub_core.logs import redact
     ],
 )
 def test_signatures_are_redacted(text: str, clean: str) -> None:
-    """Their values, and nothing else."""
+    """Their values, and nothing else; in errors, of which most are only glanced at, as well."""
     assert redact(text) == clean
+    error = Refused("the gateway refused", reason=text)
+    Redaction(object()).error(error)
+    assert error.reason == clean
 
 
 def record(message: str, *args: object) -> logging.LogRecord:
