@@ -123,3 +123,22 @@ def test_what_commits_apart_from_payhub_is_refused(tmp_path: Path) -> None:
         assert ended == ([200, "paid", 0] if name in read else [503, "pending", 0]), name
     assert "inside a transaction of Django's" in refused
     assert (waiting, delivered) == ([1, 0], [0, 1])
+
+
+def test_a_django_whose_databases_nobody_has_used_yet_is_no_mistake(tmp_path: Path) -> None:
+    """As in a shop that has Django for its pages alone."""
+    program = """
+import sys
+import django
+from django.conf import settings
+settings.configure(DATABASES={})
+django.setup()
+import django.db
+assert "django.db.backends.signals" not in sys.modules
+from payhub_core.ledger import Ledger
+Ledger("sqlite:///payhub.db").upgrade()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

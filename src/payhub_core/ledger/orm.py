@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from payhub_core.errors import ConfigError
@@ -26,7 +27,8 @@ def watch(refuse: Callable[..., Any]) -> None:
 
     for connection in django.connections.all(initialized_only=True):
         seen(connection)
-    created = sys.modules["django.db.backends.signals"].connection_created
+    # A Django whose databases nobody has used yet has not loaded it.
+    created = import_module("django.db.backends.signals").connection_created
     created.connect(seen, weak=False, dispatch_uid="payhub")
 
 
