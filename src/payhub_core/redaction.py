@@ -82,10 +82,7 @@ class Redaction:
 
     def _may_quote(self, text: str) -> bool:
         """Whether ``text`` may hold a secret, the part of one, or what `redact` looks for: a name and a sign behind."""
-        for mark in self._marks:
-            if mark in text:
-                return True
-        if "…" in text:
+        if "…" in text or self._is_marked(text):
             return True
         lowered = text.lower() if _sign(text) else ""
         for name in _NAMES:  # noqa: SIM110  any() would build a generator
@@ -94,8 +91,9 @@ class Redaction:
         return False
 
     def _is_suspect(self, text: str) -> bool:
-        if "sign" in text:
-            return True
+        return "sign" in text or self._is_marked(text)
+
+    def _is_marked(self, text: str) -> bool:
         for mark in self._marks:  # noqa: SIM110  any() would build a generator
             if mark in text:
                 return True
