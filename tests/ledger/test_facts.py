@@ -553,6 +553,13 @@ def test_the_text_in_the_database_holds_only_what_is_known(message: Payment, tex
     assert Facts.load("{}") == Facts()
 
 
+@pytest.mark.parametrize("part", ['"refunded":4000', '"later":{}'])
+def test_facts_of_another_version_are_not_half_read(part: str) -> None:
+    """What this one does not know may be money that went back."""
+    with pytest.raises(ValueError, match=r"^$"):
+        Facts.load(f'{{"ids":[],"receipts":{{}},"said":[],{part}}}')
+
+
 @pytest.mark.parametrize(
     "facts",
     [

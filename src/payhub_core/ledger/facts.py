@@ -50,10 +50,9 @@ class Anomaly:
     """Something a person should look at: ``received`` of ``due``, under the gateway's ids ``gateway_ids``.
 
     PAID_AGAIN tells of a further gateway id that was paid for one order, and that the sum due did not need.
-    PAID_AFTER_FAILED and PAID_AFTER_EXPIRED say
-    that the gateway has stated both, in whichever order the two arrived. PAID_BEFORE_CREATED says that the gateway's
-    time of payment is more than a day before the order was created here, as in an old message about a number that was
-    used before. ``name`` tells an anomaly from the payment's others.
+    PAID_AFTER_FAILED and PAID_AFTER_EXPIRED say that the gateway has stated both, in whichever order the two arrived.
+    PAID_BEFORE_CREATED says that the gateway's time of payment is more than a day before the order was created here, as
+    in an old message about a number that was used before. ``name`` tells an anomaly from the payment's others.
     """
 
     kind: AnomalyKind
@@ -309,6 +308,8 @@ class Facts:
         if text == "{}":
             return _NOTHING
         data = json.loads(text)
+        if not data.keys() <= _PARTS:
+            raise ValueError  # another version's: half of it read would forget money
         return cls(
             {key: Receipt(minor, at and datetime.fromisoformat(at)) for key, (minor, at) in data["receipts"].items()},
             frozenset(map(PaymentStatus, data["said"])),
@@ -322,6 +323,7 @@ class Facts:
         )
 
 
+_PARTS = {"receipts", "said", "ids", "refunds", "totals", "whole"}
 _NOTHING = Facts()
 _NO_TOTAL = Total()
 
