@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
@@ -51,12 +50,10 @@ def page(browser: Browser, sandbox: SandboxProcess, shop: Shop) -> Iterator[Page
     assert [url for url in addresses if not url.startswith((sandbox.url, shop.url))] == []
 
 
-def test_a_payer_pays_and_returns_to_the_shop(page: Page, customer: Customer, shop: Shop, tmp_path: Path) -> None:
+def test_a_payer_pays_and_returns_to_the_shop(page: Page, customer: Customer, shop: Shop) -> None:
     """One click: the shop is notified, and the browser posts itself back to it."""
     page.goto(customer.create(product_name="Longjing tea 西湖龙井 250g", amount="12800")["redirect_url"])
-    page.screenshot(path=tmp_path / "phone.png")
     page.set_viewport_size(PC)
-    page.screenshot(path=tmp_path / "pc.png")
     page.get_by_role("button", name="Pay 支付 ¥128.00").click()
     page.wait_for_url(f"{shop.url}/thanks")
     assert page.get_by_role("heading").inner_text() == "Thank you"
@@ -66,19 +63,17 @@ def test_a_payer_pays_and_returns_to_the_shop(page: Page, customer: Customer, sh
     assert back.fields["pay_status"] == "1"
 
 
-def test_a_payer_fails_and_then_pays_another_sum(page: Page, customer: Customer, shop: Shop, tmp_path: Path) -> None:
+def test_a_payer_fails_and_then_pays_another_sum(page: Page, customer: Customer, shop: Shop) -> None:
     """The second try goes through the same page."""
     url = customer.create()["redirect_url"]
     page.goto(url)
     page.get_by_role("button", name="Let it fail 支付失败").click()
     page.wait_for_url(f"{shop.url}/thanks")
     page.goto(url)
-    page.screenshot(path=tmp_path / "failed.png")
     page.get_by_label("Another amount").fill("88.88")
     page.get_by_role("button", name="Pay this").click()
     page.wait_for_url(f"{shop.url}/thanks")
     page.goto(url)
-    page.screenshot(path=tmp_path / "paid.png")
     assert [fields["actual_amount"] for fields in shop.notifies()] == ["0.00", "8888.00"]
 
 
@@ -93,22 +88,19 @@ def test_a_payer_returns_by_get(page: Page, customer: Customer, shop: Shop, sand
     assert back.fields.keys() == {"lang", "order_no", "pay_status", "sign"}
 
 
-def test_a_payer_without_script_returns_by_a_button(
-    browser: Browser, customer: Customer, shop: Shop, tmp_path: Path
-) -> None:
+def test_a_payer_without_script_returns_by_a_button(browser: Browser, customer: Customer, shop: Shop) -> None:
     """The form waits for a click."""
     with browser.new_context(java_script_enabled=False, viewport=PHONE) as context:
         page = context.new_page()
         page.goto(customer.create()["redirect_url"])
         page.get_by_role("button", name="Pay 支付 ¥100.00").click()
-        page.screenshot(path=tmp_path / "return.png")
         assert shop.returns() == []
         page.get_by_role("button", name="Back to the shop").click()
         page.wait_for_url(f"{shop.url}/thanks")
     assert len(shop.returns()) == 1
 
 
-def test_content_leads_to_the_pay_page(page: Page, customer: Customer, tmp_path: Path) -> None:
+def test_content_leads_to_the_pay_page(page: Page, customer: Customer) -> None:
     """The form in ``content``, printed on a page of its own, goes there by itself."""
     data = customer.create()
     page.set_content(data["content"])
@@ -116,16 +108,14 @@ def test_content_leads_to_the_pay_page(page: Page, customer: Customer, tmp_path:
     assert page.get_by_role("button", name="Pay 支付 ¥100.00").is_visible()
 
 
-def test_the_front_page_fits_a_phone(page: Page, customer: Customer, sandbox: SandboxProcess, tmp_path: Path) -> None:
+def test_the_front_page_fits_a_phone(page: Page, customer: Customer, sandbox: SandboxProcess) -> None:
     """Nothing sticks out to the side; a click leads to the order."""
     number = customer.create(product_name="Longjing tea 西湖龙井 250g")["platform_order_no"]
     sandbox.pay(number)
     sandbox.fault("unified", "drip", seconds=3)
     page.goto(sandbox.url)
-    page.screenshot(path=tmp_path / "home-phone.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     page.set_viewport_size(PC)
-    page.screenshot(path=tmp_path / "home-pc.png", full_page=True)
     page.get_by_role("link", name="A1001").click()
     assert page.url == f"{sandbox.url}/pay/{number}"
 
