@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql
 from tests.checkout.test_django import RECIPES, _database
 
 from payhub_core.ledger import Ledger
-from payhub_core.ledger.tables import metadata, signs
+from payhub_core.ledger.tables import heartbeats, metadata
 
 ONE = pytest.mark.parametrize("open_checkout", ["Checkout"], indirect=True)  # both write the same rows
 
@@ -106,7 +106,7 @@ TYPES = {
 
 @pytest.mark.postgresql
 def test_the_models_have_the_columns_that_the_tables_have(postgres: Any) -> None:
-    """Type, length, NULL and key of each; the table of signs has a key of two columns, and no model."""
+    """Type, length, NULL and key of each; the table of heartbeats has a key of two columns, and no model."""
     tables = {
         table.name: {
             column.name: [
@@ -119,7 +119,7 @@ def test_the_models_have_the_columns_that_the_tables_have(postgres: Any) -> None
             for column in table.columns
         }
         for table in metadata.sorted_tables
-        if table is not signs
+        if table is not heartbeats
     }
     assert run(COLUMNS, postgres.url("shared")) == tables
 

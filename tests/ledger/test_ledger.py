@@ -53,9 +53,9 @@ def test_every_table_is_named_payhub(ledger: Ledger) -> None:
     names = ledger.read(lambda c: inspect(c).get_table_names())
     assert sorted(names) == [
         "payhub_alembic_version",
+        "payhub_heartbeats",
         "payhub_observations",
         "payhub_payments",
-        "payhub_signs",
         "payhub_transitions",
     ]
 

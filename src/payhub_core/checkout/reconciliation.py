@@ -29,7 +29,7 @@ from payhub_core.errors import (
     plain,
     words_of,
 )
-from payhub_core.ledger import schedule, signs
+from payhub_core.ledger import heartbeats, schedule
 from payhub_core.ledger.changes import HandlerFailed
 from payhub_core.ledger.rows import Row
 from payhub_core.models import PaymentStatus
@@ -156,7 +156,7 @@ class Pass:
     def _begun(self, connection: Connection) -> dict[str, int]:
         """Leaves a sign that a pass was made, brings back what was put off too far, and returns what is due."""
         if self.account is None:
-            signs.put(connection, signs.PASS)
+            heartbeats.put(connection, heartbeats.PASS)
         schedule.bring_back(connection)
         return self._due(connection)
 
@@ -274,9 +274,9 @@ async def reconcile_async(run: Pass, do: Callable[[Step], Awaitable[object]]) ->
 def _signed(connection: Connection, account: str, *, answered: bool, error: str) -> None:
     """Leaves a sign of what came of asking an account: the later one tells how it is doing."""
     if answered:
-        signs.put(connection, signs.ANSWERED, account)
+        heartbeats.put(connection, heartbeats.ANSWERED, account)
     elif error:
-        signs.put(connection, signs.UNANSWERED, account, error)
+        heartbeats.put(connection, heartbeats.UNANSWERED, account, error)
 
 
 def _summary(row: Row, status: str, failure: Exception | None, error: str) -> Summary:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["doctor"]
 
 #: Writes, and changes nothing.
-_NOTHING = methodcaller("exec_driver_sql", "DELETE FROM payhub_signs WHERE 1 = 0")
+_NOTHING = methodcaller("exec_driver_sql", "DELETE FROM payhub_heartbeats WHERE 1 = 0")
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Subquery, case, exists, func, 
 
 from payhub_core.errors import plain
 from payhub_core.findings import Finding
-from payhub_core.ledger import failures, queries, signs
+from payhub_core.ledger import failures, heartbeats, queries
 from payhub_core.ledger.database import clock
 from payhub_core.ledger.facts import Facts
 from payhub_core.ledger.models import Creation
@@ -93,15 +93,15 @@ def health(connection: Connection) -> Health:
     """The figures by now; raises LedgerError."""
     now = clock(connection)
     found: dict[str, dict[str, Any]] = {account: {} for account in queries.accounts(connection)}
-    seen = signs.read(connection)
+    seen = heartbeats.read(connection)
     for (account, kind), (at, reason) in seen.items():
         if account:
-            told = {"unanswered": reason} if kind == signs.UNANSWERED else {}
+            told = {"unanswered": reason} if kind == heartbeats.UNANSWERED else {}
             found.setdefault(account, {}).update({f"{kind}_at": at, **told})
     for account, values in _figures(connection, now):
         found.setdefault(account, {}).update(values)
     accounts = tuple(AccountHealth(account, **values) for account, values in sorted(found.items()))
-    passed_at, _ = seen.get(("", signs.PASS), (None, ""))
+    passed_at, _ = seen.get(("", heartbeats.PASS), (None, ""))
     figures = Health(now, passed_at, accounts)
     return replace(figures, findings=tuple(_findings(figures)))
 

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from payhub_core.ledger.rows import KEY, Row
 from payhub_core.ledger.times import UtcTime
 
-__all__ = ["UNCLEAR", "VERSION_TABLE", "metadata", "observations", "payments", "signs", "transitions"]
+__all__ = ["UNCLEAR", "VERSION_TABLE", "heartbeats", "metadata", "observations", "payments", "transitions"]
 
 VERSION_TABLE = "payhub_alembic_version"
 
@@ -103,9 +103,9 @@ Index("payhub_transitions_waiting_ix", transitions.c.due_at, postgresql_where=_w
 _odd = transitions.c.anomaly.is_not(None)
 Index("payhub_transitions_odd_ix", transitions.c.id, postgresql_where=_odd, sqlite_where=_odd)
 
-#: The last sign of life of each kind: "pass" for all accounts (""), "answered" and "unanswered" for each.
-signs: Table = Table(
-    "payhub_signs",
+#: The last heartbeat of each kind: "pass" for all accounts (""), "answered" and "unanswered" for each.
+heartbeats: Table = Table(
+    "payhub_heartbeats",
     metadata,
     Column("account", Text, primary_key=True),
     Column("kind", String(16), primary_key=True),
