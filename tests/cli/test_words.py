@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -19,6 +20,7 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.cells import cell_len
 from tests.cli.conftest import one_checkout
+from tests.cli.written import FUNCTION, calls, name_of, texts
 from tests.docs.test_mismatch import RULES, deviations
 
 import payhub_core
@@ -32,6 +34,7 @@ from payhub_core.models import CallbackKind, PaymentStatus
 ROOT = Path(payhub_core.__file__).parent
 COMMANDS = sorted((ROOT / "cli").glob("*.py"))
 DEMO = sorted((ROOT.parent / "payhub_sandbox" / "demo").glob("*.py"))
+SANDBOX = ROOT.parent / "payhub_sandbox" / "command.py"
 #: What click writes by itself.
 CLICKS = {
     "Usage:",
@@ -67,61 +70,21 @@ GAPS = {
 }
 #: Words that commands take, and those of a payment's history.
 WORDS = {*PaymentStatus, *Creation, *AnomalyKind, *CallbackKind, "create", "query", "refund", "close", "handler"}
-#: Where the hints of callbacks that are refused stand.
-HINTED = (ROOT / "kit" / "mismatch.py", ROOT / "kit" / "forms.py")
 PRINTS = {"echo", "remark", "print_table", "_complain", "print", "status", "add_task", "add_column"}
-FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
-
-
-def name_of(call: ast.Call) -> str:
-    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-
-
-def texts(node: ast.expr, function: ast.AST) -> Iterator[str]:
-    """The texts that an expression may be, with {} for what an f-string puts in."""
-    match node:
-        case ast.Constant(value=str(text)):
-            yield text
-        case ast.JoinedStr(values=parts):
-            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in parts)
-        case ast.IfExp(body=body, orelse=orelse):
-            yield from (*texts(body, function), *texts(orelse, function))
-        case ast.BinOp(left=left, right=right):
-            yield from (*texts(left, function), *texts(right, function))
-        case ast.BoolOp(values=values) | ast.List(elts=values):
-            for value in values:
-                yield from texts(value, function)
-        case ast.Name(id=name):
-            for it in ast.walk(function):
-                if isinstance(it, ast.Assign) and any(isinstance(to, ast.Name) and to.id == name for to in it.targets):
-                    yield from texts(it.value, function)
-
-
-def calls(path: Path) -> Iterator[tuple[ast.Call, ast.AST]]:
-    """Every call in a file, with the function that it stands in."""
-    for function in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(function, FUNCTION):
-            yield from ((it, function) for it in ast.walk(function) if isinstance(it, ast.Call))
 
 
 @cache
 def said() -> set[str]:
-    """All that the commands pass to `say`, and the findings of the project."""
-    found = set()
-    for path in (*ROOT.rglob("*.py"), *DEMO):
+    """All that the commands pass to `say`, and how one was called."""
+    found = set[str]()
+    for path in (*COMMANDS, *DEMO, SANDBOX):
         for call, function in calls(path):
-            if name_of(call) == "say" and path in (*COMMANDS, *DEMO):
+            if name_of(call) == "say":
                 found |= set(texts(call.args[0], function))
             elif name_of(call) in {"step", "check"} and path in DEMO:
                 found |= {text for argument in call.args for text in texts(argument, function)}
-            elif name_of(call) in {"BadParameter", "UsageError"} and path in COMMANDS:
+            elif name_of(call) in {"BadParameter", "UsageError", "fail"} and path in (*COMMANDS, SANDBOX):
                 found |= set(texts(call.args[0], function))
-            elif name_of(call) == "Finding":
-                found |= {text for argument in call.args[1:] for text in texts(argument, function)}
-    for path in HINTED:
-        for it in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(it, ast.Assign) and {"hint", "_EMPTY"} & {getattr(to, "id", "") for to in it.targets}:
-                found |= set(texts(it.value, it))
     return (found | explained() | {f"({word})" for word in WORDS}) - {"", "{}"}
 
 
@@ -219,11 +182,11 @@ def test_a_list_is_chinese_for_people_alone(
 ) -> None:
     """JSON is the same in every language."""
     monkeypatch.setenv("LC_ALL", "C")
-    english, json = command(*words), command(*words, "--json")
+    english, as_json = command(*words), command(*words, "--json")
     monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
     assert shown in command(*words).output
     assert shown not in english.output
-    assert command(*words, "--json").output == json.output
+    assert command(*words, "--json").output == as_json.output
 
 
 def test_a_signature_is_explained_in_chinese(
@@ -264,6 +227,56 @@ def test_the_language_is_that_of_the_first_variable_that_is_set(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert say("none") == expected
+
+
+@one_checkout
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["payments", "show", "shop", "A9"],
+            "payhub: [账户 shop，订单 A9] 这里没有下过这笔订单。处理办法：查看：payhub payments find A9\n",
+        ),
+        (["payments", "list", "--account", "shpo"], "payhub: 没有账户 'shpo'。处理办法：您是不是想写 'shop'？\n"),
+        (["verify", "nofile"], "payhub: nofile 无法读取：没有这个文件或目录\n"),
+        (["dry-run", "shop", "method=paypal"], "payhub: [账户 shop，订单 DRYRUN1] method: 应为其中之一：alipay_app, "),
+        (["sandbox", "--host", "192.0.2.1"], "payhub: 192.0.2.1 不是本机地址；--allow-remote 允许别的机器访问\n"),
+        (["report", "-o", "no/page.html"], "payhub: 无法写入 no/page.html：没有这个文件或目录\n"),
+        (["new-provider", "oolong", "--folder", "payhub.toml/x"], "payhub: NotADirectoryError: [Errno 20] 不是目录"),
+    ],
+    ids=lambda it: " ".join(it) if isinstance(it, list) else "",
+)
+def test_an_error_is_told_in_chinese(
+    words: list[str], told: str, command: Callable[..., Result], stored: None, chinese: None
+) -> None:
+    """With what to do, whichever command it ends."""
+    result = command(*words)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(told)
+
+
+@one_checkout
+def test_errors_among_results_are_told_in_chinese_and_json_is_not(
+    command: Callable[..., Result], stored: None, config: Path, chinese: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message that is refused, and a finding that holds an error."""
+    (config.parent / "cut.txt").write_text(f"order_no=A1001&sign={'0' * 32}", "utf-8")
+    assert (
+        "BadSignature: 签名不是用本账户的密钥做的，并且缺少参与签名的 actual_amount, "
+        in command("verify", "cut.txt").output
+    )
+    refused = command("verify", "cut.txt", "--json").stdout
+    right = config.read_text("utf-8")
+    config.write_text(right.replace("appid", "apid"), "utf-8")
+    assert (
+        "! 账户 shop：无法使用：appid: 缺少；apid: 没有这一项。处理办法：您是不是想写 'appid'？\n"
+        in command("doctor").output
+    )
+    found = json.loads(command("doctor", "--json").stdout)["findings"]
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    assert json.loads(command("doctor", "--json").stdout)["findings"] == found
+    config.write_text(right, "utf-8")
+    assert command("verify", "cut.txt", "--json").stdout == refused
 
 
 def every(command: click.Command = payhub, *words: str) -> Iterator[list[str]]:

@@ -7,6 +7,8 @@ import os
 import sys
 from io import RawIOBase, TextIOWrapper
 
+from payhub_core.cli.words import tell
+
 __all__ = ["main"]
 
 
@@ -25,7 +27,7 @@ def main() -> None:
     try:
         from payhub_core.cli.commands import payhub  # noqa: PLC0415  click is an extra
     except ImportError as error:
-        sys.exit(f"payhub: {error.name} is not installed. Hint: pip install 'payhub-core[cli]'")
+        sys.exit(tell(f"payhub: {error.name} is not installed. Hint: pip install 'payhub-core[cli]'"))
     if sys.stdout is None:
         sys.stdout = TextIOWrapper(_Closed(), write_through=True)
     for stream in (sys.stdout, sys.stderr):
@@ -35,4 +37,4 @@ def main() -> None:
     try:
         payhub()
     except OSError as error:  # of help and version, which no command prints
-        sys.exit(f"payhub: {type(error).__name__}: {error}")
+        sys.exit(tell(f"payhub: {type(error).__name__}: {error}"))

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from payhub_core.cli.help import with_help
+from payhub_core.cli.words import tell
 from payhub_core.errors import ConfigError, PayhubError
 from payhub_core.version import VERSION
 
@@ -44,13 +45,14 @@ class _Installed(click.Group):
         except (PayhubError, click.ClickException) as error:
             if isinstance(error, click.UsageError):
                 raise
-            Console(stderr=True).print(Text(f"payhub: {error}", style="red"), soft_wrap=True)
+            Console(stderr=True).print(Text(f"payhub: {tell(str(error))}", style="red"), soft_wrap=True)
             ctx.exit(1)
         except (OSError, OverflowError, UnicodeError) as error:
             # A full disk, a number out of all bounds, an argument that is no text: nothing that payhub could mend.
             if isinstance(error, BrokenPipeError):
                 raise
-            Console(stderr=True).print(Text(f"payhub: {type(error).__name__}: {error}", style="red"), soft_wrap=True)
+            said = tell(f"payhub: {type(error).__name__}: {error}")
+            Console(stderr=True).print(Text(said, style="red"), soft_wrap=True)
             ctx.exit(1)
 
 
@@ -64,7 +66,7 @@ def _unusable(name: str, error: PayhubError) -> click.Command:
     def explain() -> None:
         raise error
 
-    return click.Command(name, callback=explain, short_help=f"({error.message})", context_settings=_WHATEVER)
+    return click.Command(name, callback=explain, short_help=f"({tell(error.message)})", context_settings=_WHATEVER)
 
 
 @click.group(cls=_Installed, context_settings={"help_option_names": ["-h", "--help"]})

@@ -17,7 +17,7 @@ from payhub_core.cli.configured import Configured, configured, sources
 from payhub_core.cli.connection import connection, unusable_client
 from payhub_core.cli.options import config_option, config_path, json_option, print_json, read_config
 from payhub_core.cli.tables import print_table, when
-from payhub_core.cli.words import say
+from payhub_core.cli.words import say, tell
 from payhub_core.config import Config
 from payhub_core.errors import ConfigError, LedgerError, plain
 from payhub_core.findings import Finding
@@ -175,7 +175,7 @@ def _print(found: _Examined, account: str | None) -> None:
 
 
 def _line(finding: Finding) -> str:
-    line = say(f"{say(finding.what)}. Hint: {say(finding.remedy)}")
+    line = say(f"{tell(finding.what)}. Hint: {tell(finding.remedy)}")
     return say(f"account {finding.account}: {line}") if finding.account else line
 
 

@@ -32,7 +32,7 @@ from payhub_core.cli.tables import (
     what,
     when,
 )
-from payhub_core.cli.words import named, say
+from payhub_core.cli.words import named, say, tell
 from payhub_core.errors import PayhubError
 from payhub_core.ledger import Creation, Ledger, Observation, StoredPayment, Total, Transition
 from payhub_core.ledger.queries import Wanted
@@ -231,7 +231,7 @@ def _said(item: Observation, status: PaymentStatus) -> str:
         return say(f"claims: {word}") if claim else word
     # What payhub has written beside it.
     written = ("refund_reference", "amount", "reason") if item.source == "refund" else ("reason",)
-    details = [str(item.raw[key]) for key in written if key in item.raw]
+    details = [tell(str(item.raw[key])) for key in written if key in item.raw]
     times = item.raw["times"] if counted else 1
     said = say(f"{word} ({times} times since {item.raw['since'][:19]})") if times > 1 else word
     return f"{said}: {', '.join(details)}" if details else said

@@ -21,7 +21,7 @@ from rich.progress import Progress as ProgressBar
 from payhub_core.checkout import Progress, Summary
 from payhub_core.cli.checkouts import OpenCheckout, checkout_options, open_checkout
 from payhub_core.cli.options import age, config_option, json_alone
-from payhub_core.cli.words import named, say
+from payhub_core.cli.words import named, say, tell
 from payhub_core.errors import LedgerError
 
 __all__ = ["reconcile"]
@@ -118,7 +118,7 @@ def _watch(one_pass: Callable[[], Summary], every: float) -> None:
             try:
                 one_pass()
             except LedgerError as error:
-                _complain(f"{_stamp()}{error}")
+                _complain(f"{_stamp()}{tell(str(error))}")
             time.sleep(every)
 
 
@@ -147,7 +147,7 @@ def _one_pass(
     figures = f"asked {summary.asked}, changed {summary.changed}, paid {summary.paid}, unanswered {summary.unanswered}"
     click.echo(f"{stamp}{say(figures)}{failed}{due}")
     for _, reason in sorted(summary.errors.items()):
-        _complain(stamp + reason)
+        _complain(stamp + tell(reason))
     if waiting:
         _complain(stamp + say("transitions wait in the outbox, no handler has had them; see: payhub outbox list"))
     return summary

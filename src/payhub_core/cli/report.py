@@ -11,7 +11,7 @@ import click
 
 from payhub_core.cli.options import config_option, read_config
 from payhub_core.cli.report_page import page
-from payhub_core.cli.words import chinese, say
+from payhub_core.cli.words import chinese
 from payhub_core.ledger import Ledger
 from payhub_core.ledger.report import report as figures
 
@@ -42,7 +42,7 @@ def report(*, config: str | None, output: str, lang: str | None) -> None:
     try:
         _write(Path(output), html)
     except OSError as error:
-        raise click.ClickException(say(f"cannot write {output}: {error.strerror}")) from error
+        raise click.ClickException(f"cannot write {output}: {error.strerror}") from error
 
 
 def _write(path: Path, html: str) -> None:

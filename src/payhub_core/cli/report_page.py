@@ -113,7 +113,7 @@ def _silent(found: Report, say: Words) -> str:
             _short(it.account),
             _short(_minute(it.unanswered_at)),
             _short(_minute(it.answered_at)),
-            f'<td class="w">{escape(plain(it.unanswered, 300))}</td>',
+            f'<td class="w">{escape(say.told(plain(it.unanswered, 300)))}</td>',
             f"<td><code>payhub doctor --connect --account {escape(it.account)}</code></td>",
         )
         for it in found.health.accounts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from payhub_core.cli.words import catalogue
+from payhub_core.cli.words import catalogue, in_chinese
 
 __all__ = ["CHINESE", "ENGLISH", "Words"]
 
@@ -53,6 +53,10 @@ class Words:
     def kind(self, name: str) -> str:
         """An anomaly by the name that `payhub payments resolve` takes, in Chinese behind its word."""
         return name if self.tag == "en" else f"{self.name(name)} ({name})"
+
+    def told(self, reason: str) -> str:
+        """What an error says."""
+        return reason if self.tag == "en" else in_chinese(reason)
 
 
 ENGLISH = Words(

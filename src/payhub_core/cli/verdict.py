@@ -14,7 +14,7 @@ from rich.text import Text
 from payhub_core.accounts import Accounts
 from payhub_core.cli.options import print_json
 from payhub_core.cli.tables import when
-from payhub_core.cli.words import named, say
+from payhub_core.cli.words import named, say, tell
 from payhub_core.errors import BadSignature, CallbackError, MalformedCallback, PayhubError, plain
 from payhub_core.explanation import Explanation, explain
 from payhub_core.hub import Hub
@@ -124,7 +124,7 @@ def _table(result: dict[str, Any], verdict: Text, explanation: Explanation | Non
         say("account"): result["account"],
         say("address"): named(result["address"]),
         say("answered then"): " ".join(str(answered.get(key, "")) for key in ("status_code", "content_type")).strip(),
-        say("reason then"): answered.get("reason"),
+        say("reason then"): tell(str(answered.get("reason") or "")),
         say("now"): verdict,
     }
     if payment := result["payment"]:
@@ -134,7 +134,7 @@ def _table(result: dict[str, Any], verdict: Text, explanation: Explanation | Non
         said["paid_at"] = _when(payment["paid_at"])
         rows |= {name: {**payment, **said}[key] for name, key in zip(names, shown, strict=True)}
     if error := result["error"]:
-        rows |= {say("error"): f"{error['type']}: {error['message']}", say("hint"): say(error["hint"])}
+        rows |= {say("error"): f"{error['type']}: {tell(error['message'])}", say("hint"): tell(error["hint"])}
     lines = [*rows.items()]
     if explanation is not None:
         lines += [(say("signature"), _said(explanation)), *((say("to do"), say(it)) for it in explanation.to_do)]
