@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from click.testing import Result
-from sqlalchemy import update
+from click.testing import CliRunner, Result
+from sqlalchemy import select, update
 from tests.cli.conftest import failure, one_checkout
 
 from payhub_core import InvalidOrder
+from payhub_core.cli.commands import payhub
 from payhub_core.ledger import Ledger
-from payhub_core.ledger.tables import transitions
+from payhub_core.ledger.tables import payments, transitions
 
 pytestmark = one_checkout
 
@@ -101,6 +102,59 @@ def test_what_is_not_open_cannot_be_resolved(command: Callable[..., Result], led
     assert "no open anomaly 'paid_again' of this order. Hint: open are: overpaid, paid_again:2, paid_again:3" in slip
     command("payments", "resolve", "shop", "A2", "--why", "a test")
     assert "no open anomaly" in failure(command("payments", "resolve", "shop", "A2", "--why", "again"))
-    assert command("payments", "resolve", "shop", "A1").exit_code == 2
+    for words in (["shop", "A1"], ["shop", "--why", "a test"], ["--why", "a test"]):
+        assert command("payments", "resolve", *words).exit_code == 2
     with pytest.raises(InvalidOrder, match="who has resolved"):
         ledger.resolve("shop", "A1", by=" ", reason="a test")
+
+
+@pytest.fixture
+def incident(open_checkout: Callable[..., Any], accept: Any, make_order: Callable[..., Any], paid: Any) -> list[str]:
+    """Five orders that were underpaid, one of them two days ago, and one that was overpaid."""
+    checkout = open_checkout(accept)
+    references = [f"A{number}" for number in range(1, 7)]
+    for reference in references:
+        checkout.start("shop", make_order(reference=reference))
+        checkout.receive("shop", paid.notify(reference, actual_amount="10001" if reference == "A6" else "1"))
+    old = select(payments.c.id).where(payments.c.reference == "A1").scalar_subquery()
+    at = update(transitions).where(transitions.c.payment_id == old)
+    checkout.ledger.write(lambda c: c.execute(at.values(at=datetime.now(UTC) - timedelta(days=2))))
+    return references
+
+
+def test_all_of_one_kind_and_time_are_resolved_once_they_were_shown(
+    command: Callable[..., Result], ledger: Ledger, incident: list[str], config: Any
+) -> None:
+    """After a yes to the list and its count; those of before, and those of another kind, stay open."""
+    words = ["payments", "resolve", "--kind", "underpaid", "--since", "1d", "--by", "Li", "--why", "the fee"]
+    asked = CliRunner().invoke(payhub, words, input="n\n")
+    assert asked.exit_code == 1
+    assert all(reference in asked.stdout for reference in ("A2", "A3", "A4", "A5"))
+    assert "A1 " not in asked.stdout
+    assert "Anomalies: 4. Note for each that Li has seen to it: the fee [y/N]: n" in asked.stdout
+    assert asked.stderr == "Nothing was noted.\n"
+    assert len(listed(command)) == 6
+    done = CliRunner().invoke(payhub, words, input="y\n")
+    assert (done.exit_code, done.stdout.count("by Li: the fee")) == (0, 4)
+    assert {(it.reference, it.anomaly.name) for it in ledger.anomalies()} == {("A1", "underpaid"), ("A6", "overpaid")}
+    nothing = command(*words, "--yes")
+    assert (nothing.exit_code, nothing.stderr) == (1, "There are no such anomalies.\n")
+
+
+def test_nobody_is_asked_where_yes_is_said(command: Callable[..., Result], incident: list[str]) -> None:
+    """As a script does, which reads JSON; what was found out by then is an end as well."""
+    words = ["payments", "resolve", "--kind", "underpaid", "--account", "shop", "--until", "1d", "--why", "x", "--json"]
+    assert command(*words).exit_code == 2
+    told = json.loads(command(*words, "--yes").stdout)
+    assert (told["resolved"], [it["reference"] for it in told["anomalies"]]) == (1, ["A1"])
+    assert listed(command, "--until", "1d") == []
+    assert len(listed(command)) == 5
+
+
+@pytest.mark.parametrize(
+    "words", [["shop", "A1", "--kind", "overpaid"], ["shop", "--kind", "overpaid"], ["shop", "A1", "--since", "1d"]]
+)
+def test_an_order_or_a_kind_is_named_and_not_both(command: Callable[..., Result], words: list[str], odd: None) -> None:
+    """So that nobody resolves more than was meant."""
+    assert command("payments", "resolve", *words, "--why", "a test").exit_code == 2
+    assert len(listed(command)) == 4

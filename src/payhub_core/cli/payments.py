@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from payhub_core.cli.anomalies import anomalies, print_anomalies, resolve
+from payhub_core.cli.anomalies import anomalies, print_anomalies
 from payhub_core.cli.options import (
     check_account,
     config_option,
@@ -19,6 +19,7 @@ from payhub_core.cli.options import (
     time,
 )
 from payhub_core.cli.refresh import refresh
+from payhub_core.cli.resolve import resolve
 from payhub_core.cli.settle_refund import settle_refund
 from payhub_core.cli.tables import (
     anomaly_json,

@@ -27,6 +27,7 @@ def anomalies(
     account: str | None = None,
     kind: AnomalyKind | None = None,
     since: datetime | None = None,
+    until: datetime | None = None,
     resolved: bool = False,
     limit: int = 100,
 ) -> list[StoredAnomaly]:
@@ -38,6 +39,8 @@ def anomalies(
         query = query.where(or_(transitions.c.name == kind.value, transitions.c.name.startswith(f"{kind.value}:")))
     if since is not None:
         query = query.where(transitions.c.at >= since)
+    if until is not None:
+        query = query.where(transitions.c.at < until)
     if not resolved:
         query = query.where(transitions.c.resolved_at.is_(None))
     return [_stored(row) for row in connection.execute(query)]

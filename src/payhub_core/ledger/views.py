@@ -87,12 +87,13 @@ class Views(ABC):
         account: str | None = None,
         kind: AnomalyKind | None = None,
         since: datetime | None = None,
+        until: datetime | None = None,
         resolved: bool = False,
         limit: int = 100,
     ) -> list[StoredAnomaly]:
         """What is odd about the payments and open, found out last first; with ``resolved`` what is not open, too."""
-        asked = partial(anomalies.anomalies, account=account, kind=kind, since=since, resolved=resolved)
-        return self.read(partial(asked, limit=limit))
+        asked = partial(anomalies.anomalies, account=account, kind=kind, since=since, until=until)
+        return self.read(partial(asked, resolved=resolved, limit=limit))
 
     async def aanomalies(
         self,
@@ -100,12 +101,13 @@ class Views(ABC):
         account: str | None = None,
         kind: AnomalyKind | None = None,
         since: datetime | None = None,
+        until: datetime | None = None,
         resolved: bool = False,
         limit: int = 100,
     ) -> list[StoredAnomaly]:
         """As `anomalies`."""
-        asked = partial(anomalies.anomalies, account=account, kind=kind, since=since, resolved=resolved)
-        return await self.aread(partial(asked, limit=limit))
+        asked = partial(anomalies.anomalies, account=account, kind=kind, since=since, until=until)
+        return await self.aread(partial(asked, resolved=resolved, limit=limit))
 
     def anomalies_of(self, account: str, reference: str) -> list[StoredAnomaly]:
         """What is odd about one payment, resolved or not, oldest first."""
