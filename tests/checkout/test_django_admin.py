@@ -143,6 +143,8 @@ def test_whoever_may_look_may_do_nothing_else(
         for words in ("A1001", "shop", "paid", "100.00 CNY", "100.01 CNY"):
             assert words in pages[name], (name, words)
         assert 'name="_save"' not in pages[name]
+        assert "Payment ledger" in pages[name], "what it is called, not the name of its folder"
+        assert "Django_Ledger" not in pages[name]
     for name in ("none", "failed"):
         assert "A1001" not in pages[name]
     for words in ("overpaid", "notify", "P2019081800134100001"):
