@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -60,3 +63,20 @@ def failure(result: Result) -> str:
     assert result.output.startswith("payhub: ")
     assert result.output.count("\n") == 1
     return result.output
+
+
+def on_a_terminal(folder: Path, words: str, language: str) -> str:
+    """What ``payhub`` shows on a terminal of 80 columns."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "80", "LC_ALL": language}
+    command = [sys.executable, "-m", "payhub_core", *words.split()]
+    with subprocess.Popen(command, cwd=folder, env=environment, stdout=theirs, stderr=subprocess.DEVNULL):
+        os.close(theirs)
+        shown = b""
+        try:
+            while piece := os.read(ours, 4096):
+                shown += piece
+        except OSError:  # how Linux says that the other end was closed
+            pass
+    os.close(ours)
+    return shown.decode()

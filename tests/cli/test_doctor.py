@@ -19,7 +19,7 @@ import pytest
 import trustme
 from click.testing import Result
 from sqlalchemy import text, update
-from tests.cli.conftest import failure, one_checkout
+from tests.cli.conftest import failure, on_a_terminal, one_checkout
 
 from payhub_core.cli.connection import _clock, _on_the_way
 from payhub_core.client import tls
@@ -199,6 +199,29 @@ def test_what_the_ledger_finds_is_a_finding(command: Callable[..., Result], ledg
     assert findings(command, "--account", "shop") == found
     line = "! account shop: anomalies that nobody has resolved: 1. Hint: payhub payments anomalies --account shop"
     assert line in command("doctor").output
+
+
+@pytest.mark.usefixtures("stored")
+@one_checkout
+@pytest.mark.parametrize(
+    ("language", "what", "remedy"),
+    [
+        (
+            "C.UTF-8",
+            "! account shop: anomalies that nobody has resolved: 1",
+            "  Hint: payhub payments anomalies --account shop, then payhub payments resolve",
+        ),
+        (
+            "zh_CN.UTF-8",
+            "! 账户 shop：未处理的异常单：1 条",
+            "  处理办法：先 payhub payments anomalies --account shop，再 payhub payments resolve",
+        ),
+    ],
+)
+def test_on_a_terminal_what_to_do_has_a_line_of_its_own(config: Path, language: str, what: str, remedy: str) -> None:
+    """Where both do not fit one; no line is broken, so that a command can be copied whole."""
+    lines = on_a_terminal(config.parent, "doctor", language).splitlines()
+    assert lines[lines.index(what) + 1] == remedy
 
 
 @pytest.fixture

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from operator import methodcaller
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
 
 from payhub_core.accounts import unknown_account
@@ -170,13 +172,18 @@ def _print(found: _Examined, account: str | None) -> None:
             ],
         )
     for finding in found.findings:
-        click.echo(plain(f"! {_line(finding)}", 2000))
+        _print_finding(finding)
     click.echo(say(f"findings: {len(found.findings)}"))
 
 
-def _line(finding: Finding) -> str:
-    line = say(f"{tell(finding.what)}. Hint: {tell(finding.remedy)}")
-    return say(f"account {finding.account}: {line}") if finding.account else line
+def _print_finding(finding: Finding) -> None:
+    """In a line; on a terminal that is too narrow for it in two, and no command is broken over them."""
+    what, remedy = plain(tell(finding.what), 2000), plain(tell(finding.remedy), 2000)
+    found = say(f"account {finding.account}: {what}") if finding.account else what
+    line = f"! {say(f'{found}. Hint: {remedy}')}"
+    if sys.stdout.isatty() and cell_len(line) > get_terminal_size().columns:
+        line = f"! {found}\n  {say(f'Hint: {remedy}')}"
+    click.echo(line)
 
 
 def _keys(keys: dict[str, list[str]]) -> str:
