@@ -24,8 +24,10 @@ from tests.cli.written import FUNCTION, calls, name_of, texts
 from tests.docs.test_mismatch import RULES, deviations
 
 import payhub_core
+from payhub_core import Refused
 from payhub_core.cli.commands import payhub
 from payhub_core.cli.help import with_help
+from payhub_core.cli.report_words import CHINESE, ENGLISH
 from payhub_core.cli.words import catalogue, say
 from payhub_core.explanation import REMEDIES
 from payhub_core.ledger import AnomalyKind, Creation
@@ -277,6 +279,24 @@ def test_errors_among_results_are_told_in_chinese_and_json_is_not(
     assert json.loads(command("doctor", "--json").stdout)["findings"] == found
     config.write_text(right, "utf-8")
     assert command("verify", "cut.txt", "--json").stdout == refused
+
+
+@one_checkout
+def test_a_reason_that_was_kept_is_told_in_chinese(
+    command: Callable[..., Result],
+    open_checkout: Callable[..., Any],
+    platform: Any,
+    gateway: Any,
+    order: Any,
+    chinese: None,
+) -> None:
+    """In a payment's history, and in a report, whatever the language of the terminal."""
+    checkout = open_checkout(gateway(platform.reply([], 0, "余额不足")))
+    with pytest.raises(Refused):
+        checkout.start("shop", order)
+    assert "被拒绝 (refused): 网关拒绝：余额不足" in command("payments", "show", "shop", "A1001").output
+    reason = "GatewayError: the gateway answered HTTP 503"
+    assert [it.told(reason) for it in (ENGLISH, CHINESE)] == [reason, "GatewayError: 网关应答 HTTP 503"]
 
 
 def every(command: click.Command = payhub, *words: str) -> Iterator[list[str]]:
