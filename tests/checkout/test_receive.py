@@ -278,6 +278,12 @@ def test_whatever_goes_wrong_the_gateway_is_to_resend(till: Any, paid: Any, monk
     assert till.receive("shop", paid.notify()).status_code == RETRY
 
 
+def test_a_refusal_for_its_sum_names_account_and_order(till: Any, paid: Any, caplog: Any) -> None:
+    """Two accounts may have an order of the same number."""
+    assert till.receive("shop", paid.notify(amount="9999")).status_code == REFUSED
+    assert "refused a callback: [account shop, order A1001] order 'A1001' is about" in caplog.text
+
+
 def test_accounts_that_cannot_be_read_make_the_gateway_resend(ledger: Ledger, paid: Any, caplog: Any) -> None:
     """Tenants in a database that is gone: the gateway is no worse off than with ours."""
 

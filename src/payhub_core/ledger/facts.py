@@ -330,12 +330,15 @@ _NO_TOTAL = Total()
 
 def observed(payment: Payment, due: Money) -> Facts:
     """The facts in one message about an order of ``due``; a hint holds none. Raises WrongAmount."""
+    wrong = None
     if payment.amount is not None and payment.amount != due:
-        raise WrongAmount(f"order {payment.reference!r} is about {due}, the message about {payment.amount}")
-    if payment.paid is not None and payment.paid.currency != due.currency:
-        raise WrongAmount(f"the sum due is in {due.currency}, the sum received in {payment.paid.currency}")
-    if payment.refunded is not None and payment.refunded.currency != due.currency:
-        raise WrongAmount(f"the sum due is in {due.currency}, the sum refunded in {payment.refunded.currency}")
+        wrong = f"order {payment.reference!r} is about {due}, the message about {payment.amount}"
+    elif payment.paid is not None and payment.paid.currency != due.currency:
+        wrong = f"the sum due is in {due.currency}, the sum received in {payment.paid.currency}"
+    elif payment.refunded is not None and payment.refunded.currency != due.currency:
+        wrong = f"the sum due is in {due.currency}, the sum refunded in {payment.refunded.currency}"
+    if wrong:
+        raise WrongAmount(wrong, account=payment.account, reference=payment.reference)
     status = payment.status
     if status is PaymentStatus.PENDING and payment.claimed_status not in {None, status}:
         return _NOTHING
