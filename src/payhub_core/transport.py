@@ -27,6 +27,10 @@ REPLY_LIMIT = 1024 * 1024
 # By name, along the class's ancestry: a client of the user's choice has exceptions of its own under the names of httpx.
 _NEVER_LEFT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "InvalidURL"}
 
+#: What leaves a reply as it is, in any case of letters (RFC 9110, 8.4.1). "none" and "utf-8" are no codings, but PHP
+#: scripts name them.
+_UNCOMPRESSED = {"identity", "", "none", "utf-8"}
+
 #: Headers of a client's own that are about its connections, not about whoever sends the request.
 _OF_THE_CONNECTION = {b"accept-encoding", b"connection"}
 
@@ -135,7 +139,7 @@ class _Terms:
     def limited(self, response: Any, deadline: float, lost: type[GatewayError]) -> Response:
         """The response, whatever client it is of, its body bounded and still to be read."""
         headers = response.headers
-        if "content-encoding" in headers and headers["content-encoding"] != "identity":
+        if "content-encoding" in headers and headers["content-encoding"].strip().lower() not in _UNCOMPRESSED:
             raise _unanswered(lost("the gateway compressed its reply, which was not asked for"))
         if not isinstance(response, Response):
             response = Response(response.status_code, headers=headers.multi_items(), stream=_Foreign(response))

@@ -175,6 +175,16 @@ def test_a_compressed_reply_is_no_answer(open_hub: Any, gateway: Any, platform: 
     assert len(answers.requests) == 1
 
 
+@pytest.mark.parametrize("word", ["identity", "Identity", "", "none", "UTF-8"])
+def test_a_reply_may_say_that_it_is_not_compressed(
+    open_hub: Any, gateway: Any, platform: Any, order: Any, word: str
+) -> None:
+    """In any case of letters (RFC 9110, 8.4.1), and in the words of PHP scripts."""
+    body = platform.create_reply().content
+    answers = gateway(lambda _: httpx.Response(200, headers={"Content-Encoding": word}, stream=Chunks([body])))
+    assert open_hub(answers).create_payment("shop", order).next_action is not None
+
+
 class Chunks(httpx.SyncByteStream, httpx.AsyncByteStream):
     """A body that comes piece by piece, and counts what was taken."""
 
