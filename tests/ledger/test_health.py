@@ -217,6 +217,24 @@ def test_a_handler_that_has_had_an_order_since_is_not_found(
     assert (of_shop(ledger).failing, ledger.health().findings) == (0, ())
 
 
+@pytest.mark.parametrize(("later", "failing"), [("10000", 0), ("4000", 1)])
+def test_a_handler_that_had_a_copy_of_the_message_is_not_found(
+    later: str, failing: int, till: Any, start: Any, shop: Any, paid: Any, ledger: Ledger
+) -> None:
+    """One that waited for the failed one began before that failed, so its time is the earlier one."""
+    start("A1")
+
+    def fail(*_arguments: object) -> None:
+        raise RuntimeError
+
+    shop.fails = fail
+    till.receive("shop", paid.notify("A1"))
+    shop.fails = None
+    till.receive("shop", paid.notify("A1", actual_amount=later))
+    changed(ledger, transitions, delivered_at=at(minutes=1))
+    assert of_shop(ledger).failing == failing
+
+
 def test_payments_that_are_only_ever_found_by_asking_are_found(
     till: Any, start: Any, ledger: Ledger, paid: Any
 ) -> None:

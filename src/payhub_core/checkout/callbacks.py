@@ -93,7 +93,7 @@ def _settled(row: Row, news: changes.News, handler: object) -> Steps[None]:
         logger.error("%s", reason, exc_info=error, extra=extra)  # noqa: TRY400  the traceback is the handler's
         note = partial(failures.note, account=row.account, reference=row.reference)
         with suppress(Exception):  # the gateway is answered all the same
-            yield Store(partial(note, source=failures.HANDLER, error=error))
+            yield Store(partial(note, source=failures.HANDLER, error=error, of=failed.transition))
         raise
 
 

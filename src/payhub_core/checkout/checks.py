@@ -73,7 +73,8 @@ def _unanswered(connection: Connection, row: Row, lease: str, error: Exception) 
     """Gives the lease back, lets the payment be asked about later and later, and notes why in its history."""
     if isinstance(error, changes.HandlerFailed):
         cause = error.__cause__ or error
-        failures.note(connection, row.account, row.reference, source=failures.HANDLER, error=cause)
+        note = partial(failures.note, connection, row.account, row.reference)
+        note(source=failures.HANDLER, error=cause, of=error.transition)
     elif isinstance(error, GatewayError | CallbackError):
         failures.note(connection, row.account, row.reference, source="query", error=error)
     while True:

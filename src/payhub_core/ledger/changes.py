@@ -53,7 +53,11 @@ _UNCLEAR = {Creation.STARTING, Creation.UNKNOWN}
 
 
 class HandlerFailed(Exception):
-    """The application's handler raised: its error is the cause."""
+    """The application's handler raised, given ``transition``, by its name: its error is the cause."""
+
+    def __init__(self, transition: str) -> None:
+        super().__init__(transition)
+        self.transition = transition
 
 
 class News(NamedTuple):
@@ -361,5 +365,5 @@ def hand(connection: Connection, transition: Transition, handle: Handle) -> None
     try:
         handle(transition)
     except Exception as error:
-        raise HandlerFailed from error
+        raise HandlerFailed(transition.id.rpartition("/")[2]) from error
     check_open(connection)

@@ -17,10 +17,13 @@ HANDLER = "handler"
 _LONGEST_TYPE = 32
 
 
-def note(connection: Connection, account: str, reference: str, *, source: str, error: BaseException) -> None:
+def note(
+    connection: Connection, account: str, reference: str, *, source: str, error: BaseException, of: str = ""
+) -> None:
     """Adds that ``source`` ended in ``error``, by the error's type; counts up where that is the last thing noted.
 
-    Only payhub's own errors are quoted: what others say may hold what a payer typed.
+    ``of`` is the transition that the handler was given, by its name. Only payhub's own errors are quoted: what others
+    say may hold what a payer typed.
     """
     one = (payments.c.account == account, payments.c.reference == reference)
     number = connection.execute(select(payments.c.id).where(*one)).scalar_one_or_none()
@@ -34,6 +37,8 @@ def note(connection: Connection, account: str, reference: str, *, source: str, e
     if last is not None and again:
         before = json.loads(last.raw)  # of which a shop may have taken out what payers typed
         raw |= {"times": before.get("times", 1) + 1, "since": before.get("since", raw["since"])}
+    if of:
+        raw["of"] = of
     if isinstance(error, PayhubError):
         raw["reason"] = error.message
     values = {"at": now, "raw": json.dumps(raw)}

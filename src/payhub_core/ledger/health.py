@@ -153,7 +153,12 @@ def _heard(connection: Connection, now: datetime) -> Iterator[tuple[str, dict[st
     )
     for account, notified_at, by_notify, by_query in connection.execute(query):
         yield account, {"notified_at": notified_at, "paid_by_notify": by_notify, "paid_by_query": by_query}
-    had_since = (transitions.c.payment_id == recent.c.payment_id, transitions.c.delivered_at > recent.c.at)
+    # A copy of the message that waited for the failed one has an earlier time, and has brought the same transition.
+    same = recent.c.raw.contains('"of": "' + transitions.c.name + '"')
+    had_since = (
+        transitions.c.payment_id == recent.c.payment_id,
+        (transitions.c.delivered_at > recent.c.at) | (transitions.c.delivered_at.is_not(None) & same),
+    )
     failing = (
         select(payments.c.account, func.count(payments.c.id.distinct()), func.max(payments.c.reference))
         .join_from(recent, payments, payments.c.id == recent.c.payment_id)
