@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -204,6 +204,26 @@ def test_the_newest_are_kept_and_garbage_does_not_push_out_what_is_genuine(folde
     good = [recorder.save("shop", notify, ACKNOWLEDGED) for _ in range(4)]
     bad = [recorder.save("shop", notify, REFUSED) for _ in range(20)]
     assert files(folder) == sorted([*good[1:], *bad[-3:], folder / "notes.json"])
+
+
+def test_a_full_folder_is_not_listed_at_each_callback(
+    folder: Path, notify: Callback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That would cost more than all else that is done with one."""
+    listed: list[Path] = []
+    iterdir = Path.iterdir
+
+    def counted(path: Path) -> Iterator[Path]:
+        listed.append(path)
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", counted)
+    recorder = Recorder(folder, keep=100)
+    saved = [recorder.save("shop", notify, ACKNOWLEDGED) for _ in range(250)]
+    assert len(listed) == 50
+    kept = files(folder)
+    assert 100 <= len(kept) < 105
+    assert kept == saved[-len(kept) :]
 
 
 def test_a_file_is_bounded_whatever_comes(folder: Path) -> None:
