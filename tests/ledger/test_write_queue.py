@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, event, make_url, text
 from tests.checkouts import EitherCheckout
 
 from payhub_core import LedgerError, Order
-from payhub_core.ledger import Ledger, write_queue
+from payhub_core.ledger import Ledger, sql, write_queue
 from payhub_core.ledger.batches import Heard
 
 on_sqlite = pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
@@ -157,6 +159,39 @@ def test_writers_of_one_process_queue_instead_of_meeting_in_the_file(url: str) -
 
         with ThreadPoolExecutor(8) as pool:
             assert list(pool.map(write, range(200))) == list(range(200))
+
+
+@on_sqlite
+def test_a_writer_that_waits_for_another_process_asks_every_few_milliseconds(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In SQLite's own pauses, which grow to a tenth of a second, a busy process would take the file again and again."""
+    pauses: list[float] = []
+    with Ledger(url) as ledger, closing(sqlite3.connect(make_url(url).database or "", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+        def pause(seconds: float) -> None:
+            pauses.append(seconds)
+            if len(pauses) == SEVERAL:
+                other.execute("COMMIT")
+
+        monkeypatch.setattr(sql, "sleep", pause, raising=False)
+        assert ledger.write(lambda connection: connection.execute(text("SELECT 1")).scalar_one()) == 1
+    assert len(pauses) == SEVERAL
+    assert max(pauses) < 0.005
+
+
+@on_sqlite
+def test_a_writer_waits_for_another_process_as_long_as_its_connection_does(url: str) -> None:
+    """An engine of your own keeps its setting."""
+    with Ledger(url) as ledger, closing(sqlite3.connect(make_url(url).database or "", isolation_level=None)) as other:
+        event.listen(ledger.engine, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout = 50"))
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LedgerError, match="locked"):
+            ledger.write(lambda connection: connection.execute(text("SELECT 1")))
+        other.execute("COMMIT")
+        asked = text("PRAGMA busy_timeout")
+        assert ledger.write(lambda connection: connection.execute(asked).scalar_one()) == 50
 
 
 def test_whoever_waits_too_long_for_its_turn_is_told_so(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

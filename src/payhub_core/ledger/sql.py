@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from operator import attrgetter, itemgetter
+from time import monotonic, sleep
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Dialect
@@ -165,6 +166,10 @@ class _Beneath:
         self.cursor: Callable[[], sqlite3.Cursor] = driver.cursor
 
 
+#: Seconds between two tries to write, where another process has the file.
+_PAUSE = 0.002
+
+
 def begin(connection: Connection) -> None:
     """Begins a writing transaction on SQLite, unless one has begun; on PostgreSQL the driver begins it.
 
@@ -172,7 +177,31 @@ def begin(connection: Connection) -> None:
     """
     driver: Any = connection.connection.driver_connection
     if connection.dialect.name == "sqlite" and not driver.in_transaction:
-        run(connection, "BEGIN IMMEDIATE")
+        at_once(connection, _begin_to_write)
+
+
+def _begin_to_write(connection: Connection) -> None:
+    """Asks for the file every few milliseconds, as long as the connection may wait.
+
+    SQLite's own pauses grow to a tenth of a second, and in them a process whose writers follow each other takes the
+    file again and again: others waited for seconds.
+    """
+    driver: Any = connection.connection.driver_connection
+    ((patience,),) = driver.execute("PRAGMA busy_timeout")
+    until = monotonic() + patience / 1000
+    driver.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                driver.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > until:
+                    raise
+            else:
+                return
+            sleep(_PAUSE)
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {patience}")
 
 
 def _lite(values: Sequence[object]) -> list[object]:
