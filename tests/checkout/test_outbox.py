@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from payhub_core import ConfigError, Order
 from payhub_core.checkout import AsyncCheckout
-from payhub_core.ledger import Ledger, Transition, outbox
+from payhub_core.ledger import Ledger, Transition, changes, outbox
 
 
 @pytest.fixture
@@ -117,6 +118,41 @@ def test_one_that_fails_comes_again_with_the_same_id_and_the_others_go_on(
     pass_time()
     assert till.deliver(fail_first) == 1
     assert tried == ["shop/A1/paid", "shop/A2/paid", "shop/A3/paid", "shop/A1/paid"]
+
+
+def test_what_a_clock_that_is_ahead_has_written_is_handed_out_at_once(
+    till: Any, ledger: Ledger, make_order: Callable[..., Order], paid: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one that fails the pauses are those of the database's clock; a person need not wait for them."""
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime.now(tz) + timedelta(days=400)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(changes, "datetime", Ahead)
+        till.start("shop", make_order(reference="A4"))
+        till.receive("shop", paid.notify("A4"))
+    told: list[str] = []
+
+    def fail_first(transition: Transition) -> None:
+        told.append(transition.reference)
+        if told == ["A1", "A2", "A3", "A4"]:
+            raise RuntimeError("the queue is down")
+
+    assert till.deliver(fail_first) == 3
+    assert till.deliver(fail_first) == 0
+    ledger.write(outbox.make_due)
+    assert till.deliver(fail_first) == 1
+    assert (told, ledger.outbox()) == (["A1", "A2", "A3", "A4", "A4"], [])
+
+
+def test_a_pause_that_a_wrong_clock_has_written_ends(till: Any, ledger: Ledger) -> None:
+    """No pause is longer than a day."""
+    longer = {"until": (datetime.now(UTC) + timedelta(days=2)).isoformat()}
+    ledger.write(lambda c: c.execute(text("UPDATE payhub_transitions SET attempts = 3, due_at = :until"), longer))
+    assert till.deliver(lambda _: None) == 3
 
 
 def test_those_that_always_fail_keep_nobody_waiting(till: Any, ledger: Ledger) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, select, update
+from sqlalchemy import Connection, Select, case, or_, select, update
 from sqlalchemy import Row as SqlRow
 
 from payhub_core.errors import InvalidOrder
@@ -79,16 +79,21 @@ def transitions_of(connection: Connection, account: str, reference: str) -> list
 
 
 def claim(connection: Connection) -> int | None:
-    """Takes the waiting transition that has been due the longest; it comes again after 1, 2, 4 minutes ... a day."""
+    """Takes the waiting transition that has been due the longest; it comes again after 1, 2, 4 minutes ... a day.
+
+    One that was never tried is due, and so is one put off beyond the longest pause: a wrong clock wrote its time.
+    """
     now = clock(connection)
     oldest = (
         select(transitions.c.id, transitions.c.attempts)
-        .where(transitions.c.delivered_at.is_(None), transitions.c.due_at <= now)
+        .where(transitions.c.delivered_at.is_(None))
         .order_by(transitions.c.due_at)
         .limit(1)
         .with_for_update(skip_locked=True)
     )
-    found = connection.execute(oldest).one_or_none()
+    put_off = or_(transitions.c.attempts == 0, transitions.c.due_at > now + _LONGEST_PAUSE)
+    found = connection.execute(oldest.where(transitions.c.due_at <= now)).one_or_none()
+    found = found or connection.execute(oldest.where(put_off)).one_or_none()
     if found is None:
         return None
     again = now + backoff(_FIRST_PAUSE, found.attempts, _LONGEST_PAUSE)
@@ -101,7 +106,8 @@ def make_due(connection: Connection) -> None:
     """Ends the pauses of what waits, for a person who has mended the handler; the oldest comes first."""
     now = clock(connection)
     waits = update(transitions).where(transitions.c.delivered_at.is_(None), transitions.c.due_at > now)
-    connection.execute(waits.values(due_at=transitions.c.at))
+    # That of a clock which was ahead is a time to come.
+    connection.execute(waits.values(due_at=case((transitions.c.at > now, now), else_=transitions.c.at)))
 
 
 def read(connection: Connection, number: int) -> Transition:
