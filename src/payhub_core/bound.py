@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
+from math import inf
 from typing import Any, Generic, TypeVar
 
 from payhub_core.calls import Calls
@@ -127,9 +128,9 @@ class BoundAccount(Bound[Exchange]):
         payment: Payment = self._run("close", **arguments)
         return payment
 
-    def _run(self, hook: str, **arguments: Any) -> Any:
+    def _run(self, hook: str, until: float = inf, /, **arguments: Any) -> Any:
         flow = self._calls.flow(hook, **arguments)
-        return run(flow, self._exchanged(hook).sender())
+        return run(flow, self._exchanged(hook).sender(until))
 
 
 class AsyncBoundAccount(Bound[AsyncExchange]):
@@ -195,6 +196,6 @@ class AsyncBoundAccount(Bound[AsyncExchange]):
         payment: Payment = await self._run("close", **arguments)
         return payment
 
-    async def _run(self, hook: str, **arguments: Any) -> Any:
+    async def _run(self, hook: str, until: float = inf, /, **arguments: Any) -> Any:
         flow = self._calls.flow(hook, **arguments)
-        return await run_async(flow, self._exchanged(hook).sender())
+        return await run_async(flow, self._exchanged(hook).sender(until))

@@ -160,9 +160,9 @@ class _Terms:
 class Exchange(_Terms):
     """Sends one request and reads its whole reply; raises GatewayError, never anything of the client's."""
 
-    def sender(self) -> Callable[[Request], Response]:
-        """What a call that begins now sends its requests with."""
-        until = self.began()
+    def sender(self, until: float = inf) -> Callable[[Request], Response]:
+        """What a call that begins now sends its requests with, none after ``until``, in monotonic seconds."""
+        until = min(self.began(), until)
         return lambda request: repeat(partial(self.once, request, until), self.again, until)
 
     def once(self, request: Request, until: float) -> Response:
@@ -186,9 +186,9 @@ class Exchange(_Terms):
 class AsyncExchange(_Terms):
     """`Exchange`, awaited."""
 
-    def sender(self) -> Callable[[Request], Awaitable[Response]]:
+    def sender(self, until: float = inf) -> Callable[[Request], Awaitable[Response]]:
         """As `Exchange.sender`."""
-        until = self.began()
+        until = min(self.began(), until)
         return lambda request: repeat_async(partial(self.once, request, until), self.again, until)
 
     async def once(self, request: Request, until: float) -> Response:

@@ -7,9 +7,11 @@ import os
 import secrets
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from tests.checkout.processes import Service, Worker
 from tests.checkouts import Shop
 from tests.gateway import PlatformOfToday
 
+from payhub_core import transport
 from payhub_sandbox import PUBLIC_MERCHANTS, SandboxProcess, Settings
 
 FOLDER = Path(__file__).parent
@@ -122,6 +125,16 @@ def service(folder: Path, certificate: tuple[str, str]) -> Iterator[Callable[...
 def rounds() -> int:
     """How often a race or a kill is repeated: PAYHUB_PROOF_ROUNDS=200 publishes figures, the suite takes a sample."""
     return ROUNDS
+
+
+@pytest.fixture
+def late(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """``late(seconds)``: the process is stopped for so long once it has written down what it is about to send."""
+
+    def stop(seconds: float) -> None:
+        monkeypatch.setattr(transport, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + seconds))
+
+    return stop
 
 
 @pytest.fixture

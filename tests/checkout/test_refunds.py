@@ -411,6 +411,19 @@ def test_a_refusal_that_is_not_about_the_refund_never_frees_what_may_be_paid_bac
     assert paid.refund("shop", "A1001", SIXTY, "R1").status is RefundStatus.REFUNDED
 
 
+def test_a_refund_that_was_stopped_for_longer_than_others_wait_for_it_is_not_sent(
+    paid: Checkout, gateway: Gateway, late: Callable[[float], None], ledger: Ledger
+) -> None:
+    """They may have found meanwhile that it came to nothing, and paid the sum back under another number."""
+    gateway.outcomes = [Refused("no")]
+    late(8 * 1 + 10 + 1)
+    with pytest.raises(NotSent, match="the time for this call is over"):
+        paid.refund("shop", "A1001", HUNDRED, "R1")
+    assert said(ledger) == ["asked", "not_sent"]
+    late(0)
+    assert paid.refund("shop", "A1001", HUNDRED, "R2").status is RefundStatus.REFUNDED
+
+
 def test_what_the_gateway_says_went_back_counts_too(paid: Checkout, ledger: Ledger, shop: Any) -> None:
     """Somebody paid back in the gateway's own console."""
     notify(paid, PaymentStatus.PARTIALLY_REFUNDED, paid=HUNDRED, refunded=SIXTY)

@@ -804,6 +804,26 @@ def test_a_start_that_slept_past_its_lease_goes_no_further_along_the_route(
     assert "create second" not in asked
 
 
+def test_a_start_that_was_stopped_for_longer_than_its_lease_sends_nothing(
+    open_checkout: Callable[..., Any],
+    gateway: Any,
+    platform: Any,
+    order: Order,
+    late: Callable[[float], None],
+    ledger: Ledger,
+) -> None:
+    """Others may have begun meanwhile. It was not sent, so it can be started again."""
+    answers = gateway(platform.create_reply())
+    checkout = open_checkout(answers)
+    late(8 * 15 + 10 + 1)
+    with pytest.raises(NotSent, match="the time for this call is over"):
+        checkout.start("shop", order)
+    assert (asked(answers), creation_of(ledger)) == ([], Creation.NOT_SENT)
+    late(0)
+    checkout.start("shop", order)
+    assert asked(answers) == ["POST"]
+
+
 def leases(ledger: Ledger) -> list[str]:
     """Which rows are still leased."""
     rows = [ledger._find(stored.payment.account, stored.payment.reference) for stored in ledger.payments()]

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 
 from sqlalchemy import Connection
 
@@ -58,6 +59,8 @@ class Lease:
         self.order = order
         self.token: str = secrets.token_hex(8)
         self.time: timedelta = lease_time(*(account.timeout for account in usable.values()))
+        #: When it ends here, in monotonic seconds: whoever was stopped for longer sends nothing, for others may have.
+        self.ends: float = 0.0
 
     def take(self, connection: Connection) -> Taken | Row | None:
         """The payment where it is known, None while someone else has the order; else the order is ours."""
@@ -145,7 +148,7 @@ class Lease:
         others = {name: row for name, row in rows.items() if name != account}
         if not self._leased(connection, others, now):
             return None
-        until = now + self.time
+        until, self.ends = now + self.time, monotonic() + self.time.total_seconds()
         if account in rows:
             return changes.restart(connection, rows[account], self.order, lease=self.token, until=until, now=now)
         provider = self.usable[account].provider

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from time import monotonic
 from typing import Any
 
 from sqlalchemy import Connection
@@ -100,7 +101,8 @@ class _Asked:
 class _Begun:
     """A refund that is written down as sent: ``this`` try, and what was known ``before``.
 
-    With ``doubt``, what was sent before may still be under way.
+    With ``doubt``, what was sent before may still be under way. After ``until``, in monotonic seconds, nothing is sent:
+    by then others may have found that this try came to nothing.
     """
 
     asked: _Asked
@@ -108,12 +110,14 @@ class _Begun:
     before: Refunding
     this: Refunding
     doubt: bool
+    until: float
 
     def send(self) -> SendRefund:
         """The call to the gateway."""
         row, asked, gateway_id = self.row, self.asked, self.this.gateway_id or None
         created_at = row.time("created_at")
-        return SendRefund(asked.account, row.order(), gateway_id, created_at, asked.amount, asked.refund_reference)
+        about = asked.account, row.order(), gateway_id, created_at, asked.amount, asked.refund_reference
+        return SendRefund(*about, self.until)
 
     def stands(self, error: PayhubError) -> bool:
         """Whether ``error`` is about the refund, and not only about this try of it.
@@ -154,6 +158,7 @@ class _Begun:
 
 def _begun(connection: Connection, asked: _Asked, provider: str, time: timedelta) -> _Begun | Refund:
     """Writes the refund down before it is sent; one that is done already is returned as it was."""
+    until = monotonic() + time.total_seconds()
     while True:
         row = changes.find(connection, asked.account, asked.reference)
         if row is None:
@@ -170,7 +175,7 @@ def _begun(connection: Connection, asked: _Asked, provider: str, time: timedelta
         if new is not None:
             history.add(connection, history.values(new, "refund", "asked", now, asked.raw))
             recent = before.sent_at is None or now - before.sent_at < time
-            return _Begun(asked, new, before, this, doubt=before.under_way and recent)
+            return _Begun(asked, new, before, this, doubt=before.under_way and recent, until=until)
 
 
 def _check(row: Row, known: Facts, before: Refunding, asked: _Asked) -> None:

@@ -142,7 +142,8 @@ class _Start:
         yet arrive none is: it may mean "we have it".
         """
         try:
-            payment = yield Create(row.account, addressed(self.order, row.account), row.time("created_at"))
+            order = addressed(self.order, row.account)
+            payment = yield Create(row.account, order, row.time("created_at"), self.lease.ends)
         except PayhubError as error:
             if after is not None and (after.doubt or not is_final(error)):
                 found = (yield from self._found(row)) if isinstance(error, Refused) else None

@@ -113,13 +113,14 @@ class Ask(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Create(Ask):
-    """Create the payment of an order."""
+    """Create the payment of an order; nothing is sent after ``until``, in monotonic seconds."""
 
     order: Order
     created_at: datetime | None
+    until: float
 
     def of(self, account: AnyAccount) -> object | Awaitable[object]:
-        return account.create_payment(self.order, created_at=self.created_at)
+        return account._run("create_payment", self.until, order=self.order, created_at=self.created_at)  # noqa: SLF001
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,20 +139,23 @@ class Query(Ask):
 
 @dataclass(frozen=True, slots=True)
 class SendRefund(Ask):
-    """Ask for a sum to be paid back."""
+    """Ask for a sum to be paid back; ``until`` is as in `Create`."""
 
     order: Order
     gateway_id: str | None
     created_at: datetime | None
     amount: Money
     refund_reference: str
+    until: float
 
     def of(self, account: AnyAccount) -> object | Awaitable[object]:
-        return account.refund(
-            self.order.reference,
-            self.gateway_id,
-            self.amount,
-            self.refund_reference,
+        return account._run(  # noqa: SLF001
+            "refund",
+            self.until,
+            reference=self.order.reference,
+            gateway_id=self.gateway_id,
+            amount=self.amount,
+            refund_reference=self.refund_reference,
             expect=self.order,
             created_at=self.created_at,
         )
