@@ -9,6 +9,7 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -420,6 +421,34 @@ def test_refresh_asks_now(till: Any, shop: Any, platforms: Platforms, order: Ord
     assert shop.delivered == ["shop/A1001/paid"]
     with pytest.raises(WrongOrder):
         till.refresh("shop", "A9999")
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_payer_who_looks_again_and_again_puts_no_pass_off(
+    till: Any, ledger: Ledger, platforms: Platforms, order: Order, make_due: Callable[[], None], answers: bool
+) -> None:
+    """Whether the gateway answers or not; where it is due, a look is its turn."""
+
+    def schedule() -> tuple[int, datetime | None]:
+        stored = ledger.payment("shop", "A1001")
+        assert stored is not None
+        return stored.attempts, stored.next_check_at
+
+    till.start("shop", order)
+    started = schedule()
+    if not answers:
+        platforms.unreadable.add("A1001")
+    for _ in range(12):
+        with suppress(GatewayError):
+            till.refresh("shop", "A1001")
+    assert schedule() == started
+    make_due()
+    with suppress(GatewayError):
+        till.refresh("shop", "A1001")
+    attempts, later = schedule()
+    assert attempts == 1
+    assert later is not None
+    assert timedelta(seconds=50) < later - datetime.now(UTC) < timedelta(minutes=1)
 
 
 def aged(ledger: Ledger, **age: float) -> None:

@@ -100,7 +100,8 @@ class Checkout:
         Of a payment that is still pending, ``claimed_status`` is what the gateway has just claimed, FAILED for a try
         that failed.
         Raises WrongOrder for an order not started here, NotFound and other GatewayErrors, LedgerError, ConfigError, and
-        what the handler raised; all of them change nothing but when to ask next.
+        what the handler raised; all of them change nothing but when to ask next an order that is due. Asking before
+        that puts nothing off.
         """
         return play(refresh(self.hub, account, reference, self.handler), self._do)
 

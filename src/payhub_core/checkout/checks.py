@@ -13,7 +13,7 @@ from payhub_core.checkout.steps import AnyHub, Find, Record, Steps, Store, query
 from payhub_core.errors import CallbackError, GatewayError, PayhubError, WrongOrder, plain
 from payhub_core.ledger import changes, failures
 from payhub_core.ledger.rows import Row
-from payhub_core.ledger.schedule import next_check
+from payhub_core.ledger.schedule import is_due, next_check
 from payhub_core.models import Payment, PaymentStatus
 
 __all__ = ["check", "handlers_own_error", "refresh", "stored"]
@@ -42,6 +42,7 @@ def refresh(hub: AnyHub, account: str, reference: str, handler: object) -> Steps
 def check(hub: AnyHub, row: Row, lease: str, handler: object) -> Steps[tuple[Row, PaymentStatus]]:
     """Asks about one payment and records the answer, or that there was none that could be recorded.
 
+    It counts as a turn of the payment's schedule with a ``lease``, or where it is due.
     Returns the payment as it is now, and what the gateway claims. Raises HandlerFailed besides payhub's errors.
     """
     try:
@@ -51,7 +52,8 @@ def check(hub: AnyHub, row: Row, lease: str, handler: object) -> Steps[tuple[Row
 
         def body(connection: Connection, handle: changes.Handle | None) -> Row:
             fresh = changes.again(connection, row)
-            return changes.record(connection, fresh, news, handle, lease=lease, checked=True)
+            checked = bool(lease) or is_due(fresh, datetime.now(UTC))
+            return changes.record(connection, fresh, news, handle, lease=lease, checked=checked)
 
         new: Row = yield Record(body, handler)
     except (PayhubError, changes.HandlerFailed) as error:
@@ -70,7 +72,10 @@ def handlers_own_error() -> Iterator[None]:
 
 
 def _unanswered(connection: Connection, row: Row, lease: str, error: Exception) -> None:
-    """Gives the lease back, lets the payment be asked about later and later, and notes why in its history."""
+    """Gives the lease back, lets the payment be asked about later and later, and notes why in its history.
+
+    Whoever asks before its turn puts nothing off: a payer who looks again and again would.
+    """
     if isinstance(error, changes.HandlerFailed):
         cause = error.__cause__ or error
         note = partial(failures.note, connection, row.account, row.reference)
@@ -79,8 +84,10 @@ def _unanswered(connection: Connection, row: Row, lease: str, error: Exception) 
         failures.note(connection, row.account, row.reference, source="query", error=error)
     while True:
         row, now = changes.again(connection, row), datetime.now(UTC)
-        attempts = row.attempts + 1
-        later = next_check(row, attempts, now) if row.next_check_at else None
+        checked = bool(lease) or is_due(row, now)
+        attempts, later = row.attempts + checked, row.next_check_at
+        if checked and later:
+            later = next_check(row, attempts, now)
         values = changes.given_back(row, lease)
         if changes.change(connection, row, now, attempts=attempts, next_check_at=later, **values):
             return

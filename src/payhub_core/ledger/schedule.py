@@ -19,6 +19,7 @@ __all__ = [
     "bring_back",
     "claim",
     "due_accounts",
+    "is_due",
     "next_check",
     "retire",
     "unsettled",
@@ -47,6 +48,12 @@ def next_check(row: Row, attempts: int, now: datetime) -> datetime | None:
     if attempts >= _FEWEST_ATTEMPTS and (created is None or now - created > PATIENCE):
         return None
     return now + backoff(FIRST_CHECK, attempts, LONGEST_PAUSE)
+
+
+def is_due(row: Row, now: datetime) -> bool:
+    """Whether it is the turn of ``row`` to be asked about, or it has none."""
+    time = row.time("next_check_at")
+    return time is None or time <= now
 
 
 def backoff(first: timedelta, attempts: int, longest: timedelta) -> timedelta:
