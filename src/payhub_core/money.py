@@ -26,6 +26,7 @@ _EXPONENTS = {code: digits for digits, codes in _CODES.items() for code in codes
 CURRENCIES: frozenset[str] = frozenset(_EXPONENTS)
 _AMOUNT = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")
 _LONGEST = 10**15
+_LONGEST_FRACTION = 15
 #: What people write for a code that is another.
 _MEANT = {"RMB": "CNY", "YUAN": "CNY", "CNH": "CNY", "¥": "CNY", "€": "EUR", "$": "USD", "£": "GBP"}
 
@@ -69,6 +70,8 @@ class Money:
             raise InvalidOrder(f"an amount is a plain decimal number such as '100.00', not {amount}")
         if isinstance(amount, int | Decimal) and not -_LONGEST < amount < _LONGEST:
             raise InvalidOrder("a sum has at most 15 digits")  # and a giant number is never spelt out
+        if isinstance(amount, Decimal) and amount.adjusted() < -_LONGEST_FRACTION:
+            raise InvalidOrder(f"an amount has at most {_LONGEST_FRACTION} decimal places")  # nor is a tiny one
         text = amount if isinstance(amount, str) else format(amount, "f" if isinstance(amount, Decimal) else "d")
         if not _AMOUNT.fullmatch(text):
             raise InvalidOrder(f"an amount is a plain decimal number such as '100.00', not {plain(text)!r}")

@@ -108,6 +108,8 @@ def test_excess_precision_is_an_error_and_never_a_rounding(text: Any) -> None:
         10**5000,
         Decimal("1E+999999"),
         Decimal("1E-999"),
+        Decimal("1E-999999999999"),
+        Decimal("0E-999999999999"),
         Decimal("sNaN"),
     ],
     ids=lambda text: type(text).__name__ if not isinstance(text, str) else text[:20],
