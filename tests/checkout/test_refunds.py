@@ -269,6 +269,13 @@ def test_a_refund_that_is_done_is_not_sent_again(paid: Checkout, ledger: Ledger,
     assert shop.delivered.count("shop/A1001/partially_refunded") == 1
 
 
+@pytest.mark.parametrize("number", ["R1", "退款-1", 'R"1\\'])
+def test_a_payment_is_found_by_the_number_of_its_refund(paid: Checkout, ledger: Ledger, number: str) -> None:
+    """Of whichever script."""
+    paid.refund("shop", "A1001", FORTY, number)
+    assert [stored.payment.reference for stored in ledger.payments(text=number)] == ["A1001"]
+
+
 def test_a_refund_is_sent_for_the_same_payment_each_time(paid: Checkout, gateway: Gateway) -> None:
     """For another one that was made meanwhile it would be another refund to the gateway, and be paid back twice."""
     gateway.outcomes = [LOST]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, TypedDict, Unpack
@@ -88,7 +89,7 @@ def _conditions(connection: Connection, wanted: Wanted) -> Iterator[ColumnElemen
         found = [number.contains(words, autoescape=True) for number in numbers]
         if words not in _WORDS_OF_FACTS:
             # They name every number that the gateway gave, those of refunds too.
-            found.append(payments.c.facts.contains(f'"{words}"', autoescape=True))
+            found.append(payments.c.facts.contains(json.dumps(words), autoescape=True))
         yield or_(*found)
 
 
