@@ -179,7 +179,10 @@ class LedgerError(PayhubError):
 
 def plain(text: object, longest: int = _LONGEST_QUOTE) -> str:
     """Text of others made fit for a message: one line, nothing unprintable, at most ``longest`` characters."""
-    line = str(text)[: longest + 1]
+    try:
+        line = str(text)[: longest + 1]
+    except Exception:  # an error of the application's, whose own words fail
+        line = type(text).__name__
     if not line.isprintable():
         line = "".join(c if c.isprintable() else " " for c in line)
     return line if len(line) <= longest else line[: longest - 1] + "…"

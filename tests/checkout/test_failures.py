@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from payhub_core import ConfigError, GatewayError, Order
-from payhub_core.ledger import Ledger, Observation
+from payhub_core.ledger import Ledger, Observation, Transition
 
 
 def out_of_stock(*_arguments: object) -> None:
@@ -153,6 +153,44 @@ def test_a_handler_that_fails_is_a_line_where_nobody_has_configured_logging(
     )
     assert done.stdout == "503\n"
     assert done.stderr.splitlines() == ([] if said is None else [said])
+
+
+class Speechless(Exception):
+    """Whose own words fail."""
+
+    def __str__(self) -> str:
+        return "code " + self.args[0]  # type: ignore[no-any-return]
+
+
+def test_an_error_without_words_holds_up_no_other(
+    open_checkout: Callable[..., Any], accept: Any, make_order: Callable[..., Order], paid: Any
+) -> None:
+    """It is known by its type, and the outbox goes on."""
+    told: list[str] = []
+
+    def fail(transition: Transition) -> None:
+        told.append(transition.reference)
+        raise Speechless(7)
+
+    checkout = open_checkout(accept)
+    for reference in ("A1", "A2"):
+        checkout.start("shop", make_order(reference=reference))
+        checkout.receive("shop", paid.notify(reference))
+    assert checkout.deliver(fail) == 0
+    assert told == ["A1", "A2"]
+
+
+def test_a_pass_goes_on_after_an_error_without_words(till: Any, shop: Any, make_due: Callable[[], None]) -> None:
+    """What it came to is told all the same."""
+
+    def fail(*_arguments: object) -> None:
+        raise Speechless(7)
+
+    shop.fails = fail
+    make_due()
+    summary = till.reconcile()
+    assert (summary.asked, summary.handler_failed) == (1, 1)
+    assert summary.errors["shop"].endswith("the handler raised Speechless: Speechless")
 
 
 def test_payhubs_own_words_are_whole_with_their_hint_and_those_of_others_are_cut(
