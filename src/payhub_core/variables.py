@@ -26,10 +26,21 @@ def set_by(variables: Iterable[str], folder: Path | None) -> dict[str, str]:
     """The variable or secret file that sets each key, such as ``accounts.shop.secret``; raises ConfigError."""
     files = {} if folder is None else secret_files(folder)
     found = {_key(name, f"the secret file {file}"): str(file) for name, file in files.items()}
-    for name in variables:
-        if name.upper().startswith(PREFIX) and not _OF_A_SERVICE.fullmatch(name):
-            found[_key(name, f"the environment variable {name}")] = name  # which wins over a secret file
+    own = [name for name in variables if name.upper().startswith(PREFIX) and not _OF_A_SERVICE.fullmatch(name)]
+    _check_once(files, "secret files")
+    _check_once(own, "environment variables")
+    for name in own:
+        found[_key(name, f"the environment variable {name}")] = name  # which wins over a secret file
     return found
+
+
+def _check_once(names: Iterable[str], called: str) -> None:
+    """Raises ConfigError for two ``names`` of one setting: which of them counts would depend on their sequence."""
+    spelt: dict[str, str] = {}
+    for name in names:
+        other = spelt.setdefault(name.lower(), name)
+        if other != name:
+            raise ConfigError(f"the {called} {other} and {name} set the same", hint="keep one of them")
 
 
 def secret_files(folder: Path) -> dict[str, Path]:

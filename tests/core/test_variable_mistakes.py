@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,15 @@ def test_a_mistake_in_a_variable(here: Path, monkeypatch: pytest.MonkeyPatch, mi
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert told(here) == text
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there the two are one variable")
+def test_two_spellings_of_a_variable_are_refused(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which one counted would depend on their sequence: an old secret could stay in force unseen."""
+    (here / "payhub.toml").write_text(NO_SECRET)
+    monkeypatch.setenv(SECRET, VALUE)
+    monkeypatch.setenv(SECRET.lower(), "canary-of-the-environment-02")
+    assert told(here) == f"the environment variables {SECRET} and {SECRET.lower()} set the same. Hint: keep one of them"
 
 
 def test_variables_alone_without_a_provider_say_that_no_file_was_read(
