@@ -60,7 +60,8 @@ def test_a_notify_says_that_an_order_is_paid(open_hub: Any, order: Any) -> None:
 
 def test_what_was_attached_comes_back(open_hub: Any) -> None:
     """Encoded on its way; a NUL in it stays encoded."""
-    for param, attach in (("table%3D7%26%E8%8C%B6", "table=7&茶"), ("a%2500", "a%00"), ("a%00", "a%00")):
+    wide = "%E8%8C%B6%E3%80%807", "茶\u30007"
+    for param, attach in (("table%3D7%26%E8%8C%B6", "table=7&茶"), wide, ("a%2500", "a%00"), ("a%00", "a%00")):
         payment = open_hub().parse_callback("shop", callback({**NOTIFY, "param": param})).payment
         assert payment.attach == attach
 

@@ -151,7 +151,8 @@ def _told(fields: Fields, status: PaymentStatus) -> Payment:
 
 def _attached(text: str) -> str:
     attached = unquote(text)
-    return attached if attached.isprintable() else text  # a NUL hidden behind a second encoding breaks what stores it
+    # A NUL hidden behind a second encoding breaks what stores it. The wide space of Chinese is an ordinary letter.
+    return text if re.search(r"[\x00-\x1f\x7f-\x9f]", attached) else attached
 
 
 def _next_action(reply: Fields) -> NextAction:
