@@ -138,6 +138,8 @@ def check_reference(provider: Declared, reference: str) -> None:
             if setting and len(reference) > longest
             else "",
         )
+    if not reference.isprintable():  # no answer and no message about it would be believed
+        raise InvalidOrder(f"expected a reference of printable characters, not {plain(reference)!r}")
     if not _in_range(info, reference):
         raise InvalidOrder(
             f"expected a reference that is a whole number of 1 to {info.largest_reference}, not {plain(reference)!r}"

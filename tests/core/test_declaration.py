@@ -213,6 +213,18 @@ def test_what_cannot_come_back_is_not_taken(declared: Any, fitting: Any, monkeyp
     assert declared.create_payment("shop", fitting(reference="A1003")).status is PaymentStatus.PENDING
 
 
+@pytest.mark.parametrize("space", ["\u3000", "\xa0", "\u200b", "\xad"])
+def test_an_order_number_that_no_answer_could_be_about_is_refused(space: str) -> None:
+    """Whatever its provider would take: what comes back is held to printable characters."""
+
+    class Wide(Declared):
+        info: ClassVar[ProviderInfo] = replace(Declared.info, reference=".+")
+
+    check_reference(Wide(), "茶 1")
+    with pytest.raises(InvalidOrder, match="of printable characters"):
+        check_reference(Wide(), f"茶{space}1")
+
+
 class Counting:
     info: ClassVar[ProviderInfo] = ProviderInfo(
         name="counting", currencies=frozenset({"CNY"}), identity=(), largest_reference=2**31 - 1
