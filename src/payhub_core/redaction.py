@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from binascii import b2a_base64
 from collections.abc import Iterator, Mapping
 from html import escape
 from traceback import TracebackException
@@ -19,6 +20,8 @@ __all__ = ["Redaction", "secret_texts"]
 
 #: A shorter one would take every second word away, and is guessed anyhow.
 _SHORTEST = 4
+#: Of a shorter one there is too little to tell it from other text.
+_SHORTEST_IN_BASE64 = 8
 _PLAIN = re.compile(r"[A-Za-z0-9]+")
 _TEXTS = ("message", "hint", "code", "reason")
 _NAMES = (*SECRET_FIELDS, "authorization")
@@ -32,9 +35,10 @@ class Redaction:
     def __init__(self, provider: object) -> None:
         texts = [text for text in secret_texts(getattr(provider, "__dict__", {})) if len(text) >= _SHORTEST]
         # The longest first: of two, one may begin as the other.
-        self._forms = sorted({form for text in texts for form in _forms(text)}, key=len, reverse=True)
+        inside = [form for text in texts for form in _in_base64(text)]
+        self._forms = sorted({*inside, *[form for text in texts for form in _forms(text)]}, key=len, reverse=True)
         #: What stands in every form of a secret: no escaping touches letters and digits.
-        self._marks = tuple({max(_PLAIN.findall(text), key=len, default="") for text in texts})
+        self._marks = tuple({max(_PLAIN.findall(text), key=len, default="") for text in (*texts, *inside)})
 
     def text(self, text: str) -> str:
         """``text`` with stars for each secret, and for the part of one at which a text was cut off."""
@@ -131,6 +135,20 @@ def _forms(text: str) -> set[str]:
     escaped = {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
     escaped |= {form.replace("/", "\\/") for form in escaped}
     return {text, *encoded, *map(_lower, encoded), *escaped, escape(text), escape(text, quote=False)}
+
+
+def _in_base64(text: str) -> Iterator[str]:
+    """What base64 makes of ``text`` wherever it stands among other bytes, as behind a user's name (RFC 7617).
+
+    The letters at both ends, which hold bits of what is beside it, are left out.
+    """
+    data = text.encode("utf-8", "surrogatepass")
+    if len(data) < _SHORTEST_IN_BASE64:
+        return
+    for before in range(3):
+        encoded = b2a_base64(bytes(before) + data, newline=False).decode()
+        form = encoded[-(-8 * before // 6) : 8 * (before + len(data)) // 6]
+        yield from {form, form.replace("+", "-").replace("/", "_"), quote(form, "")}
 
 
 def _lower(encoded: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from html import escape
 from pathlib import Path
@@ -265,6 +266,31 @@ def test_a_secret_that_a_gateway_quotes_is_hidden_in_an_error(make_provider: Any
     for text in (str(error), repr(error), error.message, error.reason, error.code, error.hint):
         assert "***" in text
         assert "canary" not in text
+
+
+@pytest.mark.parametrize("user", ["", "1", "10", "1001:"])
+@pytest.mark.parametrize("secret", [CANARY, ODD, "~~~???>>>ÿÿÿ-c1277"])
+@pytest.mark.parametrize("encode", [b64encode, urlsafe_b64encode])
+def test_a_secret_in_base64_is_hidden_wherever_it_stands_in_it(
+    make_provider: Any, make_order: Any, user: str, secret: str, encode: Callable[[bytes], bytes]
+) -> None:
+    """As in the credentials of HTTP Basic: in an error, and in what goes into the history. Other base64 stays."""
+    said, other = encode(f"{user}{secret} and more".encode()).decode(), encode(b"nothing that is secret here").decode()
+
+    def refuse(order: Any) -> Any:
+        raise Refused("the gateway refused", reason=f"no such user: {said}, {other}")
+
+    def query(reference: str) -> Any:
+        return Payment(reference=reference, status=PaymentStatus.PENDING, raw={"user": said, "other": other})
+
+    with Hub({"shop": keyed(make_provider(create_payment=refuse, query=query), secret)}) as hub:
+        with pytest.raises(Refused) as caught:
+            hub.create_payment("shop", make_order())
+        raw = hub.query("shop", "A1").raw
+    for text in (caught.value.reason, " ".join(raw.values())):
+        assert "***" in text
+        assert other in text
+        assert said[len(said) // 3 : len(said) // 2] not in text
 
 
 @pytest.mark.parametrize("way", QUOTED)
