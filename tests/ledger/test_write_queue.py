@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import pytest
@@ -280,6 +280,44 @@ class Stopped(BaseException):
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers that send signals")
+def test_a_turn_that_a_signal_left_behind_is_taken_over_by_its_thread() -> None:
+    """A time limit of Celery's may end a call just before it leaves its turn; the worker goes on."""
+    queue = write_queue.WriteQueue(lambda places: [place.done(place.work) for place in places] and None)
+    leave = queue.leave
+
+    def stopped() -> None:
+        queue.leave = leave  # type: ignore[method-assign]
+        raise TimeoutError
+
+    queue.leave = stopped  # type: ignore[method-assign]
+    with pytest.raises(TimeoutError), queue.alone():
+        pass
+    with ThreadPoolExecutor(1) as other:
+        waiting = other.submit(queue.share, "other")
+        time.sleep(0.05)
+        assert not waiting.done()
+        assert queue.share("own") == "own"
+        assert waiting.result(5) == "other"
+
+
+def test_a_turn_that_nobody_was_told_of_is_taken_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever left it was stopped a moment too early."""
+    monkeypatch.setattr(write_queue, "WAIT_SECONDS", 0.2)
+    queue = write_queue.WriteQueue(lambda places: [place.done("done") for place in places])
+    come = write_queue._Thread.come
+
+    def stopped(_place: object) -> bool:
+        monkeypatch.setattr(write_queue._Thread, "come", come)
+        raise TimeoutError
+
+    with ThreadPoolExecutor(1) as other, suppress(TimeoutError), queue.alone():
+        waiting = other.submit(queue.share, "other")
+        time.sleep(0.05)
+        monkeypatch.setattr(write_queue._Thread, "come", stopped)
+    assert waiting.result(5) == "done"
+    assert queue.share("own") == "done"
+
+
 @pytest.mark.parametrize("sharing", [False, True])
 def test_a_thread_that_is_stopped_while_it_waits_lets_its_turn_pass_by(sharing: bool) -> None:
     """As by Ctrl-C or by a task queue's time limit: else the turn comes to nobody, and the process writes no more."""
@@ -288,15 +326,26 @@ def test_a_thread_that_is_stopped_while_it_waits_lets_its_turn_pass_by(sharing: 
     def stop(*_: object) -> None:
         raise Stopped
 
-    before = signal.signal(signal.SIGALRM, stop)
-    try:
+    begun, end = threading.Event(), threading.Event()
+
+    def hold() -> None:
         with queue.alone():
-            signal.setitimer(signal.ITIMER_REAL, 0.05)
-            with pytest.raises(Stopped):
-                queue.share("work") if sharing else queue._wait(write_queue._Thread(None))
+            begun.set()
+            end.wait(10)
+
+    before = signal.signal(signal.SIGALRM, stop)
+    other = threading.Thread(target=hold)
+    other.start()
+    begun.wait(10)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(Stopped):
+            queue.share("work") if sharing else queue._wait(write_queue._Thread(None))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        end.set()
+        other.join()
     assert queue.share("work") == "done"
 
 

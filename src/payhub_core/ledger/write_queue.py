@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from threading import Lock
+from threading import Lock, Thread, current_thread
 from typing import Any
 
 from payhub_core.errors import LedgerError
@@ -28,6 +28,9 @@ MOST = 64
 
 class Place(ABC):
     """A place in the queue; ``work`` is what may be done together with others', None where the turn is one's own."""
+
+    #: Who has the turn once it has come; None for tasks.
+    thread: Thread | None = None
 
     def __init__(self, work: object) -> None:
         self.work: object = work
@@ -62,6 +65,7 @@ class WriteQueue:
         self._mutex = Lock()  # held for a few instructions at a time
         self._waiting: deque[Place] = deque()
         self._taken = False
+        self._holder: Thread | None = None
         #: In which tasks let their work be done.
         self.thread: ThreadPoolExecutor = ThreadPoolExecutor(1, "payhub-ledger")
 
@@ -121,10 +125,12 @@ class WriteQueue:
 
     def _enter(self, place: Place) -> None:
         with self._mutex:
-            if self._taken:
+            # Whoever has the turn does not wait for it: a signal's handler raised as this thread was about to leave it.
+            is_left_over = place.thread is not None and place.thread is self._holder
+            if self._taken and not is_left_over:
                 self._waiting.append(place)
                 return
-            self._taken = True
+            self._taken, self._holder = True, place.thread
         if not place.come():
             self.leave()
 
@@ -133,9 +139,10 @@ class WriteQueue:
         while True:
             with self._mutex:
                 if not self._waiting:
-                    self._taken = False
+                    self._taken, self._holder = False, None
                     return
                 place = self._waiting.popleft()
+                self._holder = place.thread
             if place.come():
                 return
 
@@ -146,7 +153,11 @@ class WriteQueue:
                 return
             if self.withdraw(place):
                 raise _overdue()  # noqa: TRY301
-            place.gate.acquire()
+            while not place.gate.acquire(timeout=WAIT_SECONDS):
+                with self._mutex:
+                    is_mine = self._holder is place.thread
+                if is_mine:  # whoever left the turn to this thread was stopped before it could tell
+                    place.come()
         except LedgerError:
             raise
         except BaseException:  # a signal's, while this thread waited: its turn must not come to nobody
@@ -172,6 +183,7 @@ class _Thread(Place):
 
     def __init__(self, work: object) -> None:
         super().__init__(work)
+        self.thread = current_thread()
         self.gate = Lock()
         self.gate.acquire()
         self._mutex = Lock()
@@ -179,8 +191,8 @@ class _Thread(Place):
 
     def come(self) -> bool:
         with self._mutex:
-            self._has_come = not self._is_given_up
-            if self._has_come:
+            if not self._has_come and not self._is_given_up:
+                self._has_come = True
                 self.gate.release()
             return self._has_come
 
