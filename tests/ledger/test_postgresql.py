@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import select
+import signal
 import socket
 import struct
 import threading
@@ -202,6 +203,29 @@ def test_an_answer_that_never_comes_is_a_ledger_error(between: Any, monkeypatch:
         with pytest.raises(LedgerError, match="no answer from the server"):
             ledger.write(body)
         assert ledger.payments() == []
+
+
+@pytest.mark.parametrize("raised", [RuntimeError, SystemExit, KeyboardInterrupt])
+def test_what_a_signal_raises_is_not_told_as_a_failure_of_the_database(
+    database: str, caplog: pytest.LogCaptureFixture, raised: type[BaseException]
+) -> None:
+    """As the time limit of a task queue does while the server works: whoever asked for it is to hear of it."""
+
+    def stop(*_: object) -> None:
+        raise raised("stopped")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    try:
+        with Ledger(database) as ledger:
+            assert ledger.payments() == []
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            with pytest.raises(raised, match="stopped"):
+                ledger.write(lambda connection: connection.execute(text("SELECT pg_sleep(5)")))
+            assert ledger.payments() == []
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert [record.name for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_a_transaction_pooler_serves(between: Any) -> None:

@@ -181,7 +181,17 @@ class _Limited:
 
 class _Synchronous(_Limited, psycopg.Connection[Any]):
     def wait(self, gen: Any, *args: Any, **options: Any) -> Any:
-        return super().wait(self.within(gen), *args, **options)
+        try:
+            return super().wait(self.within(gen), *args, **options)
+        except BaseException:  # a signal's too, such as a time limit's: what the server still does is nobody's
+            if self.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
+                self.close()
+            raise
+
+    def rollback(self) -> None:
+        """As psycopg's; of one that was closed the server has done so, and what closed it is the error to be told."""
+        if not self.closed:
+            super().rollback()
 
 
 class _Asynchronous(_Limited, psycopg.AsyncConnection[Any]):
