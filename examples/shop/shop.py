@@ -40,6 +40,8 @@ PRODUCTS = {
     "puer": ("Pu'er tea cake 普洱茶饼", Money.of("88.00", "CNY")),
     "cups": ("Two cups 品茗杯一对", Money.of("36.50", "CNY")),
 }
+#: Keeps the scripts of a gateway's own page away from this shop's pages and cookies.
+SANDBOX = "sandbox allow-scripts allow-forms allow-popups allow-top-navigation"
 METHODS = {PaymentMethod.ALIPAY_H5: "Alipay 支付宝", PaymentMethod.WECHAT_QR: "WeChat 微信"}
 
 logger = logging.getLogger("shop")
@@ -124,7 +126,7 @@ async def start(request: Request, reference: str) -> Response:
             nonce = secrets.token_urlsafe()
             return HTMLResponse(form.html(nonce), headers={"Content-Security-Policy": f"script-src 'nonce-{nonce}'"})
         case HtmlPage(html=html):
-            return HTMLResponse(html)
+            return HTMLResponse(html, headers={"Content-Security-Policy": SANDBOX})
         case None if payment.status is PaymentStatus.PENDING:  # the answer with the way to pay was lost
             return pages.TemplateResponse(request, "failed.html", status_code=502)
         case _:
