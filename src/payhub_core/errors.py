@@ -71,8 +71,9 @@ class PayhubError(Exception):
         self.reference = reference
 
     def __str__(self) -> str:
-        about = [f"account {self.account}"] if self.account else []
-        about += [f"order {self.reference}"] if self.reference else []
+        # What an application was asked about may be a payer's own text: it writes no second line into a log.
+        about = [f"account {plain(self.account)}"] if self.account else []
+        about += [f"order {plain(self.reference)}"] if self.reference else []
         return (
             (f"[{', '.join(about)}] " if about else "") + self.message + (f". Hint: {self.hint}" if self.hint else "")
         )

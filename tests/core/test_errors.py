@@ -72,6 +72,13 @@ def test_an_error_says_what_it_is_about_and_what_to_do(error: PayhubError) -> No
     assert str(error) == "[account shop, order A1001] what. Hint: do this"
 
 
+def test_what_an_error_is_about_is_one_clean_line() -> None:
+    """A payer's own text may be asked about; the attributes have it whole."""
+    error = NotFound("no", account="shop\n", reference="A1\nERROR paid\x1b[2J")
+    assert str(error) == "[account shop , order A1 ERROR paid [2J] no"
+    assert error.reference == "A1\nERROR paid\x1b[2J"
+
+
 def test_an_error_crosses_processes_whole() -> None:
     """Task queues pickle exceptions, and by themselves these would keep their args only."""
     error = Refused("no", code="0", reason="签名错误", hint="h")
