@@ -451,6 +451,28 @@ def test_a_payer_who_looks_again_and_again_puts_no_pass_off(
     assert timedelta(seconds=50) < later - datetime.now(UTC) < timedelta(minutes=1)
 
 
+def test_a_payer_who_looks_again_and_again_fills_no_history(
+    till: Any, ledger: Ledger, platforms: Platforms, order: Order, make_due: Callable[[], None]
+) -> None:
+    """What the gateway repeats is kept once, and once more for each turn; another word is kept."""
+
+    def said() -> list[str]:
+        return [item.said for item in ledger.history("shop", "A1001") if item.source == "query"]
+
+    till.start("shop", order)
+    platforms.status["A1001"] = 0
+    for _ in range(5):
+        till.refresh("shop", "A1001")
+    assert said() == ["failed"]
+    make_due()
+    till.reconcile()
+    till.refresh("shop", "A1001")
+    assert said() == ["failed", "failed"]
+    platforms.status["A1001"] = 1
+    till.refresh("shop", "A1001")
+    assert said() == ["failed", "failed", "paid"]
+
+
 def aged(ledger: Ledger, **age: float) -> None:
     """Lets every order have been started so long ago."""
     then = datetime.now(UTC) - timedelta(**age)

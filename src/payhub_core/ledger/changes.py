@@ -271,19 +271,25 @@ def _record(
             if place:
                 outbox.mark_handled(connection, new, name, now)
             hand(connection, outbox.transition(new, merged.facts, name, anomaly, now), handle)
-    if merged.says_something:
+    # A payer may look again and again: what a query said last is kept again only where it was its turn.
+    is_look = news.source == "query" and not checked and not merged.is_news
+    if merged.says_something and not (is_look and history.said_last(connection, new, news.source, news.said)):
         # Last on purpose, since it says whether all of this still stands: a handler may have rolled it back.
         history.add(connection, observation(new, news, now), commit=commit)
     return new
 
 
 class Merged(NamedTuple):
-    """What a row becomes by news: the row, the facts in it, its new transitions; and whether the history holds them."""
+    """What a row becomes by news: the row, the facts in it, its new transitions; and whether the history holds them.
+
+    It does where there is anything that ``is_news``, and where the news has a word of its own.
+    """
 
     row: Row
     facts: Facts
     became_true: list[tuple[str, Anomaly | None]]
     says_something: bool
+    is_news: bool
 
 
 def merge(row: Row, news: News | RefundNews, now: datetime, *, checked: bool = False) -> Merged:
@@ -292,8 +298,8 @@ def merge(row: Row, news: News | RefundNews, now: datetime, *, checked: bool = F
     facts = known.hearing(news.facts)
     new = row._replace(**_values(row, news, facts, now, checked=checked), updated_at=now, version=row.version + 1)
     new_word = isinstance(news, RefundNews) or news.said != PaymentStatus.PENDING
-    says_something = new_word or facts != known or row.creation != Creation.CREATED
-    return Merged(new, facts, list(_became_true(row, known, new, facts)), says_something)
+    is_news = facts != known or row.creation != Creation.CREATED
+    return Merged(new, facts, list(_became_true(row, known, new, facts)), new_word or is_news, is_news)
 
 
 def observation(row: Row, news: News | RefundNews, now: datetime) -> tuple[Any, ...]:

@@ -18,7 +18,7 @@ from payhub_core.ledger.tables import observations, payments
 from payhub_core.ledger.times import moment
 from payhub_core.logs import SECRET_FIELDS
 
-__all__ = ["add", "history", "values"]
+__all__ = ["add", "history", "said_last", "values"]
 
 _LONGEST_RAW = 32 * 1024
 _json = json.JSONEncoder(default=str).encode  # made once: making one costs more than most of its uses
@@ -56,6 +56,13 @@ def add(connection: Connection, observation: tuple[Any, ...], *, commit: bool = 
         if "payhub_observations" not in str(error):  # a constraint of the application's, which is checked at the end
             raise
         raise LedgerError("the handler has undone what was recorded in its transaction", hint=LEAVE) from error
+
+
+def said_last(connection: Connection, row: Row, source: str, said: str) -> bool:
+    """Whether the last thing that was heard of the payment in ``row`` is what ``source`` has ``said``."""
+    mine = select(observations.c.source, observations.c.said).where(observations.c.payment_id == row.id)
+    last = connection.execute(mine.order_by(observations.c.id.desc()).limit(1)).one_or_none()
+    return last is not None and (last.source, last.said) == (source, said)
 
 
 def history(connection: Connection, account: str, reference: str) -> list[Observation]:
