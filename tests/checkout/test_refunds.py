@@ -445,6 +445,17 @@ def test_what_the_gateway_says_went_back_counts_too(paid: Checkout, ledger: Ledg
     assert shop.delivered == [f"shop/A1001/{name}" for name in ("paid", "partially_refunded", "refunded")]
 
 
+@pytest.mark.parametrize("word", [PaymentStatus.REFUND_SUM_UNKNOWN, PaymentStatus.PARTIALLY_REFUNDED])
+def test_what_had_gone_back_by_the_first_message_is_not_told_as_paid_where_nobody_says_how_much(
+    till: Checkout, ledger: Ledger, shop: Any, word: PaymentStatus
+) -> None:
+    """A chargeback whose message overtook the one that says paid: what is left may be nothing."""
+    notify(till, word)
+    notify(till, paid=HUNDRED)
+    assert (stored(ledger).status, stored(ledger).paid) == (word, HUNDRED)
+    assert shop.delivered == [f"shop/A1001/{word}"]
+
+
 @pytest.mark.parametrize("before", [[], [NotSent("down")]])
 def test_what_a_look_up_finds_refunded_is_not_a_refund_that_was_never_sent(
     paid: Checkout, ledger: Ledger, shop: Any, gateway: Gateway, before: list[Exception]

@@ -515,6 +515,10 @@ def test_what_is_odd_is_data(heard_of: tuple[Payment, ...], names: list[str]) ->
         ((heard(PaymentStatus.PAID, paid=10_001, refunded=1),), True, False),
         ((heard(PaymentStatus.PAID, paid=4_000, refunded=4_000),), False, True),
         ((heard(PaymentStatus.PAID, paid=4_000, refunded=4_000), heard(PaymentStatus.PAID, "P2", 10_000)), True, False),
+        # Nobody says how much of it has gone back, and it may be all.
+        ((heard(PaymentStatus.PAID), heard(PaymentStatus.REFUND_SUM_UNKNOWN)), False, False),
+        ((heard(PaymentStatus.REFUND_SUM_UNKNOWN), heard(PaymentStatus.PAID, paid=10_000)), False, False),
+        ((heard(PaymentStatus.PARTIALLY_REFUNDED), heard(PaymentStatus.PAID, paid=10_000)), False, False),
     ],
 )
 def test_what_is_left_covers_the_sum_due_or_the_rest_may_follow(

@@ -233,8 +233,9 @@ class Facts:
         return next((word for word in _NOT_PAID if word in self.said), PaymentStatus.PENDING)
 
     def covers(self, due: Money) -> bool:
-        """Whether what came in, less what has gone back, is what is due or more."""
-        return self._received(due.minor) - self._gone_back(due.minor) >= due.minor
+        """Whether what came in, less what has gone back, is what is due or more; not where nobody says how much has."""
+        gone = self._gone_back(due.minor)
+        return (gone > 0 or self.said.isdisjoint(_GONE_BACK)) and self._received(due.minor) - gone >= due.minor
 
     def is_short(self, due: Money) -> bool:
         """Whether money came in, and less than is due: the rest may follow, whatever has gone back of it."""
