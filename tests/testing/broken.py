@@ -3235,6 +3235,60 @@ class APartIsFetchedAsAll(Fetching):
         return replace(heard, payment=changed(payment, status=PaymentStatus.REFUNDED, refunded=payment.amount))
 
 
+class TellsOtherwise(Tea):
+    """Says something else in a notify than the gateway."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        heard = Tea.parse_callback(self, callback)
+        return heard if heard.payment is None else replace(heard, payment=self.otherwise(heard.payment))
+
+    def otherwise(self, payment: Payment) -> Payment:
+        raise NotImplementedError
+
+
+@broken("notify.refunded")
+class BackIsToldAsPaid(TellsOtherwise):
+    """Says paid of what went back."""
+
+    def otherwise(self, payment: Payment) -> Payment:
+        back = payment.status in {PaymentStatus.REFUNDED, PaymentStatus.PARTIALLY_REFUNDED}
+        return changed(payment, status=PaymentStatus.PAID, refunded=None) if back else payment
+
+
+@broken("notify.refunded", words={**TeaContract.words, PaymentStatus.REFUND_SUM_UNKNOWN: ("charged back",)})
+class NothingIsToldOfAWord(Tea):
+    """Waits at a word for money that went back."""
+
+
+@broken("notify.refunded", words={**TeaContract.words, PaymentStatus.REFUND_SUM_UNKNOWN: ("given back",)})
+class SomeIsToldAsAll(Tea):
+    """Takes a word that says of some money that it went back for one that says it of all."""
+
+    def payment(self, fields: Fields) -> Payment:
+        some = fields.text("state") == "given back"
+        return super().payment(Fields(fields, state="back") if some else fields)
+
+
+@broken("notify.refunded")
+class BackUnderItsOwnNumber(TellsOtherwise):
+    """Names a refund's number as the payment's."""
+
+    def otherwise(self, payment: Payment) -> Payment:
+        back = payment.status in {PaymentStatus.REFUNDED, PaymentStatus.PARTIALLY_REFUNDED}
+        return changed(payment, gateway_id="R7") if back else payment
+
+
+def told_by_itself(contract: TeaContract, sale: Sale) -> Callback:
+    """A message about a refund that names its own sum, and not that of all."""
+    return contract.told(sale, back=str(sale.refund.amount)) if sale.refund else contract.told(sale)
+
+
+@broken("notify.refunded", notify=told_by_itself)
+class OneIsToldAsAllOfThem(Tea):
+    """Takes the sum of one refund for that of all."""
+
+
 class PingBelieved(Fetching):
     """Reads what came beside a payment's number in place of what was asked for."""
 

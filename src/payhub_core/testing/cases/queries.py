@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from payhub_core.errors import AccountRefused, GatewayError, NotFound, WrongOrder
 from payhub_core.models import PaymentStatus
@@ -153,6 +154,48 @@ def _told_back(bench: Bench) -> None:
         return bench.notify(sale), outcome.answers[-1:]
 
     gone_back(bench, lambda sale: bench.hear(bench.notify(sale), sale), said)
+
+
+@case(
+    "notify.refunded",
+    "a message that money went back is told as that, of the payment it came from, and as all of it only where it is",
+    "A refund of the back office and a chargeback are told by a message: read as paid, what went back is sent for.",
+    "hooks.md#parse_callback",
+)
+def _told_refunded(bench: Bench) -> None:
+    def heard(sale: Sale) -> tuple[object, Outcome]:
+        callback = bench.notify(sale)
+        outcome = bench.hear(callback, sale)
+        return (callback, outcome.answers[-1:]), outcome
+
+    paid, _ = heard(bench.paid())
+    in_full: object = None
+    with suppress(NotApplicable):
+        in_full, _ = heard(bench.paid(status=PaymentStatus.REFUNDED))
+    quarter = Money(bench.order().amount.minor // 4, bench.order().amount.currency)
+    written = False
+    for status, word in bench.statuses(*GONE_BACK):
+        part = status is PaymentStatus.PARTIALLY_REFUNDED
+        sums: dict[str, Any] = {"refund": quarter, "refunded": quarter * 3} if part else {}
+        with suppress(NotApplicable):
+            sale = bench.paid(status=status, word=word, **sums)
+            message, outcome = heard(sale)
+            if message == paid:
+                continue  # the gateway calls it paid
+            written = True
+            found = outcome.payment
+            gone = found.status in GONE_BACK or found.refunded
+            expect(gone, f"a payment that is refunded, where the gateway says {word or status.value!r}", outcome)
+            open_ = part or (status is PaymentStatus.REFUND_SUM_UNKNOWN and message != in_full)
+            all_of_it = open_ and found.status is PaymentStatus.REFUNDED
+            expect(not all_of_it, f"{PaymentStatus.REFUND_SUM_UNKNOWN.value} where a part may be left", outcome)
+            known = not part or found.refunded in {None, sale.refunded}
+            back = f"no sum but that of all that went back, {sale.refunded}"
+            expect(known, back, f"{outcome}, {found.refunded} back")
+            number = f"the payment's own number {sale.gateway_id} or none, and not the refund's"
+            expect(found.gateway_id in {None, sale.gateway_id}, number, outcome)
+    if not written:
+        raise NotApplicable("no message that money went back")
 
 
 @case(
