@@ -2082,6 +2082,20 @@ class SignatureKept(Tea):
         return replace(heard, payment=changed(payment, raw={**payment.raw, **kept})) if payment else heard
 
 
+def _with_a_plus(contract: TeaContract, sale: Sale) -> Callback:
+    """Signed in a header that begins with a plus, as Base64 may."""
+    told = contract.told(sale)
+    return replace(told, headers={**told.headers, "X-Tea-Signature": f"+{told.headers['X-Tea-Signature']}"})
+
+
+@broken("secret.raw", notify=_with_a_plus)
+class SignatureOfAPlusKept(SignatureKept):
+    """Keeps a signature that a form would write otherwise."""
+
+    def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+        super().check(purpose, fields, given and given.removeprefix("+"))
+
+
 @broken("secret.address")
 class KeyInAddress(Tea):
     """Sends its key in the address."""
@@ -3606,6 +3620,24 @@ class AnswersKept(Tea):
     def reply(self, response: Response, *, missing: bool = False) -> Fields:
         fields = super().reply(response, missing=missing)
         return Fields({**fields, "signed": response.headers["X-Tea-Signature"]})
+
+
+def _answers_with_a_plus(contract: TeaContract, request: Request, sale: Sale) -> Response:
+    """Signed in a header that begins with a plus, as Base64 may."""
+    made = TeaContract.answer(contract, request, sale)
+    signature = f"+{made.headers['X-Tea-Signature']}"
+    return Response(made.status_code, content=made.content, headers={"X-Tea-Signature": signature})
+
+
+@broken("secret.raw", answer=_answers_with_a_plus)
+class AnswersOfAPlusKept(Tea):
+    """Keeps an answer with a signature that a form would write otherwise."""
+
+    def reply(self, response: Response, *, missing: bool = False) -> Fields:
+        signed = response.headers["X-Tea-Signature"]
+        plain = {"X-Tea-Signature": signed.removeprefix("+")}
+        answer = Response(response.status_code, content=response.content, headers=plain)
+        return Fields({**super().reply(answer, missing=missing), "signed": signed})
 
 
 @broken("secret.raw")

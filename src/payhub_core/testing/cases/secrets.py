@@ -315,7 +315,7 @@ def _raw(bench: Bench) -> None:
     for call, fine in calls(bench):
         signatures = _of_answers(bench, call, fine) | _of_requests(bench, call, fine)
         raw = repr(getattr(getattr(fine.result, "payment", fine.result), "raw", ""))
-        for what, value in signatures.items():
+        for value, what in signatures.items():
             expect(value not in raw, f"no {what} in raw, since it is part of a signature", fine)
     for outcome in everything(bench):
         result = outcome.result.payment if isinstance(outcome.result, Notification) else outcome.result
@@ -328,8 +328,8 @@ def _raw(bench: Bench) -> None:
         hidden(bench, text, "a result")
         no_token(bench, text, "a result")
         for part in carriers:
-            value = unquote_plus(part.value.decode("latin-1"))
-            shown = len(value) > SHORTEST and value in text
+            written = part.value.decode("latin-1")  # a plus is one in Base64, and a blank in a form
+            shown = any(len(value) > SHORTEST and value in text for value in (written, unquote_plus(written)))
             expect(not shown, f"no {part.name} in raw, since it is part of the signature", outcome)
 
 
@@ -364,12 +364,13 @@ def _of_requests(bench: Bench, call: Call, fine: Outcome) -> dict[str, str]:
 
 
 def _signatures(bench: Bench, values: dict[str, str]) -> dict[str, str]:
-    """Those that are long enough for one, and are no setting, such as a key's number."""
+    """The names by the texts of those that are long enough for one, and are no setting, such as a key's number."""
     settings = {str(value) for value in (*bench.settings.values(), *bench.other.values())}
     return {
-        name: text
+        text: name
         for name, value in values.items()
-        if len(text := unquote_plus(value)) >= SIGNATURE and text not in settings
+        for text in (value, unquote_plus(value))
+        if len(text) >= SIGNATURE and text not in settings
     }
 
 
