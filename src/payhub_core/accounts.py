@@ -14,6 +14,7 @@ from payhub_core.config import Config, revealed
 from payhub_core.declaration import ProviderInfo
 from payhub_core.errors import ConfigError, PayhubError, did_you_mean, plain
 from payhub_core.hookspecs import Provider
+from payhub_core.logs import HIDDEN
 from payhub_core.mistakes import flags_for_numbers, missing, mistakes, named, unknown
 from payhub_core.registry import BrokenProvider, provider_class
 from payhub_core.variables import PREFIX, key_hint
@@ -35,6 +36,8 @@ __all__ = [
 Merchant: TypeAlias = tuple[object, ...]
 #: Two underscores are what a variable puts between names.
 _ACCOUNT_NAME = re.compile(r"[a-z](?:_?[a-z0-9])*")
+#: A shorter text is rather a word of the sentence than a value that it quotes.
+_SHORTEST = 8
 
 logger: logging.Logger = logging.getLogger("payhub.accounts")
 
@@ -181,16 +184,34 @@ def _configured(cls: type[Provider], account: str, config: Config) -> Provider:
     try:
         provider = cls(**{key: revealed(it) for key, it in config.accounts[account].items() if key != "provider"})
     except ValidationError as error:
-        said = mistakes(error, origins=origins)
+        said = _without_values(mistakes(error, origins=origins), config.accounts[account])
         raise ConfigError(said, hint=_hint(cls, error, account, origins), account=account) from None
     except PayhubError as error:
-        raise ConfigError(error.message, hint=error.hint, account=account) from None
+        said, hint = (_without_values(text, config.accounts[account]) for text in (error.message, error.hint))
+        raise ConfigError(said, hint=hint, account=account) from None
     except Exception as error:
         raise ConfigError(f"{type(error).__name__} while reading its settings", account=account) from None
     timeout = getattr(provider, "timeout", None)
     if not isinstance(timeout, int | float) or not timeout > 0:
         raise ConfigError("timeout: expected seconds above zero", account=account)
     return provider
+
+
+def _without_values(said: str, settings: Mapping[str, Any]) -> str:
+    """What a provider's own check ``said``, with stars for each text of ``settings`` that may be a secret."""
+    values = [revealed(value) for key, value in settings.items() if key != "provider"]
+    for text in sorted(_texts(values), key=len, reverse=True):
+        if len(text) >= _SHORTEST:
+            said = said.replace(text, HIDDEN)
+    return said
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(inner)
 
 
 def _hint(cls: type[Provider], error: ValidationError, account: str, origins: Mapping[str, str]) -> str:

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from html import escape
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote, quote_plus
 
 import httpx
 import httpx2
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, field_validator
 
 from payhub_core import (
     AsyncHub,
@@ -29,14 +29,17 @@ from payhub_core import (
     PayhubError,
     Payment,
     PaymentStatus,
+    ProviderInfo,
     RedactSignatures,
     Redirect,
     Refused,
     Reply,
     Request,
+    hookimpl,
     load_accounts,
     load_config,
 )
+from payhub_core.kit import AccountSettings, Secrets
 
 CANARY = "canary-secret-that-is-never-shown-1"
 
@@ -395,6 +398,40 @@ def test_a_file_of_the_wrong_shape_shows_no_secret(extra: str, tmp_path: Path) -
     path.write_text(f"ledger = '{CANARY}'\n{extra}\n[accounts.two]\nprovider = 'gpu'\nsecret = '{CANARY}'\n")
     with pytest.raises(ConfigError) as caught:
         load_accounts(load_config(path))
+    assert_clean(caught.value)
+
+
+class Hexadecimal(AccountSettings):
+    """A provider whose author says what is wrong with a key by showing it."""
+
+    info: ClassVar[ProviderInfo] = ProviderInfo(name="hexadecimal", currencies=frozenset({"EUR"}), identity=())
+    key: Secrets
+    by_number: dict[str, Secrets] = {}
+
+    @field_validator("key", "by_number")
+    @classmethod
+    def is_hexadecimal(cls, value: Any) -> Any:
+        for key in value if isinstance(value, tuple) else [it for one in value.values() for it in one]:
+            if re.fullmatch("[0-9a-f]+", key.text) is None:
+                raise ValueError(f"expected hexadecimal digits, not {key.text}")
+        return value
+
+    create_payment = query = parse_callback = hookimpl(lambda self: None)
+
+
+class Handmade(Hexadecimal):
+    """One that raises an error of payhub's."""
+
+    def __init__(self, **settings: Any) -> None:
+        raise ConfigError(f"expected other keys than {settings}", hint=f"leave {settings['key']} out")
+
+
+@pytest.mark.parametrize("provider", [Hexadecimal, Handmade])
+@pytest.mark.parametrize("wrong", [{"key": CANARY}, {"key": ["0" * 16, CANARY]}, {"by_number": {"7A": CANARY}}])
+def test_a_setting_that_its_providers_own_check_quotes_is_hidden(provider: type, wrong: dict[str, Any]) -> None:
+    """An error of the configuration shows no value, whoever found it."""
+    with pytest.raises(ConfigError, match=r"expected .*\*\*\*") as caught:
+        load_accounts({"accounts": {"shop": {"provider": provider, "key": "0" * 16, **wrong}}})
     assert_clean(caught.value)
 
 

@@ -2041,13 +2041,13 @@ class Pickled(Tea):
 
 @broken("secret.settings")
 class Quoting(Tea):
-    """Quotes what is wrong with a key."""
+    """Quotes the beginning of a key that is too long; a whole one the core hides."""
 
     @field_validator("key", mode="before")
     @classmethod
     def _quoted(cls, key: object) -> object:
-        if not isinstance(key, str) or len(key) < 16:
-            raise ValueError(f"expected a key of 16 characters, not {key}")
+        if isinstance(key, str) and len(key) > 40:
+            raise ValueError(f"expected a key of at most 40 characters, not {key[:20]}...")
         return key
 
 
