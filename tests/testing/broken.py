@@ -2531,6 +2531,17 @@ class SignatureExplained(Tea):
 
 
 @broken("secret.errors")
+class SignatureInCapitals(Tea):
+    """Says it in the other case than the gateway, which takes either."""
+
+    def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+        try:
+            super().check(purpose, fields, given)
+        except BadSignature:
+            raise BadSignature(digest(self.key[0], purpose.encode(), joined(fields)).hex().upper()) from None
+
+
+@broken("secret.errors")
 class MessageQuoted(Tea):
     """Quotes a message that it refuses."""
 
