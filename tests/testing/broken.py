@@ -2321,6 +2321,20 @@ class RefundTakenIsRefused(Refunding):
         return read_reply(response, refusal=lambda fields: (fields.text("code"), ""), missing=missing)
 
 
+@broken("refund.duplicate")
+class RefundTakenHasFailed(Refunding):
+    """Says of a refund whose number is taken that it has failed: its sum is free, and goes back under another."""
+
+    @hookimpl
+    def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
+        try:
+            return (yield from Refunding.refund(self, reference, amount, refund_reference))
+        except GatewayError as error:
+            if "409" not in str(error):
+                raise
+            return Refund(reference=reference, refund_reference=refund_reference, status=RefundStatus.FAILED)
+
+
 @broken("refund.status")
 class OneWordForPending(Refunding):
     """Knows one word for a refund that is under way."""
