@@ -20,6 +20,7 @@ from xml.sax.saxutils import escape
 
 from pydantic import PrivateAttr, field_validator
 from tests.testing.confirming import Confirming, ConfirmingContract
+from tests.testing.flows.test_events import Events, TestEvents
 from tests.testing.flows.test_xml import TestXml, Xml
 from tests.testing.flows.test_xml import digest as by_pairs
 from tests.testing.tea import METHODS, OWN, REFUNDS, STATES, USUAL, Tea, TeaContract, digest, joined, refusal
@@ -91,7 +92,12 @@ class Broken:
         return cls()  # type: ignore[no-any-return]
 
 
-CONTRACTS: dict[type[Any], type[ProviderContract]] = {Tea: TeaContract, Wrapped: WrappedContract, Xml: TestXml}
+CONTRACTS: dict[type[Any], type[ProviderContract]] = {
+    Tea: TeaContract,
+    Wrapped: WrappedContract,
+    Xml: TestXml,
+    Events: TestEvents,
+}
 BROKEN: list[Broken] = []
 
 

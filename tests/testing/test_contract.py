@@ -49,7 +49,7 @@ from payhub_core import (
     hookimpl,
     testing,
 )
-from payhub_core.kit import Secret, grammar
+from payhub_core.kit import Fields, Secret, grammar
 from payhub_core.pages import page
 from payhub_core.testing import NotApplicable, ProviderContract, Sale
 from payhub_core.testing.bench import Bench
@@ -641,6 +641,31 @@ class ByCapture(AsksFirst):
 def test_a_refund_may_name_what_a_look_up_has_told() -> None:
     """Such as the number of a capture, which holds no number of the order."""
     assert type("Of", (TeaContract,), {"provider": ByCapture})().run(NAMED["refund.order"]).outcome == "passed"
+
+
+def test_a_look_up_may_name_no_order_before_a_refund() -> None:
+    """As where it is asked for by the order's number, over TLS, and says what became of it and no more."""
+
+    class Unnamed(AsksFirst):
+        def known(self, reference: str, *, harmless: bool = True) -> Any:
+            request = Request("GET", f"{self.base_url}/payments/{reference}", headers=self.headers(b""))
+            request.extensions["harmless"] = harmless
+            fields = self.reply((yield request), missing=True)
+            return self.payment(Fields(fields, order=reference))
+
+    class Contract(TeaContract):
+        provider = Unnamed
+
+        def message(self, sale: Sale) -> dict[str, str]:
+            told = super().message(sale)
+            if sale.hook == "refund":
+                del told["order"], told["id"]
+            return told
+
+        def answer(self, request: Request, sale: Sale) -> Any:
+            return super().answer(request, sale if request.method == "GET" else sale.but(hook=""))
+
+    assert Contract().run(NAMED["refund.looked_up"]).outcome == "not applicable"
 
 
 @pytest.mark.parametrize(("taken", "outcome"), [("", "passed"), ("&=%", "failed")])

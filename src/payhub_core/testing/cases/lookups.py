@@ -35,7 +35,7 @@ def acted_upon(bench: Bench, hook: str) -> Iterator[tuple[Call, Outcome]]:
 def _nothing_after_another(bench: Bench, hook: str) -> None:
     """Raises Mismatch where a refund or a close is sent after a look-up that told of another order."""
     reference, number = bench.another().reference, bench.contract.gateway_ids[1]
-    played = False
+    played = unnamed = False
     for call, plain in acted_upon(bench, hook):
         acts = acting(bench, hook, plain.tried)
         for at in range(acts.index(True) if any(acts) else 0):
@@ -44,12 +44,17 @@ def _nothing_after_another(bench: Bench, hook: str) -> None:
                 outcome = bench.play(replace(call, fault=fault, at=at))[0]
                 if outcome.answers[at : at + 1] == plain.answers[at : at + 1]:
                     continue  # a token, which is about no order
+                if not call.arguments.get("gateway_id") or "gateway_id" not in bench.hooks[hook]:
+                    named = bench.play(replace(call, fault=_told_of(reference=other), at=at))[0]
+                    if named.answers[at : at + 1] == plain.answers[at : at + 1]:
+                        unnamed = True
+                        continue
                 played = True
                 behind = [request for request in outcome.tried[at + 1 :] if not request.extensions.get("harmless")]
                 sent = [request for request in behind if hook == "close" or bench.asks(request, call.sale)]
                 expect(not sent, f"no {hook} after look-up {at + 1} about the order {other!r}", f"{len(sent)} of them")
     if not played:
-        raise NotApplicable(f"{hook} looks nothing up")
+        raise NotApplicable("no look-up names the order" if unnamed else f"{hook} looks nothing up")
 
 
 def _told_of(**changes: Any) -> Answer:

@@ -469,6 +469,7 @@ def _rotation(bench: Bench) -> None:
     sending = [call for call in flows(bench) if call.hook != "query"]
     for call in sending:
         _first_signs(bench, rotating, call)
+    answered = bench.play(bench.query_call(bench.paid(), bench.order()))[0].error is None  # else query.paid tells
     for newest_first in (False, True):
         changed = {name: _several(bench, name, newest_first=newest_first) for name in rotating}
         settings = {**bench.settings, **changed}
@@ -478,7 +479,8 @@ def _rotation(bench: Bench) -> None:
         place = "second" if newest_first else "first"
         expect(outcome.error is None, f"a message to be believed that the {place} of two keys signed", outcome)
         asked = bench.play(bench.query_call(bench.paid(settings=bench.settings), bench.order()), settings=settings)[0]
-        expect(asked.error is None, f"an answer to a query to be believed that the {place} of two keys signed", asked)
+        believed = asked.error is None or not answered
+        expect(believed, f"an answer to a query to be believed that the {place} of two keys signed", asked)
         for call in sending:
             told = replace(call, sale=call.sale.but(settings=bench.sending(settings)))
             made = bench.play(told, settings=settings)[0]
