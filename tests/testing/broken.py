@@ -68,6 +68,7 @@ from payhub_core.kit import (
     grammar,
     made_by_any,
     read_form,
+    read_json,
     read_object,
     read_reply,
     write_form,
@@ -4079,3 +4080,67 @@ class ClosesByTheLastKey(Tea):
     """Signs a close with the key that is to go."""
 
     post = _by_the_last_key("/close")
+
+
+@broken("notify.unsigned")
+class NothingThereIsFine(Events):
+    """Checks no signature where the object that would hold it is missing."""
+
+    def check(self, event: Fields) -> None:
+        if "more" in event:
+            super().check(event)
+
+
+@broken("notify.several")
+class TheFirstAlone(Events):
+    """Hears the first of several events, and acknowledges them all."""
+
+    def events(self, fields: Fields) -> list[Fields]:
+        return super().events(fields)[:1]
+
+
+@broken("notify.several")
+class TheLastUnchecked(Events):
+    """Checks the first of several events, and believes the last."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        first, *_, last = [*self.events(read_json(callback))] * 2
+        self.check(first)
+        return Notification(CallbackKind.NOTIFY, self.payment(last), Reply(b"accepted"))
+
+
+@broken("notify.added")
+class TheOrderWherever(Events):
+    """Takes the order's number out of the object that nobody signs, where it stands there."""
+
+    def order(self, event: Fields) -> str:
+        return event.object("more").text("order", default="") or event.text("order")
+
+
+@broken("notify.other_account")
+class AnyThatBeginsAsThis(Events):
+    """Compares a shop by how its name begins: one key may serve all the shops of a company."""
+
+    def check(self, event: Fields) -> None:
+        Events.check(self.model_copy(update={"shop": event.text("shop")}), event)
+        if not event.text("shop").startswith(self.shop):
+            raise WrongAccount("the event is about another shop")
+
+
+@broken("notify.unknown_status")
+class WhateverBeginsAsPaid(Events):
+    """Takes an event of tomorrow whose name begins as the one for paid for paid."""
+
+    def payment(self, event: Fields) -> Payment | None:
+        begins = event.text("kind").startswith("authorisation")
+        return super().payment(Fields(event, kind="authorisation") if begins else event)
+
+
+@broken("secret.rotation")
+class TheFirstVerifies(Events):
+    """Verifies by the first key alone, at a gateway that cannot be asked."""
+
+    def check(self, event: Fields) -> None:
+        first = self.model_copy(update={"key": self.key[:1]})
+        Events.check(first, event)

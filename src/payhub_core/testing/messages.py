@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from html import escape, unescape
-from typing import TypeVar
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import unquote, unquote_plus, urlencode
 
 from payhub_core.flow import Request, Response
@@ -22,7 +22,10 @@ __all__ = [
     "altered_reply",
     "broken_text",
     "differing",
+    "emptied",
     "enclosed",
+    "leaves",
+    "listed",
     "parts",
     "reply_parts",
     "reply_without",
@@ -31,6 +34,7 @@ __all__ = [
     "texts",
     "unpacked",
     "with_fields",
+    "with_fields_within",
     "with_surrogates",
     "with_values",
     "written_anew",
@@ -91,6 +95,94 @@ def with_fields(callback: Callback, fields: Mapping[str, str]) -> Callback:
     """The callback with more fields beside those that it has, in its body, or else in its query."""
     more = added(callback.body or callback.query, fields)
     return replace(callback, body=more) if callback.body else replace(callback, query=more)
+
+
+def with_fields_within(callback: Callback, fields: Mapping[str, object]) -> Iterator[tuple[str, Callback]]:
+    """The callback of JSON with more fields, of those it lacks, in each object inside it, by that object's name."""
+    for path, found in _nodes(_read(callback.body)):
+        if path and isinstance(found, dict):
+            yield _named(path), _with(callback, path, {**fields, **found})
+
+
+def emptied(callback: Callback, inside: Iterable[Part]) -> Iterator[tuple[str, Callback]]:
+    """The callback of JSON with each object that has one of the parts ``inside`` left out, and with nothing in it."""
+    for path in _holding(callback, inside, dict):
+        for value in (_NOTHING, None, {}):
+            yield _named(path), _with(callback, path, value)
+
+
+def listed(callbacks: Collection[Callback], inside: Iterable[Part]) -> Callback | None:
+    """One callback of JSON with the elements of all of them, in the list that has one of the parts ``inside``.
+
+    None where no list has.
+    """
+    first, *_ = callbacks
+    for path in _holding(first, inside, list):
+        lists = [_at(_read(callback.body), path) for callback in callbacks]
+        if all(isinstance(it, list) for it in lists):
+            return _with(first, path, [item for it in lists for item in it])
+    return None
+
+
+def _holding(callback: Callback, inside: Iterable[Part], kind: type) -> list[_Path]:
+    """The ways to all of that kind in which one of the parts stands."""
+    held = {_unescaped(part.value.decode("utf-8", "replace")) for part in inside if part.name.startswith("body ")}
+    return [
+        path
+        for path, found in _nodes(_read(callback.body))
+        if path and isinstance(found, kind) and any(isinstance(leaf, str) and leaf in held for _, leaf in _nodes(found))
+    ]
+
+
+def leaves(data: bytes) -> Iterator[tuple[str, object]]:
+    """The names and values of the fields of JSON, wherever they stand in it."""
+    for path, found in _nodes(_read(data)):
+        if path and isinstance(path[-1], str) and not isinstance(found, dict | list):
+            yield path[-1], found
+
+
+def _read(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except ValueError:
+        return None
+
+
+_NOTHING = object()
+_Path: TypeAlias = tuple[str | int, ...]
+
+
+def _nodes(value: object, path: _Path = ()) -> Iterator[tuple[_Path, object]]:
+    """All that a value of JSON consists of, by the way to it, itself first."""
+    yield path, value
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in inside:
+        yield from _nodes(inner, (*path, key))
+
+
+def _at(value: Any, path: _Path) -> Any:
+    for key in path:
+        try:
+            value = value[key]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value
+
+
+def _with(callback: Callback, path: _Path, value: object) -> Callback:
+    """The callback of JSON with another value at the end of ``path``, or without one for _NOTHING."""
+    whole = _read(callback.body)
+    *before, last = path
+    holder = _at(whole, tuple(before))
+    if value is _NOTHING:
+        del holder[last]
+    else:
+        holder[last] = value
+    return replace(callback, body=json.dumps(whole, ensure_ascii=False).encode())
+
+
+def _named(path: _Path) -> str:
+    return next(str(key) for key in reversed(path) if isinstance(key, str))
 
 
 def written_anew(callback: Callback, fields: Mapping[str, str]) -> Callback | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from base64 import b64decode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -20,6 +20,7 @@ from payhub_core.testing.meaning import meaning
 from payhub_core.testing.messages import (
     altered_reply,
     differing,
+    emptied,
     parts,
     reply_parts,
     reply_without,
@@ -242,6 +243,8 @@ def _unsigned(bench: Bench) -> None:
         refused(bench.hear(with_values(callback, left)), f"a message whose {' and '.join(left)} is {what}")
         for part in carriers if len(carriers) > 1 else ():  # a copy of the signature may be left
             refused_or_same(bench, part.written(left[part.name]), said, f"a message whose {part.name} is {what}")
+    for name, hollow in emptied(callback, carriers):
+        refused(bench.hear(hollow), f"a message whose {name}, in which the signature stands, is left out or empty")
     if all(_is_base64(part.value) for part in carriers):
         swapped: dict[str, bytes | None] = {}
         for part in carriers:
@@ -296,11 +299,21 @@ def _other_account(bench: Bench) -> None:
     if mine != theirs:
         refused(bench.hear(theirs), "a genuine message of another merchant")
     for name in bench.info.identity:
-        misnamed = bench.notify(bench.misnamed(bench.paid(), name))
-        if misnamed != mine:
-            refused(bench.hear(misnamed), f"a message with another merchant's {name}, made with a key of this account")
+        for whose in (bench.misnamed(bench.paid(), name), *_named_alike(bench, name)):
+            misnamed = bench.notify(whose)
+            if misnamed != mine:
+                about = f"a message of the {name} {whose.settings[name]!r}, made with a key of this account"
+                refused(bench.hear(misnamed), about)
     if mine == theirs and not _asked_about_theirs(bench, mine):
         raise NotApplicable("the callback names no merchant and is not signed, nor does an answer name one")
+
+
+def _named_alike(bench: Bench, name: str) -> Iterator[Sale]:
+    """The sale of a merchant whose name is the beginning of this one's, or begins as it."""
+    own = bench.settings.get(name)
+    if isinstance(own, str) and len(own) > 1 and "://" not in own:
+        for other in (f"{own}1", own[:-1]):
+            yield bench.paid(settings={**bench.settings, name: other})
 
 
 def _asked_about_theirs(bench: Bench, callback: Callback) -> bool:

@@ -21,9 +21,12 @@ from payhub_core.testing.messages import (
     Part,
     differing,
     enclosed,
+    leaves,
+    listed,
     parts,
     texts,
     with_fields,
+    with_fields_within,
     with_values,
     written_anew,
 )
@@ -124,6 +127,16 @@ def _added(bench: Bench) -> None:
                 more = {name: value for name, value in added.items() if name not in present}
                 outcome = bench.play(bench.hear_call(with_fields(callback, more), told, expected=None))[0]
                 _the_same(outcome, said, _shown(more))
+            for name, within in with_fields_within(callback, _of_another(bench)):
+                outcome = bench.play(bench.hear_call(within, told, expected=None))[0]
+                _the_same(outcome, said, f"another order's fields inside {name}")
+
+
+def _of_another(bench: Bench) -> dict[str, object]:
+    """The fields of a message about another order and another sum, by their names, wherever they stand."""
+    less = Money(max(1, bench.order().amount.minor // 2), bench.order().amount.currency)
+    other = bench.paid(bench.another(), amount=less, paid=less, gateway_id=bench.contract.gateway_ids[1])
+    return dict(leaves(bench.notify(other).body))
 
 
 def _the_same(outcome: Outcome, said: Mapping[str, object], beside: str) -> None:
@@ -142,6 +155,31 @@ def _of_answers(bench: Bench, accepted: Outcome) -> Iterator[dict[str, str]]:
     yield {name: another if text == own else text for name, text in fields.items()}
     yield dict.fromkeys(ORDERS, another)
     yield dict.fromkeys(ADDRESSES, f"https://{ELSEWHERE}/payments/1")
+
+
+@case(
+    "notify.several",
+    "a message that lists several payments, each signed by itself, is refused, and so is one that another key signed",
+    "One notification tells of one payment: of a list that is acknowledged for its first, the rest is never delivered.",
+    PAGE,
+)
+def _several(bench: Bench) -> None:
+    one = bench.paid()
+    other = bench.paid(bench.another(), gateway_id=bench.contract.gateway_ids[1])
+    mine, theirs, forged = bench.notify(one), bench.notify(other), bench.notify(bench.foreign(other))
+    carriers = differing(mine, bench.notify(bench.foreign(one)))
+    for pair, what in (
+        ((mine, theirs), "a genuine one about another order"),
+        ((mine, forged), "one that another key signed"),
+        ((forged, mine), "one that another key signed before it"),
+    ):
+        several = listed(pair, carriers if pair[0] is mine else differing(forged, theirs))
+        if several is None:
+            raise NotApplicable("the message lists nothing that is signed by itself")
+        outcome = bench.play(bench.hear_call(several, one, expected=None))[0]
+        expect(
+            isinstance(outcome.error, CallbackError), f"a CallbackError for a message that lists also {what}", outcome
+        )
 
 
 @case(
