@@ -48,7 +48,7 @@ GAPS = {
 
 #: Of which only what they come to has an entry: they would fit too much that others say.
 GENERAL = {
-    *("expected a {}", "write {}", "{} failed: {}", "{} failed: {}: {}"),
+    *("expected a {}", "write {}", "{} failed: {}", "{} failed: {}: {}", "the {} {} and {} set the same"),
     "no configuration file was read: run this in the folder of payhub.toml, or name the file. {}",
 }
 #: What the code only puts together: the sevens are what stands in gaps.
@@ -67,6 +67,7 @@ SEEN = {
         "no configuration file was read: run this in the folder of payhub.toml, or name the file. "
         "To configure it by variables alone, set 7 too"
     ),
+    *(f"the {it} 7 and 7 set the same" for it in ("environment variables", "secret files")),
     *(f"the database{it} failed: 7" for it in ("", " 7", " at 7", " 7 at 7")),
     *(f"the database{it} has no ledger yet" for it in (" 7", " at 7", " 7 at 7")),
     "the only braces allowed are {account} and {reference}; along a route it needs {account}",
