@@ -16,9 +16,11 @@ import pytest
 from sqlalchemy import Connection, event, make_url, text
 from tests.checkouts import EitherCheckout
 
-from payhub_core import LedgerError, Order
-from payhub_core.ledger import Ledger, sql, write_queue
-from payhub_core.ledger.batches import Heard
+from payhub_core import Callback, CallbackKind, LedgerError, Order, WrongOrder
+from payhub_core.checkout import AsyncCheckout
+from payhub_core.ledger import Ledger, batches, sql, write_queue
+from payhub_core.ledger.batches import Heard, Wanted
+from payhub_core.ledger.rows import Row
 
 on_sqlite = pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
 SEVERAL = 24
@@ -116,6 +118,37 @@ def test_a_task_cancelled_as_its_wait_ends_leaves_no_turn_of_anothers(cancelled_
             assert queue._taken
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("reference", ["B\0", "B\ud800"])
+def test_a_return_address_that_no_database_takes_fails_no_other_look_up(
+    till: EitherCheckout, reference: str, ledger: Ledger
+) -> None:
+    """Anyone may open one, as .../return/B%00, while a genuine notify is looked up: there is no such order."""
+    with pytest.raises(WrongOrder):
+        till.view("shop", Callback("GET", {}, b"", b"", CallbackKind.RETURN), reference=reference)
+    wanted = [Wanted("shop", reference), Wanted("shop", "B1"), Wanted("shop", "B2")]
+    found = ledger.read(lambda connection: batches.find(connection, wanted))
+    assert [row and row.reference for row in found] == [None, "B1", "B2"]
+    assert ledger.read(lambda connection: batches.find(connection, wanted[:1])) == [None]
+    assert ledger.payment("shop", reference) is None
+
+
+def test_one_that_cannot_be_looked_up_fails_alone(
+    till: EitherCheckout, paid: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever about it the database minds: the others are answered and recorded."""
+    real = batches.find
+
+    def find(connection: Connection, wanted: Sequence[Wanted]) -> list[Row | None]:
+        if any(it.reference == "B1" for it in wanted):
+            raise LedgerError("what it says cannot be looked up")
+        return real(connection, wanted)
+
+    monkeypatch.setattr(batches, "find", find)
+    answers = at_once(till, paid)
+    if isinstance(till.checkout, AsyncCheckout):
+        assert sorted(answers) == sorted([b"SUCCESS"] * (SEVERAL - 1) + [b"try again"])
 
 
 def test_one_that_cannot_be_recorded_fails_alone(till: EitherCheckout, paid: Any, ledger: Ledger) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from payhub_core.errors import LedgerError
 from payhub_core.ledger import changes, outbox
+from payhub_core.ledger.orders import can_be_stored
 from payhub_core.ledger.rows import Row
 from payhub_core.ledger.sql import ADD_OBSERVATION, ADD_TRANSITION, CHANGE, begin, find_several, lock_several
 
@@ -34,7 +35,8 @@ def find(connection: Connection, wanted: Sequence[Wanted]) -> list[Row | None]:
     """The stored payments, each None where there is none."""
     if len(wanted) == 1 or connection.dialect.name == "sqlite":
         return [changes.find(connection, *it) for it in wanted]
-    rows = {(row.account, row.reference): row for row in find_several(connection, wanted)}
+    fit = [it for it in wanted if can_be_stored(it.reference)]
+    rows = {(row.account, row.reference): row for row in find_several(connection, fit)} if fit else {}
     return [rows.get(it) for it in wanted]
 
 

@@ -17,7 +17,7 @@ from payhub_core.ledger import history, outbox
 from payhub_core.ledger.database import check_open
 from payhub_core.ledger.facts import Anomaly, AnomalyKind, Facts, observed
 from payhub_core.ledger.models import Creation, Transition
-from payhub_core.ledger.orders import order_text, same_order
+from payhub_core.ledger.orders import can_be_stored, order_text, same_order
 from payhub_core.ledger.rows import Row
 from payhub_core.ledger.schedule import FIRST_CHECK, SETTLED, next_check
 from payhub_core.ledger.sql import ADD_TRANSITION, CHANGE, FIND, INSERT, several
@@ -99,6 +99,8 @@ class RefundNews(NamedTuple):
 
 def find(connection: Connection, account: str, reference: str) -> Row | None:
     """The stored payment, or None."""
+    if not can_be_stored(reference):
+        return None
     rows = FIND(connection, account=account, reference=reference).rows
     return Row._make(rows[0]) if rows else None
 

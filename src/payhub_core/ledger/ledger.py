@@ -164,19 +164,32 @@ class Ledger(Views):
         check_not_handling(self.engine)
         return await queue.ashare(work)
 
+    def _look_up(self, wanted: Sequence[Place]) -> None:
+        """Answers those who want to know a payment; where not the database is to blame, but one of them, it alone."""
+        works: list[Any] = [place.work for place in wanted]
+        try:
+            rows = self._connections.alone(partial(batches.find, wanted=works))
+        except Exception as error:
+            if self._connections.is_to_blame(error):
+                raise
+            if len(wanted) == 1:
+                wanted[0].done(None, error)
+                return
+            for place in wanted:
+                self._look_up([place])
+            return
+        for place, row in zip(wanted, rows, strict=True):
+            place.done(row)
+
     def _do_batch(self, places: Sequence[Place]) -> None:
         """The work of all that share a turn: the look-ups are answered before the commit, the records after it."""
         wanted = [place for place in places if isinstance(place.work, Wanted)]
         heard = [place for place in places if isinstance(place.work, Heard)]
         try:
             if wanted:
-                works: list[Any] = [place.work for place in wanted]
-                for place, row in zip(
-                    wanted, self._connections.alone(partial(batches.find, wanted=works)), strict=True
-                ):
-                    place.done(row)
+                self._look_up(wanted)
             if heard:
-                works = [place.work for place in heard]
+                works: list[Any] = [place.work for place in heard]
                 record = partial(batches.record, heard=works)
                 for place, row in zip(heard, self._connections.run_now(record, write=True, whole=True), strict=True):
                     place.done(row)

@@ -7,10 +7,19 @@ from typing import Any
 from urllib.parse import quote
 
 from payhub_core.errors import InvalidOrder
-from payhub_core.models import Order
+from payhub_core.models import Order, unprintable
 from payhub_core.money import Money
 
-__all__ = ["ACCOUNT", "REFERENCE", "addressed", "check_addresses", "check_sum", "order_text", "same_order"]
+__all__ = [
+    "ACCOUNT",
+    "REFERENCE",
+    "addressed",
+    "can_be_stored",
+    "check_addresses",
+    "check_sum",
+    "order_text",
+    "same_order",
+]
 
 #: Stand for the account's name and the order's reference in an order's addresses.
 ACCOUNT, REFERENCE = "{account}", "{reference}"
@@ -63,6 +72,14 @@ def addressed(order: Order, account: str) -> Order:
         for field in ("notify_url", "return_url")
     }
     return order.model_copy(update=urls)
+
+
+def can_be_stored(reference: str) -> bool:
+    """Whether an order may have that reference: none has a NUL, of which PostgreSQL makes a failed statement.
+
+    Whoever opens a return address writes the reference in it.
+    """
+    return reference.isprintable() or not unprintable(reference)
 
 
 def order_text(order: Order) -> str:
