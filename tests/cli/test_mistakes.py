@@ -48,6 +48,10 @@ MISTAKES: dict[str, tuple[int, str]] = {
     ),
     "sandbox --resend-interval nan": (2, f"Error: Invalid value for '--resend-interval': {SECONDS}, not 'nan'"),
     "sandbox --notify-timeout inf": (2, f"Error: Invalid value for '--notify-timeout': {SECONDS}, not 'inf'"),
+    "reconcile --rate soon": (
+        2,
+        "Error: Invalid value for '--rate': expected a number above zero, such as 30, not soon",
+    ),
     "reconcile --account shpo": (1, "payhub: there is no account 'shpo'. Hint: did you mean 'shop'?"),
     "reconcile --handler shop": (1, "payhub: --handler: expected MODULE:NAME, such as shop:fulfil, not 'shop'"),
     "reconcile --handler no_such_shop:fulfil": (

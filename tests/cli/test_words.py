@@ -63,6 +63,8 @@ CLICKS = {
     "{} is not one of {}.",
     "{} is not a valid {}.",
     "{} is not in the range {}.",
+    "File {} does not exist.",
+    "File {} is a directory.",
 }
 #: What of a deviation's name is the message's own.
 GAPS = {
@@ -336,6 +338,8 @@ def test_the_help_is_chinese_and_fits_the_terminal(
         (["doctor", "--account"], "选项 '--account' 后面要有值。"),
         (["payments", "list", "--since", "yesterday"], "'--since' 的值不对：应为时间，例如 2026-01-31"),
         (["payments", "list", "--limit", "x"], "'--limit' 的值不对：'x' 不是数字（integer range）。"),
+        (["sandbox", "--certfile", "no.pem"], "'--certfile' 的值不对：没有文件 'no.pem'。"),
+        (["report", "-o", "."], "'-o' / '--output' 的值不对：'.' 是目录。"),
         (["payments", "list", "--status", "odd"], "'--status' 的值不对：'odd' 不在可选值之内：'pending', "),
         (["outbox", "deliver"], "需要 --handler 或 --checkout，指明交给谁。"),
     ],

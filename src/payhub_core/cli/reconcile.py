@@ -31,10 +31,11 @@ _TIME = "%Y-%m-%d %H:%M:%S"
 
 def number(value: str) -> float:
     """A number above zero; raises click.BadParameter."""
-    found = float(value)
-    if not 0 < found <= 10**9:
-        raise click.BadParameter(f"expected a number above zero, such as 30, not {value}")
-    return found
+    with suppress(ValueError):
+        found = float(value)
+        if 0 < found <= 10**9:
+            return found
+    raise click.BadParameter(f"expected a number above zero, such as 30, not {value}")
 
 
 @click.command()

@@ -36,5 +36,5 @@ class Timeline:
     def check(self, title: str, detail: str, *, holds: bool) -> None:
         """One more step, if it came out as it should."""
         if not holds:
-            raise click.ClickException(f"{title}: it came out otherwise: {detail}")
+            raise click.ClickException(f"{say(title)}: it came out otherwise: {say(detail)}")
         self.step(title, detail)
