@@ -126,9 +126,15 @@ def bind_refund(refund: Refund, account: str, provider: str, asked: Mapping[str,
         raise WrongOrder(f"expected refund {asked['refund_reference']!r}, the message is about {found!r}")
     if refund.amount is not None and refund.amount != asked["amount"]:
         raise WrongAmount(f"the refund is about {asked['amount']}, the message about {refund.amount}")
+    facts["amount"] = asked["amount"]
+    return _completed(refund, account, provider, hint=hint)
+
+
+def _completed(refund: Refund, account: str, provider: str, *, hint: bool) -> Refund:
+    facts = refund.__dict__
     if refund.refunded_at is not None and not _FIRST_YEAR <= refund.refunded_at.year <= _LAST_YEAR:
         facts["refunded_at"] = None
-    facts["account"], facts["provider"], facts["amount"] = account, provider, asked["amount"]
+    facts["account"], facts["provider"] = account, provider
     facts["status"] = RefundStatus.PENDING if hint else refund.status
     refund.__pydantic_fields_set__.update(_FILLED_IN & facts.keys())
     return refund
@@ -137,12 +143,18 @@ def bind_refund(refund: Refund, account: str, provider: str, asked: Mapping[str,
 def bind_notification(
     notification: Notification, account: str, provider: str, callback: Callback, expect: Order | None, insecure: bool
 ) -> Notification:
-    """``notification``, its payment bound; only one that came in at the notify address can settle anything.
+    """``notification``, what it is about bound; only one that came in at the notify address can settle anything.
 
     What a flow fetched over plain http (``insecure``) is a hint, too. Raises MalformedCallback, WrongAccount,
     WrongOrder or WrongAmount.
     """
     payment, kind = notification.payment, callback.kind
+    if notification.refund is not None:
+        if payment is not None:
+            raise MalformedCallback("the provider told of a payment and of a refund", hint="a message is about one")
+        _bind_told(notification.refund, account, provider, expect, hint=insecure or kind is not _NOTIFY)
+        notification.kind, notification.bound = kind, expect is not None
+        return notification
     if payment is None:
         if notification.kind is CallbackKind.OTHER:
             return notification
@@ -152,6 +164,18 @@ def bind_notification(
     bind_payment(payment, account, provider, reference, expect, hint, None, MalformedCallback)
     notification.kind, notification.bound = kind, expect is not None
     return notification
+
+
+def _bind_told(refund: Refund, account: str, provider: str, expect: Order | None, *, hint: bool) -> None:
+    """Completes a refund that a message is about; which one it is, and of what sum, is for who has asked for it."""
+    facts = refund.__dict__
+    _check_fit(facts, ("reference", "gateway_id", "refund_reference", "refund_id"), MalformedCallback)
+    _check_about(facts, account, provider, refund.reference if expect is None else expect.reference, None)
+    if refund.amount is not None and refund.amount.minor <= 0:
+        raise MalformedCallback("a sum that was paid back is above zero")
+    if refund.amount is not None and expect is not None and refund.amount.currency != expect.amount.currency:
+        raise WrongAmount(f"the sum due is in {expect.amount.currency}, the sum refunded in {refund.amount.currency}")
+    _completed(refund, account, provider, hint=hint)
 
 
 def _check_fit(facts: Mapping[str, Any], names: tuple[str, ...], unfit: type[CallbackError | GatewayError]) -> None:

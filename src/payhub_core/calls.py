@@ -28,7 +28,7 @@ from payhub_core.errors import (
 from payhub_core.flow import Flow, Request
 from payhub_core.hookspecs import HOOKS, Provider, Specification, hookimpl
 from payhub_core.mistakes import mistakes
-from payhub_core.models import Callback, Notification, Order
+from payhub_core.models import Callback, Notification, Order, Payment, Refund
 from payhub_core.money import Money
 from payhub_core.redaction import Redaction
 from payhub_core.registry import check_hooks, check_provider
@@ -88,10 +88,10 @@ class Calls:
         try:
             result = self._own["parse_callback"](arguments)
             if type(result) is Notification:
-                check_new(result.payment)
+                check_new(result.payment or result.refund)
                 notification = bind_notification(result, self.name, self._provider_name, callback, expect, False)
-                if notification.payment is not None:
-                    self._redaction.fields(notification.payment.__dict__)
+                if (made := notification.payment or notification.refund) is not None:
+                    self._redaction.fields(made.__dict__)
                 if logger.isEnabledFor(logging.INFO):
                     self._log("parse_callback", notification)
                 return notification
@@ -132,8 +132,7 @@ class Calls:
             result = self._bound(hook, result, arguments, insecure=insecure, new=new)
             if hook == "refund":
                 result.__dict__["looked_up"] = looked_up and not sent
-            made = result.payment if isinstance(result, Notification) else result
-            if made is not None:
+            if (made := _about(result)) is not None:
                 self._redaction.fields(made.__dict__)
         except Exception as error:
             raise self._end(hook, error, arguments, sent=sent) from self._cause(error)
@@ -169,7 +168,7 @@ class Calls:
         if not isinstance(result, expected):
             raise TypeError(f"expected a {expected.__name__}, the provider returned {type(result).__name__}")
         if new:
-            check_new(result.payment if isinstance(result, Notification) else result)
+            check_new(_about(result))
         provider = self._provider_name
         if hook == "parse_callback":
             return bind_notification(result, self.name, provider, arguments["callback"], arguments["expect"], insecure)
@@ -240,8 +239,7 @@ class Calls:
         return hookimpl(call)
 
     def _log(self, hook: str, result: Any) -> None:
-        about = result.payment if isinstance(result, Notification) else result
-        if about is not None:
+        if (about := _about(result)) is not None:
             extra = {"account": self.name, "reference": about.reference, "status": about.status.value}
             logger.info("%s: %s", hook, about.status.value, extra=extra)
 
@@ -262,6 +260,11 @@ def _caller(method: Callable[..., Any], names: tuple[str, ...]) -> Caller:
         pick = itemgetter(*names)
         return lambda arguments: method(*pick(arguments))
     return lambda arguments: method(*[arguments[name] for name in names])
+
+
+def _about(result: Payment | Notification | Refund) -> Payment | Refund | None:
+    """What a hook's result is about."""
+    return result.payment or result.refund if isinstance(result, Notification) else result
 
 
 def _check_expected(expect: object, reference: str) -> None:

@@ -72,9 +72,9 @@ class Specification(Protocol):
         """Verifies ``callback`` and says what it means; raises CallbackError unless it is proved genuine.
 
         The core compares the result with ``expect``, keeps a return from settling anything, and tells underpaid from
-        paid: a provider only reports what the message states. A message that only names a payment is believed by asking
-        the gateway: yield the request. What goes wrong after a request has left is a GatewayError, so that the gateway
-        sends the message again.
+        paid: a provider only reports what the message states, of a payment or of one refund. A message that only names
+        a payment is believed by asking the gateway: yield the request. What goes wrong after a request has left is a
+        GatewayError, so that the gateway sends the message again.
         """
         ...
 

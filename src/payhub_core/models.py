@@ -396,10 +396,12 @@ class Notification:
     """A callback that proved genuine.
 
     ``reply`` acknowledges it: send it only once what it says is committed. ``bound`` tells whether the core compared it
-    with the order that the shop holds. ``payment`` is None for a message about no payment (``kind`` OTHER).
+    with the order that the shop holds. ``payment`` is None for a message about no payment (``kind`` OTHER), and for one
+    about a ``refund``: where that stands, by the shop's number of it; "" is one that the shop did not ask for.
     """
 
     kind: CallbackKind
     payment: Payment | None
     reply: Reply = Reply()
     bound: bool = False
+    refund: Refund | None = None

@@ -80,7 +80,7 @@ class Tracing:
                 if isinstance(error, PayhubError):
                     self._about(span, error)
                 raise
-            about = result.payment if isinstance(result, Notification) else result
+            about = result.payment or result.refund if isinstance(result, Notification) else result
             span.set_attribute("payhub.outcome", "other" if about is None else about.status.value)
             if about is not None:
                 self._about(span, about)

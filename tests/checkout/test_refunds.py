@@ -79,6 +79,9 @@ class Gateway:
 
     @hookimpl
     def parse_callback(self, callback: Callback) -> Notification:
+        if callback.query:
+            refund = Refund.model_validate_json(callback.body)
+            return Notification(CallbackKind.NOTIFY, None, refund=refund)
         payment = Payment.model_validate_json(callback.body)
         return Notification(CallbackKind.NOTIFY, payment)
 
@@ -134,6 +137,13 @@ def notify(
 ) -> None:
     message = Payment(reference="A1001", gateway_id=gateway_id, status=status, **sums)
     assert checkout.receive("shop", Callback("POST", {}, b"", message.model_dump_json().encode())).status_code == 200
+
+
+def tell(checkout: Checkout, status: RefundStatus, number: str = "R1", **more: Any) -> int:
+    """The answer to a message about a refund."""
+    message = Refund(reference="A1001", refund_reference=number, status=status, **more)
+    body = message.model_dump_json().encode()
+    return checkout.receive("shop", Callback("POST", {}, b"refund", body)).status_code
 
 
 @pytest.fixture
@@ -443,6 +453,113 @@ def test_what_the_gateway_says_went_back_counts_too(paid: Checkout, ledger: Ledg
         paid.refund("shop", "A1001", FORTY, "R2")
     notify(paid, PaymentStatus.PARTIALLY_REFUNDED, paid=HUNDRED, refunded=HUNDRED)
     assert shop.delivered == [f"shop/A1001/{name}" for name in ("paid", "partially_refunded", "refunded")]
+
+
+@pytest.mark.parametrize("outcome", [LOST, RefundStatus.PENDING])
+def test_a_message_tells_that_a_refund_is_done(
+    paid: Checkout, ledger: Ledger, gateway: Gateway, shop: Any, outcome: Any
+) -> None:
+    """Of a gateway that carries refunds out later; however often it comes."""
+    gateway.outcomes = [outcome]
+    with suppress(OutcomeUnknown):
+        paid.refund("shop", "A1001", FORTY, "R1")
+    for _ in range(2):
+        assert tell(paid, RefundStatus.REFUNDED, amount=FORTY, refund_id="GR1", refunded_at=NOON, raw={"a": "b"}) == 200
+    assert (stored(ledger).status, stored(ledger).refunded) == (PaymentStatus.PARTIALLY_REFUNDED, FORTY)
+    assert shop.delivered == ["shop/A1001/paid", "shop/A1001/partially_refunded"]
+    told = ledger.history("shop", "A1001")[-1]
+    assert (told.source, told.said) == ("refund", "refunded")
+    assert told.raw == {"a": "b", "refund_reference": "R1", "amount": "40.00 CNY"}
+    done = paid.refund("shop", "A1001", FORTY, "R1")
+    assert (done.status, done.refund_id, done.refunded_at) == (RefundStatus.REFUNDED, "GR1", NOON)
+    assert len(gateway.sent) == 1
+
+
+def test_a_message_tells_that_a_refund_came_to_nothing(paid: Checkout, ledger: Ledger, gateway: Gateway) -> None:
+    """Then the sum is free for another, and what the message says once more changes nothing."""
+    gateway.outcomes = [RefundStatus.PENDING]
+    paid.refund("shop", "A1001", HUNDRED, "R1")
+    assert tell(paid, RefundStatus.FAILED) == 200
+    assert paid.refund("shop", "A1001", HUNDRED, "R2").status is RefundStatus.REFUNDED
+    for _ in range(2):
+        assert tell(paid, RefundStatus.FAILED, "R2") == 200  # of one that is done
+    assert (stored(ledger).status, stored(ledger).refunded) == (PaymentStatus.REFUNDED, HUNDRED)
+    assert said(ledger) == ["asked", "pending", "failed", "asked", "refunded", "failed"]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_failure_of_a_refund_that_was_sent_again_may_be_the_first_tries(
+    paid: Checkout, gateway: Gateway, late: bool
+) -> None:
+    """The second may pay back yet: another refund in its place would be one too many."""
+    gateway.outcomes = [RefundStatus.PENDING, RefundStatus.PENDING]
+    paid.refund("shop", "A1001", HUNDRED, "R1")
+    if not late:
+        tell(paid, RefundStatus.FAILED)
+    paid.refund("shop", "A1001", HUNDRED, "R1")
+    for _ in range(2):
+        assert tell(paid, RefundStatus.FAILED) == 200
+    with pytest.raises(InvalidOrder, match=r"0\.00 CNY of the 100\.00 CNY received are left"):
+        paid.refund("shop", "A1001", HUNDRED, "R2")
+
+
+@pytest.mark.parametrize(
+    ("amount", "status"),
+    [
+        (FORTY, PaymentStatus.REFUND_SUM_UNKNOWN),
+        (None, PaymentStatus.REFUND_SUM_UNKNOWN),
+        (HUNDRED, PaymentStatus.REFUNDED),
+    ],
+)
+def test_a_message_about_a_refund_of_the_back_office_says_that_money_went_back(
+    paid: Checkout, ledger: Ledger, amount: Money | None, status: PaymentStatus
+) -> None:
+    """Whether its sum is a part of what another message states, nobody can tell."""
+    for number in ("", "B1"):
+        assert tell(paid, RefundStatus.PENDING, number, amount=amount) == 200
+        assert tell(paid, RefundStatus.FAILED, number, amount=amount) == 200
+    assert stored(ledger).status is PaymentStatus.PAID
+    assert tell(paid, RefundStatus.REFUNDED, "B1", amount=amount, gateway_id="P1") == 200
+    assert stored(ledger).status is status
+
+
+@pytest.mark.parametrize(
+    ("number", "more", "reason"),
+    [
+        ("R1", {"amount": SIXTY}, "'R1' is about 40.00 CNY, the message about 60.00 CNY"),
+        ("R1", {"amount": Money.of("40.00", "USD")}, "the message about 40.00 USD"),
+        ("B1", {"amount": Money.of("40.00", "USD")}, "'B1' is about 100.00 CNY, the message about 40.00 USD"),
+        ("R1", {"amount": Money.of("0.00", "CNY")}, "above zero"),
+        ("R" * 200, {}, "refund_reference: expected at most 128"),
+        ("R1", {"account": "other"}, "the provider returned a Refund with an account"),
+    ],
+)
+def test_a_message_about_another_refund_is_refused(
+    paid: Checkout, ledger: Ledger, caplog: pytest.LogCaptureFixture, number: str, more: Any, reason: str
+) -> None:
+    """And nothing is changed by it."""
+    paid.refund("shop", "A1001", FORTY, "R1")
+    before = ledger._find("shop", "A1001"), ledger.history("shop", "A1001")
+    assert tell(paid, RefundStatus.REFUNDED, number, **more) >= 400
+    assert reason in caplog.text
+    assert (ledger._find("shop", "A1001"), ledger.history("shop", "A1001")) == before
+
+
+def test_a_refund_that_came_in_at_the_return_address_is_a_hint(paid: Checkout, ledger: Ledger) -> None:
+    """Whoever has a browser can have it sent there."""
+    message = Refund(reference="A1001", refund_reference="B1", status=RefundStatus.REFUNDED, amount=HUNDRED)
+    callback = Callback("POST", {}, b"refund", message.model_dump_json().encode(), kind=CallbackKind.RETURN)
+    assert paid.receive("shop", callback).status_code == 200
+    assert stored(ledger).status is PaymentStatus.PAID
+    found = paid.hub["shop"].parse_callback(callback).refund
+    assert found is not None
+    assert (found.status, found.account) == (RefundStatus.PENDING, "shop")
+
+
+def test_a_message_about_a_refund_of_an_order_that_is_not_here_is_refused(till: Checkout) -> None:
+    """As one about its payment is."""
+    message = Refund(reference="A9", refund_reference="R1", status=RefundStatus.REFUNDED)
+    assert till.receive("shop", Callback("POST", {}, b"refund", message.model_dump_json().encode())).status_code == 400
 
 
 @pytest.mark.parametrize("word", [PaymentStatus.REFUND_SUM_UNKNOWN, PaymentStatus.PARTIALLY_REFUNDED])

@@ -162,7 +162,7 @@ OFFERED = {
     "FormPost": "fields html type url",
     "AppParameters": "parameters type",
     "Callback": "body header headers kind method query recorded_at",
-    "Notification": "bound kind payment reply",
+    "Notification": "bound kind payment refund reply",
     "Reply": "body content_type reason status_code",
     "Money": "amount currency minor of total",
     "PayhubError": "account hint message provider reference",

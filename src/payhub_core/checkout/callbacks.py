@@ -14,7 +14,7 @@ from payhub_core.errors import CallbackError, ConfigError, PayhubError, WrongOrd
 from payhub_core.ledger import changes, failures
 from payhub_core.ledger.rows import Row
 from payhub_core.ledger.schedule import SETTLED
-from payhub_core.models import Callback, CallbackKind, Notification, Payment, PaymentStatus, Reply
+from payhub_core.models import Callback, CallbackKind, Notification, Payment, PaymentStatus, Refund, Reply
 
 __all__ = ["receive", "view"]
 
@@ -32,12 +32,12 @@ def receive(hub: AnyHub, account: str, callback: Callback, handler: object) -> S
         return replace(RETRY, reason=reason_of(error))
     try:
         notification: Notification = yield Parse(account, callback)
-        payment = notification.payment
-        if payment is None or notification.kind is not CallbackKind.NOTIFY:
+        about = notification.payment or notification.refund
+        if about is None or notification.kind is not CallbackKind.NOTIFY:
             return notification.reply
-        row = yield from stored(account, payment.reference)
-        news = changes.heard(row, payment, "notify")
-        if _only_claims_paid(row, payment):
+        row = yield from stored(account, about.reference)
+        news = changes.heard_of_refund(row, about) if isinstance(about, Refund) else changes.heard(row, about, "notify")
+        if _only_claims_paid(row, news.payment):
             yield from _asked(hub, row, handler)
         elif not changes.says_nothing_new(row, news):
             yield from _settled(row, news, handler)
@@ -53,8 +53,10 @@ def receive(hub: AnyHub, account: str, callback: Callback, handler: object) -> S
     return notification.reply
 
 
-def _only_claims_paid(row: Row, payment: Payment) -> bool:
+def _only_claims_paid(row: Row, payment: Payment | None) -> bool:
     """Whether a notify claims, and does not prove, that an order was paid which is not known to be: a query tells."""
+    if payment is None:
+        return False
     claims = payment.status is PaymentStatus.PENDING and payment.claimed_status is PaymentStatus.PAID
     return claims and row.status not in SETTLED
 
@@ -78,7 +80,7 @@ def _asked(hub: AnyHub, row: Row, handler: object) -> Steps[None]:
         raise PayhubError(reason, hint=hint, account=row.account, reference=row.reference)
 
 
-def _settled(row: Row, news: changes.News, handler: object) -> Steps[None]:
+def _settled(row: Row, news: changes.News | changes.RefundNews, handler: object) -> Steps[None]:
     """Records ``news``; raises HandlerFailed once that is logged, and noted in the payment's history."""
     try:
         yield Settle(row, news, handler)

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from payhub_core.bound import AsyncBoundAccount, BoundAccount
 from payhub_core.flow import drive, drive_async
 from payhub_core.hub import AsyncHub, Hub
-from payhub_core.ledger.changes import Handle, News
+from payhub_core.ledger.changes import Handle, News, RefundNews
 from payhub_core.ledger.models import Transition
 from payhub_core.ledger.rows import Row
 from payhub_core.models import Callback, Order
@@ -81,7 +81,7 @@ class Settle:
     """Record the ``news`` of a notify, as `Record` does; without a ``handler`` it may share a commit with others'."""
 
     row: Row
-    news: News
+    news: News | RefundNews
     handler: Any
 
 

@@ -49,6 +49,7 @@ class Verdict:
             "genuine": self.notification is not None,
             "kind": None if self.notification is None else self.notification.kind.value,
             "payment": _payment(self.notification),
+            "refund": _refund(self.notification),
             "error": self._error(),
             "explanation": None if self.explanation is None else _explained(self.explanation),
         }
@@ -96,6 +97,13 @@ def _payment(notification: Notification | None) -> dict[str, Any] | None:
     return payment.model_dump(mode="json", exclude={"next_action", *sums}) | sums
 
 
+def _refund(notification: Notification | None) -> dict[str, Any] | None:
+    if notification is None or notification.refund is None:
+        return None
+    refund = notification.refund
+    return refund.model_dump(mode="json", exclude={"looked_up"}) | {"amount": refund.amount and str(refund.amount)}
+
+
 def _explained(explanation: Explanation) -> dict[str, Any]:
     return asdict(explanation) | {"text": str(explanation), "to_do": explanation.to_do}
 
@@ -133,6 +141,9 @@ def _table(result: dict[str, Any], verdict: Text, explanation: Explanation | Non
         said = {key: named(payment[key]) for key in ("status", "claimed_status") if payment[key]}
         said["paid_at"] = _when(payment["paid_at"])
         rows |= {name: {**payment, **said}[key] for name, key in zip(names, shown, strict=True)}
+    if refund := result["refund"]:
+        told = (refund["refund_reference"], refund["refund_id"], refund["status"], refund["amount"])
+        rows |= {say("order"): refund["reference"], say("refund"): ", ".join(filter(None, told))}
     if error := result["error"]:
         rows |= {say("error"): f"{error['type']}: {tell(error['message'])}", say("hint"): tell(error["hint"])}
     lines = [*rows.items()]

@@ -28,7 +28,7 @@ class Heard(NamedTuple):
     """News to record, of the payment that ``row`` was."""
 
     row: Row
-    news: changes.News
+    news: changes.News | changes.RefundNews
 
 
 def find(connection: Connection, wanted: Sequence[Wanted]) -> list[Row | None]:

@@ -15,14 +15,14 @@ from sqlalchemy import Connection
 from payhub_core.errors import ConfigError, LedgerError, PayhubError, WrongAccount
 from payhub_core.ledger import history, outbox
 from payhub_core.ledger.database import check_open
-from payhub_core.ledger.facts import Anomaly, AnomalyKind, Facts, observed
+from payhub_core.ledger.facts import Anomaly, AnomalyKind, Facts, observed, observed_refund
 from payhub_core.ledger.models import Creation, Transition
 from payhub_core.ledger.orders import can_be_stored, order_text, same_order
 from payhub_core.ledger.rows import Row
 from payhub_core.ledger.schedule import FIRST_CHECK, SETTLED, next_check
 from payhub_core.ledger.sql import ADD_TRANSITION, CHANGE, FIND, INSERT, several
 from payhub_core.ledger.tables import payments
-from payhub_core.models import Order, Payment, PaymentStatus
+from payhub_core.models import Order, Payment, PaymentStatus, Refund
 
 __all__ = [
     "Handle",
@@ -38,6 +38,7 @@ __all__ = [
     "given_back",
     "hand",
     "heard",
+    "heard_of_refund",
     "insert",
     "merge",
     "observation",
@@ -208,7 +209,14 @@ def heard(row: Row, payment: Payment, source: str) -> News:
     return News(payment, observed(payment, row.due), source)
 
 
-def says_nothing_new(row: Row, news: News) -> bool:
+def heard_of_refund(row: Row, refund: Refund) -> RefundNews:
+    """What a message about one ``refund`` brings; raises WrongAccount or WrongAmount where it is about another."""
+    check_provider(row, refund.provider, WrongAccount)
+    raw = {"refund_reference": refund.refund_reference, "amount": str(refund.amount or "")}
+    return RefundNews(observed_refund(refund, row.known(), row.due), refund.status.value, {**refund.raw, **raw})
+
+
+def says_nothing_new(row: Row, news: News | RefundNews) -> bool:
     """Whether all of ``news`` is stored already: then there is nothing to write, and it can be acknowledged at once."""
     if row.creation != Creation.CREATED:
         return False

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from payhub_core.errors import WrongAmount
 from payhub_core.ledger.refunds import Refunding
-from payhub_core.models import Payment, PaymentStatus
+from payhub_core.models import Payment, PaymentStatus, Refund, RefundStatus
 from payhub_core.money import Money
 
-__all__ = ["Anomaly", "AnomalyKind", "Facts", "Receipt", "observed"]
+__all__ = ["Anomaly", "AnomalyKind", "Facts", "Receipt", "observed", "observed_refund"]
 
 PartT = TypeVar("PartT", "Receipt", "Total", Refunding)
 
@@ -354,6 +354,39 @@ def observed(payment: Payment, due: Money) -> Facts:
     whole = frozenset({key} if status is PaymentStatus.REFUNDED else ())
     totals = {key: Total(refunded)} if refunded else {}
     return Facts(receipts, said, frozenset({key} if key else ()), {}, totals, whole)
+
+
+def observed_refund(refund: Refund, known: Facts, due: Money) -> Facts:
+    """The facts in one message about a refund of an order of ``due``, of which ``known`` is known.
+
+    That it failed ends a refund that was sent once: of one that was sent again, nobody knows which try it is about. Of
+    one that was not asked for here, the sum may be a part of a total that another message states, so it is not counted.
+    Raises WrongAmount.
+    """
+    asked = known.refunds.get(refund.refund_reference)
+    expected = due if asked is None else Money(asked.minor, due.currency)
+    sum_ = refund.amount or expected
+    if sum_.currency != due.currency or (asked is not None and sum_ != expected):
+        raise WrongAmount(
+            f"refund {refund.refund_reference!r} is about {expected}, the message about {sum_}",
+            account=refund.account,
+            reference=refund.reference,
+        )
+    if asked is not None:
+        told = Refunding(asked.minor, refund_id=refund.refund_id or "")
+        if refund.status is RefundStatus.REFUNDED:
+            told = told._replace(done=True, refunded_at=refund.refunded_at)
+        elif refund.status is RefundStatus.FAILED:
+            told = told._replace(failures=1)
+        return Facts(refunds={refund.refund_reference: told})
+    if refund.status is not RefundStatus.REFUNDED:
+        return _NOTHING
+    key = refund.gateway_id or ""
+    receipt = known.receipts.get(key)
+    paid = None if receipt is None else receipt.minor or due.minor
+    if paid is not None and refund.amount is not None and refund.amount.minor >= paid:
+        return Facts(said=frozenset({PaymentStatus.REFUNDED}), whole=frozenset({key}))
+    return Facts(said=frozenset({PaymentStatus.REFUND_SUM_UNKNOWN}))
 
 
 def _unexplained(stated: int, asked: Iterable[int]) -> int:

@@ -130,13 +130,13 @@ class Ledger(Views):
         row: Row | None = await self._ashare(Wanted(account, reference))
         return row
 
-    def _settle(self, row: Row, news: changes.News) -> Row:
+    def _settle(self, row: Row, news: changes.News | changes.RefundNews) -> Row:
         """Records ``news`` for the outbox, in one transaction with what else is heard at the moment."""
         check_not_handling(self.engine)
         new: Row | None = self._connections.queue.share(Heard(row, news))
         return self.write(lambda connection: changes.record(connection, row, news, None)) if new is None else new
 
-    async def _asettle(self, row: Row, news: changes.News) -> Row:
+    async def _asettle(self, row: Row, news: changes.News | changes.RefundNews) -> Row:
         """As `_settle`."""
         if not self._connections.has_threads:
             return await self.awrite(lambda connection: changes.record(connection, row, news, None))
