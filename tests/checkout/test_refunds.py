@@ -48,7 +48,7 @@ from payhub_core import (
 from payhub_core.checkout import AsyncCheckout, Checkout
 from payhub_core.checkout.steps import Record, SendRefund
 from payhub_core.cli.commands import payhub
-from payhub_core.ledger import Ledger, Transition, changes
+from payhub_core.ledger import Ledger, Transition, changes, verdicts
 
 FORTY, SIXTY, HUNDRED = (Money.of(sum_, "CNY") for sum_ in ("40.00", "60.00", "100.00"))
 LOST = OutcomeUnknown("no answer")
@@ -370,9 +370,11 @@ def test_a_refund_that_came_to_nothing_leaves_the_sum_free(
     assert shop.delivered == ["shop/A1001/paid", "shop/A1001/refunded"]
 
 
-@pytest.mark.parametrize("second", [Refused("used number"), NotSent("down"), NotFound("none"), AccountRefused("no")])
+@pytest.mark.parametrize(
+    "second", [Refused("used number"), NotSent("down"), NotFound("none"), AccountRefused("no"), RefundStatus.FAILED]
+)
 def test_after_an_unknown_outcome_no_failure_is_certain(
-    paid: Checkout, ledger: Ledger, gateway: Gateway, second: Exception
+    paid: Checkout, ledger: Ledger, gateway: Gateway, second: Any
 ) -> None:
     """What was sent first may still be carried out: the sum stays taken."""
     gateway.outcomes = [LOST, second]
@@ -381,6 +383,14 @@ def test_after_an_unknown_outcome_no_failure_is_certain(
             paid.refund("shop", "A1001", SIXTY, "R1")
     with pytest.raises(InvalidOrder, match=r"40\.00 CNY of the 100\.00 CNY"):
         paid.refund("shop", "A1001", SIXTY, "R2")
+
+
+def test_a_failure_of_a_refund_that_the_gateway_has_is_believed_at_once(paid: Checkout, gateway: Gateway) -> None:
+    """A shop that asks again and again how it stands loses nothing on the way."""
+    gateway.outcomes = [RefundStatus.PENDING, RefundStatus.FAILED]
+    found = [paid.refund("shop", "A1001", SIXTY, "R1").status for _ in range(2)]
+    assert found == [RefundStatus.PENDING, RefundStatus.FAILED]
+    assert paid.refund("shop", "A1001", HUNDRED, "R2").status is RefundStatus.REFUNDED
 
 
 def test_a_refusal_is_believed_once_what_was_lost_cannot_arrive_any_more(
@@ -706,6 +716,26 @@ def test_a_person_says_that_what_went_back_holds_a_refund(paid: Checkout, ledger
     assert paid.refund("shop", "A1001", FORTY, "R2").status is RefundStatus.REFUNDED
     assert gateway.sent == [("R1", SIXTY.minor), ("R2", FORTY.minor)]
     assert stored(ledger).refunded == HUNDRED
+
+
+@pytest.mark.parametrize("new_database", ["postgresql"], indirect=True)
+def test_what_a_person_says_is_checked_with_what_is_recorded_meanwhile(
+    paid: Checkout, ledger: Ledger, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On SQLite nobody writes meanwhile."""
+    gateway.outcomes = [RefundStatus.FAILED]
+    paid.refund("shop", "A1001", SIXTY, "R1")
+    news = verdicts._news
+
+    def slow(*arguments: Any) -> changes.RefundNews:
+        made = news(*arguments)
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(paid.refund, "shop", "A1001", SIXTY, "R2").result()
+        return made
+
+    monkeypatch.setattr(verdicts, "_news", slow)
+    with pytest.raises(InvalidOrder, match="would have gone back of the"):
+        ledger.settle_refund("shop", "A1001", "R1", RefundStatus.REFUNDED, by="Li", reason="seen")
 
 
 @pytest.mark.usefixtures("held")

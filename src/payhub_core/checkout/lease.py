@@ -26,8 +26,8 @@ _NOTHING_AT_GATEWAY = {Creation.NOT_SENT, Creation.REFUSED}
 
 
 def lease_time(*timeouts: float) -> timedelta:
-    """How long asking accounts with these time-outs may take: eight of each, and ten seconds for the pauses."""
-    return timedelta(seconds=sum(8 * timeout + 10 for timeout in timeouts))
+    """How long asking accounts with these time-outs may take: eight of each, and ten seconds for the pauses; a day."""
+    return timedelta(seconds=min(sum(8 * timeout + 10 for timeout in timeouts), 86_400))
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,8 @@ def refund(
         yield from _recorded(begun, begun.after(other), handler)
         raise other
     yield from _recorded(begun, begun.told(result), handler)
+    if begun.may_be_another_try(result):
+        raise asked.unknown("what was sent before may still pay it back")
     return result
 
 
@@ -142,12 +144,19 @@ class _Begun:
         """Whether what ``result`` tells went back before this refund was ever sent."""
         return result.status is RefundStatus.REFUNDED and result.looked_up and not self.before.under_way
 
+    def may_be_another_try(self, result: Refund) -> bool:
+        """Whether ``result`` tells that this try failed, and one that was lost before may still arrive.
+
+        None was lost of a refund that the gateway has.
+        """
+        return result.status is RefundStatus.FAILED and self.doubt and not self.before.is_taken
+
     def told(self, result: Refund) -> changes.RefundNews:
         """What the gateway's answer leaves."""
         this = self.this._replace(refund_id=result.refund_id or "")
         if result.status is RefundStatus.REFUNDED:
             this = this._replace(done=True, refunded_at=result.refunded_at)
-        elif result.status is RefundStatus.FAILED:
+        elif result.status is RefundStatus.FAILED and not self.may_be_another_try(result):
             this = this._replace(failures=this.tries)
         return self._news(this, result.status.value, result.raw)
 
