@@ -80,6 +80,10 @@ CONFIGURED: dict[str, tuple[Callable[[Door], Any], str]] = {
     "a wsgi of a hub": (lambda it: wsgi(it.hub), "expected a checkout, not Hub"),  # type: ignore[type-var]
     "a path": (lambda _: load_config(5), "expected the path of a file, not int"),  # type: ignore[arg-type]
     "since as text": (lambda it: it.ledger.payments(since="today"), "since: expected a datetime with a time zone"),  # type: ignore[arg-type]
+    "since of anomalies without a zone": (
+        lambda it: it.ledger.anomalies(since=datetime(2026, 1, 2)),  # noqa: DTZ001
+        "since: expected a datetime with a time zone",
+    ),
     "until without a zone": (
         lambda it: it.ledger.payments(until=datetime(2026, 1, 2)),  # noqa: DTZ001
         "until: expected a datetime with a time zone",

@@ -308,6 +308,35 @@ def test_a_task_whose_event_loop_is_gone_keeps_nobody_waiting() -> None:
     assert queue.share(2) == "done"
 
 
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_task_whose_event_loop_is_stopped_keeps_nobody_waiting(cancelled: bool) -> None:
+    """A notebook's between two cells; once it runs again the task hears that its turn has passed, or is cancelled."""
+    queue = write_queue.WriteQueue(lambda _places: None)
+    loop = asyncio.new_event_loop()
+
+    async def write() -> str:
+        async with queue.aalone():
+            return "written"
+
+    async def wait() -> asyncio.Task[str]:
+        left = asyncio.ensure_future(write())
+        await asyncio.sleep(0)
+        return left
+
+    with queue.alone():
+        left = loop.run_until_complete(wait())
+    started = time.monotonic()
+    with queue.alone():
+        assert time.monotonic() - started < 1
+        if cancelled:
+            left.cancel()
+        with pytest.raises(asyncio.CancelledError if cancelled else LedgerError):
+            loop.run_until_complete(left)
+        assert queue._taken
+    assert loop.run_until_complete(write()) == "written"
+    loop.close()
+
+
 class Stopped(BaseException):
     """What a signal's handler raises in the thread that it finds."""
 

@@ -14,7 +14,7 @@ from payhub_core.ledger.models import StoredAnomaly
 from payhub_core.ledger.outbox import parse_anomaly
 from payhub_core.ledger.rows import foreign
 from payhub_core.ledger.tables import payments, transitions
-from payhub_core.ledger.times import moment
+from payhub_core.ledger.times import check_aware, moment
 
 __all__ = ["anomalies", "anomalies_of", "resolve"]
 
@@ -32,6 +32,7 @@ def anomalies(
     limit: int = 100,
 ) -> list[StoredAnomaly]:
     """The open anomalies, those found out last first; with ``resolved`` the others, too."""
+    check_aware(since=since, until=until)
     query = _anomalies().order_by(transitions.c.id.desc()).limit(limit)
     if account is not None:
         query = query.where(payments.c.account == account)

@@ -9,11 +9,12 @@ from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import ColumnElement, Connection, TextClause, func, or_, select, text
 
-from payhub_core.errors import ConfigError, InvalidOrder, LedgerError, plain
+from payhub_core.errors import InvalidOrder, LedgerError
 from payhub_core.ledger.database import clock
 from payhub_core.ledger.models import Creation, StoredPayment, Total
 from payhub_core.ledger.rows import Row
 from payhub_core.ledger.tables import UNCLEAR, payments
+from payhub_core.ledger.times import check_aware
 from payhub_core.models import PaymentStatus
 from payhub_core.money import Money
 
@@ -68,7 +69,7 @@ def accounts(connection: Connection) -> list[str]:
 
 
 def _conditions(connection: Connection, wanted: Wanted) -> Iterator[ColumnElement[bool] | TextClause]:
-    _check_times(wanted)
+    check_aware(since=wanted.get("since"), until=wanted.get("until"))
     if account := wanted.get("account"):
         yield payments.c.account == account
     if status := wanted.get("status"):
@@ -91,13 +92,6 @@ def _conditions(connection: Connection, wanted: Wanted) -> Iterator[ColumnElemen
             # They name every number that the gateway gave, those of refunds too.
             found.append(payments.c.facts.contains(json.dumps(words), autoescape=True))
         yield or_(*found)
-
-
-def _check_times(wanted: Wanted) -> None:
-    for name in ("since", "until"):
-        time: object = wanted.get(name)
-        if time is not None and (not isinstance(time, datetime) or time.tzinfo is None):
-            raise ConfigError(f"{name}: expected a datetime with a time zone, not {plain(time)}")
 
 
 def money(minor: Any, currency: str) -> Money:

@@ -38,10 +38,13 @@ def settle_refund(
     try:
         row = _started(changes.find(connection, account, reference))
         news = _news(row, refund_reference, status, found, clock(connection))
+        new = changes.record(connection, row, news, None)
+        if status is RefundStatus.REFUNDED:
+            _check_sum(new)  # with what others have recorded meanwhile
     except InvalidOrder as error:
         error.account, error.reference = account, reference
         raise
-    return changes.record(connection, row, news, None).stored()
+    return new.stored()
 
 
 def _started(row: Row | None) -> Row:
@@ -58,10 +61,7 @@ def _news(
         raise InvalidOrder("expected who has found out what became of the refund, and how")
     ended = _ended(row, refund_reference, status, now)
     raw = {"refund_reference": refund_reference, "amount": str(Money(ended.minor, row.currency)), **found}
-    news = changes.RefundNews(Facts(refunds={refund_reference: ended}), status.value, raw)
-    if ended.done:
-        _check_sum(row, changes.merge(row, news, now).facts)
-    return news
+    return changes.RefundNews(Facts(refunds={refund_reference: ended}), status.value, raw)
 
 
 def _ended(row: Row, refund_reference: str, status: RefundStatus, now: datetime) -> Refunding:
@@ -87,8 +87,9 @@ def _ended(row: Row, refund_reference: str, status: RefundStatus, now: datetime)
     return refund._replace(failures=refund.tries)
 
 
-def _check_sum(row: Row, facts: Facts) -> None:
-    """Raises InvalidOrder where by ``facts`` more has gone back than came in."""
+def _check_sum(row: Row) -> None:
+    """Raises InvalidOrder where more has gone back than came in."""
+    facts = row.known()
     gone, received = facts.gone_back(row.due), facts.received(row.due)
     if gone is not None and gone > received:
         raise InvalidOrder(

@@ -218,7 +218,7 @@ class _Task(Place):
 
     def come(self) -> bool:
         if self.work is None:
-            return self._reached()
+            return self._has_gone_on()
         try:
             self._queue.thread.submit(self._queue.lead, self)
         except RuntimeError:  # the ledger was closed, or the process is ending
@@ -227,22 +227,33 @@ class _Task(Place):
         return True
 
     def tell(self) -> None:
-        self._reached()
+        self._call(self._go_on)
 
-    def _reached(self) -> bool:
-        """Lets the task go on; False where its event loop is gone, and it with it."""
+    def _has_gone_on(self) -> bool:
+        """Lets the task go on; False where its event loop is gone, or stopped: then it hears so as that runs again."""
+        if self.loop.is_running():
+            return self._call(self._go_on)
+        self.is_given_up = True
+        self._call(self._fail)
+        return False
+
+    def _call(self, then: Callable[[], None]) -> bool:
         if running_loop() is self.loop:
-            self._go_on()
+            then()
             return True
         try:
-            self.loop.call_soon_threadsafe(self._go_on)
+            self.loop.call_soon_threadsafe(then)
         except RuntimeError:
             return False
         return True
 
     def give_up(self) -> None:
         self.is_given_up = self._queue.withdraw(self)
-        if self.is_given_up and not self.future.done():
+        if self.is_given_up:
+            self._fail()
+
+    def _fail(self) -> None:
+        if not self.future.done():
             self.future.set_exception(_overdue())
 
     def _go_on(self) -> None:
