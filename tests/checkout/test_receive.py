@@ -202,6 +202,24 @@ def test_a_handler_that_commits_its_first_transition_loses_none_of_the_others(
     assert [transition.id for transition in ledger.outbox()] == ["shop/A1001/underpaid"]
 
 
+@pytest.mark.parametrize("handled", [False, True])
+def test_what_was_short_and_is_made_up_is_resolved_by_payhub(
+    open_checkout: Any, accept: Any, paid: Any, ledger: Ledger, shop: Any, order: Any, handled: bool
+) -> None:
+    """No person has to see to it; what was never short of anything is nobody's to resolve."""
+    till = open_checkout(accept, handler=shop.handle if handled else None)
+    till.start("shop", order)
+    till.receive("shop", paid.notify(actual_amount="4000", platform_order_no="P1"))
+    (short,) = ledger.anomalies()
+    assert (short.anomaly.name, short.resolved_at) == ("underpaid", None)
+    till.receive("shop", paid.notify(actual_amount="5000", platform_order_no="P2"))
+    assert len(ledger.anomalies()) == 1
+    till.receive("shop", paid.notify(actual_amount="1000", platform_order_no="P3"))
+    assert ledger.anomalies() == []
+    (short,) = ledger.anomalies_of("shop", order.reference)
+    assert (short.resolved_by, short.resolution) == ("payhub", "the rest came in")
+
+
 def test_of_several_transitions_that_are_handled_none_waits(till: Any, ledger: Ledger, shop: Any, paid: Any) -> None:
     assert answer(till.receive("shop", paid.notify(actual_amount="150.00"))) == SUCCESS
     assert shop.delivered == ["shop/A1001/partially_paid", "shop/A1001/underpaid"]
@@ -555,8 +573,10 @@ def test_anomalies_reach_the_application_as_data(
     for fields in messages * 2:
         assert answer(till.receive("shop", paid.notify(**fields))) == SUCCESS
     assert shop.delivered == [f"shop/A1001/{name}" for name in transitions]
-    listed = ledger.anomalies()
-    assert {(it.account, it.reference, it.resolved_at) for it in listed} == {("shop", "A1001", None)}
+    listed = ledger.anomalies(resolved=True)
+    made_up = "paid" in transitions and "underpaid" in transitions
+    resolved_by = "payhub" if made_up else None
+    assert {(it.account, it.reference, it.resolved_by) for it in listed} == {("shop", "A1001", resolved_by)}
     assert {it.anomaly.name for it in listed} == set(transitions) - {status.value for status in PaymentStatus}
 
 

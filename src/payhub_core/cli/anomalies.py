@@ -86,5 +86,12 @@ def _cells(stored: StoredAnomaly) -> tuple[str, ...]:
         named(anomaly.name),
         f"{anomaly.received.amount} / {anomaly.due}",
         ", ".join(anomaly.gateway_ids),
-        say(f"{when(stored.resolved_at)} by {stored.resolved_by}: {stored.resolution}") if stored.resolved_at else "",
+        _resolved(stored),
     )
+
+
+def _resolved(stored: StoredAnomaly) -> str:
+    if stored.resolved_at is None:
+        return ""
+    reason = say("the rest came in") if stored.resolved_by == "payhub" else stored.resolution
+    return say(f"{when(stored.resolved_at)} by {stored.resolved_by}: {reason}")

@@ -64,6 +64,7 @@ def record(connection: Connection, heard: Sequence[Heard]) -> list[Row | None]:
         results.append(merged.row)
         changed.append(CHANGE.values_of(merged.row))
         added += (outbox.values(merged.row, *it, now, handled=False) for it in merged.became_true)
+        changes.resolve_what_passed(connection, merged)
         if merged.says_something:
             observed.append(changes.observation(merged.row, news, now))
     if CHANGE.many(connection, changed) < len(changed):

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from payhub_core.errors import ConfigError, LedgerError, PayhubError, WrongAccount
-from payhub_core.ledger import history, outbox
+from payhub_core.ledger import anomalies, history, outbox
 from payhub_core.ledger.database import check_open
 from payhub_core.ledger.facts import Anomaly, AnomalyKind, Facts, observed, observed_refund
 from payhub_core.ledger.models import Creation, Transition
@@ -43,6 +43,7 @@ __all__ = [
     "merge",
     "observation",
     "record",
+    "resolve_what_passed",
     "restart",
     "says_nothing_new",
 ]
@@ -281,6 +282,7 @@ def _record(
             if place:
                 outbox.mark_handled(connection, new, name, now)
             hand(connection, outbox.transition(new, merged.facts, name, anomaly, now), handle)
+    resolve_what_passed(connection, merged)
     # A payer may look again and again: what a query said last is kept again only where it was its turn.
     is_look = news.source == "query" and not checked and not merged.is_news
     if merged.says_something and not (is_look and history.said_last(connection, new, news.source, news.said)):
@@ -292,7 +294,8 @@ def _record(
 class Merged(NamedTuple):
     """What a row becomes by news: the row, the facts in it, its new transitions; and whether the history holds them.
 
-    It does where there is anything that ``is_news``, and where the news has a word of its own.
+    It does where there is anything that ``is_news``, and where the news has a word of its own. With ``made_up`` the rest
+    of what was short came in.
     """
 
     row: Row
@@ -300,6 +303,7 @@ class Merged(NamedTuple):
     became_true: list[tuple[str, Anomaly | None]]
     says_something: bool
     is_news: bool
+    made_up: bool
 
 
 def merge(row: Row, news: News | RefundNews, now: datetime, *, checked: bool = False) -> Merged:
@@ -309,7 +313,15 @@ def merge(row: Row, news: News | RefundNews, now: datetime, *, checked: bool = F
     new = row._replace(**_values(row, news, facts, now, checked=checked), updated_at=now, version=row.version + 1)
     new_word = isinstance(news, RefundNews) or news.said != PaymentStatus.PENDING
     is_news = facts != known or row.creation != Creation.CREATED
-    return Merged(new, facts, list(_became_true(row, known, new, facts)), new_word or is_news, is_news)
+    made_up = known.is_short(row.due) and not facts.is_short(row.due)
+    return Merged(new, facts, list(_became_true(row, known, new, facts)), new_word or is_news, is_news, made_up)
+
+
+def resolve_what_passed(connection: Connection, merged: Merged) -> None:
+    """Notes that a payment is short no more: no person has to see to that."""
+    if merged.made_up:
+        row, why = merged.row, "the rest came in"
+        anomalies.resolve(connection, row.account, row.reference, AnomalyKind.UNDERPAID, by="payhub", reason=why)
 
 
 def observation(row: Row, news: News | RefundNews, now: datetime) -> tuple[Any, ...]:
