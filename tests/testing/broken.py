@@ -4118,6 +4118,14 @@ class TheOrderWherever(Events):
         return event.object("more").text("order", default="") or event.text("order")
 
 
+@broken("notify.added")
+class TheOrderOfOld(Events):
+    """Takes the order's number as the gateway wrote it before, which it does not sign."""
+
+    def order(self, event: Fields) -> str:
+        return event.text("Order", default="") or event.text("order")
+
+
 @broken("notify.other_account")
 class AnyThatBeginsAsThis(Events):
     """Compares a shop by how its name begins: one key may serve all the shops of a company."""

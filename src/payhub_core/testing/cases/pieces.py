@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -130,13 +131,38 @@ def _added(bench: Bench) -> None:
             for name, within in with_fields_within(callback, _of_another(bench)):
                 outcome = bench.play(bench.hear_call(within, told, expected=None))[0]
                 _the_same(outcome, said, f"another order's fields inside {name}")
+            for spelt in _spelled_otherwise(bench):
+                more = {name: value for name, value in spelt.items() if name not in present}
+                outcome = bench.play(bench.hear_call(with_fields(callback, more), told, expected=None))[0]
+                _the_same(outcome, said, _shown(more))
+
+
+def _another(bench: Bench) -> Callback:
+    """A message about another order, another sum and another text that the shop attached."""
+    less = Money(max(1, bench.order().amount.minor // 2), bench.order().amount.currency)
+    other = bench.paid(bench.another(), amount=less, paid=less, gateway_id=bench.contract.gateway_ids[1])
+    return bench.notify(other.but(attach=f"{other.attach}0") if bench.info.attach else other)
 
 
 def _of_another(bench: Bench) -> dict[str, object]:
-    """The fields of a message about another order and another sum, by their names, wherever they stand."""
-    less = Money(max(1, bench.order().amount.minor // 2), bench.order().amount.currency)
-    other = bench.paid(bench.another(), amount=less, paid=less, gateway_id=bench.contract.gateway_ids[1])
-    return dict(leaves(bench.notify(other).body))
+    """The fields of a message about another order, wherever they stand, by their names and by these spelt otherwise."""
+    found = dict(leaves(_another(bench).body))
+    return {other: value for name, value in found.items() for other in (name, *_spelt(name))} | found
+
+
+def _spelled_otherwise(bench: Bench) -> Iterator[dict[str, str]]:
+    """Each text of a message about another order, under names that a gateway may have had before: some send both."""
+    other = _another(bench)
+    for name, text in texts(other.query, other.body).items():
+        yield dict.fromkeys(_spelt(name), text)
+
+
+def _spelt(name: str) -> set[str]:
+    """``InvId`` as ``inv_id``, ``invid``, ``INVID`` and ``invId``; ``inv_id`` as ``InvId``."""
+    words = [word for word in re.split(r"[_.-]|(?<=[a-z0-9])(?=[A-Z])", name.partition("[")[0]) if word]
+    joined = "".join(word[:1].upper() + word[1:] for word in words)
+    found = {"_".join(words).lower(), "".join(words).lower(), name.upper(), joined, joined[:1].lower() + joined[1:]}
+    return found - {name, ""}
 
 
 def _the_same(outcome: Outcome, said: Mapping[str, object], beside: str) -> None:
