@@ -4152,3 +4152,12 @@ class TheFirstVerifies(Events):
     def check(self, event: Fields) -> None:
         first = self.model_copy(update={"key": self.key[:1]})
         Events.check(first, event)
+
+
+@broken("query.asks_for_nothing")
+class WaitsUnasked(Events):
+    """Says of every order that it is there and waits, at a gateway that cannot be asked."""
+
+    @hookimpl
+    def query(self, reference: str) -> Payment:
+        return Payment(reference=reference, status=PaymentStatus.PENDING)

@@ -44,11 +44,13 @@ def _paid(bench: Bench) -> None:
 
 @case(
     "query.asks_for_nothing",
-    "a query moves no money",
+    "a query moves no money, and what it tells it has asked for",
     "Queries are sent by timers, again and again.",
     PAGE,
 )
 def _asks_for_nothing(bench: Bench) -> None:
+    plain = bench.play(bench.query_call(bench.paid(), bench.order()))[0]
+    expect(plain.tried or plain.error, "a request to the gateway, or an error where it cannot be asked", plain)
     _ = bench.query()
     for status in (PaymentStatus.PAID, PaymentStatus.AUTHORIZED, PaymentStatus.PENDING):
         with suppress(NotApplicable):
