@@ -294,8 +294,8 @@ def _record(
 class Merged(NamedTuple):
     """What a row becomes by news: the row, the facts in it, its new transitions; and whether the history holds them.
 
-    It does where there is anything that ``is_news``, and where the news has a word of its own. With ``made_up`` the rest
-    of what was short came in.
+    It does where there is anything that ``is_news``, and where the news has a word of its own. With ``made_up`` the
+    rest of what was short came in.
     """
 
     row: Row
