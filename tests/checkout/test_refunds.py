@@ -588,7 +588,6 @@ def test_what_a_look_up_finds_refunded_is_not_a_refund_that_was_never_sent(
     paid: Checkout, ledger: Ledger, shop: Any, gateway: Gateway, before: list[Exception]
 ) -> None:
     """Somebody paid a sum back in the back office, and the gateway does not say which."""
-    notify(paid, PaymentStatus.REFUND_SUM_UNKNOWN, paid=HUNDRED)
     gateway.outcomes, gateway.looks_up = [*before], True
     for _ in before:
         with pytest.raises(NotSent):
@@ -597,9 +596,28 @@ def test_what_a_look_up_finds_refunded_is_not_a_refund_that_was_never_sent(
         with pytest.raises(InvalidOrder, match="nothing was sent for this refund") as caught:
             paid.refund("shop", "A1001", HUNDRED, "R1")
         assert "back office" in caught.value.hint
-    assert (stored(ledger).status, stored(ledger).refunded) == (PaymentStatus.REFUND_SUM_UNKNOWN, None)
+    assert (stored(ledger).status, stored(ledger).refunded) == (PaymentStatus.PAID, None)
     assert said(ledger)[-2:] == ["asked", "not_sent"]
-    assert shop.delivered == ["shop/A1001/paid", "shop/A1001/refund_sum_unknown"]
+    assert shop.delivered == ["shop/A1001/paid"]
+
+
+def test_where_nobody_knows_how_much_went_back_nothing_more_does(
+    paid: Checkout, ledger: Ledger, gateway: Gateway
+) -> None:
+    """As after a chargeback: the rest is paid back where the sum is seen. A refund of the shop's may be what it was."""
+    notify(paid, PaymentStatus.REFUND_SUM_UNKNOWN)
+    with pytest.raises(InvalidOrder, match="not how much, so nobody knows what is left"):
+        paid.refund("shop", "A1001", FORTY, "R1")
+    assert gateway.sent == []
+    notify(paid, PaymentStatus.PARTIALLY_REFUNDED, refunded=SIXTY)
+    assert paid.refund("shop", "A1001", FORTY, "R1").status is RefundStatus.REFUNDED
+
+
+def test_a_refund_of_the_shops_that_is_told_without_a_sum_hinders_no_other(paid: Checkout, gateway: Gateway) -> None:
+    """Of a gateway whose messages name the one refund's sum alone."""
+    paid.refund("shop", "A1001", FORTY, "R1")
+    notify(paid, PaymentStatus.REFUND_SUM_UNKNOWN)
+    assert paid.refund("shop", "A1001", SIXTY, "R2").status is RefundStatus.REFUNDED
 
 
 def test_what_a_look_up_finds_refunded_is_believed_of_a_refund_that_was_sent(

@@ -200,6 +200,11 @@ def _check(row: Row, known: Facts, before: Refunding, asked: _Asked) -> None:
         raise asked.invalid(
             "nothing was received for this order, as far as the ledger knows", "refresh asks the gateway"
         )
+    if not before.tries and known.has_lost_an_unknown_sum(row.due):
+        raise asked.invalid(
+            "the gateway says that money went back, and not how much, so nobody knows what is left",
+            "see in the gateway's back office how much went back, and pay the rest back there",
+        )
     left, gone = known.refundable(row.due, asked.refund_reference), known.gone_back(row.due)
     if before.under_way and asked.amount > left and gone:
         if before.is_taken:

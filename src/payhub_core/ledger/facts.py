@@ -209,6 +209,11 @@ class Facts:
         total = self.totals.get(key, _NO_TOTAL)
         return max(done + self._elsewhere(total), total.stated)
 
+    def has_lost_an_unknown_sum(self, due: Money) -> bool:
+        """Whether money went back of which nobody says how much, and that no refund of the shop's can be."""
+        unknown = not self.said.isdisjoint(_GONE_BACK) and not self._gone_back(due.minor)
+        return unknown and not any(refund.tries for refund in self.refunds.values())
+
     def refundable(self, due: Money, refund_reference: str) -> Money:
         """What may go back under that number: what was received, less what has gone back or may be going back."""
         others = (refund.minor for key, refund in self.refunds.items() if key != refund_reference and refund.under_way)
