@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 from xml.etree.ElementTree import Element, ParseError, fromstring
 from xml.sax.saxutils import escape
@@ -21,12 +21,13 @@ _NO_CHARACTER = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\
 _declares = re.compile(rb"<!(?!\[CDATA\[|--)").search
 
 
-def read_xml(data: bytes, kind: type[F], root: str) -> F:
+def read_xml(data: bytes, kind: type[F], root: str, lists: Collection[str] = ()) -> F:
     """The elements inside ``root`` as fields: text, or an object where there are elements inside.
 
-    ``kind`` is `Fields` for a reply, `CallbackFields` for a callback, and raises its error. The document is at most
-    64 KiB of UTF-8 (XML 1.0, 2.2). Refused are a document type and entities of its own (CWE-776, CWE-611), an element
-    that comes twice, text beside elements, nesting deeper than 32. Namespaces and attributes are left out.
+    ``kind`` is `Fields` for a reply, `CallbackFields` for a callback, and raises its error. Elements named in ``lists``
+    may come more than once, and are a list however often they do. The document is at most 64 KiB of UTF-8 (XML 1.0,
+    2.2). Refused are a document type and entities of its own (CWE-776, CWE-611), any other element that comes twice,
+    text beside elements, nesting deeper than 32. Namespaces and attributes are left out.
     """
     if len(data) > _LONGEST or _declares(data):
         raise kind.error(f"expected XML of at most {_LONGEST} bytes, without a document type")
@@ -37,7 +38,7 @@ def read_xml(data: bytes, kind: type[F], root: str) -> F:
     if _name(found) != root:
         raise kind.error(f"expected an element {root}")
     try:
-        value = _value(found, _DEEPEST)
+        value = _value(found, _DEEPEST, lists)
     except ValueError as fault:
         raise kind.error(f"expected XML that means one thing: {fault}") from None
     return kind(value if isinstance(value, dict) else {})
@@ -55,16 +56,20 @@ def write_xml(fields: Mapping[str, str], root: str) -> bytes:
     return f"<{root}>{inside}</{root}>".encode()
 
 
-def _value(element: Element, left: int) -> Any:
+def _value(element: Element, left: int, lists: Collection[str]) -> Any:
     if not len(element):
         return element.text or ""
     if not left:
         raise ValueError(f"it is nested deeper than {_DEEPEST}")
     fields: dict[str, Any] = {}
     for child in element:
-        if (name := _name(child)) in fields:
+        name, value = _name(child), _value(child, left - 1, lists)
+        if name in lists:
+            fields.setdefault(name, []).append(value)
+        elif name in fields:
             raise ValueError(f"the element {plain(name, 40)} came twice")
-        fields[name] = _value(child, left - 1)
+        else:
+            fields[name] = value
     if any(text and text.strip() for text in (element.text, *[child.tail for child in element])):
         raise ValueError(f"text stands beside elements in {plain(_name(element), 40)}")
     return fields

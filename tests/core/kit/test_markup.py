@@ -26,6 +26,16 @@ def test_elements_are_fields() -> None:
     assert read_reply(httpx.Response(200, text=REPLY), body=partial(read_xml, root="Reply")) == fields
 
 
+def test_elements_that_may_come_more_than_once_are_a_list_however_often_they_do() -> None:
+    """Wherever they stand; nothing else may."""
+    one = read_xml(b"<Reply><A><B>1</B></A><C>2</C></Reply>", Fields, "Reply", {"A", "B"})
+    assert one == {"A": [{"B": ["1"]}], "C": "2"}
+    several = read_xml(b"<Reply><A>1</A><C/><A>2</A></Reply>", Fields, "Reply", ("A",))
+    assert several == {"A": ["1", "2"], "C": ""}
+    with pytest.raises(GatewayError, match="the element C came twice"):
+        read_xml(b"<Reply><C>1</C><C>2</C></Reply>", Fields, "Reply", ("A",))
+
+
 @pytest.mark.parametrize(
     ("document", "reason"),
     [
