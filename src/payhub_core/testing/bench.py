@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,7 @@ from payhub_core.testing.words import answered, made, said
 if TYPE_CHECKING:
     from payhub_core.testing.contract import ProviderContract
 
-__all__ = ["Bench"]
+__all__ = ["Bench", "Message"]
 
 ACCOUNT = "shop"
 _ORDER: Any = object()
@@ -55,6 +55,22 @@ _CLAIMS = {
     "other": "another merchant's settings: another identity, every key another",
     "acknowledged": "the body that the gateway wants in answer to a notify, or the whole Reply",
 }
+
+
+@dataclass(frozen=True)
+class Message:
+    """One of the messages that a gateway sends: how the contract writes it, and the sale that it usually says.
+
+    ``further`` are the sales that it may say beside that one.
+    """
+
+    write: Callable[[Sale], Callback]
+    sale: Sale
+    further: Sequence[Sale] = ()
+
+    @property
+    def genuine(self) -> Callback:
+        return self.write(self.sale)
 
 
 class Bench:
@@ -134,10 +150,19 @@ class Bench:
 
     def notify(self, sale: Sale) -> Callback:
         """The contract's notify; raises NotApplicable where the gateway has no word for it."""
-        callback = said(self.contract, self.contract.notify, sale, "parse_callback", Callback)
-        if callback != self.contract.notify(sale):
-            raise ValueError("notify() has to write the same bytes for the same sale: take nonces out of the sale")
+        return self._written(self.contract.notify, sale)
+
+    def _written(self, write: Callable[[Sale], Callback], sale: Sale) -> Callback:
+        callback = said(self.contract, write, sale, "parse_callback", Callback)
+        if callback != write(sale):
+            name = write.__name__
+            raise ValueError(f"{name}() has to write the same bytes for the same sale: take nonces out of the sale")
         return callback
+
+    def payment_told(self) -> Message:
+        """The message that an order is paid in full."""
+        others = [status for status in PaymentStatus if status is not PaymentStatus.PAID]
+        return Message(self.notify, self.paid(), [self.paid(status=status, paid=None) for status in others])
 
     def words(self, *of: str) -> list[str]:
         """The contract's words for a status, or for how the gateway says no: "" for the usual one, and its `words`."""

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from payhub_core.models import Notification, Payment, Refund
 from payhub_core.testing.case import Mismatch
-
-if TYPE_CHECKING:
-    from payhub_core.testing.outcome import Outcome
+from payhub_core.testing.outcome import Outcome, about
 
 __all__ = ["check_alike", "meaning"]
 
@@ -36,7 +33,7 @@ class _Reckoned:
 def meaning(outcome: Outcome) -> dict[str, object]:
     """What an application would act upon, by name: all of a result but ``raw``."""
     result = outcome.result
-    told = result.payment if isinstance(result, Notification) else result
+    told = about(result)
     facts = told.model_dump(exclude={"raw"}) if isinstance(told, Payment | Refund) else {"result": told}
     if isinstance(result, Notification):
         facts |= {"kind": result.kind, "bound": result.bound}

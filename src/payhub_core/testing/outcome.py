@@ -23,7 +23,7 @@ from payhub_core.testing.case import Mismatch, NotApplicable
 from payhub_core.testing.faults import Answer
 from payhub_core.testing.sale import Sale
 
-__all__ = ["Call", "Listening", "Outcome", "expect", "optional", "says", "storable"]
+__all__ = ["Call", "Listening", "Outcome", "about", "expect", "optional", "says", "storable"]
 
 #: A NUL as JSON writes it, and not a backslash before "u0000".
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
@@ -60,15 +60,20 @@ class Outcome:
     def __str__(self) -> str:
         if self.error is not None:
             return f"{type(self.error).__name__}: {getattr(self.error, 'message', self.error)}{_bug(self.error)}"
-        if isinstance(self.result, Notification) and self.result.payment is None:
+        found = about(self.result)
+        if isinstance(self.result, Notification) and found is None:
             return f"a notification of kind {self.result.kind.value} about no payment"
-        about = self.result.payment if isinstance(self.result, Notification) else self.result
-        if isinstance(about, Payment | Refund):
-            sums = {"due": getattr(about, "amount", None), "paid": getattr(about, "paid", None)}
+        if isinstance(found, Payment | Refund):
+            sums = {"due": getattr(found, "amount", None), "paid": getattr(found, "paid", None)}
             told = [f"{name} {value}" for name, value in sums.items() if value is not None]
-            number = [f"the gateway's {about.gateway_id!r}"] if about.gateway_id else []
-            return ", ".join([f"a {type(about).__name__} {about.status.value} of {about.reference!r}", *told, *number])
+            number = [f"the gateway's {found.gateway_id!r}"] if found.gateway_id else []
+            return ", ".join([f"a {type(found).__name__} {found.status.value} of {found.reference!r}", *told, *number])
         return repr(self.result)
+
+
+def about(result: Any) -> Any:
+    """The payment or the refund that a notification is about, None where it is about neither; else the result."""
+    return result.payment or result.refund if isinstance(result, Notification) else result
 
 
 def _bug(error: BaseException) -> str:
@@ -126,7 +131,7 @@ def says(word: str) -> str:
 
 def storable(result: Any) -> bool:
     """Whether a result can be written as JSON and kept by any database: no lone surrogate, no NUL."""
-    value = result.payment if isinstance(result, Notification) else result
+    value = about(result)
     if value is None:
         return True
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from base64 import b64decode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -12,14 +12,13 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from payhub_core.flow import Request, Response
 from payhub_core.models import Callback, CallbackKind, PaymentStatus
-from payhub_core.testing.bench import Bench
+from payhub_core.testing.bench import Bench, Message
 from payhub_core.testing.case import Mismatch, NotApplicable, case
-from payhub_core.testing.cases.notifies import FORM, PAGE, genuine, refused, refused_or_same, signed
+from payhub_core.testing.cases.notifies import FORM, PAGE, carriers, genuine, refused, refused_or_same, signed
 from payhub_core.testing.faults import Answer, alike
 from payhub_core.testing.meaning import meaning
 from payhub_core.testing.messages import (
     altered_reply,
-    differing,
     emptied,
     parts,
     reply_parts,
@@ -29,7 +28,7 @@ from payhub_core.testing.messages import (
     with_fields,
     with_values,
 )
-from payhub_core.testing.outcome import expect
+from payhub_core.testing.outcome import about, expect, says
 from payhub_core.testing.sale import Sale
 
 
@@ -46,28 +45,36 @@ def merged(callback: Callback, headers: Mapping[str, str]) -> dict[str, str]:
     PAGE,
 )
 def _foreign_key(bench: Bench) -> None:
-    _, outcome = genuine(bench)
-    if not signed(bench):
-        _ = outcome.payment
+    foreign_key(bench, bench.payment_told())
+
+
+def foreign_key(bench: Bench, told: Message) -> None:
+    """Raises Mismatch where a message is believed that another key signed, or nothing."""
+    outcome = bench.hear(told.genuine, told.sale)
+    if not signed(bench, told):
+        expect(outcome.error is None and about(outcome.result), "a genuine message to be believed", outcome)
         expect(
             outcome.requests,
-            "a request to the gateway, since notify() writes the same bytes with any key. Where the gateway signs, "
-            "sign with sale.settings, and give `other` another key",
+            f"a request to the gateway, since {told.write.__name__}() writes the same bytes with any key. Where the "
+            "gateway signs, sign with sale.settings, and give `other` another key",
             f"{outcome} without any request",
         )
         raise NotApplicable("the callback is not signed, it is believed by asking the gateway")
-    refused(bench.hear(bench.notify(bench.foreign(bench.paid()))), "a message that another key signed")
-    for status in PaymentStatus:
+    for sale in (told.sale, *told.further):
         with suppress(NotApplicable):
-            paid = {} if status is PaymentStatus.PAID else {"paid": None}
-            forged = bench.notify(bench.foreign(bench.paid(status=status, **paid)))
-            if forged != bench.notify(bench.paid(status=status, **paid)):
-                refused(bench.hear(forged), f"a message that another key signed, which says {status.value}")
+            forged = told.write(bench.foreign(sale))
+            if forged != told.write(sale):
+                status = sale.status if sale.refund is None else sale.refund_status
+                about_it = f"a message that another key signed, which says {status.value}{says(sale.refund_word)}"
+                refused(bench.hear(forged, sale), about_it)
     named = {name: str(value) for name, value in bench.contract.other.items() if isinstance(value, str | int)}
-    forged = bench.notify(bench.foreign(bench.paid()))
+    forged = told.write(bench.foreign(told.sale))
     said = {part.name.rpartition(" ")[2] for part in parts(forged)}
     claiming = with_fields(forged, {name: value for name, value in named.items() if name not in said})
-    refused(bench.hear(claiming), f"a message that another key signed, and that says itself what {', '.join(named)} is")
+    refused(
+        bench.hear(claiming, told.sale),
+        f"a message that another key signed, and that says itself what {', '.join(named)} is",
+    )
 
 
 #: What a message says of its own signature, where a provider lets it choose: "sign_type=NONE", "alg": "none".
@@ -81,45 +88,46 @@ DOWNGRADES = (None, b"", b"none", b"NONE", b"0")
     PAGE,
 )
 def _downgraded(bench: Bench) -> None:
-    if not signed(bench):
+    downgraded(bench, bench.payment_told())
+
+
+def downgraded(bench: Bench, told: Message) -> None:
+    """Raises Mismatch where a message that another key signed is believed for what else it says, or leaves out."""
+    carrying = [part.name for part in carriers(bench, told)]
+    if not carrying:
         raise NotApplicable("the callback is not signed")
-    sale = bench.paid()
-    forged = bench.notify(bench.foreign(sale))
+    sale = told.sale
+    forged = told.write(bench.foreign(sale))
     for part in parts(forged):
         for value in (*DOWNGRADES, part.other):
             message = f"a message that another key signed, {_without(part.name, value)}"
-            refused(bench.hear(part.written(value)), message)
-    kinds = _kinds(bench) - {part.name.rpartition(" ")[2] for part in parts(forged)}
-    bare = with_values(forged, dict.fromkeys(_carriers(bench)))
+            refused(bench.hear(part.written(value), sale), message)
+    kinds = _kinds(carrying) - {part.name.rpartition(" ")[2] for part in parts(forged)}
+    bare = with_values(forged, dict.fromkeys(carrying))
     for claimed, word in itertools.product((forged, bare), ("none", "NONE", "0", "")):
         message = f"a message that no key of this account signed, with {word!r} for {', '.join(sorted(kinds))}"
-        refused(bench.hear(with_fields(claimed, dict.fromkeys(sorted(kinds), word))), message)
+        refused(bench.hear(with_fields(claimed, dict.fromkeys(sorted(kinds), word)), sale), message)
     known = {"an empty key": "", **{f"its {name} for a key": str(bench.settings[name]) for name in bench.info.identity}}
     for what, key in known.items():
         guessed = sale.but(settings={**bench.settings, **{name: key for name, _ in bench.secrets()}})
-        callback = written_with(bench, guessed)
+        callback = written_with(told, guessed)
         if callback is not None:
-            refused(bench.hear(callback), f"a message that is signed with {what}")
+            refused(bench.hear(callback, sale), f"a message that is signed with {what}")
 
 
-def _carriers(bench: Bench) -> list[str]:
-    """The names of the parts that carry a notify's signature."""
-    return [part.name for part in differing(bench.notify(bench.paid()), bench.notify(bench.foreign(bench.paid())))]
-
-
-def _kinds(bench: Bench) -> set[str]:
+def _kinds(carrying: Iterable[str]) -> set[str]:
     """What a message may call the field that says how it is signed: as gateways do, and after its signature."""
-    named = {name.rpartition(" ")[2] for name in _carriers(bench) if not name.startswith("header ")}
+    named = {name.rpartition(" ")[2] for name in carrying if not name.startswith("header ")}
     return {"sign_type", "signType", "alg", "SignMethod"} | {
         f"{name}{ending}" for name in named for ending in ("Type", "_type", "Method", "_method")
     }
 
 
-def written_with(bench: Bench, sale: Sale) -> Callback | None:
-    """The notify that is signed with another sale's keys; None where keys of that kind are never like these."""
+def written_with(told: Message, sale: Sale) -> Callback | None:
+    """The message that is signed with another sale's keys; None where keys of that kind are never like these."""
     with suppress(Exception):
-        callback = bench.notify(sale)
-        return None if callback == bench.notify(bench.paid()) else callback
+        callback = told.write(sale)
+        return None if callback == told.genuine else callback
     return None
 
 
@@ -164,8 +172,8 @@ def _place(request: Request) -> str:
 )
 def _compared(bench: Bench) -> None:
     callback = bench.notify(bench.paid())
-    carriers = [part.name for part in differing(callback, bench.notify(bench.foreign(bench.paid())))]
-    named = {name.removeprefix("header ") for name in carriers if name.startswith("header ")}
+    carrying = [part.name for part in carriers(bench, bench.payment_told())]
+    named = {name.removeprefix("header ") for name in carrying if name.startswith("header ")}
     if not named:
         raise NotApplicable("the signature is in no header, and how it is compared cannot be seen")
     compared: list[str] = []
@@ -233,24 +241,32 @@ def _changed(change: Callable[[Response], Response]) -> Answer:
     PAGE,
 )
 def _unsigned(bench: Bench) -> None:
-    callback = bench.notify(bench.paid())
-    carriers = differing(callback, bench.notify(bench.foreign(bench.paid())))
-    if not carriers:
+    unsigned(bench, bench.payment_told())
+
+
+def unsigned(bench: Bench, told: Message) -> None:
+    """Raises Mismatch where a message is believed of whose signature a piece is left, or nothing."""
+    callback, sale, carrying = told.genuine, told.sale, carriers(bench, told)
+    if not carrying:
         raise NotApplicable("the callback is not signed")
-    said = meaning(bench.hear(callback))
+    said = meaning(bench.hear(callback, sale))
     for what, piece in PIECES.items():
-        left = {part.name: piece(part.value) for part in carriers}
-        refused(bench.hear(with_values(callback, left)), f"a message whose {' and '.join(left)} is {what}")
-        for part in carriers if len(carriers) > 1 else ():  # a copy of the signature may be left
-            refused_or_same(bench, part.written(left[part.name]), said, f"a message whose {part.name} is {what}")
-    for name, hollow in emptied(callback, carriers):
-        refused(bench.hear(hollow), f"a message whose {name}, in which the signature stands, is left out or empty")
-    if all(_is_base64(part.value) for part in carriers):
+        left = {part.name: piece(part.value) for part in carrying}
+        refused(bench.hear(with_values(callback, left), sale), f"a message whose {' and '.join(left)} is {what}")
+        for part in carrying if len(carrying) > 1 else ():  # a copy of the signature may be left
+            refused_or_same(bench, part.written(left[part.name]), said, f"a message whose {part.name} is {what}", sale)
+    for name, hollow in emptied(callback, carrying):
+        refused(
+            bench.hear(hollow, sale), f"a message whose {name}, in which the signature stands, is left out or empty"
+        )
+    if all(_is_base64(part.value) for part in carrying):
         swapped: dict[str, bytes | None] = {}
-        for part in carriers:
+        for part in carrying:
             text = unquote_to_bytes(part.value).swapcase()
             swapped[part.name] = quote_from_bytes(text, safe="").encode() if b"%" in part.value else text
-        refused(bench.hear(with_values(callback, swapped)), "a signature in Base64 with its letters in the other case")
+        refused(
+            bench.hear(with_values(callback, swapped), sale), "a signature in Base64 with its letters in the other case"
+        )
 
 
 def _is_base64(value: bytes) -> bool:
@@ -277,14 +293,20 @@ PIECES: Mapping[str, Callable[[bytes], bytes | None]] = {
     PAGE,
 )
 def _altered(bench: Bench) -> None:
-    callback, accepted = genuine(bench)
-    said = meaning(accepted)
+    altered(bench, bench.payment_told())
+
+
+def altered(bench: Bench, told: Message) -> None:
+    """Raises Mismatch where a message of which a part is altered means something else."""
+    callback, sale = told.genuine, told.sale
+    said = meaning(bench.hear(callback, sale))
     for part in parts(callback):
-        refused_or_same(bench, part.written(part.other), said, f"a message whose {part.name} is {part.other!r}")
-        refused_or_same(bench, part.written(None), said, f"a message without its {part.name}")
+        refused_or_same(bench, part.written(part.other), said, f"a message whose {part.name} is {part.other!r}", sale)
+        refused_or_same(bench, part.written(None), said, f"a message without its {part.name}", sale)
         # Some gateways hash a text without regard to the case of its letters.
-        refused_or_same(bench, part.written(part.value.swapcase()), said, f"a message with {part.value.swapcase()!r}")
-        refused_or_same(bench, part.written(b""), said, f"a message whose {part.name} is empty")
+        swapped = part.value.swapcase()
+        refused_or_same(bench, part.written(swapped), said, f"a message with {swapped!r}", sale)
+        refused_or_same(bench, part.written(b""), said, f"a message whose {part.name} is empty", sale)
 
 
 @case(
@@ -294,37 +316,47 @@ def _altered(bench: Bench) -> None:
     PAGE,
 )
 def _other_account(bench: Bench) -> None:
-    mine = bench.notify(bench.paid())
-    theirs = bench.notify(bench.paid(settings=bench.other))
+    other_account(bench, bench.payment_told())
+
+
+def other_account(bench: Bench, told: Message) -> None:
+    """Raises Mismatch where a message of another merchant is believed, or an answer about one of his payments."""
+    mine = told.genuine
+    theirs = told.write(told.sale.but(settings=bench.other))
     if mine != theirs:
-        refused(bench.hear(theirs), "a genuine message of another merchant")
+        refused(bench.hear(theirs, told.sale), "a genuine message of another merchant")
     for name in bench.info.identity:
-        for whose in (bench.misnamed(bench.paid(), name), *_named_alike(bench, name)):
-            misnamed = bench.notify(whose)
+        for whose in (bench.misnamed(told.sale, name), *_named_alike(bench, told.sale, name)):
+            misnamed = told.write(whose)
             if misnamed != mine:
-                about = f"a message of the {name} {whose.settings[name]!r}, made with a key of this account"
-                refused(bench.hear(misnamed), about)
-    if mine == theirs and not _asked_about_theirs(bench, mine):
+                whose_it_is = f"a message of the {name} {whose.settings[name]!r}, made with a key of this account"
+                refused(bench.hear(misnamed, told.sale), whose_it_is)
+    if mine == theirs and not _asked_about_theirs(bench, told):
         raise NotApplicable("the callback names no merchant and is not signed, nor does an answer name one")
 
 
-def _named_alike(bench: Bench, name: str) -> Iterator[Sale]:
+def _named_alike(bench: Bench, sale: Sale, name: str) -> Iterator[Sale]:
     """The sale of a merchant whose name is the beginning of this one's, or begins as it."""
     own = bench.settings.get(name)
     if isinstance(own, str) and len(own) > 1 and "://" not in own:
         for other in (f"{own}1", own[:-1]):
-            yield bench.paid(settings={**bench.settings, name: other})
+            yield sale.but(settings={**bench.settings, name: other})
 
 
-def _asked_about_theirs(bench: Bench, callback: Callback) -> bool:
+def _asked_about_theirs(bench: Bench, told: Message) -> bool:
     """Whether the answer that a message is believed by names the merchant; raises Mismatch where any is taken."""
     named = False
-    for (at, request), name in itertools.product(enumerate(bench.hear(callback).tried), bench.info.identity):
-        theirs = bench.misnamed(bench.paid(), name)
-        if alike(*(bench.answer(request, sale, "parse_callback") for sale in (bench.paid(), theirs))):
+    callback, sale = told.genuine, told.sale
+    for (at, request), name in itertools.product(enumerate(bench.hear(callback, sale).tried), bench.info.identity):
+        theirs = bench.misnamed(sale, name)
+        if alike(*(bench.answer(request, one, "parse_callback") for one in (sale, theirs))):
             continue
         named = True
-        outcome = bench.hear(callback, fault=lambda _, honest, theirs=theirs: honest(settings=theirs.settings), at=at)
+
+        def answer(_: Request, honest: Callable[..., Response], theirs: Sale = theirs) -> Response:
+            return honest(settings=theirs.settings)
+
+        outcome = bench.hear(callback, sale, fault=answer, at=at)
         expect(outcome.error, f"an error where the answer to request {at + 1} names another merchant's {name}", outcome)
     return named
 

@@ -12,10 +12,10 @@ from datetime import timedelta
 from payhub_core.errors import CallbackError, InvalidOrder, PayhubError, WrongAmount, WrongOrder
 from payhub_core.models import Callback, Order, PaymentStatus, Reply
 from payhub_core.money import Money
-from payhub_core.testing.bench import Bench
+from payhub_core.testing.bench import Bench, Message
 from payhub_core.testing.case import NotApplicable, case
 from payhub_core.testing.meaning import meaning
-from payhub_core.testing.messages import differing
+from payhub_core.testing.messages import Part, differing
 from payhub_core.testing.outcome import Outcome, expect, optional, says
 from payhub_core.testing.sale import Sale
 from payhub_core.testing.words import TOMORROW, around
@@ -38,9 +38,11 @@ def refused(outcome: Outcome, message: str) -> None:
     expect(isinstance(outcome.error, CallbackError), f"a CallbackError for {message}", outcome)
 
 
-def refused_or_same(bench: Bench, callback: Callback, said: dict[str, object], message: str) -> None:
-    """Raises Mismatch where an altered message is taken for something else than the genuine one."""
-    outcome = bench.hear(callback)
+def refused_or_same(
+    bench: Bench, callback: Callback, said: dict[str, object], message: str, sale: Sale | None = None
+) -> None:
+    """Raises Mismatch where an altered message, of ``sale``, is taken for something else than the genuine one."""
+    outcome = bench.hear(callback, sale)
     same = outcome.error is None and meaning(outcome) == said
     # What is not signed is asked for, and an answer about something else is no answer.
     believed_by_asking = outcome.requests and isinstance(outcome.error, PayhubError)
@@ -51,7 +53,7 @@ def refused_or_same(bench: Bench, callback: Callback, said: dict[str, object], m
     )
     if isinstance(outcome.error, WrongOrder | WrongAmount):
         # Refused for this order's sake alone: for another one, whose payer altered it, it is believed.
-        elsewhere = bench.play(bench.hear_call(callback, expected=None))[0]
+        elsewhere = bench.play(bench.hear_call(callback, sale, expected=None))[0]
         believed = elsewhere.error is None and not elsewhere.requests and meaning(elsewhere) != {**said, "bound": False}
         expect(not believed, f"a CallbackError for {message}, whichever order is expected", elsewhere)
 
@@ -62,9 +64,14 @@ def genuine(bench: Bench) -> tuple[Callback, Outcome]:
     return callback, bench.hear(callback)
 
 
-def signed(bench: Bench) -> bool:
-    """Whether the callback depends on the account's keys."""
-    return bool(differing(bench.notify(bench.paid()), bench.notify(bench.foreign(bench.paid()))))
+def signed(bench: Bench, told: Message | None = None) -> bool:
+    """Whether a message, the notify where no other is given, depends on the account's keys."""
+    return bool(carriers(bench, told or bench.payment_told()))
+
+
+def carriers(bench: Bench, told: Message) -> list[Part]:
+    """The parts that carry a message's signature."""
+    return differing(told.genuine, told.write(bench.foreign(told.sale)))
 
 
 def confirmed(bench: Bench, outcome: Outcome, status: PaymentStatus) -> bool:

@@ -15,7 +15,7 @@ from urllib.parse import unquote, unquote_plus
 
 from payhub_core.errors import ConfigError
 from payhub_core.flow import Request
-from payhub_core.models import Callback, CallbackKind, Notification
+from payhub_core.models import Callback, CallbackKind
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.faults import calls, flows
@@ -23,7 +23,7 @@ from payhub_core.testing.cases.forgeries import written_with
 from payhub_core.testing.cases.notifies import refused, signed
 from payhub_core.testing.faults import FAULTS, NOES, Answer, in_doubt, saying
 from payhub_core.testing.messages import carries, differing, fields_of, parts, reply_parts, unpacked
-from payhub_core.testing.outcome import Call, Outcome, expect
+from payhub_core.testing.outcome import Call, Outcome, about, expect
 from payhub_core.testing.words import TOMORROW
 
 PAGE = "writing-a-provider.md#before-you-publish"
@@ -157,7 +157,8 @@ def _empty(bench: Bench) -> None:
         rest = {key: value for key, value in bench.settings.items() if key != name}
         if not _loads(bench, rest):
             continue
-        callback = written_with(bench, bench.paid(settings={**bench.settings, name: ""}))
+        told = bench.payment_told()
+        callback = written_with(told, told.sale.but(settings={**bench.settings, name: ""}))
         if callback is not None:
             outcome = bench.play(bench.hear_call(callback), settings=rest)[0]
             refused(outcome, f"a message that an empty {name!r} signed, heard by an account without one")
@@ -315,11 +316,11 @@ def _raw(bench: Bench) -> None:
     carriers = [part for part in differing(genuine, forged) if part.value not in public]
     for call, fine in calls(bench):
         signatures = _of_answers(bench, call, fine) | _of_requests(bench, call, fine)
-        raw = repr(getattr(getattr(fine.result, "payment", fine.result), "raw", ""))
+        raw = repr(getattr(about(fine.result), "raw", ""))
         for value, what in signatures.items():
             expect(value not in raw, f"no {what} in raw, since it is part of a signature", fine)
     for outcome in everything(bench):
-        result = outcome.result.payment if isinstance(outcome.result, Notification) else outcome.result
+        result = about(outcome.result)
         if result is None:
             continue
         try:
