@@ -21,6 +21,9 @@ from xml.sax.saxutils import escape
 from pydantic import PrivateAttr, field_validator
 from tests.testing.confirming import Confirming, ConfirmingContract
 from tests.testing.flows.test_events import Events, TestEvents
+from tests.testing.flows.test_later import REFUNDS as LATER
+from tests.testing.flows.test_later import Later, TestLater
+from tests.testing.flows.test_later import digest as of_later
 from tests.testing.flows.test_xml import TestXml, Xml
 from tests.testing.flows.test_xml import digest as by_pairs
 from tests.testing.tea import METHODS, OWN, REFUNDS, STATES, USUAL, Tea, TeaContract, digest, joined, refusal
@@ -98,6 +101,7 @@ CONTRACTS: dict[type[Any], type[ProviderContract]] = {
     Wrapped: WrappedContract,
     Xml: TestXml,
     Events: TestEvents,
+    Later: TestLater,
 }
 BROKEN: list[Broken] = []
 
@@ -4161,3 +4165,244 @@ class WaitsUnasked(Events):
     @hookimpl
     def query(self, reference: str) -> Payment:
         return Payment(reference=reference, status=PaymentStatus.PENDING)
+
+
+# Messages about a refund
+
+
+@broken("refund_notify.genuine")
+class RefundIsNoMessage(Later):
+    """Acknowledges what it is told of refunds, and leaves it at that."""
+
+    def told(self, event: str, callback: Callback, fields: Fields) -> Notification:
+        return super().told("report" if event == "refund" else event, callback, fields)
+
+
+@broken("refund_notify.genuine")
+class PoliteAboutRefunds(Later):
+    """Answers a message about a refund as other gateways want it."""
+
+    def told(self, event: str, callback: Callback, fields: Fields) -> Notification:
+        heard = super().told(event, callback, fields)
+        return heard if event != "refund" else replace(heard, reply=Reply(b"success"))
+
+
+class ToldRefunds(Later):
+    """Reads a message about a refund by itself, and not as an answer."""
+
+    def told(self, event: str, callback: Callback, fields: Fields) -> Notification:
+        heard = super().told(event, callback, fields)
+        if heard.refund is None:
+            return heard
+        return replace(heard, refund=heard.refund.model_copy(update=self.read(fields)))
+
+    def read(self, fields: Fields) -> dict[str, Any]:
+        return {}
+
+
+@broken("refund_notify.genuine")
+class RefundsNumberForThePayment(ToldRefunds):
+    """Says that the refund's number is the payment's."""
+
+    def read(self, fields: Fields) -> dict[str, Any]:
+        return {"gateway_id": fields.text("number")}
+
+
+@broken("refund_notify.genuine")
+class RefundOfTheExpectedOrder(Later):
+    """Takes each message about a refund for one of the order that is expected."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback, expect: Order | None) -> Notification:
+        heard = Later.parse_callback(self, callback)
+        if heard.refund is None or expect is None:
+            return heard
+        return replace(heard, refund=heard.refund.model_copy(update={"reference": expect.reference}))
+
+
+@broken("refund_notify.status")
+class ToldIsDone(ToldRefunds):
+    """Takes the message itself for the end, whatever it says."""
+
+    def read(self, fields: Fields) -> dict[str, Any]:
+        known = fields.text("state") in {"processing", "success", "closed", "rejected"}
+        return {"status": RefundStatus.REFUNDED if known else RefundStatus.PENDING}
+
+
+@broken("refund_notify.status")
+class OneWordForFailed(ToldRefunds):
+    """Knows one of the words for a refund that came to nothing."""
+
+    def read(self, fields: Fields) -> dict[str, Any]:
+        return {"status": RefundStatus.PENDING} if fields.text("state") == "rejected" else {}
+
+
+@broken("refund_notify.unknown_status")
+class ElseFailed(ToldRefunds):
+    """Takes each word that it does not know for a failure."""
+
+    def read(self, fields: Fields) -> dict[str, Any]:
+        return {} if fields.text("state") in LATER else {"status": RefundStatus.FAILED}
+
+
+@broken("refund_notify.unknown_status")
+class SuccessWithinAWord(ToldRefunds):
+    """Takes each word that holds "success" for a refund that is done."""
+
+    def read(self, fields: Fields) -> dict[str, Any]:
+        return {"status": RefundStatus.REFUNDED} if "success" in fields.text("state") else {}
+
+
+@broken("refund_notify.number")
+class GatewaysNumberOfTheRefund(ToldRefunds):
+    """Tells of a refund by the gateway's number of it."""
+
+    def read(self, fields: Fields) -> dict[str, Any]:
+        return {"refund_reference": fields.text("number")}
+
+
+@broken("refund_notify.number")
+class NumberOfTheBackOffice(ToldRefunds):
+    """Gives a refund that the shop did not ask for the gateway's number."""
+
+    def read(self, fields: Fields) -> dict[str, Any]:
+        return {"refund_reference": fields.text("refund", default="") or fields.text("number")}
+
+
+@broken("refund_notify.sum")
+class ToldOfAll(ToldRefunds):
+    """Takes the order's sum for the refund's."""
+
+    def read(self, fields: Fields) -> dict[str, Any]:
+        return {"amount": fields.money("total", fields.text("currency"), "minor")}
+
+
+@broken("refund_notify.sum")
+class ToldInMajorUnits(ToldRefunds):
+    """Reads a sum in minor units as one in major units."""
+
+    def read(self, fields: Fields) -> dict[str, Any]:
+        return {"amount": Money.of(str(fields["part"]), fields.text("currency"))}
+
+
+@broken("refund_notify.sum")
+class ToldWithoutItsSum(ToldRefunds):
+    """Leaves out the sum that the message states."""
+
+    def read(self, fields: Fields) -> dict[str, Any]:
+        return {"amount": None}
+
+
+@broken("refund_notify.sum")
+class ToldInTheOrdersCurrency(ToldRefunds):
+    """Takes every sum for one in the order's currency, since it is asked for in that."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback, expect: Order | None) -> Notification:
+        heard = Later.parse_callback(self, callback)
+        if heard.refund is None or heard.refund.amount is None or expect is None:
+            return heard
+        own = Money(heard.refund.amount.minor, expect.amount.currency)
+        return replace(heard, refund=heard.refund.model_copy(update={"amount": own}))
+
+
+@broken("refund_notify.refused")
+class RefundsUnsigned(Later):
+    """Believes a message about a refund that has no signature."""
+
+    def check(self, event: str, fields: Fields) -> None:
+        if event == "payment" or fields.text("sign", default=""):
+            self.signed(fields)
+        fields.pop("sign", None)
+        self.named(event, fields)
+
+
+@broken("refund_notify.refused")
+class RefundsOfAnyShop(Later):
+    """Compares the shop in messages about payments alone."""
+
+    def named(self, event: str, fields: Fields) -> None:
+        if event == "payment":
+            super().named(event, fields)
+
+
+@broken("refund_notify.refused")
+class FailuresUnchecked(Later):
+    """Checks the signature of what says that money went back."""
+
+    def check(self, event: str, fields: Fields) -> None:
+        if event == "refund" and fields.text("state") == "closed":
+            fields.pop("sign", None)
+            return self.named(event, fields)
+        return super().check(event, fields)
+
+
+def _some_signed(self: TestLater, sale: Sale) -> Callback:
+    fields = {"event": "refund", "shop": sale.settings["shop"], **self.of_refund(sale)}
+    made = of_later(sale.settings["key"], {name: fields[name] for name in ("event", "shop", "order", "number")})
+    body = json.dumps({**fields, "sign": made.hex()}).encode()
+    return Callback("POST", {"Content-Type": "application/json"}, b"", body)
+
+
+@broken("refund_notify.altered", refund_notify=_some_signed)
+class RefundsSignedInPart(Later):
+    """Believes a sum, and where a refund stands, that its gateway does not sign."""
+
+    def signed(self, fields: Fields) -> None:
+        if fields.text("event") != "refund":
+            return super().signed(fields)
+        given, told = fields.pop("sign", ""), {name: fields[name] for name in ("event", "shop", "order", "number")}
+        if not made_by_any(self.key, lambda key: of_later(key.text, told), given):
+            raise BadSignature("no key of this account made the sign")
+        return None
+
+
+def _event_in_a_header(self: TestLater, sale: Sale, event: str, fields: dict[str, Any]) -> Callback:
+    callback = TestLater.sent(self, sale, "any", fields)
+    return replace(callback, headers={**callback.headers, "X-Event": event})
+
+
+def _both_in_one(self: TestLater, sale: Sale) -> dict[str, Any]:
+    """Of a gateway that writes the payment's own fields in both messages."""
+    return {**self.sums(sale), "state": sale.word or self.states[sale.status], "number": "", "part": 0}
+
+
+@broken("refund_notify.apart", sent=_event_in_a_header, of_payment=_both_in_one)
+class EventInAHeader(Later):
+    """Is told by a header, which nobody signs, what a message is about."""
+
+    def event(self, callback: Callback, fields: Fields) -> str:
+        return callback.header("X-Event")
+
+
+#: What each message is signed over; those about payments do not say what they are about.
+_OF_PAYMENT = ("shop", "order", "payment", "total", "currency", "state")
+_OF_REFUND = (*_OF_PAYMENT, "event", "refund", "number", "part")
+
+
+def _named_alone(fields: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: fields[name] for name in names if name in fields}
+
+
+def _signed_by_kind(self: TestLater, sale: Sale, event: str, fields: dict[str, Any]) -> Callback:
+    kind, names = ({}, _OF_PAYMENT) if event == "payment" else ({"event": event}, _OF_REFUND)
+    said = {**kind, "shop": sale.settings["shop"], **fields}
+    sign = of_later(sale.settings["key"], _named_alone(said, names)).hex()
+    body = json.dumps({**said, "sign": sign}).encode()
+    return Callback("POST", {"Content-Type": "application/json"}, b"", body)
+
+
+@broken("refund_notify.apart", sent=_signed_by_kind)
+class EitherSignature(Later):
+    """Believes the signature of either kind, and then looks at what nobody may have signed."""
+
+    def event(self, callback: Callback, fields: Fields) -> str:
+        return fields.text("event", default="payment")
+
+    def signed(self, fields: Fields) -> None:
+        given = fields.pop("sign", "")
+        for names in (_OF_PAYMENT, _OF_REFUND):
+            told = _named_alone(fields, names)
+            if made_by_any(self.key, lambda key, told=told: of_later(key.text, told), given):
+                return
+        raise BadSignature("no key of this account made the sign")

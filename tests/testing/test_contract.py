@@ -33,6 +33,7 @@ from tests.testing.broken import (
     partly_signed_answer,
     unchecked,
 )
+from tests.testing.flows.test_later import TestLater as LaterContract
 from tests.testing.tea import Tea, TeaContract
 
 from payhub_core import (
@@ -282,6 +283,32 @@ def test_refunds_that_are_carried_out_later_are_so_by_the_contract() -> None:
     assert Later().run(NAMED["refund.accepted"]).outcome == "passed"
     assert "expected:  a refund that is pending" in Early().run(NAMED["refund.accepted"]).text
     assert "whose refund_status is REFUNDED or PENDING" in Failing().run(NAMED["refund.accepted"]).text
+
+
+def test_a_gateway_that_tells_of_refunds_says_that_one_is_done() -> None:
+    """Or nothing of it would be tried; that one is under way is seldom told."""
+
+    class Lacking(LaterContract):
+        lacking: ClassVar[RefundStatus] = RefundStatus.REFUNDED
+
+        def refund_notify(self, sale: Sale) -> Callback:
+            {status: "" for status in RefundStatus if status is not self.lacking}[sale.refund_status]
+            return super().refund_notify(sale)
+
+    class Usual(Lacking):
+        lacking = RefundStatus.PENDING
+
+        def refund_notify(self, sale: Sale) -> Callback:
+            if not sale.refund_reference:
+                raise NotApplicable("no message about a refund of the back office")
+            return super().refund_notify(sale)
+
+    told = [case for case in CASES if case.id.startswith("refund_notify.")]
+    assert {Usual().run(case).outcome for case in told} == {"passed"}
+    verdicts = [Lacking().run(case) for case in told]
+    assert {verdict.outcome for verdict in verdicts} == {"failed"}
+    assert "no refund_status 'refunded'" in verdicts[0].text
+    assert "sends no message about a refund, leave it out" in verdicts[0].text
 
 
 def test_an_answer_knows_which_hook_asks() -> None:
@@ -752,10 +779,10 @@ def pytest_of(tmp_path: Path, body: str, *options: str, names: str = "Polite") -
 def test_a_run_says_what_it_covered(tmp_path: Path) -> None:
     """Green or not, and the excuse is there to be read."""
     told = pytest_of(tmp_path, "provider = Polite; excuses = {'notify.acknowledged': 'any text will do'}")
-    assert f"TestTea: ran {len(CASES) - 23} of {len(CASES)}, excused 1, failed 0" in told
+    assert f"TestTea: ran {len(CASES) - 31} of {len(CASES)}, excused 1, failed 0" in told
     assert "excused: any text will do" in told
     assert ": refund.looked_up is not applicable: refund looks nothing up" in told
-    assert told.splitlines()[-1].startswith(f"{len(CASES) - 23} passed, 23 skipped, 1 xfailed")
+    assert told.splitlines()[-1].startswith(f"{len(CASES) - 31} passed, 31 skipped, 1 xfailed")
 
 
 def test_a_case_that_was_left_out_is_run_by_the_last_test(tmp_path: Path) -> None:

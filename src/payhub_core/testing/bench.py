@@ -164,6 +164,24 @@ class Bench:
         others = [status for status in PaymentStatus if status is not PaymentStatus.PAID]
         return Message(self.notify, self.paid(), [self.paid(status=status, paid=None) for status in others])
 
+    def refund_notify(self, sale: Sale) -> Callback:
+        """The contract's refund_notify; raises NotApplicable where there is none, or no word for it."""
+        if not self.contract.tells_refunds:
+            raise NotApplicable("no message about a refund")
+        return self._written(self.contract.refund_notify, sale)
+
+    def refund_told(self, order: Order | None = None, **changes: Any) -> Message:
+        """The message that all of ``order`` has gone back, unless ``changes`` say otherwise; or NotApplicable."""
+        order = order or self.order()
+        usual = self.paid(order, **{"refund": order.amount, "refund_status": RefundStatus.REFUNDED, **changes})
+        further = [usual.but(refund_status=status, refund_word=word) for status, word in self.refund_statuses()]
+        _ = self.refund_notify(usual)
+        return Message(self.refund_notify, usual, further)
+
+    def messages(self) -> list[Message]:
+        """Every kind of message that the contract writes of the gateway's server."""
+        return [self.payment_told(), *([self.refund_told()] if self.contract.tells_refunds else [])]
+
     def words(self, *of: str) -> list[str]:
         """The contract's words for a status, or for how the gateway says no: "" for the usual one, and its `words`."""
         return ["", *(word for one in of for word in self.contract.words.get(one, ()))]

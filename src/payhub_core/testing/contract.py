@@ -129,6 +129,14 @@ class ProviderContract:
         """
         raise NotImplementedError("the Callback that your gateway's manual has, signed with sale.settings")
 
+    def refund_notify(self, sale: Sale) -> Callback:
+        """The callback in which the gateway says where one refund stands; leave it out if it sends none.
+
+        It is about ``sale.refund``, of the shop's number ``sale.refund_reference``. That is "" for one that the shop
+        did not ask for, as in the gateway's back office: write it as the gateway does, without the shop's number.
+        """
+        raise NotImplementedError
+
     def returned(self, sale: Sale) -> Callback:
         """The payer's browser coming back, where the gateway adds something to the address; leave it out if not."""
         raise NotImplementedError
@@ -197,6 +205,11 @@ class ProviderContract:
     def returns(self) -> bool:
         """Whether the contract has a `returned`."""
         return type(self).returned is not ProviderContract.returned
+
+    @property
+    def tells_refunds(self) -> bool:
+        """Whether the contract has a `refund_notify`."""
+        return type(self).refund_notify is not ProviderContract.refund_notify
 
     @property
     def confirming(self) -> bool:

@@ -30,9 +30,10 @@ class Sale:
     "duplicate" (its number is taken), "account" (the account is not accepted) or "unknown" (nobody knows what became of
     it, such as "system error").
 
-    ``refund`` is the sum of one refund, with ``refund_reference`` (the shop's number), ``refund_id`` (the gateway's)
-    and ``refund_status``; ``refund_word``, where it is not empty, is written in place of that status's own word. It is
-    ``refund_made`` where it was made before it is asked for: a look-up shows it.
+    ``refund`` is the sum of one refund, with ``refund_reference`` (the shop's number, "" in a message about one that it
+    did not ask for), ``refund_id`` (the gateway's) and ``refund_status``; ``refund_word``, where it is not empty, is
+    written in place of that status's own word. It is ``refund_made`` where it was made before it is asked for: a
+    look-up shows it.
 
     ``hook`` is the hook whose request is answered, such as "refund"; "" in a message of the gateway's own.
 

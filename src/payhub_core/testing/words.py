@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import pytest
 
 from payhub_core.flow import Request, Response
-from payhub_core.models import PaymentStatus
+from payhub_core.models import PaymentStatus, RefundStatus
 from payhub_core.testing.case import NotApplicable
 from payhub_core.testing.messages import enclosed, texts
 from payhub_core.testing.sale import Sale
@@ -37,7 +37,7 @@ def said(contract: ProviderContract, say: Callable[[Sale], T], sale: Sale, hook:
     word for the usual would take every case with it, so the contract fails then.
     """
     name = say.__name__
-    unusual = _unusual(contract, sale, hook)
+    unusual = _unusual(contract, sale, hook if name != "refund_notify" else name)
     try:
         found: object = say(sale)
     except NotApplicable as reason:
@@ -103,13 +103,14 @@ def answered(contract: ProviderContract, request: Request, sale: Sale, hook: str
 
 def _unusual(contract: ProviderContract, sale: Sale, hook: str) -> set[str]:
     """What sets ``sale`` apart from one that every gateway has words for: what a case may ask for in vain."""
-    own = contract.sale()
+    own, of_refund = contract.sale(), hook == "refund_notify"
     usual: Mapping[str, bool] = {
         "no": not sale.no,
         "word": not sale.word and not sale.refund_word,
         "status": sale.status is _USUAL.get(hook, PaymentStatus.PAID),
         "currency": sale.amount.currency in contract.provider.info.currencies,
-        "refund_status": sale.refund_status is own.refund_status,
+        "refund_status": sale.refund_status is (RefundStatus.REFUNDED if of_refund else own.refund_status),
+        "refund_reference": bool(sale.refund_reference),
         "paid": sale.paid in {None, sale.amount},
         "refund": sale.refund in {None, sale.amount},
         "refund_made": not sale.refund_made,
@@ -125,4 +126,6 @@ def _fail(name: str, hook: str, about: str, word: str) -> NoReturn:
         "currency": "The provider declares it",
     }
     cure = cures.get(word, "Where the gateway cannot say it at all, excuse the cases by name")
+    if name == "refund_notify":
+        cure = "Where the gateway sends no message about a refund, leave it out"
     pytest.fail(f"{name}(), asked of {hook}: {about}. Every gateway has to say this: write it. {cure}", pytrace=False)

@@ -14,6 +14,7 @@ from payhub_core.testing.cases import (
     pieces,
     queries,
     refunds,
+    refunds_told,
     replies,
     returns,
     secrets,
@@ -34,6 +35,7 @@ __all__ = [
     "pieces",
     "queries",
     "refunds",
+    "refunds_told",
     "replies",
     "returns",
     "secrets",
@@ -42,7 +44,7 @@ __all__ = [
 
 #: From what an author writes first to what can go wrong with it, so that ``pytest -x`` ends with the one next thing.
 _SEQUENCE = (
-    *("create", "notify", "return", "query", "confirm", "refund", "close"),
+    *("create", "notify", "return", "query", "confirm", "refund", "refund_notify", "close"),
     *("claims", "money", "values", "replies", "fault", "secret"),
 )
 CASES.sort(key=lambda case: _SEQUENCE.index(case.id.partition(".")[0]))
