@@ -4406,3 +4406,39 @@ class EitherSignature(Later):
             if made_by_any(self.key, lambda key, told=told: of_later(key.text, told), given):
                 return
         raise BadSignature("no key of this account made the sign")
+
+
+@broken("secret.raw")
+class SignOfARefundKept(Later):
+    """Keeps the signature of a message about a refund in raw."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        heard = Later.parse_callback(self, callback)
+        if heard.refund is None:
+            return heard
+        return replace(heard, refund=heard.refund.model_copy(update={"raw": dict(read_json(callback))}))
+
+
+@broken("secret.errors")
+class RightSignOfARefundShown(Later):
+    """Says what the signature of a message about a refund should have been."""
+
+    def signed(self, fields: Fields) -> None:
+        try:
+            super().signed(fields)
+        except BadSignature as error:
+            if fields.text("event") == "refund":
+                error.message += f", expected {of_later(self.key[0].text, fields).hex()}"
+            raise
+
+
+@broken("secret.logs")
+class RefundsLogged(Later):
+    """Logs whole messages about refunds."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        if b'"event": "refund"' in callback.body:
+            logging.getLogger("later").debug("heard %s", callback.body.decode())
+        return Later.parse_callback(self, callback)

@@ -16,11 +16,11 @@ from urllib.parse import unquote, unquote_plus
 from payhub_core.errors import ConfigError
 from payhub_core.flow import Request
 from payhub_core.models import Callback, CallbackKind
-from payhub_core.testing.bench import Bench
+from payhub_core.testing.bench import Bench, Message
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.faults import calls, flows
 from payhub_core.testing.cases.forgeries import written_with
-from payhub_core.testing.cases.notifies import refused, signed
+from payhub_core.testing.cases.notifies import carriers, refused, signed
 from payhub_core.testing.faults import FAULTS, NOES, Answer, in_doubt, saying
 from payhub_core.testing.messages import carries, differing, fields_of, parts, reply_parts, unpacked
 from payhub_core.testing.outcome import Call, Outcome, about, expect
@@ -76,13 +76,16 @@ def _everything(bench: Bench) -> Iterator[Outcome]:
         for at, fault in itertools.product(range(len(fine.tried)), faults):
             with suppress(NotApplicable):
                 yield bench.play(replace(call, fault=fault, at=at))[0]
-    if "parse_callback" in bench.without:
-        return
-    genuine, forged = bench.notify(bench.paid()), bench.notify(bench.foreign(bench.paid()))
-    yield bench.hear(genuine)
-    yield bench.hear(forged)
-    for part in differing(genuine, forged):
-        yield bench.hear(part.written(None))
+    for told in _messages(bench):
+        yield bench.hear(told.genuine, told.sale)
+        yield bench.hear(told.write(bench.foreign(told.sale)), told.sale)
+        for part in carriers(bench, told):
+            yield bench.hear(part.written(None), told.sale)
+
+
+def _messages(bench: Bench) -> list[Message]:
+    """What is heard, where that is not excused."""
+    return [] if "parse_callback" in bench.without else bench.messages()
 
 
 def _another(bench: Bench) -> Answer:
@@ -229,12 +232,11 @@ def _logs(bench: Bench) -> None:
             "nothing printed",
             f"{len(outcome.printed)} characters, by the provider or its contract",
         )
-    if "parse_callback" not in bench.without:
-        genuine = bench.notify(bench.paid())
-        outcome = bench.hear(genuine)
-        for part in differing(genuine, bench.notify(bench.foreign(bench.paid()))):
+    for told in _messages(bench):
+        outcome = bench.hear(told.genuine, told.sale)
+        for part in carriers(bench, told):
             _unlogged(outcome, part.value, f"{part.name}, part of the signature,")
-        for data in (genuine.body, genuine.query):
+        for data in (told.genuine.body, told.genuine.query):
             _unlogged(outcome, data, "a message")
 
 
@@ -263,24 +265,23 @@ def _errors(bench: Bench) -> None:
             for answer in outcome.answers:
                 shown = len(answer) > 3 * SHORTEST and repr(answer)[2:-1][:WHOLE] in str(outcome.error)
                 expect(not shown, "no error with the whole of an answer", "one that quotes it")
-    if "parse_callback" not in bench.without:
-        genuine = bench.notify(bench.paid())
-        for callback in _garbled(genuine):
-            outcome = bench.hear(callback)
+    for told in _messages(bench):
+        for callback in _garbled(told.genuine):
+            outcome = bench.hear(callback, told.sale)
             if outcome.error is not None:
                 hidden(bench, str(outcome.error), "an error about a message that is garbled")
                 hidden(bench, _trace(outcome.error), "the variables of a traceback")
-        refusals = [bench.notify(bench.misnamed(bench.paid()))]
-        for part in differing(genuine, bench.notify(bench.foreign(bench.paid()))):
+        refusals = [told.write(bench.misnamed(told.sale))]
+        for part in carriers(bench, told):
             refusals.append(altered := part.written(part.other))
-            error = str(bench.hear(altered).error).lower()  # hex is taken in either case
+            error = str(bench.hear(altered, told.sale).error).lower()  # hex is taken in either case
             shown = len(part.value) > SHORTEST and any(form.lower() in error for form in _forms(part.value))
             expect(
                 not shown, f"no error with the {part.name} that would be right", "one: whoever sees it signs with it"
             )
         for callback in refusals:
             begun = repr(callback.body or callback.query)[2:40]
-            shown = len(begun) > SHORTEST and begun in str(bench.hear(callback).error)
+            shown = len(begun) > SHORTEST and begun in str(bench.hear(callback, told.sale).error)
             expect(not shown, "no error with the whole of a message", "one that quotes it")
 
 
@@ -310,10 +311,8 @@ def _forms(signature: bytes) -> set[str]:
 )
 def _raw(bench: Bench) -> None:
     secretive(bench)
-    genuine = bench.notify(bench.paid())
     public = {str(bench.settings.get(name)).encode() for name in bench.contract.public}
-    forged = bench.notify(bench.foreign(bench.paid()))
-    carriers = [part for part in differing(genuine, forged) if part.value not in public]
+    carrying = [part for told in bench.messages() for part in carriers(bench, told) if part.value not in public]
     for call, fine in calls(bench):
         signatures = _of_answers(bench, call, fine) | _of_requests(bench, call, fine)
         raw = repr(getattr(about(fine.result), "raw", ""))
@@ -329,7 +328,7 @@ def _raw(bench: Bench) -> None:
             raise Mismatch("a result that can be written", f"{type(error).__name__} in {outcome}") from None
         hidden(bench, text, "a result")
         no_token(bench, text, "a result")
-        for part in carriers:
+        for part in carrying:
             written = part.value.decode("latin-1")  # a plus is one in Base64, and a blank in a form
             shown = any(len(value) > SHORTEST and value in text for value in (written, unquote_plus(written)))
             expect(not shown, f"no {part.name} in raw, since it is part of the signature", outcome)
