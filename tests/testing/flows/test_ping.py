@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 
@@ -19,6 +20,8 @@ from payhub_core import (
     PaymentStatus,
     ProviderInfo,
     Redirect,
+    Refund,
+    RefundStatus,
     Reply,
     Request,
     Response,
@@ -106,7 +109,7 @@ def told(fields: Fields) -> Payment:
 
 
 class TestPing(ProviderContract):
-    provider = Ping
+    provider: ClassVar[type[Any]] = Ping
     settings = {"client": "c1", "secret": "c1277-throw-away-client-secret"}
     other = {"client": "c2", "secret": "c1277-throw-away-other-secret"}
     acknowledged = b""
@@ -139,6 +142,56 @@ class TestPing(ProviderContract):
             return None
         body = json.loads(request.content)
         return body["order"], Money.of(body["amount"]["value"], body["amount"]["currency"])
+
+
+REFUNDS = {"WAITS": RefundStatus.PENDING, "COMPLETED": RefundStatus.REFUNDED, "FAILED": RefundStatus.FAILED}
+
+
+class Back(Ping):
+    """Names a refund, too, and is asked about it."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Flow[Notification]:
+        number = read_form(callback).read("refund", NUMBER, default="")
+        if not number:
+            return (yield from Ping.parse_callback(self, callback))
+        fields = yield from self.call("GET", f"/refunds/{number}")
+        amount = fields.object("amount")
+        refund = Refund(
+            reference=fields.text("order"),
+            gateway_id=fields.text("payment"),
+            refund_reference=fields.text("refund", default=""),
+            refund_id=fields.text("id"),
+            status=fields.choice("status", REFUNDS, default=RefundStatus.PENDING),
+            amount=amount.money("value", amount.text("currency"), "major"),
+            raw=dict(fields),
+        )
+        return Notification(callback.kind, None, Reply(b""), refund=refund)
+
+
+class TestBack(TestPing):
+    """The shop pays back in the gateway's own pages; its numbers come with the refund where it had one."""
+
+    provider = Back
+
+    def answer(self, request: Request, sale: Sale) -> Response:
+        if not request.url.path.startswith("/refunds/") or sale.no:
+            return super().answer(request, sale)
+        assert super().answer(request, sale).status_code == 200
+        sum_ = sale.refund or sale.amount
+        body = {
+            "order": sale.reference,
+            "payment": sale.gateway_id,
+            "refund": sale.refund_reference,
+            "id": sale.refund_id,
+            "status": sale.refund_word or {status: word for word, status in REFUNDS.items()}[sale.refund_status],
+            "amount": {"value": str(sum_.amount), "currency": sum_.currency},
+        }
+        return Response(200, content=json.dumps(body))
+
+    def refund_notify(self, sale: Sale) -> Callback:
+        callback = self.notify(sale)
+        return replace(callback, body=f"refund={sale.refund_id}".encode())
 
 
 def test_a_token_that_has_run_out_is_renewed_and_the_payment_made_once() -> None:

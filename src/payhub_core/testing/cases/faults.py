@@ -27,7 +27,7 @@ def calls(bench: Bench) -> Iterator[tuple[Call, Outcome]]:
 
     Those of hooks that are excused are left out.
     """
-    for call in [*flows(bench), bench.hear_call(bench.notify(bench.paid()))]:
+    for call in [*flows(bench), *(bench.hear_call(told.genuine, told.sale) for told in bench.messages())]:
         if call.hook in bench.without:
             continue
         outcome = bench.play(call, fresh=True)[0]

@@ -49,7 +49,8 @@ def _genuine(bench: Bench) -> None:
         own = f"the payment's number {number!r}, or none: {sale.refund_id!r} is the refund's"
         expect(refund.gateway_id in {None, number}, own, repr(refund.gateway_id))
         acknowledged(bench, outcome, order)
-    outcome = bench.hear(bench.refund_told().genuine, order=bench.another())
+    message = bench.refund_told()
+    outcome = bench.hear(message.genuine, message.sale, bench.another())
     expect(isinstance(outcome.error, WrongOrder), "WrongOrder for a refund of another order", outcome)
 
 
