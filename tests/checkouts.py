@@ -41,6 +41,9 @@ class EitherCheckout:
     def view(self, *args: Any, **options: Any) -> Any:
         return self.call(self.checkout.view, *args, **options)
 
+    def refund(self, *args: Any) -> Any:
+        return self.call(self.checkout.refund, *args)
+
     def refresh(self, *args: Any) -> Any:
         return self.call(self.checkout.refresh, *args)
 
