@@ -294,7 +294,7 @@ def _under(code: int) -> Answer:
     "fault.entities",
     "XML that declares entities is refused, as a message and as an answer",
     "An entity can stand for a file of the server, or for a thousand others until memory is gone (CWE-776, CWE-611).",
-    "kit.md#read_xmldata-kind-root",
+    "kit.md#read_xmldata-kind-root-lists",
 )
 def _entities(bench: Bench) -> None:
     found = False
