@@ -202,7 +202,7 @@ def test_only_what_the_gateway_says_may_be_not_applicable(method: str) -> None:
     verdict = type("Of", (TeaContract,), {method: refuse})().run(NAMED["money.asked"])
     assert verdict.outcome == "failed"
     assert verdict.text == (
-        f"money.asked: {method}(): no such order. Only answer(), notify() and returned() may say so"
+        f"money.asked: {method}(): no such order. Only answer(), notify(), refund_notify() and returned() may say so"
     )
 
 

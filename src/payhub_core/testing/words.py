@@ -89,7 +89,10 @@ def made(make: Callable[..., T], *given: Any, **changes: Any) -> T:
     try:
         return make(*given, **changes)
     except NotApplicable as reason:
-        pytest.fail(f"{make.__name__}(): {reason}. Only answer(), notify() and returned() may say so", pytrace=False)
+        pytest.fail(
+            f"{make.__name__}(): {reason}. Only answer(), notify(), refund_notify() and returned() may say so",
+            pytrace=False,
+        )
 
 
 def answered(contract: ProviderContract, request: Request, sale: Sale, hook: str) -> Response:
