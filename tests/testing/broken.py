@@ -2274,6 +2274,20 @@ class PaymentsAlone(Tea):
         return heard
 
 
+@broken("notify.others")
+class EventIsMoneyBack(Tea):
+    """Takes every event about money for money that went back: a refund that failed, a dispute that was won."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        heard = Tea.parse_callback(self, callback)
+        if heard.payment is not None:
+            return heard
+        told = self.payment(self.form(callback, "POST"))
+        gone = changed(told, status=PaymentStatus.REFUND_SUM_UNKNOWN, paid=None)
+        return Notification(callback.kind, gone, heard.reply)
+
+
 @broken("notify.paid_sum")
 class ReceivedUnread(Tea):
     """Never reads what was received: 'done' is enough."""
