@@ -393,6 +393,19 @@ def test_a_failure_of_a_refund_that_the_gateway_has_is_believed_at_once(paid: Ch
     assert paid.refund("shop", "A1001", HUNDRED, "R2").status is RefundStatus.REFUNDED
 
 
+def test_a_failure_tells_nothing_of_a_lost_try_however_often_it_is_asked_for(paid: Checkout, gateway: Gateway) -> None:
+    """The number that the gateway gives what failed is none of the try that may arrive yet, and be carried out."""
+    gateway.outcomes = [LOST, RefundStatus.FAILED, RefundStatus.FAILED, RefundStatus.PENDING, RefundStatus.FAILED]
+    for _ in range(3):
+        with pytest.raises(OutcomeUnknown):
+            paid.refund("shop", "A1001", HUNDRED, "R1")
+    assert paid.refund("shop", "A1001", HUNDRED, "R1").status is RefundStatus.PENDING
+    with pytest.raises(OutcomeUnknown, match="what was sent before"):
+        paid.refund("shop", "A1001", HUNDRED, "R1")
+    with pytest.raises(InvalidOrder, match=r"0\.00 CNY of the 100\.00 CNY"):
+        paid.refund("shop", "A1001", HUNDRED, "R2")
+
+
 def test_a_refusal_is_believed_once_what_was_lost_cannot_arrive_any_more(
     paid: Checkout, ledger: Ledger, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -147,16 +147,19 @@ class _Begun:
     def may_be_another_try(self, result: Refund) -> bool:
         """Whether ``result`` tells that this try failed, and one that was lost before may still arrive.
 
-        None was lost of a refund that the gateway has.
+        None was lost of a refund that the gateway has, where it has answered every try.
         """
-        return result.status is RefundStatus.FAILED and self.doubt and not self.before.is_taken
+        none_lost = self.before.is_taken and self.before.answered == self.before.tries
+        return result.status is RefundStatus.FAILED and self.doubt and not none_lost
 
     def told(self, result: Refund) -> changes.RefundNews:
         """What the gateway's answer leaves."""
-        this = self.this._replace(refund_id=result.refund_id or "")
+        if self.may_be_another_try(result):  # the number is that of what came to nothing
+            return self._news(self.this, result.status.value, result.raw)
+        this = self.this._replace(refund_id=result.refund_id or "", answered=self.before.answered + 1)
         if result.status is RefundStatus.REFUNDED:
             this = this._replace(done=True, refunded_at=result.refunded_at)
-        elif result.status is RefundStatus.FAILED and not self.may_be_another_try(result):
+        elif result.status is RefundStatus.FAILED:
             this = this._replace(failures=this.tries)
         return self._news(this, result.status.value, result.raw)
 

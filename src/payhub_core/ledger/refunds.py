@@ -13,7 +13,8 @@ class Refunding(NamedTuple):
 
     ``tries`` counts how often it was sent, ``failures`` how many of these are known to have come to nothing, and
     ``sent_at`` is the time of the last one. ``done`` says that the gateway has paid back. ``gateway_id`` is the payment
-    that it was first sent for, and so is every time: an order may be paid again under another.
+    that it was first sent for, and so is every time: an order may be paid again under another. ``answered`` counts the
+    tries that the gateway has answered; where several were under way at once, fewer.
     """
 
     minor: int
@@ -24,6 +25,7 @@ class Refunding(NamedTuple):
     refund_id: str = ""
     refunded_at: datetime | None = None
     gateway_id: str = ""
+    answered: int = 0
 
     def __or__(self, other: Refunding) -> Refunding:
         sent = [r.sent_at for r in (self, other) if r.sent_at is not None]
@@ -37,6 +39,7 @@ class Refunding(NamedTuple):
             max(self.refund_id, other.refund_id),
             min(refunded, default=None),
             max(self.gateway_id, other.gateway_id),
+            max(self.answered, other.answered),
         )
 
     @property
