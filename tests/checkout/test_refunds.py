@@ -596,6 +596,15 @@ def test_what_had_gone_back_by_the_first_message_is_not_told_as_paid_where_nobod
     assert shop.delivered == [f"shop/A1001/{word}"]
 
 
+def test_what_went_back_here_makes_no_chargeback_of_an_unknown_sum_known(till: Checkout, shop: Any) -> None:
+    """What is paid after it would be the sum due, were it not for the chargeback."""
+    notify(till, PaymentStatus.PARTIALLY_PAID, paid=SIXTY)
+    till.refund("shop", "A1001", FORTY, "R1")
+    notify(till, PaymentStatus.REFUND_SUM_UNKNOWN)
+    notify(till, PaymentStatus.PARTIALLY_PAID, gateway_id="P2", paid=Money.of("80.00", "CNY"))
+    assert "shop/A1001/paid" not in shop.delivered
+
+
 @pytest.mark.parametrize("before", [[], [NotSent("down")]])
 def test_what_a_look_up_finds_refunded_is_not_a_refund_that_was_never_sent(
     paid: Checkout, ledger: Ledger, shop: Any, gateway: Gateway, before: list[Exception]

@@ -240,6 +240,8 @@ class Facts:
     def covers(self, due: Money) -> bool:
         """Whether what came in, less what has gone back, is what is due or more; not where nobody says how much has."""
         gone = self._gone_back(due.minor)
+        if PaymentStatus.REFUND_SUM_UNKNOWN in self.said:
+            return False
         return (gone > 0 or self.said.isdisjoint(_GONE_BACK)) and self._received(due.minor) - gone >= due.minor
 
     def is_short(self, due: Money) -> bool:
