@@ -546,6 +546,35 @@ def test_a_message_about_a_refund_of_the_back_office_says_that_money_went_back(
     assert stored(ledger).status is status
 
 
+def test_a_refund_of_the_back_office_is_told_before_the_payment_or_after(till: Checkout, ledger: Ledger) -> None:
+    """The same messages end in the same status."""
+    tell(till, RefundStatus.REFUNDED, "B1", amount=HUNDRED, gateway_id="P1")
+    assert stored(ledger).status is PaymentStatus.REFUND_SUM_UNKNOWN
+    notify(till, paid=HUNDRED)
+    assert (stored(ledger).status, stored(ledger).refunded) == (PaymentStatus.REFUNDED, HUNDRED)
+
+
+def test_refunds_of_the_back_office_count_beside_the_shops(paid: Checkout, ledger: Ledger) -> None:
+    """So much, at least, has gone back, though nobody knows whether a total holds it."""
+    ten, twenty, thirty = (Money.of(sum_, "CNY") for sum_ in ("10.00", "20.00", "30.00"))
+    paid.refund("shop", "A1001", FORTY, "R1")
+    for number, sum_ in (("B1", thirty), ("B2", ten), ("", ten), ("B1", thirty)):
+        tell(paid, RefundStatus.REFUNDED, number, amount=sum_, gateway_id="P1")
+    with pytest.raises(InvalidOrder, match=r"20\.00 CNY of the 100\.00 CNY received are left"):
+        paid.refund("shop", "A1001", SIXTY, "R2")
+    assert stored(ledger).refunded == FORTY
+    assert paid.refund("shop", "A1001", twenty, "R2").status is RefundStatus.REFUNDED
+
+
+def test_a_refund_told_without_a_number_may_be_the_shops(paid: Checkout) -> None:
+    """Where one of its sum was asked for before."""
+    paid.refund("shop", "A1001", FORTY, "R1")
+    for _ in range(2):
+        tell(paid, RefundStatus.REFUNDED, "", amount=FORTY)
+    assert paid.refund("shop", "A1001", SIXTY, "R2").status is RefundStatus.REFUNDED
+    tell(paid, RefundStatus.REFUNDED, "", amount=FORTY)
+
+
 @pytest.mark.parametrize(
     ("number", "more", "reason"),
     [

@@ -208,7 +208,7 @@ def _check(row: Row, known: Facts, before: Refunding, asked: _Asked) -> None:
             "the gateway says that money went back, and not how much, so nobody knows what is left",
             "see in the gateway's back office how much went back, and pay the rest back there",
         )
-    left, gone = known.refundable(row.due, asked.refund_reference), known.gone_back(row.due)
+    left, gone = known.refundable(row.due, asked.refund_reference), known.known_back(row.due)
     if before.under_way and asked.amount > left and gone:
         if before.is_taken:
             return  # the gateway has it, so asking again pays nothing more back

@@ -222,7 +222,7 @@ def says_nothing_new(row: Row, news: News | RefundNews) -> bool:
     if row.creation != Creation.CREATED:
         return False
     known, facts = row.known(), news.facts
-    return known >= (known.hearing(facts) if facts.totals else facts)
+    return known >= (known.hearing(facts) if facts.totals or facts.told else facts)
 
 
 def record(

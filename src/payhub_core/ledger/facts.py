@@ -25,6 +25,7 @@ PartT = TypeVar("PartT", "Receipt", "Total", Refunding)
 _json = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 #: Words that are facts beside the sums; of several, the first one stands.
 _GONE_BACK = (PaymentStatus.REFUNDED, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUND_SUM_UNKNOWN)
+_SUM_UNKNOWN = PaymentStatus.REFUND_SUM_UNKNOWN
 _NOT_PAID = (PaymentStatus.CANCELED, PaymentStatus.EXPIRED, PaymentStatus.AUTHORIZED, PaymentStatus.FAILED)
 _NOTHING_RECEIVED = {PaymentStatus.PENDING, PaymentStatus.AUTHORIZED}
 _RECEIVED = {PaymentStatus.PAID, PaymentStatus.PARTIALLY_PAID}
@@ -100,6 +101,15 @@ class Total(NamedTuple):
             explained = _common(larger.explained, smaller.explained)
         return Total(larger.stated, max(self.elsewhere, other.elsewhere), explained)
 
+    def dump(self) -> tuple[Any, ...]:
+        """What JSON can hold."""
+        return (self.stated, self.elsewhere, None if self.explained is None else sorted(self.explained))
+
+    @classmethod
+    def load(cls, stated: int, elsewhere: int, explained: Iterable[str] | None) -> Total:
+        """What `dump` gave."""
+        return cls(stated, elsewhere, None if explained is None else frozenset(explained))
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -107,7 +117,8 @@ class Facts:
 
     ``refunds`` are those that were asked for here, by the shop's number. ``totals`` are what messages state as gone
     back, by gateway id as the receipts. ``whole`` are the gateway ids of which REFUNDED was said, "" where the message
-    named none.
+    named none. ``told`` are refunds that were not asked for here, of messages about one, by gateway id and number:
+    one may be a part of a total, so it counts against further refunds, and adds to no sum.
     """
 
     receipts: Mapping[str, Receipt] = field(default_factory=dict)
@@ -116,6 +127,7 @@ class Facts:
     refunds: Mapping[str, Refunding] = field(default_factory=dict)
     totals: Mapping[str, Total] = field(default_factory=dict)
     whole: frozenset[str] = frozenset()
+    told: Mapping[str, Total] = field(default_factory=dict)
 
     def __or__(self, other: Facts) -> Facts:
         return Facts(
@@ -125,18 +137,27 @@ class Facts:
             _joined(self.refunds, other.refunds),
             _joined(self.totals, other.totals),
             self.whole | other.whole,
+            _joined(self.told, other.told),
         )
 
     def hearing(self, message: Facts) -> Facts:
         """What is known once ``message`` is heard, which can be about no refund that is asked for later."""
-        if not message.totals:
+        if not message.totals and not message.told:
             return self | message
         asked = self._counting(key for key, it in self.refunds.items() if not self._is_of_another(it, message))
         totals = {
             key: Total(it.stated, _unexplained(it.stated, asked.values()), frozenset(asked))
             for key, it in message.totals.items()
         }
-        return self | replace(message, totals=totals)
+        told = {key: self._hearing_one(it, asked) for key, it in message.told.items()}
+        return self | replace(message, totals=totals, told=told)
+
+    def _hearing_one(self, told: Total, asked: Mapping[str, int]) -> Total:
+        """What a message tells of one refund: without a number, it may be one of those ``asked`` for, of its sum."""
+        if told.explained is not None:
+            return told
+        may_be = frozenset(key for key, minor in asked.items() if minor == told.stated)
+        return Total(told.stated, 0 if may_be else told.stated, may_be)
 
     def _counting(self, keys: Iterable[str]) -> dict[str, int]:
         """The sums of those of the refunds that went back, or may yet."""
@@ -156,6 +177,7 @@ class Facts:
             and self.gateway_ids >= other.gateway_ids
             and self.whole >= other.whole
             and _covers(self.totals, other.totals)
+            and _covers(self.told, other.told)
             and _covers(self.receipts, other.receipts)
             and _covers(self.refunds, other.refunds)
         )
@@ -176,15 +198,40 @@ class Facts:
         gone = self._gone_back(due.minor)
         return Money.total(gone, due.currency) if gone else None
 
+    def known_back(self, due: Money) -> Money | None:
+        """As `gone_back`, with what messages tell of one refund: so much, at least, has gone back."""
+        gone = self._known_back(due.minor)
+        return Money.total(gone, due.currency) if gone else None
+
+    def _known_back(self, due: int) -> int:
+        gone = self._gone_back(due)
+        return max(gone, self._summed(self._told())) if self.told else gone
+
+    def _told(self) -> dict[str, Total]:
+        """What messages about one refund tell in all, by gateway id; one without a number may be any of the others."""
+        found: dict[str, Total] = {}
+        for key, it in sorted(self.told.items(), reverse=True):
+            gateway_id, _, number = key.partition("\n")
+            sums = found.get(gateway_id, _NO_TOTAL)
+            stated, elsewhere = sums.stated, sums.elsewhere
+            one = it.stated, self._elsewhere(it)
+            both = (stated + one[0], elsewhere + one[1]) if number else (max(stated, one[0]), max(elsewhere, one[1]))
+            found[gateway_id] = Total(*both)
+        return found
+
     def _gone_back(self, due: int) -> int:
-        if not self.refunds and not self.totals and PaymentStatus.REFUNDED not in self.said:
+        if not self.refunds and not self.totals and not self._is_whole(due):
             return 0
+        return max(self._summed(self.totals), self._whole(due))
+
+    def _summed(self, totals: Mapping[str, Total]) -> int:
+        """What was paid back here, and elsewhere by ``totals``; or what these state, where it is more."""
         done = sum(refund.minor for refund in self.refunds.values() if refund.done)
         # Several payments add up. A total of no payment that is known may be about any of them.
-        known = [it for key, it in self.totals.items() if key and key in self.receipts]
-        elsewhere = max(sum(map(self._elsewhere, known)), *map(self._elsewhere, self.totals.values()), 0)
-        stated = max(sum(it.stated for it in known), *(it.stated for it in self.totals.values()), 0)
-        return max(done + elsewhere, stated, self._whole(due))
+        known = [it for key, it in totals.items() if key and key in self.receipts]
+        elsewhere = max(sum(map(self._elsewhere, known)), *map(self._elsewhere, totals.values()), 0)
+        stated = max(sum(it.stated for it in known), *(it.stated for it in totals.values()), 0)
+        return max(done + elsewhere, stated)
 
     def _elsewhere(self, total: Total) -> int:
         """What of ``total`` went back elsewhere; a refund that has come to nothing since explains nothing any more."""
@@ -192,16 +239,27 @@ class Facts:
             return total.elsewhere
         return max(total.elsewhere, _unexplained(total.stated, self._counting(total.explained).values()))
 
+    def _is_whole(self, due: int) -> bool:
+        return PaymentStatus.REFUNDED in self.said or bool(self.told and self._told_whole(due))
+
+    def _told_whole(self, due: int) -> frozenset[str]:
+        """The ids under which no more came in than what messages about one refund tell."""
+        receipts = self.receipts
+        return frozenset(
+            key for key, it in self._told().items() if key in receipts and it.stated >= (receipts[key].minor or due)
+        )
+
     def _whole(self, due: int) -> int:
         """What came in under the ids of which REFUNDED was said, and went back of others; all where none is known."""
-        if PaymentStatus.REFUNDED not in self.said:
+        if not self._is_whole(due):
             return 0
         received = self._received(due)
         sums = {key: due if it.minor is None else it.minor for key, it in self.receipts.items() if key}
-        if not self.whole or not self.whole <= sums.keys():
+        whole = self.whole | self._told_whole(due)
+        if not whole or not whole <= sums.keys():
             return received
-        others = (self._gone_back_of(key) for key in sums.keys() - self.whole)
-        return min(received, sum(sums[key] for key in self.whole) + sum(others))
+        others = (self._gone_back_of(key) for key in sums.keys() - whole)
+        return min(received, sum(sums[key] for key in whole) + sum(others))
 
     def _gone_back_of(self, key: str) -> int:
         """What went back of one of several payments, as far as it is said to be this one's."""
@@ -211,13 +269,13 @@ class Facts:
 
     def has_lost_an_unknown_sum(self, due: Money) -> bool:
         """Whether money went back of which nobody says how much, and that no refund of the shop's can be."""
-        unknown = not self.said.isdisjoint(_GONE_BACK) and not self._gone_back(due.minor)
-        return unknown and not any(refund.tries for refund in self.refunds.values())
+        said = bool(self.told) or not self.said.isdisjoint(_GONE_BACK)
+        return said and not self._gone_back(due.minor) and not any(refund.tries for refund in self.refunds.values())
 
     def refundable(self, due: Money, refund_reference: str) -> Money:
         """What may go back under that number: what was received, less what has gone back or may be going back."""
         others = (refund.minor for key, refund in self.refunds.items() if key != refund_reference and refund.under_way)
-        left = self._received(due.minor) - self._gone_back(due.minor) - sum(others)
+        left = self._received(due.minor) - self._known_back(due.minor) - sum(others)
         return Money.total(max(left, 0), due.currency)
 
     def status(self, due: Money) -> PaymentStatus:
@@ -228,7 +286,7 @@ class Facts:
         gone, received = self._gone_back(due.minor), self._received(due.minor)
         if gone and gone >= (received or due.minor):
             return PaymentStatus.REFUNDED
-        back = next((word for word in _GONE_BACK if word in self.said), None)
+        back = next((word for word in _GONE_BACK if word in self.said), _SUM_UNKNOWN if self.told else None)
         if gone and (received or back is not PaymentStatus.REFUNDED):
             return PaymentStatus.PARTIALLY_REFUNDED
         if back is not None:
@@ -240,7 +298,7 @@ class Facts:
     def covers(self, due: Money) -> bool:
         """Whether what came in, less what has gone back, is what is due or more; not where nobody says how much has."""
         gone = self._gone_back(due.minor)
-        if PaymentStatus.REFUND_SUM_UNKNOWN in self.said:
+        if _SUM_UNKNOWN in self.said or not self._told().keys() <= self._told_whole(due.minor):
             return False
         return (gone > 0 or self.said.isdisjoint(_GONE_BACK)) and self._received(due.minor) - gone >= due.minor
 
@@ -302,12 +360,11 @@ class Facts:
         if self.refunds:
             data["refunds"] = {key: refund.dump() for key, refund in self.refunds.items()}
         if self.totals:
-            data["totals"] = {
-                key: (it.stated, it.elsewhere, None if it.explained is None else sorted(it.explained))
-                for key, it in self.totals.items()
-            }
+            data["totals"] = {key: it.dump() for key, it in self.totals.items()}
         if self.whole:
             data["whole"] = sorted(self.whole)
+        if self.told:
+            data["told"] = {key: it.dump() for key, it in self.told.items()}
         return _json(data)
 
     @classmethod
@@ -323,15 +380,13 @@ class Facts:
             frozenset(map(PaymentStatus, data["said"])),
             frozenset(data["ids"]),
             {key: Refunding.load(values) for key, values in data["refunds"].items()} if "refunds" in data else {},
-            {
-                key: Total(stated, elsewhere, None if explained is None else frozenset(explained))
-                for key, (stated, elsewhere, explained) in data.get("totals", {}).items()
-            },
+            {key: Total.load(*values) for key, values in data.get("totals", {}).items()},
             frozenset(data.get("whole", ())),
+            {key: Total.load(*values) for key, values in data.get("told", {}).items()},
         )
 
 
-_PARTS = {"receipts", "said", "ids", "refunds", "totals", "whole"}
+_PARTS = {"receipts", "said", "ids", "refunds", "totals", "whole", "told"}
 _NOTHING = Facts()
 _NO_TOTAL = Total()
 
@@ -366,8 +421,7 @@ def observed(payment: Payment, due: Money) -> Facts:
 def observed_refund(refund: Refund, known: Facts, due: Money) -> Facts:
     """The facts in one message about a refund of an order of ``due``, of which ``known`` is known.
 
-    That it failed ends a refund that was sent once: of one that was sent again, nobody knows which try it is about. Of
-    one that was not asked for here, the sum may be a part of a total that another message states, so it is not counted.
+    That it failed ends a refund that was sent once: of one that was sent again, nobody knows which try it is about.
     Raises WrongAmount.
     """
     asked = known.refunds.get(refund.refund_reference)
@@ -388,12 +442,12 @@ def observed_refund(refund: Refund, known: Facts, due: Money) -> Facts:
         return Facts(refunds={refund.refund_reference: told})
     if refund.status is not RefundStatus.REFUNDED:
         return _NOTHING
-    key = refund.gateway_id or ""
-    receipt = known.receipts.get(key)
-    paid = None if receipt is None else receipt.minor or due.minor
-    if paid is not None and refund.amount is not None and refund.amount.minor >= paid:
-        return Facts(said=frozenset({PaymentStatus.REFUNDED}), whole=frozenset({key}))
-    return Facts(said=frozenset({PaymentStatus.REFUND_SUM_UNKNOWN}))
+    if refund.amount is None:
+        return Facts(said=frozenset({_SUM_UNKNOWN}))
+    # A number that is not known here is no refund's that was asked for here.
+    elsewhere = (refund.amount.minor, frozenset[str]()) if refund.refund_reference else (0, None)
+    key = f"{refund.gateway_id or ''}\n{refund.refund_id or refund.refund_reference}"  # neither holds a line's end
+    return Facts(told={key: Total(refund.amount.minor, *elsewhere)})
 
 
 def _unexplained(stated: int, asked: Iterable[int]) -> int:
