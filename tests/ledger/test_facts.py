@@ -144,9 +144,13 @@ def test_what_may_go_back_is_never_more_than_what_came_in(heard_of: list[Payment
 
 @given(some, some)
 def test_the_refunded_sum_only_ever_grows(before: list[Payment | Facts], after: list[Payment | Facts]) -> None:
-    """As long as the sum received does: a refund is never taken back."""
+    """As long as the sum received does: a refund is never taken back.
+
+    Of a payment that is told as refunded, and not yet as paid, all that came in counts until it is known.
+    """
     first, both = known(*before), known(*before, *after)
-    if both.received(DUE) >= first.received(DUE):
+    is_known = first.whole - {""} <= first.receipts.keys()
+    if is_known and both.received(DUE) >= first.received(DUE):
         nothing = Money(0, "CNY")
         assert (both.gone_back(DUE) or nothing) >= (first.gone_back(DUE) or nothing)
 
