@@ -51,6 +51,76 @@ def test_a_provider_cannot_claim_that_a_notification_is_bound(open_hub: Any, mak
     assert not open_hub(accounts={"shop": provider}).parse_callback("shop", CALLBACK).bound
 
 
+def refund_of(**changes: Any) -> Refund:
+    """What a provider tells of one refund."""
+    usual = {"reference": "A1001", "refund_reference": "R1", "status": RefundStatus.REFUNDED}
+    return Refund.model_validate({**usual, **changes})
+
+
+def telling(open_hub: Any, make_provider: Any, refund: Refund, **more: Any) -> Any:
+    """A hub whose provider tells of ``refund``."""
+    made = {"kind": CallbackKind.OTHER, "payment": None, "refund": refund, **more}
+    return open_hub(accounts={"shop": make_provider(parse_callback=lambda _: Notification(**made))})
+
+
+@pytest.mark.parametrize("kind", [CallbackKind.NOTIFY, CallbackKind.RETURN])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_message_about_a_refund_is_bound(
+    open_hub: Any, make_provider: Any, order: Any, kind: CallbackKind, known: bool
+) -> None:
+    """Account and provider filled in; at the return address it is a hint. A time that no calendar has is none."""
+    made = refund_of(amount=Money(1, "CNY"), refunded_at=datetime(3000, 1, 1, tzinfo=UTC))
+    hub = telling(open_hub, make_provider, made)
+    heard = hub.parse_callback("shop", Callback("POST", {}, b"", b"", kind), expect=order if known else None)
+    assert (heard.kind, heard.bound, heard.payment) == (kind, known, None)
+    returned = kind is CallbackKind.RETURN
+    assert heard.refund == refund_of(
+        account="shop",
+        provider="scripted",
+        amount=Money(1, "CNY"),
+        status=RefundStatus.PENDING if returned else RefundStatus.REFUNDED,
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "said"),
+    [
+        ({"reference": "B2"}, WrongOrder, "expected order 'A1001', the message is about 'B2'"),
+        ({"amount": Money(0, "CNY")}, MalformedCallback, "above zero"),
+        ({"amount": Money(-1, "CNY")}, MalformedCallback, "above zero"),
+        ({"amount": Money(1, "USD")}, WrongAmount, "due is in CNY, the sum refunded in USD"),
+        *(
+            ({name: "x" * 129}, MalformedCallback, f"{name}: expected at most 128 printable characters")
+            for name in ("gateway_id", "refund_reference", "refund_id")
+        ),
+    ],
+)
+def test_a_message_about_a_refund_that_cannot_be_is_refused(
+    open_hub: Any, make_provider: Any, order: Any, changes: dict[str, Any], error: type[Exception], said: str
+) -> None:
+    """Of another order, of no sum, in another currency, of numbers that nobody could store."""
+    with pytest.raises(error, match=said):
+        telling(open_hub, make_provider, refund_of(**changes)).parse_callback("shop", CALLBACK, expect=order)
+
+
+def test_a_refund_without_an_order_at_hand_still_has_numbers_that_can_be_stored(
+    open_hub: Any, make_provider: Any
+) -> None:
+    """Which order it is about nobody has said."""
+    hub = telling(open_hub, make_provider, refund_of(reference="x" * 129))
+    with pytest.raises(MalformedCallback, match="reference: expected at most 128"):
+        hub.parse_callback("shop", CALLBACK)
+
+
+def test_a_message_is_about_a_payment_or_about_a_refund(open_hub: Any, make_provider: Any) -> None:
+    """A provider that tells of both is told so."""
+    payment = Payment(reference="A1001", status=PaymentStatus.PAID)
+    hub = telling(open_hub, make_provider, refund_of(), payment=payment)
+    with pytest.raises(MalformedCallback, match="told of a payment and of a refund") as caught:
+        hub.parse_callback("shop", CALLBACK)
+    assert caught.value.hint == "a message is about one"
+
+
 def test_another_order_is_refused_with_both_numbers(hub: Any, platform: Any, order: Any) -> None:
     """Authentic, but about another order: CVE-2026-9189."""
     with pytest.raises(WrongOrder, match=r"A1001.*B2"):

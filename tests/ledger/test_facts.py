@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from payhub_core import Money, Payment, PaymentStatus, WrongAmount
-from payhub_core.ledger.facts import Facts, Receipt, Total, observed
+from payhub_core import Money, Payment, PaymentStatus, Refund, RefundStatus, WrongAmount
+from payhub_core.ledger.facts import Facts, Receipt, Total, observed, observed_refund
 from payhub_core.ledger.refunds import Refunding
 
 DUE = Money(10_000, "CNY")
@@ -623,3 +623,59 @@ def test_what_came_in_twice_may_have_more_digits_than_one_sum() -> None:
     (again,) = facts.anomalies(most)
     assert again.received == most + most
     assert facts.refundable(most, "R1") == most + most
+
+
+ASKED = Facts(refunds={"R1": Refunding(4_000, tries=1), "R2": Refunding(3_000, tries=2)})
+
+
+def told(status: RefundStatus, number: str = "R1", minor: int | None = 4_000, **fields: Any) -> Refund:
+    """One message about a refund of the order."""
+    amount = None if minor is None else Money(minor, fields.pop("currency", "CNY"))
+    return Refund(account="shop", reference="A1", refund_reference=number, status=status, amount=amount, **fields)
+
+
+@pytest.mark.parametrize(
+    ("refund", "facts"),
+    [
+        (
+            told(RefundStatus.REFUNDED, refund_id="G1", refunded_at=NOON, gateway_id="P9"),
+            Facts(refunds={"R1": Refunding(4_000, done=True, refund_id="G1", refunded_at=NOON)}),
+        ),
+        (told(RefundStatus.REFUNDED, minor=None), Facts(refunds={"R1": Refunding(4_000, done=True)})),
+        (told(RefundStatus.FAILED, refunded_at=NOON), Facts(refunds={"R1": Refunding(4_000, failures=1)})),
+        (told(RefundStatus.FAILED, "R2", 3_000), Facts(refunds={"R2": Refunding(3_000, failures=1)})),
+        (told(RefundStatus.PENDING, refund_id="G1"), Facts(refunds={"R1": Refunding(4_000, refund_id="G1")})),
+        (told(RefundStatus.PENDING, "B1", gateway_id="P1"), Facts()),
+        (told(RefundStatus.FAILED, ""), Facts()),
+        (told(RefundStatus.REFUNDED, "B1", None), Facts(said=frozenset({PaymentStatus.REFUND_SUM_UNKNOWN}))),
+        (
+            told(RefundStatus.REFUNDED, "B1", gateway_id="P1"),
+            Facts(told={"P1\nB1": Total(4_000, 4_000, frozenset())}),
+        ),
+        (
+            told(RefundStatus.REFUNDED, "B1", refund_id="G1"),
+            Facts(told={"\nG1": Total(4_000, 4_000, frozenset())}),
+        ),
+        (told(RefundStatus.REFUNDED, "", gateway_id="P1"), Facts(told={"P1\n": Total(4_000)})),
+    ],
+)
+def test_what_a_message_about_one_refund_holds(refund: Refund, facts: Facts) -> None:
+    """By the number that the shop asked with; of others only that they went back, and how much."""
+    assert observed_refund(refund, ASKED, DUE) == facts
+
+
+@pytest.mark.parametrize(
+    ("refund", "said"),
+    [
+        (told(RefundStatus.REFUNDED, minor=4_001), "'R1' is about 40.00 CNY, the message about 40.01 CNY"),
+        (told(RefundStatus.PENDING, "R2"), "'R2' is about 30.00 CNY, the message about 40.00 CNY"),
+        (told(RefundStatus.FAILED, currency="USD"), "'R1' is about 40.00 CNY, the message about 40.00 USD"),
+        (told(RefundStatus.REFUNDED, "B1", currency="USD"), "'B1' is about 100.00 CNY, the message about 40.00 USD"),
+    ],
+)
+def test_a_message_about_another_refund_holds_nothing(refund: Refund, said: str) -> None:
+    """It names both sums, the account and the order."""
+    with pytest.raises(WrongAmount) as caught:
+        observed_refund(refund, ASKED, DUE)
+    assert said in caught.value.message
+    assert (caught.value.account, caught.value.reference) == ("shop", "A1")
