@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from functools import reduce
+from itertools import permutations
 from operator import or_
 from typing import Any
 
@@ -679,3 +680,76 @@ def test_a_message_about_another_refund_holds_nothing(refund: Refund, said: str)
         observed_refund(refund, ASKED, DUE)
     assert said in caught.value.message
     assert (caught.value.account, caught.value.reference) == ("shop", "A1")
+
+
+def back(minor: int, number: str = "B1", gateway_id: str | None = "P1") -> Facts:
+    """That a refund of the back office is done."""
+    return observed_refund(told(RefundStatus.REFUNDED, number, minor, gateway_id=gateway_id), Facts(), DUE)
+
+
+IN_FULL = heard(PaymentStatus.PAID, "P1", 10_000)
+HERE = Facts(refunds={"R1": Refunding(3_000, tries=1, done=True)})
+
+
+@pytest.mark.parametrize(
+    ("parts", "status", "gone", "left", "covers"),
+    [
+        ([IN_FULL, back(4_000)], PaymentStatus.REFUND_SUM_UNKNOWN, None, 6_000, False),
+        ([IN_FULL, back(9_999)], PaymentStatus.REFUND_SUM_UNKNOWN, None, 1, False),
+        ([IN_FULL, back(10_000)], PaymentStatus.REFUNDED, 10_000, 0, False),
+        ([heard(PaymentStatus.PAID), back(10_000)], PaymentStatus.REFUNDED, 10_000, 0, False),
+        ([IN_FULL, back(4_000), back(6_000, "B2")], PaymentStatus.REFUNDED, 10_000, 0, False),
+        ([IN_FULL, back(4_000, ""), back(4_000)], PaymentStatus.REFUND_SUM_UNKNOWN, None, 6_000, False),
+        ([IN_FULL, back(5_000, ""), back(4_000)], PaymentStatus.REFUND_SUM_UNKNOWN, None, 5_000, False),
+        ([IN_FULL, back(4_000), HERE], PaymentStatus.PARTIALLY_REFUNDED, 3_000, 3_000, False),
+        ([IN_FULL, back(4_000, "B1", None)], PaymentStatus.REFUND_SUM_UNKNOWN, None, 6_000, False),
+        ([back(4_000)], PaymentStatus.REFUND_SUM_UNKNOWN, None, 0, False),
+        (
+            [IN_FULL, back(4_000), heard(PaymentStatus.PARTIALLY_REFUNDED, "P1", 10_000, 4_000)],
+            *(PaymentStatus.PARTIALLY_REFUNDED, 4_000, 6_000, False),
+        ),
+        (
+            [
+                heard(PaymentStatus.PAID, "P1", 4_000),
+                heard(PaymentStatus.PAID, "P2", 6_000),
+                back(6_000, gateway_id="P2"),
+            ],
+            *(PaymentStatus.PARTIALLY_REFUNDED, 6_000, 4_000, False),
+        ),
+        (
+            [
+                heard(PaymentStatus.PAID, "P1", 6_000),
+                heard(PaymentStatus.PAID, "P2", 10_000),
+                back(6_000, gateway_id="P1"),
+            ],
+            *(PaymentStatus.PARTIALLY_REFUNDED, 6_000, 10_000, True),
+        ),
+    ],
+)
+def test_what_is_known_of_refunds_that_are_told_one_by_one(
+    parts: list[Payment | Facts], status: PaymentStatus, gone: int | None, left: int, covers: bool
+) -> None:
+    """They count against further refunds; in what went back only where they are all of a payment."""
+    for order in permutations(parts):
+        facts = known(*order)
+        assert facts.status(DUE) is status
+        assert facts.gone_back(DUE) == (None if gone is None else Money(gone, "CNY"))
+        assert facts.refundable(DUE, "R9") == Money(left, "CNY")
+        assert facts.covers(DUE) is covers
+        assert Facts.load(facts.dump()) == facts
+        assert facts >= known(*order[:1])
+        assert not known(*order[:1]) >= facts or len(parts) == 1
+
+
+def test_a_refund_told_without_a_number_may_be_one_that_was_asked_for() -> None:
+    """Of the same sum, and before it was heard."""
+    asked = known(IN_FULL, Facts(refunds={"R1": Refunding(4_000, tries=1, done=True)}))
+    same, other = back(4_000, ""), back(3_000, "")
+    assert asked.hearing(same).refundable(DUE, "R9") == Money(6_000, "CNY")
+    assert asked.hearing(other).refundable(DUE, "R9") == Money(3_000, "CNY")
+    assert known(IN_FULL).hearing(same).told == {"P1\n": Total(4_000, 4_000, frozenset())}
+    assert asked.hearing(same).told == {"P1\n": Total(4_000, 0, frozenset({"R1"}))}
+    assert asked.hearing(same) >= asked.hearing(same)
+    assert asked.known_back(DUE) == Money(4_000, "CNY")
+    assert asked.hearing(other).known_back(DUE) == Money(7_000, "CNY")
+    assert known(IN_FULL).known_back(DUE) is None
