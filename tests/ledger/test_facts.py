@@ -753,3 +753,31 @@ def test_a_refund_told_without_a_number_may_be_one_that_was_asked_for() -> None:
     assert asked.known_back(DUE) == Money(4_000, "CNY")
     assert asked.hearing(other).known_back(DUE) == Money(7_000, "CNY")
     assert known(IN_FULL).known_back(DUE) is None
+
+
+UNKNOWN = heard(PaymentStatus.REFUND_SUM_UNKNOWN)
+ASKED_ONCE = Facts(refunds={"R1": Refunding(3_000, tries=1)})
+
+
+@pytest.mark.parametrize(
+    ("parts", "lost"),
+    [
+        ([IN_FULL], False),
+        ([IN_FULL, UNKNOWN], True),
+        ([IN_FULL, back(4_000)], True),
+        ([IN_FULL, UNKNOWN, ASKED_ONCE], False),
+        ([IN_FULL, ASKED_ONCE], False),
+        ([IN_FULL, UNKNOWN, heard(PaymentStatus.PARTIALLY_REFUNDED, "P1", 10_000, 4_000)], False),
+        ([IN_FULL, back(10_000)], False),
+    ],
+)
+def test_whether_money_went_back_of_which_nobody_says_how_much(parts: list[Payment | Facts], lost: bool) -> None:
+    """A refund of the shop's that was sent may be what it was."""
+    assert known(*parts).has_lost_an_unknown_sum(DUE) is lost
+
+
+def test_a_refund_told_with_a_number_is_heard_as_it_is() -> None:
+    """It is none of those that were asked for, whatever their sums."""
+    asked = known(IN_FULL, Facts(refunds={"R1": Refunding(4_000, tries=1), "R2": Refunding(3_000, tries=1)}))
+    assert asked.hearing(back(4_000)).told == back(4_000).told
+    assert asked.hearing(back(4_000, "")).told == {"P1\n": Total(4_000, 0, frozenset({"R1"}))}
