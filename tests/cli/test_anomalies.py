@@ -73,6 +73,13 @@ def test_anomalies_are_listed_by_kind_and_time(
 
 
 @pytest.mark.usefixtures("odd")
+def test_the_reason_is_shown_as_it_was_written_whatever_name_is_beside_it(command: Callable[..., Result]) -> None:
+    """A person's account may be called payhub, which resolves some by itself."""
+    done = command("payments", "resolve", "shop", "A1", "overpaid", "--by", "payhub", "--why", "given back in cash")
+    assert "by payhub: given back in cash" in done.output
+
+
+@pytest.mark.usefixtures("odd")
 def test_an_anomaly_is_resolved_by_whom_and_why(command: Callable[..., Result], ledger: Ledger) -> None:
     """It leaves the list, and stays with the payment."""
     done = command("payments", "resolve", "shop", "A1", "paid_again:2", "--by", "Li", "--why", "refunded by hand")

@@ -93,5 +93,6 @@ def _cells(stored: StoredAnomaly) -> tuple[str, ...]:
 def _resolved(stored: StoredAnomaly) -> str:
     if stored.resolved_at is None:
         return ""
-    reason = say("the rest came in") if stored.resolved_by == "payhub" else stored.resolution
+    made_up = "the rest came in"  # payhub's own reason; a person's stays as it was written
+    reason = say(made_up) if stored.resolution == made_up else stored.resolution
     return say(f"{when(stored.resolved_at)} by {stored.resolved_by}: {reason}")

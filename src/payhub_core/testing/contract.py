@@ -142,7 +142,7 @@ class ProviderContract:
         raise NotImplementedError
 
     def others(self, sale: Sale) -> Sequence[Callback]:  # noqa: ARG002
-        """Genuine messages that are about no payment, or pay nothing: of a refund, a dispute, a test; of ``sale``.
+        """Genuine messages that are about no payment, or end none: of a dispute, a test, an untold refund; of ``sale``.
 
         Leave it out where the gateway sends none.
         """
