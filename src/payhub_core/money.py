@@ -105,6 +105,11 @@ class Money:
     def __add__(self, other: Money) -> Money:
         return Money.total(self.minor + self._same(other), self.currency)
 
+    def __radd__(self, other: object) -> Money:
+        if other == 0 and type(other) is int:
+            return self  # what sum() begins with
+        return Money.total(self._same(other) + self.minor, self.currency)
+
     def __sub__(self, other: Money) -> Money:
         return Money.total(self.minor - self._same(other), self.currency)
 
@@ -120,7 +125,7 @@ class Money:
     __rmul__ = __mul__
 
     def __neg__(self) -> Money:
-        return Money(-self.minor, self.currency)
+        return Money.total(-self.minor, self.currency)
 
     def __lt__(self, other: Money) -> bool:
         return self.minor < self._same(other)

@@ -186,6 +186,15 @@ def test_a_sum_is_multiplied_by_a_whole_number() -> None:
     assert (Money(10**15 - 1, "IDR") * 2).minor == 2 * 10**15 - 2
 
 
+def test_many_sums_add_up() -> None:
+    """To as many digits as it takes, and back."""
+    much = Money(10**15 - 1, "IDR")
+    assert sum([much, much, Money(1, "IDR")]) == Money.total(2 * 10**15 - 1, "IDR")
+    assert -(much + much) + much == -much
+    with pytest.raises(TypeError, match="money goes with money only, not with int"):
+        sum([much], 1)
+
+
 @pytest.mark.parametrize("factor", [True, 1.5, Decimal("1.1"), "3", None, Money(1, "CNY")])
 def test_nothing_else_multiplies_a_sum(factor: Any) -> None:
     """What would have to be rounded, in words."""
