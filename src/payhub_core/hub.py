@@ -231,7 +231,8 @@ class Hub(_BaseHub[BoundAccount]):
         if self._own is not None:
             self._inherited.append(self._own)
             self._own = self._client = None
-            self._open = {}
+        # Another thread may have been holding the lock.
+        self._lock, self._open, self._merchants = threading.Lock(), {}, {}
 
     def close(self) -> None:
         """Closes the HTTP client, unless it is yours."""

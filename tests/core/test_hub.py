@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import anyio
@@ -32,6 +32,7 @@ from payhub_core import (
     PaymentStatus,
     Redirect,
     Refused,
+    load_account,
     load_accounts,
 )
 
@@ -339,6 +340,20 @@ def test_a_forked_process_leaves_the_connections_of_its_parent_alone(settings: A
             os._exit(0 if apart and not parents.is_closed else 1)
         assert os.waitpid(child, 0)[1] == 0
         assert hub["shop"]._exchanged("query").client is parents
+
+
+def test_a_forked_process_opens_its_accounts_anew(settings: Any) -> None:
+    """Whatever the parent had open, and whoever was opening one at that moment."""
+    account = load_account("shop", settings)
+    accounts = MappingProxyType(tenants := {"old": account})
+    with httpx.Client() as client, Hub(accounts, client=client) as hub:
+        assert hub["old"].name == "old"
+        with hub._lock:
+            child = os.fork()
+        if child == 0:
+            tenants["new"] = tenants.pop("old")
+            os._exit(0 if hub["new"].name == "new" else 1)
+        assert os.waitpid(child, 0)[1] == 0
 
 
 @pytest.mark.anyio
