@@ -113,14 +113,17 @@ def check_new(made: Payment | Refund | None) -> None:
         )
 
 
-def bind_refund(refund: Refund, account: str, provider: str, asked: Mapping[str, Any], hint: bool) -> Refund:
+def bind_refund(
+    refund: Refund, account: str, provider: str, asked: Mapping[str, Any], gateway_id: str | None, hint: bool
+) -> Refund:
     """``refund``, found to be the one that was ``asked`` for; a ``hint`` never says that money went back.
 
-    Raises GatewayError, WrongAccount, WrongOrder or WrongAmount.
+    ``gateway_id`` is the payment's number that the hook was given, if it takes one. Raises GatewayError, WrongAccount,
+    WrongOrder or WrongAmount.
     """
     facts = refund.__dict__
     _check_fit(facts, ("reference", "gateway_id", "refund_reference", "refund_id"), GatewayError)
-    _check_about(facts, account, provider, asked["reference"], asked["gateway_id"])
+    _check_about(facts, account, provider, asked["reference"], gateway_id)
     if refund.refund_reference != asked["refund_reference"]:
         found = plain(refund.refund_reference)
         raise WrongOrder(f"expected refund {asked['refund_reference']!r}, the message is about {found!r}")

@@ -172,13 +172,13 @@ class Calls:
         provider = self._provider_name
         if hook == "parse_callback":
             return bind_notification(result, self.name, provider, arguments["callback"], arguments["expect"], insecure)
-        if hook == "refund":
-            return bind_refund(result, self.name, provider, arguments, insecure)
         if hook == "create_payment":
             order = arguments["order"]
             return bind_payment(result, self.name, provider, order.reference, order, insecure)
         # A hook that leaves the gateway's number out has looked up by the reference.
         gateway_id = arguments["gateway_id"] if "gateway_id" in self.supported[hook] else None
+        if hook == "refund":
+            return bind_refund(result, self.name, provider, arguments, gateway_id, insecure)
         expect = arguments.get("expect")
         payment = bind_payment(result, self.name, provider, arguments["reference"], expect, insecure, gateway_id)
         if hook == "query" and not insecure:

@@ -327,8 +327,8 @@ def test_an_attached_text_is_bounded(length: int, kept: bool) -> None:
 def refund_bound(**changes: Any) -> Refund:
     """A refund, bound to what was asked for."""
     values = {"reference": "A1001", "refund_reference": "R1", "status": RefundStatus.REFUNDED, **changes}
-    asked = {"reference": "A1001", "gateway_id": "P1", "refund_reference": "R1", "amount": Money(1, "CNY")}
-    return bind_refund(Refund(**values), "shop", "gpu", asked, hint=False)
+    asked = {"reference": "A1001", "refund_reference": "R1", "amount": Money(1, "CNY")}
+    return bind_refund(Refund(**values), "shop", "gpu", asked, "P1", hint=False)
 
 
 def test_what_the_core_fills_into_a_refund_counts_as_set() -> None:

@@ -103,6 +103,18 @@ def test_a_refund_carries_its_own_reference_and_is_bound(refunding: Any) -> None
     assert Refund.model_validate_json(refund.model_dump_json()) == refund
 
 
+def test_a_refund_by_reference_may_be_told_by_whichever_number_it_was_paid_under(open_hub: Any, gateway: Any) -> None:
+    """An order that was paid twice has two; the hook that leaves the number out has not asked about one."""
+
+    class ByReference(Refunding):
+        @hookimpl
+        def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:  # type: ignore[override]
+            return (yield from super().refund(reference, None, amount, refund_reference))
+
+    hub = open_hub(gateway(httpx.Response(200, json={**REPLY, "id": "P2"})), accounts={"shop": ByReference()})
+    assert hub.refund("shop", "A1001", "P1", ONE, "R1").gateway_id == "P2"
+
+
 def test_a_refund_in_another_currency_than_the_orders_is_not_sent(
     refunding: Any, make_order: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
