@@ -128,8 +128,8 @@ class Row(NamedTuple):
             attach=order.attach,
             created_at=self.time("created_at"),
             paid_at=self.time("paid_at"),
-            next_action=action,
-            expires_at=self.time("expires_at"),
+            next_action=action if status in _PAYABLE else None,
+            expires_at=self.time("expires_at") if status in _PAYABLE else None,
             raw=dict(raw or {}),
         )
 
@@ -153,6 +153,8 @@ class Row(NamedTuple):
         return foreign(what, self.account, self.reference)
 
 
+#: While the payer can still pay: some gateways say of a fresh order that it has failed.
+_PAYABLE = {PaymentStatus.PENDING, PaymentStatus.FAILED}
 #: What never changes once a payment is written down.
 FIXED: frozenset[str] = frozenset(Row._fields[: Row._fields.index("creation")])
 
