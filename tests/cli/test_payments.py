@@ -20,6 +20,7 @@ from payhub_core import Refused
 from payhub_core.cli.commands import payhub
 from payhub_core.ledger import Ledger
 from payhub_core.ledger.database import SCHEMA, upgrade
+from payhub_core.ledger.facts import PARTS
 from payhub_core.ledger.tables import payments as rows
 
 
@@ -258,7 +259,14 @@ def test_a_time_that_is_none_is_a_usage_error(command: Callable[..., Result], ti
 @one_checkout
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("A2", ["A2"]), ("PA3", ["A3"]), ("A", ["A3", "A2", "A1"]), ("P2-OTHER", ["A3"]), ("%", []), ("receipts", [])],
+    [
+        ("A2", ["A2"]),
+        ("PA3", ["A3"]),
+        ("A", ["A3", "A2", "A1"]),
+        ("P2-OTHER", ["A3"]),
+        ("%", []),
+        *[(word, []) for word in sorted(PARTS)],
+    ],
 )
 def test_a_payment_is_found_by_any_number(
     command: Callable[..., Result], three: None, text: str, found: list[str]

@@ -18,7 +18,7 @@ from payhub_core.ledger.refunds import Refunding
 from payhub_core.models import Payment, PaymentStatus, Refund, RefundStatus
 from payhub_core.money import Money
 
-__all__ = ["Anomaly", "AnomalyKind", "Facts", "Receipt", "observed", "observed_refund"]
+__all__ = ["PARTS", "Anomaly", "AnomalyKind", "Facts", "Receipt", "observed", "observed_refund"]
 
 PartT = TypeVar("PartT", "Receipt", "Total", Refunding)
 
@@ -373,7 +373,7 @@ class Facts:
         if text == "{}":
             return _NOTHING
         data = json.loads(text)
-        if not data.keys() <= _PARTS:
+        if not data.keys() <= PARTS:
             raise ValueError  # another version's: half of it read would forget money
         return cls(
             {key: Receipt(minor, at and datetime.fromisoformat(at)) for key, (minor, at) in data["receipts"].items()},
@@ -386,7 +386,8 @@ class Facts:
         )
 
 
-_PARTS = {"receipts", "said", "ids", "refunds", "totals", "whole", "told"}
+#: The names of the parts in what `Facts.dump` writes.
+PARTS = {"receipts", "said", "ids", "refunds", "totals", "whole", "told"}
 _NOTHING = Facts()
 _NO_TOTAL = Total()
 

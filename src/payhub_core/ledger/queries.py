@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, TextClause, func, or_, select,
 
 from payhub_core.errors import InvalidOrder, LedgerError
 from payhub_core.ledger.database import clock
+from payhub_core.ledger.facts import PARTS
 from payhub_core.ledger.models import Creation, StoredPayment, Total
 from payhub_core.ledger.rows import Row
 from payhub_core.ledger.tables import UNCLEAR, payments
@@ -25,7 +26,7 @@ STUCK = timedelta(minutes=15)
 
 MEND = "mend the row, or see a backup"
 #: What stands in the facts of any payment.
-_WORDS_OF_FACTS = {"receipts", "said", "ids", "refunds", "refunded", *PaymentStatus}
+_WORDS_OF_FACTS = PARTS | {*PaymentStatus}
 
 #: Walks the index of (account, reference) from one account to the next, whatever number of orders each has.
 _ACCOUNTS = text(
