@@ -45,7 +45,7 @@ def receive(hub: AnyHub, account: str, callback: Callback, handler: object) -> S
         logger.warning("refused a callback: %s", error, extra={"account": account})
         return replace(info.refusal(error), reason=reason_of(error))
     except changes.HandlerFailed as failed:
-        return replace(info.retry, reason=f"the handler raised {reason_of(failed.__cause__ or failed)}")
+        return replace(info.retry, reason=f"the handler raised {reason_of(failed.error)}")
     except Exception as error:
         bug = None if isinstance(error, PayhubError) else error  # whose traceback helps
         logger.error("a callback was not settled; the gateway is to resend: %s", error, exc_info=bug)  # noqa: TRY400
@@ -85,17 +85,16 @@ def _settled(row: Row, news: changes.News | changes.RefundNews, handler: object)
     try:
         yield Settle(row, news, handler)
     except changes.HandlerFailed as failed:
-        error = failed.__cause__ or failed
         reason = PayhubError(
-            f"the handler failed, the gateway is to resend: {words_of(error)}",
+            f"the handler failed, the gateway is to resend: {words_of(failed.error)}",
             account=row.account,
             reference=row.reference,
         )
         extra = {"account": row.account, "reference": row.reference}
-        logger.error("%s", reason, exc_info=error, extra=extra)  # noqa: TRY400  the traceback is the handler's
+        logger.error("%s", reason, exc_info=failed.error, extra=extra)  # noqa: TRY400  the traceback is the handler's
         note = partial(failures.note, account=row.account, reference=row.reference)
         with suppress(Exception):  # the gateway is answered all the same
-            yield Store(partial(note, source=failures.HANDLER, error=error, of=failed.transition))
+            yield Store(partial(note, source=failures.HANDLER, error=failed.error, of=failed.transition))
         raise
 
 

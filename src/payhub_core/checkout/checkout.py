@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from payhub_core.checkout.callbacks import receive, view
 from payhub_core.checkout.checks import refresh
 from payhub_core.checkout.closing import close_payment
-from payhub_core.checkout.delivery import check_handler, deliver
+from payhub_core.checkout.delivery import async_handler, check_handler, deliver
 from payhub_core.checkout.reconciliation import Pass, Progress, Summary, reconcile, reconcile_async
 from payhub_core.checkout.refunds import refund
 from payhub_core.checkout.start import checked_routes, start
@@ -54,9 +54,7 @@ class Checkout:
         routes: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
         _check_parts(hub, Hub, ledger)
-        _check_handler(handler)
-        if inspect.iscoroutinefunction(handler):
-            raise _async_handler()
+        _check_handler(handler, awaited=False)
         self.hub = hub
         self.ledger = ledger
         self.handler = handler
@@ -80,7 +78,7 @@ class Checkout:
         the database fails, nothing has happened and the reply makes the gateway resend. Raises ConfigError
         for an account that is not configured and for a handler that is no function, and nothing else.
         """
-        _check_handler(handler)
+        _check_handler(handler, awaited=False)
         return play(receive(self.hub, account, callback, handler or self.handler), self._do)
 
     def view(self, account: str, callback: Callback, *, reference: str | None = None) -> Payment:
@@ -157,15 +155,22 @@ class Checkout:
         )
         return reconcile(due, self._do)
 
-    def deliver(self, handler: Callable[[Transition], object] | None = None, *, limit: int = 100) -> int:
+    def deliver(
+        self,
+        handler: Callable[[Transition], object] | None = None,
+        *,
+        limit: int = 100,
+        progress: Callable[[Transition], object] | None = None,
+    ) -> int:
         """Hands waiting transitions to ``handler``, at least once each, and returns how many it took.
 
         Without one the checkout's own handler has them, each in a transaction that notes it: exactly once, as in
         `receive`. One that raises is logged and comes again after 1, 2, 4 minutes ... a day; ``transition.id`` is the
-        idempotency key. At most ``limit`` are tried, those first that have been due the longest. Raises LedgerError,
-        and ConfigError where there is no handler at all.
+        idempotency key. At most ``limit`` are tried, those first that have been due the longest.
+        ``progress`` is called with each before it is tried. Raises LedgerError, and ConfigError where there is no
+        handler at all.
         """
-        return play(deliver(handler, self.handler, limit), self._do)
+        return play(deliver(handler, self.handler, limit, progress, awaited=False), self._do)
 
     def _do(self, step: Step) -> object:  # noqa: PLR0911  one for each kind of step
         """One step outside."""
@@ -202,7 +207,7 @@ class AsyncCheckout:
         routes: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
         _check_parts(hub, AsyncHub, ledger)
-        _check_handler(handler)
+        _check_handler(handler, awaited=True)
         self.hub = hub
         self.ledger = ledger
         self.handler = handler
@@ -214,7 +219,7 @@ class AsyncCheckout:
 
     async def receive(self, account: str, callback: Callback, handler: AsyncHandler | None = None) -> Reply:
         """As `Checkout.receive`. Cancelled half-way, nothing is acknowledged and the gateway resends."""
-        _check_handler(handler)
+        _check_handler(handler, awaited=True)
         return await play_async(receive(self.hub, account, callback, handler or self.handler), self._do)
 
     async def view(self, account: str, callback: Callback, *, reference: str | None = None) -> Payment:
@@ -256,10 +261,14 @@ class AsyncCheckout:
         return await reconcile_async(due, self._do)
 
     async def deliver(
-        self, handler: Callable[[Transition], Awaitable[object]] | None = None, *, limit: int = 100
+        self,
+        handler: Callable[[Transition], Awaitable[object]] | None = None,
+        *,
+        limit: int = 100,
+        progress: Callable[[Transition], object] | None = None,
     ) -> int:
         """As `Checkout.deliver`."""
-        return await play_async(deliver(handler, self.handler, limit), self._do)
+        return await play_async(deliver(handler, self.handler, limit, progress, awaited=True), self._do)
 
     async def _do(self, step: Step) -> object:  # noqa: PLR0911  one for each kind of step
         """One step outside, awaited."""
@@ -273,17 +282,17 @@ class AsyncCheckout:
             case Record(record, None):
                 return await self.ledger.awrite(lambda connection: record(connection, None))
             case Record(record, handler):
-                return await self.ledger._awrite_handling(record, lambda *lent: _awaitable(handler(*lent)))
+                return await self.ledger._awrite_handling(record, handler)
             case Settle(row, news, None):
                 return await self.ledger._asettle(row, news)
             case Settle(row, news, handler):
                 return await self.ledger._awrite_handling(
                     lambda connection, handle: changes.record(connection, row, news, handle, commit=True),
-                    lambda *lent: _awaitable(handler(*lent)),
+                    handler,
                     whole=True,
                 )
             case Deliver(handler, transition):
-                return await _awaitable(handler(transition))
+                return await handler(transition)
             case Pause(seconds):
                 return await anyio.sleep(seconds)  # type: ignore[func-returns-value]
 
@@ -297,9 +306,9 @@ def _check_parts(hub: object, kind: type, ledger: object) -> None:
             )
 
 
-def _check_handler(handler: object) -> None:
+def _check_handler(handler: object, *, awaited: bool) -> None:
     if handler is not None:
-        check_handler(handler)
+        check_handler(handler, awaited=awaited)
 
 
 def _handle(handler: Handler | None, connection: Connection) -> Callable[[Transition], object] | None:
@@ -314,27 +323,10 @@ def _handle(handler: Handler | None, connection: Connection) -> Callable[[Transi
     return handle
 
 
-def _awaitable(result: object) -> Awaitable[object]:
-    """What an async handler returned; raises ConfigError for a plain one, which could not use the connection."""
-    if not inspect.isawaitable(result):
-        raise ConfigError(
-            "this handler is a plain function, and an AsyncCheckout awaits its handler",
-            hint="write it with async def, or use Checkout",
-        )
-    return result
-
-
 def _done(result: object) -> object:
     """What a plain handler returned; raises ConfigError for a coroutine or generator, of which nothing has run."""
     if inspect.isawaitable(result) or inspect.isgenerator(result) or inspect.isasyncgen(result):
         if inspect.iscoroutine(result):
             result.close()  # which else warns that nobody awaited it
-        raise _async_handler()
+        raise async_handler()
     return result
-
-
-def _async_handler() -> ConfigError:
-    return ConfigError(
-        "this handler is async or a generator, so a Checkout, which calls it as a plain function, would run none of it",
-        hint="write it as a plain function, or use AsyncCheckout, which awaits it",
-    )

@@ -68,7 +68,7 @@ def handlers_own_error() -> Iterator[None]:
     try:
         yield
     except changes.HandlerFailed as failed:
-        raise failed.__cause__ or failed from None
+        raise failed.error from None
 
 
 def _unanswered(connection: Connection, row: Row, lease: str, error: Exception) -> None:
@@ -77,9 +77,8 @@ def _unanswered(connection: Connection, row: Row, lease: str, error: Exception) 
     Whoever asks before its turn puts nothing off: a payer who looks again and again would.
     """
     if isinstance(error, changes.HandlerFailed):
-        cause = error.__cause__ or error
         note = partial(failures.note, connection, row.account, row.reference)
-        note(source=failures.HANDLER, error=cause, of=error.transition)
+        note(source=failures.HANDLER, error=error.error, of=error.transition)
     elif isinstance(error, GatewayError | CallbackError):
         failures.note(connection, row.account, row.reference, source="query", error=error)
     while True:

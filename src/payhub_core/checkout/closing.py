@@ -7,6 +7,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from payhub_core.checkout.checks import handlers_own_error
 from payhub_core.checkout.outcomes import said_after
 from payhub_core.checkout.steps import AnyHub, Close, Record, Steps, Store
 from payhub_core.errors import InvalidOrder, LedgerError, OutcomeUnknown, PayhubError, Unsupported
@@ -35,10 +36,8 @@ def close_payment(hub: AnyHub, account: str, reference: str, handler: object) ->
         return changes.record(connection, changes.again(connection, row), news, handle)
 
     try:
-        new: Row = yield Record(body, handler)
-    except changes.HandlerFailed as error:
-        # The handler's own error, as where the application had called it.
-        raise error.__cause__ or error from None
+        with handlers_own_error():
+            new: Row = yield Record(body, handler)
     except LedgerError as error:
         reason, hint = "what came of closing it could not be recorded", "refresh the payment: the gateway knows"
         raise OutcomeUnknown(reason, hint=hint, account=account, reference=reference) from error

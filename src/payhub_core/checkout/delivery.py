@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from inspect import iscoroutinefunction
 
 from sqlalchemy import Connection
 
@@ -15,15 +17,32 @@ from payhub_core.ledger.changes import Handle, HandlerFailed, hand
 from payhub_core.ledger.models import Transition
 from payhub_core.ledger.orm import check_no_transaction
 
-__all__ = ["check_handler", "check_limit", "deliver"]
+__all__ = ["async_handler", "check_handler", "check_limit", "deliver"]
 
 logger: logging.Logger = logging.getLogger("payhub.checkout")
 
 
-def check_handler(handler: object) -> None:
-    """Raises ConfigError unless it is a function."""
+def check_handler(handler: object, *, awaited: bool) -> None:
+    """Raises ConfigError unless it is a function of the kind that the checkout calls: a wrong one would run in vain."""
     if not callable(handler):
         raise ConfigError(f"handler: expected a function, not {type(handler).__name__}")
+    while isinstance(handler, partial):
+        handler = handler.func
+    is_async = iscoroutinefunction(handler) or iscoroutinefunction(type(handler).__call__)
+    if is_async and not awaited:
+        raise async_handler()
+    if awaited and not is_async:
+        raise ConfigError(
+            "this handler is a plain function, and an AsyncCheckout awaits its handler",
+            hint="write it with async def, or use Checkout",
+        )
+
+
+def async_handler() -> ConfigError:
+    return ConfigError(
+        "this handler is async or a generator, so a Checkout, which calls it as a plain function, would run none of it",
+        hint="write it as a plain function, or use AsyncCheckout, which awaits it",
+    )
 
 
 def check_limit(limit: object) -> None:
@@ -32,14 +51,12 @@ def check_limit(limit: object) -> None:
         raise ConfigError(f"expected a limit of zero or more, as an int, not {plain(limit)}")
 
 
-def deliver(handler: object, own: object, limit: int) -> Steps[int]:
+def deliver(
+    handler: object, own: object, limit: int, progress: Callable[[Transition], object] | None, *, awaited: bool
+) -> Steps[int]:
     """Tries ``limit`` transitions at most; returns how many ``handler`` took, or else the checkout's ``own``."""
     check_limit(limit)
-    if handler is not None:
-        check_handler(handler)
-        check_no_transaction()
-    elif own is None:
-        raise ConfigError("this checkout has no handler", hint="give deliver a function of the transition alone")
+    _check_taker(handler, own, awaited=awaited)
     delivered = 0
     for _ in range(limit):
         number: int | None = yield Store(outbox.claim)
@@ -49,21 +66,37 @@ def deliver(handler: object, own: object, limit: int) -> Steps[int]:
         try:
             transition = yield Store(partial(outbox.read, number=number))
             if handler is None:
-                delivered += yield Record(partial(_hand, transition=transition, number=number), own)
-                continue
-            yield Deliver(handler, transition)
+                if not (yield Record(partial(_hand, transition=transition, number=number), own)):
+                    continue  # another process was quicker
+            else:
+                yield Deliver(handler, transition)
         except Exception as failed:
-            error = failed.__cause__ or failed if isinstance(failed, HandlerFailed) else failed
-            # Its turn comes again later and later; the others go on.
-            about = transition.id if transition else f"number {number}"
-            logger.exception("transition %s was not delivered: %s", about, words_of(error), exc_info=error)
-            if transition is not None:
-                note = partial(failures.note, account=transition.account, reference=transition.reference)
-                yield Store(partial(note, source=failures.HANDLER, error=error))
-            continue
-        yield Store(partial(outbox.mark_delivered, number=number, transition=transition, now=datetime.now(UTC)))
-        delivered += 1
+            yield from _note(transition, number, failed.error if isinstance(failed, HandlerFailed) else failed)
+        else:
+            if handler is not None:
+                mark = partial(outbox.mark_delivered, number=number, transition=transition, now=datetime.now(UTC))
+                yield Store(mark)
+            delivered += 1
+        if progress is not None and transition is not None:
+            progress(transition)
     return delivered
+
+
+def _check_taker(handler: object, own: object, *, awaited: bool) -> None:
+    if handler is not None:
+        check_handler(handler, awaited=awaited)
+        check_no_transaction()
+    elif own is None:
+        raise ConfigError("this checkout has no handler", hint="give deliver a function of the transition alone")
+
+
+def _note(transition: Transition | None, number: int, error: BaseException) -> Steps[None]:
+    """Notes that it was not taken; its turn comes again later and later, and the others go on."""
+    about = transition.id if transition else f"number {number}"
+    logger.error("transition %s was not delivered: %s", about, words_of(error), exc_info=error)
+    if transition is not None:
+        note = partial(failures.note, account=transition.account, reference=transition.reference)
+        yield Store(partial(note, source=failures.HANDLER, error=error))
 
 
 def _hand(connection: Connection, handle: Handle, transition: Transition, number: int) -> bool:

@@ -226,7 +226,7 @@ class Pass:
             return str(PayhubError(reason, hint=hint, **about))
         if isinstance(failure, PayhubError):
             return str(failure)
-        error = failure.__cause__ or failure if isinstance(failure, HandlerFailed) else failure
+        error = failure.error if isinstance(failure, HandlerFailed) else failure
         kind = row.account, type(error)
         traceback = None if kind in self._traced else error
         self._traced.add(kind)

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from payhub_core.checkout.checks import handlers_own_error
 from payhub_core.checkout.lease import lease_time
 from payhub_core.checkout.outcomes import is_final, said_after
 from payhub_core.checkout.steps import AnyHub, Record, SendRefund, Steps, Store
@@ -245,9 +246,7 @@ def _recorded(begun: _Begun, news: changes.RefundNews, handler: object) -> Steps
         return changes.record(connection, changes.again(connection, begun.row), news, handle)
 
     try:
-        yield Record(body, handler)
-    except changes.HandlerFailed as error:
-        # The handler's own error, as where the application had called it.
-        raise error.__cause__ or error from None
+        with handlers_own_error():
+            yield Record(body, handler)
     except LedgerError as error:
         raise begun.asked.unknown("what came of the refund could not be recorded") from error

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import click
 
@@ -15,8 +15,8 @@ from payhub_core.cli.configured import plain_http
 from payhub_core.cli.imports import imported
 from payhub_core.cli.options import Command, read_config
 from payhub_core.errors import ConfigError
-from payhub_core.hub import AsyncHub, Hub
-from payhub_core.ledger import Ledger, Transition
+from payhub_core.hub import Hub
+from payhub_core.ledger import Ledger
 
 __all__ = ["OpenCheckout", "checkout_options", "open_checkout"]
 
@@ -48,27 +48,6 @@ class OpenCheckout:
         """What the checkout's method of that ``name`` returns."""
         result = getattr(self._checkout, name)(*arguments, **options)
         return result if self._runner is None else self._runner.run(result)
-
-    def deliver(
-        self, handler: Callable[[Transition], object] | None, *, limit: int, before: Callable[[Transition], object]
-    ) -> int:
-        """As `Checkout.deliver`; ``before`` is called with each transition first."""
-        own: Callable[..., Any] | None = handler or self._checkout.handler
-        if own is None:
-            raise ConfigError(
-                "--checkout: this checkout has no handler", hint="--handler names a function of the transition alone"
-            )
-
-        def told(transition: Transition, *connection: Any) -> Any:
-            before(transition)
-            return own(transition, *connection)
-
-        if handler is not None:
-            return int(self.do("deliver", told, limit=limit))
-        hub, ledger = self._checkout.hub, self._checkout.ledger
-        if self._runner is None:
-            return Checkout(cast("Hub", hub), ledger, handler=told).deliver(limit=limit)
-        return self._runner.run(AsyncCheckout(cast("AsyncHub", hub), ledger, handler=told).deliver(limit=limit))
 
     def look(self, name: str, *arguments: Any, **options: Any) -> Any:
         """What the ledger's method of that ``name`` returns."""

@@ -99,7 +99,7 @@ def deliver(
         if now:
             opened.look("write", make_due)
         with json_alone(as_json):
-            delivered = opened.deliver(called, limit=limit, before=count)
+            delivered = opened.do("deliver", called, limit=limit, progress=count)
         # The oldest. One that was never tried, with all due ones handed out, has come this moment: no matter yet.
         left = any(it.attempts or tried >= limit for it in opened.look("outbox", limit=1))
         now_due = tried >= limit and any(

@@ -61,6 +61,11 @@ class HandlerFailed(Exception):
         super().__init__(transition)
         self.transition = transition
 
+    @property
+    def error(self) -> BaseException:
+        """What the handler raised."""
+        return self.__cause__ or self
+
 
 class News(NamedTuple):
     """What a message brings: the ``facts`` in its ``payment``; ``source`` is create, notify, query or close."""
