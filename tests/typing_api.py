@@ -137,7 +137,7 @@ def pay(accounts: Accounts) -> None:
         assert_type(payment, Payment)
         assert_type(hub.query("shop", "A1001", gateway_id=payment.gateway_id, expect=order()), Payment)
         assert_type(hub["shop"].create_payment(order()), Payment)
-        assert_type(hub.default.query("A1001"), Payment)
+        assert_type(hub["shop"].query("A1001"), Payment)
         show(payment)
         try:
             hear(hub.parse_callback("shop", callback(), expect=order()))

@@ -103,16 +103,6 @@ class _BaseHub(ABC, Generic[BoundT]):
     @abstractmethod
     def _bind(self, account: str, provider: Provider) -> BoundT: ...
 
-    @property
-    def default(self) -> BoundT:
-        """The account that the configuration calls default, or the only one; raises ConfigError where there is none."""
-        name = getattr(self.accounts, "default", None)
-        if name is None and isinstance(self.accounts, dict) and len(self.accounts) == 1:
-            (name,) = self.accounts
-        if name is None:
-            raise ConfigError("there is no default account", hint='set default = "NAME" in the configuration')
-        return self[name]
-
     def forget(self, account: str) -> None:
         """Drops what is open for an account, so that its next use asks the mapping anew.
 

@@ -351,7 +351,8 @@ class Callback:
     """A request to the notify or the return address, exactly as it arrived.
 
     ``query`` and ``body`` are the raw bytes: a framework's form object has already lost what the signature covers.
-    ``kind`` is the address it came in at, never guessed from the message. Raises TypeError for text or a dict.
+    ``kind`` is the address it came in at, never guessed from the message. ``recorded_at`` is when one came that is read
+    from a recording. Raises TypeError for text or a dict.
     """
 
     method: str
@@ -359,15 +360,11 @@ class Callback:
     query: bytes
     body: bytes = field(repr=False)
     kind: CallbackKind = CallbackKind.NOTIFY
+    recorded_at: datetime | None = None
 
     def __post_init__(self) -> None:
         if type(self.body) is not bytes or type(self.query) is not bytes:
             raise TypeError("a callback's query and body are the raw bytes of the request; read them before any form")
-
-    @property
-    def recorded_at(self) -> datetime | None:
-        """When it came, of one that is read from a recording; None of one that has just come."""
-        return None
 
     def header(self, name: str) -> str:
         """The header's value, whatever the case of its name here or there (RFC 9110, 5.1); "" where it is missing."""

@@ -9,7 +9,6 @@ import secrets
 from base64 import b64decode, b64encode
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,16 +29,13 @@ class Recorder:
     """Saves callbacks into ``folder``, which is made where it is missing and is for its owner's eyes only.
 
     The newest ``keep`` that were answered with success are kept, and as many of the others, so that garbage never
-    pushes out what is genuine; in each process a twentieth of that more comes before the oldest go. Of the headers
-    those in ``headers`` are saved, and those that the account's provider declares: some gateways sign with theirs.
+    pushes out what is genuine; in each process a twentieth of that more comes before the oldest go. Of the headers the
+    Content-Type is saved, and those that the account's provider declares: some gateways sign with theirs.
     """
 
-    def __init__(
-        self, folder: str | os.PathLike[str], *, keep: int = 1000, headers: Collection[str] = ("content-type",)
-    ) -> None:
+    def __init__(self, folder: str | os.PathLike[str], *, keep: int = 1000) -> None:
         self.folder: Path = Path(folder)
         self.keep: int = keep
-        self.headers: frozenset[str] = frozenset(name.lower() for name in headers)
         self._saved = 0
 
     def save(self, account: str, callback: Callback, reply: Reply, headers: Collection[str] = ()) -> Path:
@@ -48,7 +44,7 @@ class Recorder:
         ``headers`` are the provider's own ``callback_headers``.
         """
         now = datetime.now(UTC)
-        kept = self.headers.union(name.lower() for name in headers)
+        kept = {"content-type", *(name.lower() for name in headers)}
         content = {
             "note": _NOTE,
             "recorded_at": now.isoformat(),
@@ -87,17 +83,6 @@ class Recorder:
                     (self.folder / name).unlink(missing_ok=True)  # another process may have been quicker
 
 
-@dataclass(frozen=True, slots=True)
-class _Recorded(Callback):
-    """A class of its own, so that a callback that has just come holds no field more."""
-
-    came: datetime | None = None
-
-    @property
-    def recorded_at(self) -> datetime | None:
-        return self.came
-
-
 def load_callback(path: str | os.PathLike[str]) -> tuple[str, Callback]:
     """The account and the callback of a recorded file, ready for ``hub.parse_callback(account, callback)``.
 
@@ -109,7 +94,7 @@ def load_callback(path: str | os.PathLike[str]) -> tuple[str, Callback]:
         headers = {_text(name): _text(value) for name, value in content["headers"].items()}
         query, body = _raw(content["query"]), _raw(content["body"])
         kind, recorded_at = CallbackKind(content["kind"]), _time(content.get("recorded_at"))
-        return account, _Recorded(method, headers, query, body, kind, recorded_at)
+        return account, Callback(method, headers, query, body, kind, recorded_at)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PayhubError(f"{plain(path)} is no recorded callback: {type(error).__name__} {plain(error)}") from None
 

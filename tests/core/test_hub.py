@@ -371,22 +371,17 @@ async def test_an_async_hub_closes_its_own_client_and_not_yours(settings: Any) -
 
 @pytest.mark.parametrize("kind", [Hub, AsyncHub])
 def test_an_account_may_be_bound(kind: Any, settings: Any) -> None:
-    """hub["shop"] is made once; hub.default is the configuration's."""
-    other = {**settings, "appid": "gpu2"}
-    accounts = load_accounts({"default": "two", "accounts": {"one": settings, "two": other}})
-    hub = kind(accounts, client=SimpleNamespace(send=print))
+    """It is made once."""
+    hub = kind(load_accounts({"accounts": {"one": settings}}), client=SimpleNamespace(send=print))
     assert hub["one"] is hub["one"]
-    assert hub.default is hub["two"]
     assert hub["one"].name == "one"
-    with pytest.raises(ConfigError, match="default"):
-        _ = kind({"one": accounts["one"], "two": accounts["two"]}, client=SimpleNamespace(send=print)).default
 
 
 def test_a_bound_account_does_what_the_hub_does(platform: Any, settings: Any, gateway: Any, order: Any) -> None:
     """Without the account's name."""
     client = httpx.Client(transport=httpx.MockTransport(gateway(platform.create_reply(), platform.query_reply())))
     with client, Hub(load_accounts({"accounts": {"shop": settings}}), client=client) as hub:
-        assert hub.default.create_payment(order).account == "shop"
+        assert hub["shop"].create_payment(order).account == "shop"
         assert hub["shop"].query("A1001", expect=order).status is PaymentStatus.PAID
         assert hub["shop"].parse_callback(platform.callback(platform.notify()), expect=order).bound
 

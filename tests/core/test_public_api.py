@@ -142,8 +142,8 @@ def test_the_packages_are_typed() -> None:
 
 #: What each class offers beside what it inherits from Python and pydantic.
 OFFERED = {
-    "Hub": "accounts close close_payment create_payment default forget parse_callback query refund",
-    "AsyncHub": "accounts aclose close_payment create_payment default forget parse_callback query refund",
+    "Hub": "accounts close close_payment create_payment forget parse_callback query refund",
+    "AsyncHub": "accounts aclose close_payment create_payment forget parse_callback query refund",
     "BoundAccount": "close_payment create_payment info name parse_callback query refund supports timeout",
     "AsyncBoundAccount": "close_payment create_payment info name parse_callback query refund supports timeout",
     "Accounts": "default get items keys values",
