@@ -237,20 +237,29 @@ def sandbox_shop(config: Path, url: str) -> Any:
     return write
 
 
-HTTP = "its gateway is asked over plain http: what it answers proves nothing, so nothing can settle by it"
-
-
 def test_a_gateway_that_answers_a_signed_query_is_no_finding(
     command: Callable[..., Result], ledger: Ledger, sandbox_shop: Any
 ) -> None:
     """An order of nobody's is unknown to it: an answer. A wrong key is refused: a finding."""
     with SandboxProcess() as sandbox:
         sandbox_shop(sandbox.url)
-        assert findings(command, "--connect") == [HTTP]
+        assert findings(command, "--connect") == []
+        assert "for development: plain http on this machine" in command("doctor").output
         assert len(sandbox.requests()) == 1
         sandbox_shop(sandbox.url, "c1277-another-key-of-nobody")
-        (_, refused) = findings(command, "--connect")
+        (refused,) = findings(command, "--connect")
         assert refused.startswith("a signed query came to nothing: the gateway refused")
+
+
+def test_a_gateway_elsewhere_that_is_asked_over_plain_http_is_a_finding(config: Path, command: Any) -> None:
+    """Nothing can settle by what it answers."""
+    config.write_text(
+        '[accounts.shop]\nprovider = "gpu"\nbase_url = "http://gateway.example"\nallow_http = true\n'
+        'appid = "gpu10000000"\nsecret = "c1277-a-key-of-nobody"\n'
+    )
+    (found,) = findings(command)
+    assert found.startswith("its gateway is asked over plain http: what it answers proves nothing")
+    assert "for development" not in command("doctor").output
 
 
 @pytest.mark.parametrize("fault", ["html", "truncated", "redirect"])
@@ -330,7 +339,7 @@ def test_a_clock_that_is_wrong_hides_no_key_that_is(
     monkeypatch.setattr("payhub_core.cli.connection._SKEW", -1)
     with SandboxProcess() as sandbox:
         sandbox_shop(sandbox.url, "c1277-another-key-of-nobody")
-        (_, clock, refused) = findings(command, "--connect")
+        (clock, refused) = findings(command, "--connect")
     assert clock.endswith("seconds apart")
     assert refused.startswith("a signed query came to nothing: the gateway refused")
 

@@ -67,7 +67,7 @@ class OpenCheckout:
     def hints(self) -> list[str]:
         """The accounts whose gateway is asked over plain http, so that nothing can settle by its answers."""
         accounts = self._checkout.hub.accounts
-        return plain_http(accounts) if isinstance(accounts, Accounts | dict) else []
+        return list(plain_http(accounts)) if isinstance(accounts, Accounts | dict) else []
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from payhub_core.config import Config
 from payhub_core.errors import ConfigError
 from payhub_core.findings import Finding
 from payhub_core.hookspecs import Provider
+from payhub_core.kit.settings import is_loopback
 from payhub_core.pages import page
 from payhub_core.registry import GROUP
 from payhub_core.variables import PREFIX, secret_files
@@ -26,11 +27,12 @@ __all__ = ["Configured", "configured", "plain_http", "sources"]
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """The accounts that can be used, what is told of each, and what is wrong."""
+    """The accounts that can be used, what is told of each, which have their gateway on this machine, what is wrong."""
 
     installed: list[str]
     providers: dict[str, Provider] = field(default_factory=dict)
     keys: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    local: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -64,15 +66,19 @@ def configured(config: Config) -> Configured:
             load_accounts(config)
         except ConfigError as error:
             found.findings.append(Finding("", error.message, error.hint or "mend the configuration"))
-    for name in plain_http(found.providers):
+    for name, addresses in plain_http(found.providers).items():
+        if all(map(is_loopback, addresses)):
+            found.local.append(name)
+            continue
         what = "its gateway is asked over plain http: what it answers proves nothing, so nothing can settle by it"
         found.findings.append(Finding(name, what, "ask the gateway for an https address"))
     return found
 
 
-def plain_http(accounts: Mapping[str, Provider]) -> list[str]:
-    """The accounts that have an address of plain http among their settings."""
-    return [name for name in accounts if _insecure(accounts, name)]
+def plain_http(accounts: Mapping[str, Provider]) -> dict[str, list[str]]:
+    """The addresses of plain http among the settings of each account that has any."""
+    found = {name: _insecure(accounts, name) for name in accounts}
+    return {name: addresses for name, addresses in found.items() if addresses}
 
 
 def _keys(provider: Provider) -> dict[str, list[str]]:
@@ -93,10 +99,10 @@ def _shown(value: object) -> Iterator[str]:
         yield fingerprint
 
 
-def _insecure(accounts: Mapping[str, Provider], name: str) -> bool:
+def _insecure(accounts: Mapping[str, Provider], name: str) -> list[str]:
     try:
         provider = accounts[name]
     except ConfigError:  # one that is broken is named where it is asked
-        return False
+        return []
     values = provider.__dict__.values() if isinstance(provider, BaseModel) else ()
-    return any(isinstance(value, str) and value.lower().startswith("http://") for value in values)
+    return [value for value in values if isinstance(value, str) and value.lower().startswith("http://")]

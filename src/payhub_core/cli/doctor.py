@@ -139,11 +139,11 @@ def _print(found: _Examined, account: str | None) -> None:
     rows = [(name, ", ".join(names) or say("none")) for name, names in zip(read, found.read.values(), strict=True)]
     if found.configured is not None:
         rows.append((say("installed"), ", ".join(found.configured.installed) or say("none")))
-        rows += [
-            (say(f"account {name}"), f"{provider.info.name}: {_keys(found.configured.keys[name])}")
-            for name, provider in found.configured.providers.items()
-            if account in {None, name}
-        ]
+        for name, provider in found.configured.providers.items():
+            if account in {None, name}:
+                rows.append((say(f"account {name}"), f"{provider.info.name}: {_keys(found.configured.keys[name])}"))
+                if name in found.configured.local:
+                    rows.append(("", say("for development: plain http on this machine, whose answers settle nothing")))
     if found.settings is not None and found.settings.ledger is None:
         # A hub needs none, so this is no finding; who keeps one in the code alone is told where to name it.
         rows.append((say("ledger"), say("none is configured: no payment is looked at; see ledger or PAYHUB_LEDGER")))

@@ -21,6 +21,7 @@ from rich.progress import Progress as ProgressBar
 from payhub_core.checkout import Progress, Summary
 from payhub_core.cli.checkouts import OpenCheckout, checkout_options, open_checkout
 from payhub_core.cli.options import age, config_option, json_alone
+from payhub_core.cli.tables import remark
 from payhub_core.cli.words import named, say, tell
 from payhub_core.errors import LedgerError
 
@@ -84,7 +85,7 @@ def reconcile(
                     f"account {name} is asked over plain http: "
                     "what it answers proves nothing, so nothing can settle by it"
                 )
-                _complain(say(it))
+                remark(f"payhub: {say(it)}")
         asked = partial(opened.do, "reconcile", older_than=older_than, rate=rate, account=account)
         one_pass = partial(_one_pass, opened, asked, limit, stamped=watch, as_json=as_json)
         if watch:

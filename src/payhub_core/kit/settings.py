@@ -19,7 +19,7 @@ from pydantic import (
 
 from payhub_core.declaration import FAILED_AFTER
 
-__all__ = ["AccountSettings", "Address", "Secret", "Secrets"]
+__all__ = ["AccountSettings", "Address", "Secret", "Secrets", "is_loopback"]
 
 _SHORTEST = 16
 #: The path of a page, such as submit.php: a provider appends the paths of its gateway by itself.
@@ -88,7 +88,7 @@ def _fit(secret: Secret, info: ValidationInfo) -> Secret:
             came = "one with line breaks or other control characters"
         raise ValueError(f"expected a secret of at least {_SHORTEST} printable characters, or several, not {came}")
     addresses = [value for value in info.data.values() if isinstance(value, str) and value.startswith("http")]
-    if _PUBLISHED.fullmatch(stripped.text) and any(not _loopback(address) for address in addresses):
+    if _PUBLISHED.fullmatch(stripped.text) and any(not is_loopback(address) for address in addresses):
         raise ValueError("the sandbox's own key is published: a gateway that is not on this machine has another")
     if _WRAPPED.fullmatch(stripped.text):
         raise ValueError(
@@ -100,7 +100,8 @@ def _fit(secret: Secret, info: ValidationInfo) -> Secret:
     return stripped
 
 
-def _loopback(url: str) -> bool:
+def is_loopback(url: str) -> bool:
+    """Whether ``url`` is one of this machine's own."""
     return _LOOPBACK.fullmatch(urlsplit(url).hostname or "") is not None
 
 
@@ -115,7 +116,7 @@ def _address(url: str, info: ValidationInfo) -> str:
     if not fine or not re.fullmatch(r"[!-~]+", url) or any(mark in url for mark in "?#\\"):
         raise ValueError("expected an address such as https://gateway.example, without white space, user or query")
     # allow_http is in `AccountSettings`, so it was read before any field of a provider.
-    if parts.scheme == "http" and not info.data.get("allow_http") and not _loopback(url):
+    if parts.scheme == "http" and not info.data.get("allow_http") and not is_loopback(url):
         raise ValueError("expected https; allow_http = true permits http, whose queries prove nothing")
     return url.rstrip("/")
 
