@@ -25,7 +25,7 @@ from payhub_core.errors import (
     Unsupported,
     WrongAccount,
 )
-from payhub_core.flow import Flow, Request
+from payhub_core.flow import Flow, Request, is_harmless
 from payhub_core.hookspecs import HOOKS, Provider, Specification, hookimpl
 from payhub_core.mistakes import mistakes
 from payhub_core.models import Callback, Notification, Order, Payment, Refund
@@ -120,7 +120,7 @@ class Calls:
                             result = stop.value
                             break
                         insecure |= request.url.scheme != "https"
-                        harmless = bool(request.extensions.get("harmless"))
+                        harmless = is_harmless(request)
                         try:
                             step, value = talk.send, (yield request)
                             sent, looked_up = sent or not harmless, looked_up or harmless

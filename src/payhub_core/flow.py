@@ -17,7 +17,7 @@ from payhub_core.errors import GatewayError
 from payhub_core.logs import redact
 
 #: What a flow yields and is sent: httpx's today; a provider imports them from `payhub_core`.
-__all__ = ["Flow", "Request", "Response", "drive", "drive_async", "run", "run_async"]
+__all__ = ["Flow", "Request", "Response", "drive", "drive_async", "is_harmless", "run", "run_async"]
 
 Asked = TypeVar("Asked")
 Given = TypeVar("Given")
@@ -25,10 +25,23 @@ T = TypeVar("T")
 
 
 class Request(httpx.Request):
-    """httpx's, shown without keys and signatures: an error reporter sends the repr of a traceback's local variables."""
+    """httpx's, shown without keys and signatures: an error reporter sends the repr of a traceback's local variables.
+
+    ``harmless`` says that it changes nothing at the gateway, as a look-up or the fetch of a token: where its answer is
+    lost, nothing has happened.
+    """
+
+    def __init__(self, method: str, url: httpx.URL | str, *, harmless: bool = False, **options: Any) -> None:
+        super().__init__(method, url, **options)
+        self.harmless: bool = harmless
 
     def __repr__(self) -> str:
         return redact(super().__repr__())
+
+
+def is_harmless(request: httpx.Request) -> bool:
+    """Whether ``request`` is marked so; one of httpx's own never is."""
+    return getattr(request, "harmless", False)
 
 
 Flow: TypeAlias = Generator[Request, Response, T]

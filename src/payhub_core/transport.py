@@ -13,7 +13,7 @@ import httpx
 
 from payhub_core.client import USER_AGENT
 from payhub_core.errors import GatewayError, NotSent, OutcomeUnknown, plain
-from payhub_core.flow import Request, Response
+from payhub_core.flow import Request, Response, is_harmless
 from payhub_core.logs import redact
 from payhub_core.retries import repeat, repeat_async
 
@@ -105,7 +105,7 @@ class _Terms:
 
     def lost_at(self, request: Request) -> type[GatewayError]:
         """What a lost answer to ``request`` means: one that is harmless has left nothing behind."""
-        return NotSent if self.lost is OutcomeUnknown and request.extensions.get("harmless") else self.lost
+        return NotSent if self.lost is OutcomeUnknown and is_harmless(request) else self.lost
 
     def prepared(self, request: Request, left: float) -> Any:
         """The request as the client sends it, with ``left`` seconds for all of it."""

@@ -97,7 +97,7 @@ class Gateway:
         if self.ledger is not None:
             self.seen.append(self.ledger.history("shop", reference)[-1])
         if isinstance(outcome, Refused | NotFound) or self.looks_up:
-            yield Request("POST", "https://gateway.example", extensions={"harmless": self.looks_up})
+            yield Request("POST", "https://gateway.example", harmless=self.looks_up)
         if isinstance(outcome, Exception):
             raise outcome
         return Refund(

@@ -366,7 +366,7 @@ class Scripted(BaseModel):
         outcome = self.outcomes.pop(0)
         if isinstance(outcome, Refused):
             token = outcome.reason == "no token"
-            yield Request("POST", "https://gateway.example", extensions={"harmless": token})
+            yield Request("POST", "https://gateway.example", harmless=token)
         if isinstance(outcome, Exception):
             raise outcome
         return Payment(reference=order.reference, gateway_id=outcome, status=PaymentStatus.PENDING)

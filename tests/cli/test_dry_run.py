@@ -38,7 +38,7 @@ class Bank(AccountSettings):
     @hookimpl
     def create_payment(self, order: Order) -> Flow[Payment]:
         if self.token_first:
-            yield Request("POST", "https://bank.example/token", extensions={"harmless": True})
+            yield Request("POST", "https://bank.example/token", harmless=True)
         key = self.key[0].text
         body = {
             "merchant_order_number_of_the_shop": order.reference,

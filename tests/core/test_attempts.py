@@ -47,7 +47,7 @@ class Signed:
 
     @hookimpl
     def create_payment(self, order: Order) -> Flow[Payment]:
-        token = yield Request("POST", f"{self.url}/token", extensions={"harmless": True})
+        token = yield Request("POST", f"{self.url}/token", harmless=True)
         yield Request("POST", f"{self.url}/pay", headers={"Authorization": token.text})
         return Payment(reference=order.reference, status=PaymentStatus.PENDING)
 

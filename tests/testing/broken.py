@@ -1263,7 +1263,7 @@ class RefundLookedUpFirst(RefundNeverRefused):
     @hookimpl
     def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
         url = f"{self.base_url}/payments/{reference}"
-        self.reply((yield Request("GET", url, headers=self.headers(b""), extensions={"harmless": True})))
+        self.reply((yield Request("GET", url, headers=self.headers(b""), harmless=True)))
         return (yield from RefundNeverRefused.refund(self, reference, amount, refund_reference))
 
 
@@ -1292,7 +1292,7 @@ class LookedUpAndBelieved(Refunding):
     @hookimpl
     def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
         url = f"{self.base_url}/payments/{reference}"
-        known = self.reply((yield Request("GET", url, headers=self.headers(b""), extensions={"harmless": True})))
+        known = self.reply((yield Request("GET", url, headers=self.headers(b""), harmless=True)))
         return (yield from Tea.refund(self, known.text("order"), amount, refund_reference))
 
 
@@ -1311,7 +1311,7 @@ class AsksFirst(Refunding):
 
     def known(self, reference: str, *, harmless: bool = True) -> Flow[Payment]:
         url = f"{self.base_url}/payments/{reference}"
-        request = Request("GET", url, headers=self.headers(b""), extensions={"harmless": harmless})
+        request = Request("GET", url, headers=self.headers(b""), harmless=harmless)
         known = self.payment(self.reply((yield request), missing=True))
         if known.reference != reference:
             raise GatewayError("the answer is about another order")
@@ -1440,7 +1440,7 @@ class LooksBeforeClosing(Tea):
     @hookimpl
     def close(self, reference: str) -> Flow[Payment]:
         url = f"{self.base_url}/payments/{reference}"
-        look_up = Request("GET", url, headers=self.headers(b""), extensions={"harmless": True})
+        look_up = Request("GET", url, headers=self.headers(b""), harmless=True)
         known = self.payment(self.reply((yield look_up), missing=True))
         if known.reference != reference:
             raise GatewayError("the answer is about another order")
@@ -1488,7 +1488,7 @@ class Searching(Tea):
 
     def search(self, reference: str, *, harmless: bool = False) -> Flow[Payment]:
         url = f"{self.base_url}/payments?order={reference}"
-        request = Request("GET", url, headers=self.headers(b""), extensions={"harmless": harmless})
+        request = Request("GET", url, headers=self.headers(b""), harmless=harmless)
         return self.chosen(self.payment(self.reply((yield request), missing=True)), reference)
 
     def chosen(self, found: Payment, reference: str) -> Payment:
@@ -2835,7 +2835,7 @@ class LooksUp(Tea):
         return response.status_code == 409 and b'"code"' in response.content
 
     def look_up(self, path: str) -> Request:
-        return Request("GET", f"{self.base_url}{path}", headers=self.headers(b""), extensions={"harmless": True})
+        return Request("GET", f"{self.base_url}{path}", headers=self.headers(b""), harmless=True)
 
     def found(self, response: Response) -> Fields:
         return read_reply(response)
@@ -3577,7 +3577,7 @@ class LooksForTheRefund(Refunding):
     @hookimpl
     def refund(self, reference: str, amount: Money, refund_reference: str) -> Flow[Refund]:
         address = f"{self.base_url}/refunds/{refund_reference}"
-        look_up = Request("GET", address, headers=self.headers(b""), extensions={"harmless": True})
+        look_up = Request("GET", address, headers=self.headers(b""), harmless=True)
         try:
             return self.known(self.paid_back(self.reply((yield look_up), missing=True)), refund_reference, amount)
         except NotFound:
@@ -3955,7 +3955,7 @@ class Tokens(Tea):
 
     @hookimpl
     def create_payment(self, order: Order) -> Flow[Payment]:
-        wanted = Request("GET", f"{self.base_url}/token", headers=self.headers(b""), extensions={"harmless": True})
+        wanted = Request("GET", f"{self.base_url}/token", headers=self.headers(b""), harmless=True)
         token = read_reply((yield wanted)).text("access_token")
         request = self.post("/payments", self.body(order))
         request.headers["Authorization"] = f"Bearer {token}"

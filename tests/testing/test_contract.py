@@ -675,8 +675,8 @@ def test_a_look_up_may_name_no_order_before_a_refund() -> None:
 
     class Unnamed(AsksFirst):
         def known(self, reference: str, *, harmless: bool = True) -> Any:
-            request = Request("GET", f"{self.base_url}/payments/{reference}", headers=self.headers(b""))
-            request.extensions["harmless"] = harmless
+            url = f"{self.base_url}/payments/{reference}"
+            request = Request("GET", url, headers=self.headers(b""), harmless=harmless)
             fields = self.reply((yield request), missing=True)
             return self.payment(Fields(fields, order=reference))
 

@@ -17,7 +17,7 @@ from payhub_core.cli.options import config_option, read_config
 from payhub_core.cli.words import say
 from payhub_core.declaration import ProviderInfo, sample_extra
 from payhub_core.errors import InvalidOrder, PayhubError, plain
-from payhub_core.flow import Request
+from payhub_core.flow import Request, is_harmless
 from payhub_core.models import FormPost, Order, Payment, Redirect
 from payhub_core.money import Money
 
@@ -50,7 +50,7 @@ def dry_run(account: str, order: tuple[str, ...], config: str | None) -> None:
         raise PayhubError("creating a payment sends no request at this account")
     click.echo(curl(request, Redaction(provider, asked)))
     click.echo(say("Nothing was sent. *** hides keys and signatures."), err=True)
-    if request.extensions.get("harmless"):
+    if is_harmless(request):
         click.echo(say("This request creates no payment yet: the next one depends on its answer."), err=True)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from payhub_core.flow import Request, Response
+from payhub_core.flow import Request, Response, is_harmless
 from payhub_core.models import CallbackKind, Notification, PaymentStatus
 from payhub_core.testing.case import Mismatch, line_of
 from payhub_core.testing.faults import Raw
@@ -67,7 +67,7 @@ class Client:
     def honest(self, request: Request) -> Callable[..., Response]:
         sale = self.call.sale
         # A look-up before a close, which is marked, is about an order that is still open.
-        before = all(tried.extensions.get("harmless") for tried in self.outcome.tried)
+        before = all(is_harmless(tried) for tried in self.outcome.tried)
         if before and self.call.hook == "close" and sale.status is PaymentStatus.CANCELED:
             sale = sale.but(status=PaymentStatus.PENDING)
 

@@ -107,7 +107,7 @@ class Sealed(AccountSettings):
 
     def certificates(self) -> Flow[list[PublicKey]]:
         """Whoever cannot seal with the account's key cannot say what the gateway's certificates are."""
-        fields = read_reply((yield Request("GET", f"{URL}/certificates", extensions={"harmless": True})))
+        fields = read_reply((yield Request("GET", f"{URL}/certificates", harmless=True)))
         try:
             return [PublicKey(self.opened(Fields(item)).decode()) for item in fields.objects("data")]
         except (InvalidTag, ValueError):

@@ -91,7 +91,7 @@ class Ping(AccountSettings):
             "POST",
             f"{URL}/token",
             data={"client": self.client, "secret": self.secret.text},
-            extensions={"harmless": True},
+            harmless=True,
         )
         return read_reply(reply, refusal=refusal).text("access_token")
 

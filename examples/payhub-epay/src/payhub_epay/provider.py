@@ -111,7 +111,7 @@ class EPay(AccountSettings):
 
     def _order(self, reference: str, *, harmless: bool = False) -> Request:
         query = write_form({"act": "order", **self._named(reference)}).decode()
-        return Request("GET", f"{self.base_url}/api.php?{query}", extensions={"harmless": harmless})
+        return Request("GET", f"{self.base_url}/api.php?{query}", harmless=harmless)
 
     def _named(self, reference: str) -> dict[str, str]:
         return {"pid": self.pid, "key": self.key[0].text, "out_trade_no": reference}

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from payhub_core.errors import CallbackError, GatewayError, NotFound, NotSent, OutcomeUnknown, Refused
-from payhub_core.flow import Request, Response
+from payhub_core.flow import Request, Response, is_harmless
 from payhub_core.models import PaymentStatus, Refund, RefundStatus
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
@@ -87,7 +87,7 @@ def judge(bench: Bench, hook: str, outcome: Outcome, fine: Outcome, fault: str, 
         expect(silent, f"{fault}: a GatewayError that says nothing about the payment", outcome)
     else:
         # What is marked harmless closes nothing: a look-up before the call that does.
-        closing = [request for request in outcome.requests if not request.extensions.get("harmless")]
+        closing = [request for request in outcome.requests if not is_harmless(request)]
         left = asked or (hook == "close" and closing)
         unknown = isinstance(error, OutcomeUnknown) or (isinstance(error, NotSent) and not left)
         expect(unknown, f"{fault}: OutcomeUnknown, since it may have happened", outcome)

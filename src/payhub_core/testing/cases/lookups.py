@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from payhub_core.errors import NotFound, OutcomeUnknown, Refused
-from payhub_core.flow import Request, Response
+from payhub_core.flow import Request, Response, is_harmless
 from payhub_core.models import PaymentStatus
 from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
@@ -50,7 +50,7 @@ def _nothing_after_another(bench: Bench, hook: str) -> None:
                         unnamed = True
                         continue
                 played = True
-                behind = [request for request in outcome.tried[at + 1 :] if not request.extensions.get("harmless")]
+                behind = [request for request in outcome.tried[at + 1 :] if not is_harmless(request)]
                 sent = [request for request in behind if hook == "close" or bench.asks(request, call.sale)]
                 expect(not sent, f"no {hook} after look-up {at + 1} about the order {other!r}", f"{len(sent)} of them")
     if not played:

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from payhub_core.errors import AccountRefused, InvalidOrder, OutcomeUnknown, PayhubError, Refused
-from payhub_core.flow import Request, Response
+from payhub_core.flow import Request, Response, is_harmless
 from payhub_core.models import PaymentStatus, Refund, RefundStatus
 from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
@@ -45,7 +45,7 @@ def acting(bench: Bench, hook: str, requests: list[Request]) -> list[bool]:
     """Which of the requests of a refund or a close are the thing itself, and no look-up."""
     if hook == "refund":
         return [bench.asks(request, bench.paid()) for request in requests]
-    unmarked = [request for request in requests if not request.extensions.get("harmless")]
+    unmarked = [request for request in requests if not is_harmless(request)]
     closing = [request for request in unmarked if request.method != "GET"] or unmarked[-1:]
     return [request in closing for request in requests]
 
