@@ -51,6 +51,16 @@ def paid(ledger: Ledger, seconds: float = 20) -> bool:
     return False
 
 
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
+def test_the_shortest_example_prints_what_its_last_comment_says(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the hub alone: it stands above the first order, and needs neither a gateway nor a file."""
+    example = first("python", (ROOT / name).read_text("utf-8").partition("```toml")[0])
+    exec(example, {})
+    address, told = capsys.readouterr().out.splitlines()
+    assert "https://shop.example/thanks" in address
+    assert example.rstrip().endswith(told)
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_the_first_program_runs_as_it_stands_until_its_order_is_paid(
     name: str, gateway: SandboxProcess, tmp_path: Path
@@ -58,7 +68,8 @@ def test_the_first_program_runs_as_it_stands_until_its_order_is_paid(
     """With the page's own configuration and key, over HTTP; but for the two ports."""
     gateway.reset()
     page, url = (ROOT / name).read_text("utf-8"), f"http://127.0.0.1:{free_port()}"
-    settings, program = first("toml", page), "".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    after = page.partition("```toml")[2]  # above it may stand an example that is no part of the program
+    settings, program = first("toml", page), "".join(re.findall(r"```python\n(.*?)```", after, re.DOTALL))
     (tmp_path / "payhub.toml").write_text(settings.replace("http://127.0.0.1:8787", gateway.url), "utf-8")
     (tmp_path / "shop.py").write_text(program.replace("8000", url.rpartition(":")[2]), "utf-8")
     variable, _, value = re.findall(r"^export (\w+)(=)(.*)$", page, re.MULTILINE)[0]

@@ -100,9 +100,10 @@ def test_every_section_that_a_page_links_to_is_there(page: Path) -> None:
     assert [link for link in links if link[1] not in anchors(page.parent / link[0] if link[0] else page)] == []
 
 
-def test_every_promise_links_to_its_proof() -> None:
+@pytest.mark.parametrize("name", ["README.md", "SECURITY.md"])
+def test_every_promise_links_to_its_proof(name: str) -> None:
     """Each of the ten names tests."""
-    promises = re.findall(r"^\| \d+ \| .* \| (.*) \|$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    promises = re.findall(r"^\| \d+ \| .* \| (.*) \|$", (ROOT / name).read_text("utf-8"), re.MULTILINE)
     assert len(promises) == 10
     for proofs in promises:
         tests = [ROOT / target for target in LINK.findall(proofs) if target.startswith("tests/")]
