@@ -12,7 +12,7 @@ import pytest
 from payhub_core.testing import ProviderContract, Sale
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "testing.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "testing-a-provider.md").read_text("utf-8")
 ACME = (ROOT / "examples" / "payhub-acme" / "tests" / "test_contract.py").read_text("utf-8")
 
 

@@ -29,7 +29,9 @@ __all__ = ["check"]
 _STYLES = {"passed": "green", "failed": "bold red", "excused": "yellow", "not applicable": "dim"}
 
 
-@click.command(short_help="Hold a provider to its contract.", epilog=f"How to write one: {page('testing.md')}")
+@click.command(
+    short_help="Hold a provider to its contract.", epilog=f"How to write one: {page('testing-a-provider.md')}"
+)
 @click.argument("contract", metavar="MODULE:CLASS")
 @json_option
 def check(contract: str, as_json: bool) -> None:

@@ -16,7 +16,7 @@ from payhub_core.testing.faults import FAULTS, in_doubt, saying
 from payhub_core.testing.outcome import Call, Outcome, expect
 from payhub_core.testing.sale import Sale
 
-PAGE = "testing.md#payments-that-have-to-be-confirmed"
+PAGE = "testing-a-provider.md#payments-that-have-to-be-confirmed"
 #: A confirmation that was made before is for a look-up to tell.
 REFUSALS = ("refused", "missing", "account")
 FAILURES = ("connect", "read", "cut", "400", "500", "html", "empty", "truncated")

@@ -372,7 +372,7 @@ _FOR_BROWSERS = re.compile("return|redirect|success|front|landing", re.IGNORECAS
     "the contract's gateway notices a request for a payment that was altered on its way",
     "What it does not check no case can: a provider whose signature is wrong, or missing, would pass. Check it in "
     "answer(), and in asked() where the payer's browser sends it. Where the gateway wants no signature, excuse this.",
-    "testing.md#the-contract",
+    "testing-a-provider.md#the-contract",
 )
 def _signed(bench: Bench) -> None:
     outcome = bench.create()
