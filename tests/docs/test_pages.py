@@ -70,6 +70,13 @@ def test_every_question_of_a_maintainer_is_answered_by_a_file_that_is_there() ->
         assert [name for name in named if not (ROOT / name).exists()] == []
 
 
+def test_every_file_that_tests_share_is_named() -> None:
+    """Whoever writes a test looks there first."""
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    shared = {path.name for path in (ROOT / "tests").glob("*.py")} - {"conftest.py"}
+    assert [name for name in sorted(shared) if f"`{name}`" not in text] == []
+
+
 @pytest.mark.parametrize("page", sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))), ids=lambda path: path.name)
 def test_no_link_of_the_page_is_dead(page: Path) -> None:
     """Every relative link leads to a file of the project, and so does every test named as a proof."""
