@@ -280,19 +280,15 @@ class _OwnAsyncClient:
     """A client for each event loop: a connection that one has opened answers nobody in another."""
 
     def __init__(self) -> None:
-        self._clients = PerLoop(lambda: own_client(httpx.AsyncClient))
+        self._clients = PerLoop(lambda: own_client(httpx.AsyncClient), httpx.AsyncClient.aclose)
         self.headers: httpx.Headers = self._clients.here().headers
 
     @property
     def send(self) -> Callable[..., Awaitable[httpx.Response]]:
         return self._clients.here().send
 
-    @property
-    def is_closed(self) -> bool:
-        return self._clients.here().is_closed
-
     async def aclose(self) -> None:
-        await self._clients.here().aclose()
+        await self._clients.aclose()
 
 
 class AsyncHub(_BaseHub[AsyncBoundAccount]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
@@ -14,11 +14,17 @@ T = TypeVar("T")
 
 
 class PerLoop(Generic[T]):
-    """What ``make`` makes, once for each event loop; outside any it is that of the loop that came last."""
+    """What ``make`` makes, once for each event loop; outside any it is that of the loop that came last.
 
-    def __init__(self, make: Callable[[], T]) -> None:
+    ``close`` is awaited when the loop ends, or by `aclose`: a task queue, or a framework's sync view, has a loop for
+    each call.
+    """
+
+    def __init__(self, make: Callable[[], T], close: Callable[[T], Awaitable[object]]) -> None:
         self._make = make
+        self._close = close
         self._made: WeakKeyDictionary[Any, T] = WeakKeyDictionary()
+        self._ends: WeakKeyDictionary[Any, AsyncGenerator[None]] = WeakKeyDictionary()
         self._last: T | None = None
 
     def here(self) -> T:
@@ -30,13 +36,40 @@ class PerLoop(Generic[T]):
             found = self._last if self._last is not None and not self._made else self._make()
             self._last = found
             if loop is not None:
+                self._drop_closed()
                 self._made[loop] = found
+                self._ends[loop] = end = self._until_the_end()
+                with suppress(StopIteration):
+                    end.__anext__().__await__().__next__()  # to its yield
         return found
 
     @property
     def made(self) -> list[T]:
         """All that are left."""
         return list({id(it): it for it in (*self._made.values(), self._last) if it is not None}.values())
+
+    async def aclose(self) -> None:
+        """Closes that of the running loop, if it has one."""
+        mine = self._made.pop(running_loop(), None)
+        if mine is not None:
+            if self._last is mine:
+                self._last = None
+            await self._close(mine)
+
+    async def _until_the_end(self) -> AsyncGenerator[None]:
+        """Stands open until the loop ends, which closes its generators last of all."""
+        try:
+            yield
+        finally:
+            await self.aclose()
+
+    def _drop_closed(self) -> None:
+        """Forgets those of loops that were closed without an end, which nobody can await any more."""
+        for loop, made in list(self._made.items()):
+            if getattr(loop, "is_closed", bool)():
+                del self._made[loop]
+                if self._last is made:
+                    self._last = None
 
 
 def running_loop() -> Any:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Callable
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import anyio
 import httpx
 import pytest
+import trio
 from pydantic import BaseModel
 
 from payhub_core import (
@@ -362,11 +365,35 @@ async def test_an_async_hub_closes_its_own_client_and_not_yours(settings: Any) -
     accounts = load_accounts({"accounts": {"shop": settings}})
     async with AsyncHub(accounts) as hub:
         own: Any = hub._own
-    assert own.is_closed
+        opened = own._clients.here()
+        assert not opened.is_closed
+    assert opened.is_closed
     async with httpx.AsyncClient() as client:
         async with AsyncHub(accounts, client=client):
             pass
         assert not client.is_closed
+
+
+@pytest.mark.parametrize("run", [asyncio.run, trio.run])
+def test_a_loop_that_ends_closes_the_client_that_was_opened_in_it(settings: Any, run: Callable[..., Any]) -> None:
+    """A queue's task has one for each call; one that was closed by hand is forgotten by the next."""
+    hub = AsyncHub(load_accounts({"accounts": {"shop": settings}}))
+    own: Any = hub._own
+    opened: list[httpx.AsyncClient] = []
+
+    async def use() -> None:
+        opened.append(own._clients.here())
+        assert not opened[-1].is_closed
+
+    for _ in range(3):
+        run(use) if run is trio.run else run(use())
+    assert [client.is_closed for client in opened] == [True] * 3
+    assert own._clients.made == []
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(use())
+    loop.close()
+    asyncio.run(use())
+    assert own._clients.made == []
 
 
 @pytest.mark.parametrize("kind", [Hub, AsyncHub])

@@ -44,7 +44,7 @@ class Connections:
             raise ConfigError(f"ledger: expected a database URL or an engine, not {type(url).__name__}")
         self._url = database.parse_url(url) if isinstance(url, str) else None
         self._engine = url if isinstance(url, Engine) else None
-        self._async_engines: PerLoop[AsyncEngine] = PerLoop(self._opened)
+        self._opened: PerLoop[_Opened] = PerLoop(self._open, _shut)
         self._async_engine = url if database.is_async(url) else None
         self._loop: Any = None
         given = self._engine or self._async_engine
@@ -62,7 +62,6 @@ class Connections:
         self._checked: set[str] = set()
         #: Connections at rest, which spare each use the pool's bookkeeping: it costs as much as the database does.
         self.resting: deque[tuple[Connection, float]] = deque()
-        self._async_resting: PerLoop[deque[tuple[AsyncConnection, float]]] = PerLoop(deque)
         self._inherited: list[object] = []
         self._do_batch = do_batch
         self._queue = WriteQueue(do_batch)
@@ -84,7 +83,7 @@ class Connections:
         if self._async_engine is None:
             if self._url is None:
                 raise ConfigError("ledger: it was given an Engine", hint="use Checkout, or give it a URL")
-            return self._async_engines.here()
+            return self._opened.here().engine
         loop = running_loop()
         self._loop = self._loop or loop
         if loop is not None and loop is not self._loop and not isinstance(self._async_engine.pool, NullPool):
@@ -197,18 +196,16 @@ class Connections:
     async def aclose(self) -> None:
         """As `close`, with those of asyncio."""
         self.close()
-        here = running_loop()
-        if here is not None:
-            await self._adrain()
-        for engine in self._async_engines.made:  # of another loop's nobody can wait for the end
-            await engine.dispose(close=engine is self._async_engines.here() and here is not None)
+        await self._opened.aclose()
+        for opened in self._opened.made:  # of another loop's nobody can wait for the end
+            await opened.engine.dispose(close=False)
 
-    def _opened(self) -> AsyncEngine:
+    def _open(self) -> _Opened:
         """An engine for the running loop."""
         assert self._url is not None  # noqa: S101  only a ledger with a URL comes here
         engine = database.async_engine(self._url)
         database.release_on_cancel(engine.sync_engine)
-        return engine
+        return _Opened(engine)
 
     def _rested(self) -> Connection | None:
         try:
@@ -222,20 +219,18 @@ class Connections:
         return None
 
     async def _arested(self) -> AsyncConnection | None:
+        if self._url is None:
+            return None
+        opened = self._opened.here()
         try:
-            connection, since = self._async_resting.here().pop()
+            connection, since = opened.resting.pop()
         except IndexError:
             return None
         if time.monotonic() - since < database.TRUSTED_SECONDS:
             return connection
         await connection.close()  # to the pool, which asks those that it hands out
-        await self._adrain()
+        await opened.drain()
         return None
-
-    async def _adrain(self) -> None:
-        resting = self._async_resting.here()
-        while resting:
-            await resting.pop()[0].close()
 
     def _may_rest(self, engine: Engine) -> bool:
         """Not where others may wait for the pool, which never sees those at rest."""
@@ -263,7 +258,7 @@ class Connections:
                     yield connection
                 if self._may_rest(engine.sync_engine):
                     stack.pop_all()
-                    self._async_resting.here().append((connection, time.monotonic()))
+                    self._opened.here().resting.append((connection, time.monotonic()))
         except Exception as error:
             if not _is_failure(error, engine.sync_engine):
                 raise
@@ -289,14 +284,32 @@ class Connections:
         if self._owner != os.getpid():
             # After a fork the connections are the parent's: left alone, neither used nor closed.
             self._owner = os.getpid()
-            self._inherited += (self.resting, self._async_resting)
+            self._inherited += (self.resting, self._opened)
+            for opened in self._opened.made:
+                opened.engine.sync_engine.dispose(close=False)
             self.resting = deque()
-            self._async_resting = PerLoop(deque)
+            self._opened = PerLoop(self._open, _shut)
             self._queue = WriteQueue(self._do_batch)
             if self._engine is not None and self._url is not None:
                 self._engine.dispose(close=False)
-            for async_engine in self._async_engines.made:
-                async_engine.sync_engine.dispose(close=False)
+
+
+class _Opened:
+    """What is open in one event loop; ``resting`` as that of `Connections`."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self.resting: deque[tuple[AsyncConnection, float]] = deque()
+
+    async def drain(self) -> None:
+        """Gives those at rest back to the pool."""
+        while self.resting:
+            await self.resting.pop()[0].close()
+
+
+async def _shut(opened: _Opened) -> None:
+    await opened.drain()
+    await opened.engine.dispose()
 
 
 def _is_failure(error: Exception, engine: Engine) -> bool:
