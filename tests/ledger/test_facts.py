@@ -781,3 +781,17 @@ def test_a_refund_told_with_a_number_is_heard_as_it_is() -> None:
     asked = known(IN_FULL, Facts(refunds={"R1": Refunding(4_000, tries=1), "R2": Refunding(3_000, tries=1)}))
     assert asked.hearing(back(4_000)).told == back(4_000).told
     assert asked.hearing(back(4_000, "")).told == {"P1\n": Total(4_000, 0, frozenset({"R1"}))}
+
+
+@pytest.mark.parametrize(
+    ("number", "left"), [("F1", 6_000), ("F2", 2_000), (None, 6_000)], ids=["its own", "another's", "none"]
+)
+def test_a_refund_told_under_the_gateways_number_is_none_of_another_number(number: str | None, left: int) -> None:
+    """However equal the sums, and whichever of the two is heard first: both went back."""
+    message = observed_refund(told(RefundStatus.REFUNDED, "", refund_id=number, gateway_id="P1"), Facts(), DUE)
+    sent, done = Refunding(4_000, tries=1), Refunding(4_000, done=True, refund_id="F1")
+    before = known(IN_FULL, Facts(refunds={"R1": sent})).hearing(message) | Facts(refunds={"R1": done})
+    after = known(IN_FULL, Facts(refunds={"R1": sent | done})).hearing(message)
+    for facts in (before, after):
+        assert facts.refundable(DUE, "R9") == Money(left, "CNY")
+        assert facts.gone_back(DUE) == Money(4_000, "CNY")

@@ -214,7 +214,7 @@ class Facts:
             gateway_id, _, number = key.partition("\n")
             sums = found.get(gateway_id, _NO_TOTAL)
             stated, elsewhere = sums.stated, sums.elsewhere
-            one = it.stated, self._elsewhere(it)
+            one = it.stated, self._elsewhere(it, number)
             both = (stated + one[0], elsewhere + one[1]) if number else (max(stated, one[0]), max(elsewhere, one[1]))
             found[gateway_id] = Total(*both)
         return found
@@ -233,11 +233,18 @@ class Facts:
         stated = max(sum(it.stated for it in known), *(it.stated for it in totals.values()), 0)
         return max(done + elsewhere, stated)
 
-    def _elsewhere(self, total: Total) -> int:
-        """What of ``total`` went back elsewhere; a refund that has come to nothing since explains nothing any more."""
+    def _elsewhere(self, total: Total, number: str = "") -> int:
+        """What of ``total`` went back elsewhere; a refund that has come to nothing since explains nothing any more.
+
+        Nor does one that the gateway has given another ``number`` than the one that ``total`` is about.
+        """
         if total.explained is None:
             return total.elsewhere
-        return max(total.elsewhere, _unexplained(total.stated, self._counting(total.explained).values()))
+        explained = total.explained
+        if number:
+            refunds = self.refunds
+            explained = frozenset(key for key in explained & refunds.keys() if refunds[key].refund_id in {"", number})
+        return max(total.elsewhere, _unexplained(total.stated, self._counting(explained).values()))
 
     def _is_whole(self, due: int) -> bool:
         return PaymentStatus.REFUNDED in self.said or bool(self.told and self._told_whole(due))
