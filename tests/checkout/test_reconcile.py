@@ -98,6 +98,19 @@ def test_an_order_whose_notifies_were_all_lost_is_settled_once(
     assert stored.payment.paid == order.amount
 
 
+def test_a_pass_begins_nothing_after_its_time(
+    till: Any, platforms: Platforms, order: Order, make_due: Callable[[], None]
+) -> None:
+    """Or a slow account, however few its answers, would keep the next pass of all others waiting."""
+    till.start("shop", order)
+    make_due()
+    assert till.reconcile(time_limit=timedelta(0)) == Summary(due=1)
+    assert platforms.queries == []
+    assert till.reconcile(time_limit=timedelta(minutes=1)).asked == 1
+    with pytest.raises(ConfigError, match="time_limit: expected a timedelta, not int"):
+        till.reconcile(time_limit=30)
+
+
 def test_an_order_is_settled_once_where_the_gateway_has_given_up_resending(
     ledger: Ledger,
     shop: Any,

@@ -135,14 +135,16 @@ class Checkout:
         rate: float = 10.0,
         progress: Callable[[Progress], object] | None = None,
         account: str | None = None,
+        time_limit: timedelta | None = None,
     ) -> Summary:
         """Asks about payments that are due to be asked about: ``limit`` at most, ``rate`` a second for each account.
 
         Safe in many processes at once. Accounts are asked side by side, and one that fails three times in a row, or
         whose gateway refuses the account, is left alone for this pass; ``errors`` of the summary says why.
         ``older_than`` spares orders that have only just been started; with ``account`` only its payments are asked
-        about. Raises LedgerError, and ConfigError for a
-        ``rate`` not above zero or a ``limit`` below it.
+        about. After ``time_limit`` nothing more is asked about: what is still due is for the next pass, so that no
+        account waits long for a slow one. Raises LedgerError, and ConfigError for a ``rate`` not above zero or a
+        ``limit`` below it.
         """
         due = Pass(
             self.hub,
@@ -152,6 +154,7 @@ class Checkout:
             rate=rate,
             progress=progress,
             account=account,
+            time_limit=time_limit,
         )
         return reconcile(due, self._do)
 
@@ -247,6 +250,7 @@ class AsyncCheckout:
         rate: float = 10.0,
         progress: Callable[[Progress], object] | None = None,
         account: str | None = None,
+        time_limit: timedelta | None = None,
     ) -> Summary:
         """As `Checkout.reconcile`."""
         due = Pass(
@@ -257,6 +261,7 @@ class AsyncCheckout:
             rate=rate,
             progress=progress,
             account=account,
+            time_limit=time_limit,
         )
         return await reconcile_async(due, self._do)
 

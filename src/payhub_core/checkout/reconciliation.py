@@ -10,6 +10,8 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from math import inf
+from time import monotonic
 
 import anyio
 from sqlalchemy import Connection
@@ -87,17 +89,18 @@ class Summary:
 
 
 class _Budget:
-    """How many payments may still be asked about, shared by the accounts of a pass."""
+    """How many payments may still be asked about, and until when, shared by the accounts of a pass."""
 
-    def __init__(self, left: int) -> None:
+    def __init__(self, left: int, time_limit: timedelta | None) -> None:
         self.closed: bool = False
         self._left = left
+        self._ends = inf if time_limit is None else monotonic() + time_limit.total_seconds()
         self._lock = threading.Lock()
 
     def take(self) -> bool:
-        """Takes one, if any is left."""
+        """Takes one, if any is left and there is time."""
         with self._lock:
-            any_left = self._left > 0 and not self.closed
+            any_left = self._left > 0 and not self.closed and monotonic() < self._ends
             self._left -= any_left
             return any_left
 
@@ -124,12 +127,14 @@ class Pass:
         rate: float,
         progress: Callable[[Progress], object] | None,
         account: str | None = None,
+        time_limit: timedelta | None = None,
     ) -> None:
         if not isinstance(rate, int | float) or isinstance(rate, bool) or not rate > 0:
             raise ConfigError(f"expected a rate above zero, in queries a second, not {plain(rate)}")
         check_limit(limit)
-        if not isinstance(older_than, timedelta):
-            raise ConfigError(f"older_than: expected a timedelta, not {type(older_than).__name__}")
+        for name, time in (("older_than", older_than), ("time_limit", time_limit or timedelta())):
+            if not isinstance(time, timedelta):
+                raise ConfigError(f"{name}: expected a timedelta, not {type(time).__name__}")
         if progress is not None and not callable(progress):
             raise ConfigError(f"progress: expected a function, not {type(progress).__name__}")
         if account is not None:
@@ -140,7 +145,7 @@ class Pass:
         self.rate = rate
         self.progress = progress
         self.account = account
-        self.budget: _Budget = _Budget(limit)
+        self.budget: _Budget = _Budget(limit, time_limit)
         self._traced: set[tuple[str, type]] = set()
 
     def due(self) -> Steps[dict[str, int]]:

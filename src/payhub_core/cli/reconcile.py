@@ -53,7 +53,11 @@ def number(value: str) -> float:
 @click.option("--account", help="Ask about the payments of this account alone.")
 @checkout_options
 @click.option("--watch", is_flag=True, help="Go on until SIGTERM or Ctrl-C, after a pass that failed too.")
-@click.option("--every", type=number, help="With --watch: seconds between two passes; 30 where nothing is said.")
+@click.option(
+    "--every",
+    type=number,
+    help="With --watch: seconds between two passes, and for one at most; 30 where nothing is said.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each pass.")
 def reconcile(
     *,
@@ -86,10 +90,15 @@ def reconcile(
                     "what it answers proves nothing, so nothing can settle by it"
                 )
                 remark(f"payhub: {say(it)}")
-        asked = partial(opened.do, "reconcile", older_than=older_than, rate=rate, account=account)
+        pause = (every or 30.0) if watch else None
+        # Or one slow gateway would keep the other accounts waiting for the next pass.
+        time_limit = None if pause is None else timedelta(seconds=pause)
+        asked = partial(
+            opened.do, "reconcile", older_than=older_than, rate=rate, account=account, time_limit=time_limit
+        )
         one_pass = partial(_one_pass, opened, asked, limit, stamped=watch, as_json=as_json)
-        if watch:
-            _watch(one_pass, every or 30.0)
+        if pause is not None:
+            _watch(one_pass, pause)
         elif one_pass().errors:
             raise SystemExit(1)
 
