@@ -13,7 +13,7 @@ from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import trustme
@@ -21,7 +21,19 @@ from click.testing import Result
 from sqlalchemy import text, update
 from tests.cli.conftest import failure, on_a_terminal, one_checkout
 
-from payhub_core.cli.connection import _clock, _on_the_way
+from payhub_core import (
+    Callback,
+    Flow,
+    NotFound,
+    Notification,
+    Order,
+    Payment,
+    PaymentStatus,
+    ProviderInfo,
+    Request,
+    hookimpl,
+)
+from payhub_core.cli.connection import _clock, _on_the_way, connection
 from payhub_core.client import tls
 from payhub_core.ledger import Ledger
 from payhub_core.ledger.tables import payments
@@ -260,6 +272,41 @@ def test_a_gateway_elsewhere_that_is_asked_over_plain_http_is_a_finding(config: 
     (found,) = findings(command)
     assert found.startswith("its gateway is asked over plain http: what it answers proves nothing")
     assert "for development" not in command("doctor").output
+
+
+class ByItsNumber:
+    """A gateway that is asked by its own number of an order, and for the day of it."""
+
+    info: ClassVar[ProviderInfo] = ProviderInfo(name="numbers", currencies=frozenset({"CNY"}), identity=())
+    timeout = 5.0
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Payment:
+        return Payment(reference=order.reference, status=PaymentStatus.PENDING)
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        return Notification(callback.kind, None)
+
+    @hookimpl
+    def query(self, reference: str, gateway_id: str | None, created_at: datetime | None) -> Flow[Payment]:
+        if gateway_id is None:
+            raise NotFound("it is asked by its own number")
+        assert created_at is not None
+        yield Request("GET", f"{self.url}/{gateway_id}/{created_at.year}")
+        return Payment(reference=reference, status=PaymentStatus.PENDING)
+
+
+def test_a_gateway_that_is_asked_by_its_own_number_is_asked_about_a_known_order() -> None:
+    """Where there is none, that nothing was asked is said: the key may be wrong all the same."""
+    (nothing,) = connection("shop", ByItsNumber("http://127.0.0.1:9"), None)
+    assert nothing.what.startswith("no signed query was made")
+    known = Payment(reference="A1", gateway_id="P1", status=PaymentStatus.PAID, created_at=datetime.now(UTC))
+    (unreached,) = connection("shop", ByItsNumber("http://127.0.0.1:9"), known)
+    assert unreached.what.startswith("a signed query came to nothing: could not reach the gateway")
 
 
 @pytest.mark.parametrize("fault", ["html", "truncated", "redirect"])

@@ -19,6 +19,7 @@ from payhub_core.errors import ConfigError, GatewayError, InvalidOrder, NotFound
 from payhub_core.findings import Finding
 from payhub_core.hookspecs import Provider
 from payhub_core.hub import Hub
+from payhub_core.models import Payment
 
 __all__ = ["connection", "unusable_client"]
 
@@ -30,15 +31,15 @@ _FEW_DAYS = 14
 _NUMBERS = ("payhubdoctor", "PAYHUBDOCTOR", "9900000000001", "00009900000000000001")
 
 
-def connection(account: str, provider: Provider, reference: str | None) -> Iterator[Finding]:
-    """What is wrong on the way to the gateway of ``account``; asks about ``reference``, or a number of nobody's."""
+def connection(account: str, provider: Provider, known: Payment | None) -> Iterator[Finding]:
+    """What is wrong on the way to the gateway of ``account``; asks about a payment that is ``known``, or nobody's."""
     settings = provider.__dict__ if isinstance(provider, BaseModel) else {}
     addresses = {v for v in settings.values() if isinstance(v, str) and v.lower().startswith(("http://", "https://"))}
     reached = True
     for address in sorted(addresses):
         reached = (yield from _on_the_way(account, address)) and reached
     if reached:
-        yield from _query(account, provider, reference)
+        yield from _query(account, provider, known)
 
 
 def unusable_client() -> Iterator[Finding]:
@@ -94,16 +95,21 @@ def _clock(account: str, date: str) -> Iterator[Finding]:
         yield Finding(account, what, "let this machine's clock be set by NTP")
 
 
-def _query(account: str, provider: Provider, reference: str | None) -> Iterator[Finding]:
+def _query(account: str, provider: Provider, known: Payment | None) -> Iterator[Finding]:
     """One signed query: an order that the gateway does not know is an answer as well."""
-    asked = reference or next((number for number in _NUMBERS if _fits(provider, number)), None)
+    nobodys = next((number for number in _NUMBERS if _fits(provider, number)), None)
+    asked, gateway_id, created_at = nobodys, None, datetime.now(UTC)
+    if known is not None:
+        asked, gateway_id, created_at = known.reference, known.gateway_id, known.created_at or created_at
     if asked is None:
         return
     try:
         with Hub({account: provider}) as hub:
-            hub.query(account, asked)
-    except NotFound:
-        return
+            hub.query(account, asked, gateway_id=gateway_id, created_at=created_at)
+    except NotFound as error:
+        if error.unsent:
+            what = "no signed query was made: the gateway is asked by its own number of an order, and none is known"
+            yield Finding(account, what, "start an order, then ask again")
     except PayhubError as error:
         if isinstance(error, GatewayError) and error.unreadable:
             yield Finding(

@@ -23,6 +23,7 @@ from payhub_core.cli.words import say, tell
 from payhub_core.config import Config
 from payhub_core.errors import ConfigError, LedgerError, plain
 from payhub_core.findings import Finding
+from payhub_core.models import Payment
 
 if TYPE_CHECKING:
     from payhub_core.ledger import Health
@@ -75,7 +76,7 @@ def doctor(*, config: str | None, account: str | None, connect: bool, as_json: b
 def _examine(found: _Examined, settings: Config, account: str | None, *, connect: bool) -> None:
     found.settings, found.configured = settings, configured(settings)
     found.findings += found.configured.findings
-    newest: dict[str, str] = {}
+    newest: dict[str, Payment] = {}
     if settings.ledger is not None:
         newest = _examine_ledger(found, settings, connect=connect)
     if account is not None and (found.health is not None or settings.ledger is None):
@@ -94,8 +95,8 @@ def _examine(found: _Examined, settings: Config, account: str | None, *, connect
                     found.findings += connection(name, provider, newest.get(name))
 
 
-def _examine_ledger(found: _Examined, settings: Config, *, connect: bool) -> dict[str, str]:
-    """Returns each account's newest order, where the gateways are to be asked about one."""
+def _examine_ledger(found: _Examined, settings: Config, *, connect: bool) -> dict[str, Payment]:
+    """Returns each account's newest payment, where the gateways are to be asked about one."""
     try:
         from payhub_core.ledger import Ledger  # noqa: PLC0415  without its extra all else is looked at
 
@@ -107,7 +108,7 @@ def _examine_ledger(found: _Examined, settings: Config, *, connect: bool) -> dic
             ledger.write(_NOTHING)
             if connect:
                 last = [it for name in ledger.accounts() for it in ledger.payments(account=name, limit=1)]
-                return {it.payment.account: it.payment.reference for it in last}
+                return {it.payment.account: it.payment for it in last}
     except (ConfigError, LedgerError) as error:
         what = f"the ledger cannot be used: {error.message.removeprefix('the ledger cannot be used: ')}"
         found.findings.append(Finding("", what, error.hint or "mend the configuration"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -39,7 +40,7 @@ def dry_run(account: str, order: tuple[str, ...], config: str | None) -> None:
     """
     provider = load_accounts(read_config(config))[account]
     asked = Order(**_made_up(account, provider.info, _fields(order)))
-    flow = Calls(account, provider).flow("create_payment", order=asked, created_at=None)
+    flow = Calls(account, provider).flow("create_payment", order=asked, created_at=datetime.now(UTC))
     try:
         request: Request | None = next(flow)
     except StopIteration as stop:
