@@ -173,6 +173,9 @@ def _from_dict(config: Mapping[str, Any]) -> Config:
     if unknown := set(config) - known:
         word = min(map(str, unknown))
         raise ConfigError(f"unknown key {plain(word)!r}", hint=key_hint(word))
+    routes: object = config.get("routes", {})
+    if not isinstance(routes, Mapping) or not all(isinstance(names, list | tuple) for names in routes.values()):
+        raise ConfigError("routes: expected a list of accounts for each, such as {'any': ['shop', 'outlet']}")
     return Config(**config)
 
 

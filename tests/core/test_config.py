@@ -195,6 +195,13 @@ def test_a_missing_provider_is_asked_for(settings: dict[str, Any]) -> None:
     )
 
 
+@pytest.mark.parametrize("routes", [None, ["shop"], "shop", {"any": "shop"}, {"any": None}, {"any": 1}])
+def test_routes_of_another_shape_are_refused(settings: dict[str, Any], routes: Any) -> None:
+    """In words, as all else of a dict that was written by hand."""
+    said = refused({"accounts": {"shop": settings}, "routes": routes})
+    assert said.startswith("routes: expected a list of accounts for each")
+
+
 @pytest.mark.parametrize("key", ["acounts", "Accounts", "defualt", "source", "x"])
 def test_an_unknown_key_at_the_top_is_an_error(settings: dict[str, Any], key: str) -> None:
     """In a dict."""
