@@ -63,7 +63,6 @@ CONFIGURED: dict[str, tuple[Callable[[Door], Any], str]] = {
         lambda it: AsyncCheckout(AsyncHub(it.hub.accounts), it.ledger, handler=5),  # type: ignore[arg-type]
         "handler: expected a function, not int",
     ),
-    "a handler of one callback": (lambda it: it.checkout.receive("shop", CALLBACK, 5), "handler: expected a function"),  # type: ignore[arg-type]
     "a handler of the outbox": (lambda it: it.checkout.deliver(5), "handler: expected a function, not int"),  # type: ignore[arg-type]
     "a route as text": (lambda it: Checkout(it.hub, it.ledger, routes={"a": "shop"}), "routes: expected accounts by"),
     "a route as a number": (lambda it: Checkout(it.hub, it.ledger, routes={"a": 5}), "routes: expected accounts by"),  # type: ignore[dict-item]
@@ -76,8 +75,8 @@ CONFIGURED: dict[str, tuple[Callable[[Door], Any], str]] = {
     "an age as a number": (lambda it: it.checkout.reconcile(older_than=5), "older_than: expected a timedelta"),  # type: ignore[arg-type]
     "progress": (lambda it: it.checkout.reconcile(progress=5), "progress: expected a function, not int"),  # type: ignore[arg-type]
     "a misspelt account": (lambda it: it.checkout.reconcile(account="shpo"), "there is no account 'shpo'"),
-    "an asgi of a number": (lambda _: asgi(5), "expected a checkout, not int"),  # type: ignore[type-var]
-    "a wsgi of a hub": (lambda it: wsgi(it.hub), "expected a checkout, not Hub"),  # type: ignore[type-var]
+    "an asgi of a number": (lambda _: asgi(5), "expected a checkout, not int"),  # type: ignore[arg-type]
+    "a wsgi of a hub": (lambda it: wsgi(it.hub), "expected a checkout, not Hub"),  # type: ignore[arg-type]
     "a path": (lambda _: load_config(5), "expected the path of a file, not int"),  # type: ignore[arg-type]
     "since as text": (lambda it: it.ledger.payments(since="today"), "since: expected a datetime with a time zone"),  # type: ignore[arg-type]
     "since of anomalies without a zone": (

@@ -88,17 +88,17 @@ def test_while_the_server_is_down_nothing_is_acknowledged_or_sent_and_afterwards
         told.append(transition.id)
 
     with Ledger(own_postgres.url("payhub_template")) as ledger:
-        till = open_till(ledger)
+        till = Checkout(open_till(ledger).hub, ledger, handler=handle)
         till.start("shop", make_order(reference="A1"))
         shoot(own_postgres.server)
-        assert till.receive("shop", paid.notify("A1"), handle).status_code == RETRY
+        assert till.receive("shop", paid.notify("A1")).status_code == RETRY
         with pytest.raises(LedgerError, match=r"the database .* failed"):
             till.start("shop", make_order(reference="A2"))
         assert (len(requests), told) == (1, [])
 
         own_postgres.server.ensure_postgres_running()
         assert till.start("shop", make_order(reference="A3")).status is PaymentStatus.PENDING
-        assert [answer(till.receive("shop", paid.notify("A1"), handle)) for _ in range(6)] == [SUCCESS] * 6
+        assert [answer(till.receive("shop", paid.notify("A1"))) for _ in range(6)] == [SUCCESS] * 6
         assert told == ["shop/A1/paid"]
         assert till.start("shop", make_order(reference="A2")).status is PaymentStatus.PENDING
         assert len(requests) == 3

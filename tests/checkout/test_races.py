@@ -48,6 +48,7 @@ def test_64_callbacks_in_threads_come_to_one_transition_each(
     blocking: Checkout, ledger: Ledger, shop: Any, make_order: Callable[..., Order], paid: Any, mixed: bool, rounds: int
 ) -> None:
     """And every one is acknowledged."""
+    checkout = Checkout(blocking.hub, ledger, handler=shop.handle)
     with ThreadPoolExecutor(64) as threads:
         for number in range(rounds):
             reference = f"T{number}"
@@ -58,7 +59,7 @@ def test_64_callbacks_in_threads_come_to_one_transition_each(
 
             def receive(message: Callback, together: threading.Barrier = together) -> bytes:
                 together.wait()
-                return blocking.receive("shop", message, shop.handle).body
+                return checkout.receive("shop", message).body
 
             assert set(threads.map(receive, messages)) == {b"SUCCESS"}
             once_each(shop, reference, always=ALWAYS if mixed else {"paid"}, sometimes=SOMETIMES if mixed else set())

@@ -710,7 +710,7 @@ def test_a_callback_between_asking_and_recording_is_not_lost(
     def answers(request: httpx.Request) -> httpx.Response:
         if request.method == "POST":
             return platform.create_reply()  # type: ignore[no-any-return]
-        blocking.receive("shop", paid.notify(), shop.handle)
+        Checkout(blocking.hub, ledger, handler=shop.handle).receive("shop", paid.notify())
         return platform.query_reply(pay_status=0)  # type: ignore[no-any-return]
 
     checkout = open_checkout(answers, handler=shop.handle)

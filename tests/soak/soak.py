@@ -136,7 +136,7 @@ def soak(
             ledger.upgrade()
             ledger.write(lambda c: c.execute(text("CREATE TABLE shipped (reference VARCHAR(64))")))
             checkout = Checkout(hub, ledger, handler=ship)
-            with served(wsgi(checkout, handler=ship)) as address:
+            with served(wsgi(checkout)) as address:
                 run = Soak(sandbox, checkout, address, seed)
                 run.result.orders = orders
                 task = progress.add_task("orders", total=orders) if progress else None

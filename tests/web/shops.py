@@ -63,7 +63,7 @@ class Till:
         self.settled: set[str] = set()
         self.fail: Exception | None = None
 
-    def receive(self, account: str, callback: Callback, handler: Any = None) -> Reply:
+    def receive(self, account: str, callback: Callback) -> Reply:
         self.callbacks.append(callback)
         if self.fail is not None:
             raise self.fail
@@ -74,10 +74,7 @@ class Till:
             return info.refusal(error)
         payment = notification.payment
         assert payment is not None
-        if payment.reference not in self.settled:
-            if handler is not None:
-                handler(payment)
-            self.settled.add(payment.reference)
+        self.settled.add(payment.reference)
         return notification.reply
 
     def view(self, account: str, callback: Callback, *, reference: str | None = None) -> Payment:
@@ -96,8 +93,8 @@ class AsyncTill:
     def __init__(self, till: Till) -> None:
         self.till = till
 
-    async def receive(self, account: str, callback: Callback, handler: Any = None) -> Reply:
-        return self.till.receive(account, callback, handler)
+    async def receive(self, account: str, callback: Callback) -> Reply:
+        return self.till.receive(account, callback)
 
     async def view(self, account: str, callback: Callback, *, reference: str | None = None) -> Payment:
         return self.till.view(account, callback, reference=reference)

@@ -237,7 +237,7 @@ class GetTill:
     def __init__(self) -> None:
         self.callbacks: list[Any] = []
 
-    def receive(self, account: str, callback: Any, handler: Any = None) -> Reply:
+    def receive(self, account: str, callback: Any) -> Reply:
         self.callbacks.append(callback)
         return Reply(b"success")
 
@@ -588,25 +588,11 @@ def test_a_return_posted_to_the_notify_address_is_refused(till: Any, came_back: 
     assert not till.settled
 
 
-def test_the_handler_is_handed_on_and_its_failure_is_not_acknowledged(till: Any, paid: bytes) -> None:
-    """It runs inside the checkout, whose word counts."""
-    calls: list[str] = []
-
-    def handler(payment: Payment) -> None:
-        calls.append(payment.reference)
-        if len(calls) == 1:
-            raise RuntimeError
-
-    app = wsgi(till, handler=handler)
-    assert [call_wsgi(app, "POST", "/shop/notify", paid)[0] for _ in range(3)] == [503, 200, 200]
-    assert calls == ["A1001", "A1001"]
-
-
 def test_any_reply_of_a_provider_goes_out_as_it_is(paid: bytes) -> None:
     """Bytes, type and status are the gateway's business, even a status without a name."""
 
     class Odd:
-        def receive(self, account: str, callback: Any, handler: Any = None) -> Reply:
+        def receive(self, account: str, callback: Any) -> Reply:
             return Reply(b'{"code":"\xe6\x88\x90\xe5\x8a\x9f"}', "application/json", 299)
 
         def view(self, account: str, callback: Any, *, reference: str | None = None) -> Payment:

@@ -197,7 +197,6 @@ def endpoint(record: list[str]) -> Endpoint:
         receive=lambda *_: Reply(b"OK", "text/plain"),
         view=lambda *_, **__: None,
         record=lambda account, *_: record.append(account),
-        handler=None,
         on_return=None,
         pages=Pages("Tea House", "/"),
         limit=1024,

@@ -32,6 +32,7 @@ from payhub_core import (
     hookimpl,
     load_config,
 )
+from payhub_core.checkout import Checkout
 from payhub_core.kit import AccountSettings, Secrets, check_age, made_by_any
 from payhub_core.recorder import Recorder, load_callback
 from payhub_core.web import asgi, wsgi
@@ -283,7 +284,7 @@ def test_why_a_notify_was_not_acknowledged_is_recorded(
     def fail(*_arguments: object) -> None:
         raise KeyError("hidden")
 
-    app = wsgi(shop.checkout, handler=fail, record=folder)
+    app = wsgi(Checkout(shop.hub, shop.ledger, handler=fail), record=folder)
     fields = platform.notify()
     messages = [
         ("shop", platform.body(platform.notify(order_no="A9"))),

@@ -71,15 +71,14 @@ class Checkout:
         """
         return play(start(self.hub, self._routes, account, order, self.handler), self._do)
 
-    def receive(self, account: str, callback: Callback, handler: Handler | None = None) -> Reply:
+    def receive(self, account: str, callback: Callback) -> Reply:
         """Hears a notify and returns what to answer, byte for byte; the gateway's success only after the commit.
 
-        ``handler``, or else that of the checkout, runs in the same transaction once for each transition. Where it or
-        the database fails, nothing has happened and the reply makes the gateway resend. Raises ConfigError
-        for an account that is not configured and for a handler that is no function, and nothing else.
+        The checkout's handler runs in the same transaction once for each transition. Where it or the database fails,
+        nothing has happened and the reply makes the gateway resend. Raises ConfigError for an account that is not
+        configured, and nothing else.
         """
-        _check_handler(handler, awaited=False)
-        return play(receive(self.hub, account, callback, handler or self.handler), self._do)
+        return play(receive(self.hub, account, callback, self.handler), self._do)
 
     def view(self, account: str, callback: Callback, *, reference: str | None = None) -> Payment:
         """What to show a payer who returns: the stored payment, and what the return claims in ``claimed_status``.
@@ -220,10 +219,9 @@ class AsyncCheckout:
         """As `Checkout.start`. Cancelled half-way, it stays *starting*: start it again, or let it be reconciled."""
         return await play_async(start(self.hub, self._routes, account, order, self.handler), self._do)
 
-    async def receive(self, account: str, callback: Callback, handler: AsyncHandler | None = None) -> Reply:
+    async def receive(self, account: str, callback: Callback) -> Reply:
         """As `Checkout.receive`. Cancelled half-way, nothing is acknowledged and the gateway resends."""
-        _check_handler(handler, awaited=True)
-        return await play_async(receive(self.hub, account, callback, handler or self.handler), self._do)
+        return await play_async(receive(self.hub, account, callback, self.handler), self._do)
 
     async def view(self, account: str, callback: Callback, *, reference: str | None = None) -> Payment:
         """As `Checkout.view`."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias
 
 from payhub_core.declaration import REFUSED, RETRY
 from payhub_core.errors import CallbackError, ConfigError, PayhubError, plain, reason_of
@@ -25,8 +25,6 @@ OnReturn: TypeAlias = Callable[[Payment], str]
 #: Yields what is to be called outside, is sent the result (or has the error thrown in) and ends in the answer.
 Steps: TypeAlias = Generator[Callable[[], Any], Any, Answer]
 
-HandlerT_contra = TypeVar("HandlerT_contra", contravariant=True)
-
 _ADDRESS = re.compile(r"(?:.*/)?([a-z][a-z0-9_]*)/(?:(notify)|(return)(?:/(.+?))?)/?", re.DOTALL)
 _METHODS: Mapping[CallbackKind, tuple[str, ...]] = {
     # Some gateways notify by GET; which of the two its own gateway uses, a provider knows.
@@ -39,10 +37,10 @@ _NOT_FOUND = 404
 logger: logging.Logger = logging.getLogger("payhub.web")
 
 
-class Receiver(Protocol[HandlerT_contra]):
+class Receiver(Protocol):
     """What the endpoint asks: `payhub_core.checkout.Checkout` is one, and anything with these two methods."""
 
-    def receive(self, account: str, callback: Callback, handler: HandlerT_contra | None = None, /) -> Reply:
+    def receive(self, account: str, callback: Callback, /) -> Reply:
         """Settles a notify; returns what to answer, and the gateway's acknowledgement only after the commit.
 
         Raising CallbackError refuses the callback; anything else raised makes the gateway send it again.
@@ -58,10 +56,10 @@ class Receiver(Protocol[HandlerT_contra]):
         ...
 
 
-class AsyncReceiver(Protocol[HandlerT_contra]):
+class AsyncReceiver(Protocol):
     """`Receiver`, awaited."""
 
-    async def receive(self, account: str, callback: Callback, handler: HandlerT_contra | None = None, /) -> Reply:
+    async def receive(self, account: str, callback: Callback, /) -> Reply:
         """As `Receiver.receive`."""
         ...
 
@@ -97,7 +95,6 @@ class Endpoint:
     receive: Callable[..., Any]
     view: Callable[..., Any]
     record: Callable[..., Any] | None
-    handler: Any
     on_return: OnReturn | None
     pages: Pages
     limit: int
@@ -134,7 +131,7 @@ class Endpoint:
     def _notified(self, account: str, callback: Callback) -> Generator[Callable[[], Any], Any, tuple[Answer, str]]:
         """The answer, and why it is no success."""
         try:
-            reply = yield partial(self.receive, account, callback, self.handler)
+            reply = yield partial(self.receive, account, callback)
             return acknowledgement(reply), reply.reason
         except Exception as error:
             status_code = _status(error, account)

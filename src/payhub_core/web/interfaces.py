@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from os import PathLike
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import anyio.to_thread
 
@@ -30,16 +30,14 @@ from payhub_core.web.pages import Pages
 
 __all__ = ["AsgiEndpoint", "WsgiEndpoint", "asgi", "wsgi"]
 
-HandlerT = TypeVar("HandlerT")
 Scope: TypeAlias = Any
 Receive: TypeAlias = Callable[[], Awaitable[Any]]
 Send: TypeAlias = Callable[[Any], Awaitable[None]]
 
 
 def asgi(
-    checkout: AsyncReceiver[HandlerT] | Receiver[HandlerT],
+    checkout: AsyncReceiver | Receiver,
     *,
-    handler: HandlerT | None = None,
     on_return: OnReturn | None = None,
     shop: str = "",
     home: str = "",
@@ -49,18 +47,16 @@ def asgi(
     """An ASGI application that serves ``/{account}/notify`` and ``/{account}/return/{reference}`` under any prefix.
 
     The reference may be left out of the return address; then only a return that is signed says which payment it is.
-    ``checkout`` is an AsyncCheckout; the methods of a Checkout are called in a thread. ``handler`` is handed to its
-    ``receive``. ``on_return(payment)`` gives the address of your thank-you page, for a 303; without it the payer sees a
-    plain page in English or Chinese, which names the ``shop`` and leads ``home``, an http(s) URL or a path. Raises
-    ConfigError for another ``home``. ``record``, a folder or a Recorder, keeps what came. More than ``limit`` bytes
-    are not read: 413.
+    ``checkout`` is an AsyncCheckout; the methods of a Checkout are called in a thread. ``on_return(payment)`` gives the
+    address of your thank-you page, for a 303; without it the payer sees a plain page in English or Chinese, which names
+    the ``shop`` and leads ``home``, an http(s) URL or a path. Raises ConfigError for another ``home``. ``record``, a
+    folder or a Recorder, keeps what came. More than ``limit`` bytes are not read: 413.
     """
     _check_checkout(checkout)
     endpoint = Endpoint(
         receive=_awaited(checkout.receive),
         view=_awaited(checkout.view),
         record=_awaited(_saver(record, checkout)) if record else None,
-        handler=handler,
         on_return=on_return,
         pages=Pages(shop, home),
         limit=limit,
@@ -75,9 +71,8 @@ def _check_checkout(checkout: object) -> None:
 
 
 def wsgi(
-    checkout: Receiver[HandlerT],
+    checkout: Receiver,
     *,
-    handler: HandlerT | None = None,
     on_return: OnReturn | None = None,
     shop: str = "",
     home: str = "",
@@ -92,7 +87,6 @@ def wsgi(
         receive=checkout.receive,
         view=checkout.view,
         record=_saver(record, checkout) if record else None,
-        handler=handler,
         on_return=on_return,
         pages=Pages(shop, home),
         limit=limit,
