@@ -100,7 +100,7 @@ def rest(ledger: Ledger) -> None:
 
 def receive(ledger: Ledger, payment: Payment) -> None:
     """The ledger's part of `Checkout.receive`."""
-    row = ledger._find("shop", payment.reference)
+    row = ledger._store.find("shop", payment.reference)
     assert row is not None
     news = changes.heard(row, payment, "notify")
     if not changes.says_nothing_new(row, news):

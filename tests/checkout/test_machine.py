@@ -171,11 +171,11 @@ def machine(  # noqa: C901  the rules of one machine
 
         @rule(reference=references)
         def come_back(self, reference: str) -> None:
-            before = self.ledger._find("shop", reference)
+            before = self.ledger._store.find("shop", reference)
             fields = {"order_no": reference, "pay_status": "1"}
             message = platform.callback(fields, kind=CallbackKind.RETURN)
             self.run(0, lambda: self.checkout.view("shop", message))
-            assert self.ledger._find("shop", reference) == before
+            assert self.ledger._store.find("shop", reference) == before
 
         @rule(reference=references, crash=st.integers(0, 6))
         def refresh(self, reference: str, crash: int) -> None:
@@ -201,7 +201,7 @@ def machine(  # noqa: C901  the rules of one machine
         def nothing_is_created_twice_or_unbeknown(self) -> None:
             assert all(count == 1 for count in self.books.creates.values())
             for reference in self.books.orders:
-                assert self.ledger._find("shop", reference) is not None
+                assert self.ledger._store.find("shop", reference) is not None
 
         @invariant()
         def only_what_was_paid_is_paid(self) -> None:

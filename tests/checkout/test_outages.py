@@ -137,7 +137,7 @@ def test_a_cancelled_transaction_keeps_nobody_waiting(
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(till.receive("shop", paid.notify("A1")), 0.1)
             assert answer(await till.receive("shop", paid.notify("A2"))) == SUCCESS
-            row = await own._afind("shop", "A1")
+            row = await own._store.afind("shop", "A1")
             assert row is not None
             assert row.status == "pending"
 
@@ -218,5 +218,5 @@ def test_a_ledger_lives_through_the_loss_of_every_connection(postgres: Any) -> N
             ledger.payments()
         for _ in range(10):
             assert ledger.payments() == []
-        assert list(threads.map(lambda _: ledger._find("shop", "A1001"), range(8))) == [None] * 8
+        assert list(threads.map(lambda _: ledger._store.find("shop", "A1001"), range(8))) == [None] * 8
     postgres.drop("restarted")

@@ -96,12 +96,12 @@ def test_a_notify_settles_the_order_and_the_application_hears_of_it_once(
 def test_a_duplicate_writes_nothing(till: Any, ledger: Ledger, paid: Any) -> None:
     """Not even the same values again: the row, the history and the file stay as they are."""
     till.receive("shop", paid.notify())
-    row, heard = ledger._find("shop", "A1001"), ledger.history("shop", "A1001")
+    row, heard = ledger._store.find("shop", "A1001"), ledger.history("shop", "A1001")
     path = ledger.engine.url.database or ""
     wal = Path(path + "-wal")
     size = wal.stat().st_mtime_ns if wal.exists() else 0
     till.receive("shop", paid.notify())
-    assert ledger._find("shop", "A1001") == row
+    assert ledger._store.find("shop", "A1001") == row
     assert ledger.history("shop", "A1001") == heard
     assert (wal.stat().st_mtime_ns if wal.exists() else 0) == size
 
@@ -114,10 +114,10 @@ def test_a_failing_handler_rolls_back_and_the_gateway_is_to_resend(
     def fail(_transition: Transition, _connection: Connection) -> None:
         raise RuntimeError("out of stock")
 
-    before = ledger._find("shop", "A1001")
+    before = ledger._store.find("shop", "A1001")
     shop.fails = fail
     assert till.receive("shop", paid.notify()).status_code == RETRY
-    assert ledger._find("shop", "A1001") == before
+    assert ledger._store.find("shop", "A1001") == before
     assert shop.delivered == []
     assert ledger.outbox() == []
     shop.fails = None
@@ -332,9 +332,9 @@ def test_a_genuine_message_that_is_not_about_this_order_changes_nothing(
     till: Any, ledger: Ledger, shop: Any, paid: Any, changes: dict[str, str]
 ) -> None:
     """Refused, and never stored."""
-    before = ledger._find("shop", "A1001"), ledger.history("shop", "A1001")
+    before = ledger._store.find("shop", "A1001"), ledger.history("shop", "A1001")
     assert till.receive("shop", paid.notify(**changes)).status_code == REFUSED
-    assert (ledger._find("shop", "A1001"), ledger.history("shop", "A1001")) == before
+    assert (ledger._store.find("shop", "A1001"), ledger.history("shop", "A1001")) == before
     assert shop.delivered == []
 
 
@@ -360,10 +360,10 @@ def test_a_gateway_that_wants_to_be_told_why_is_told(
 
 def test_a_forged_message_changes_nothing(till: Any, ledger: Ledger, platform: Any) -> None:
     """Signed with another secret."""
-    before = ledger._find("shop", "A1001")
+    before = ledger._store.find("shop", "A1001")
     forged = platform.callback(platform.notify(), secret="another secret of sixteen")
     assert till.receive("shop", forged).status_code == REFUSED
-    assert ledger._find("shop", "A1001") == before
+    assert ledger._store.find("shop", "A1001") == before
 
 
 def test_an_order_started_at_another_provider_is_refused(till: Any, ledger: Ledger, paid: Any) -> None:
@@ -380,12 +380,12 @@ def test_an_unknown_account_is_a_configuration_error(till: Any, paid: Any) -> No
 
 def test_a_return_never_settles(till: Any, ledger: Ledger, shop: Any, paid: Any) -> None:
     """Neither received nor viewed; the view tells what it claims."""
-    before = ledger._find("shop", "A1001")
+    before = ledger._store.find("shop", "A1001")
     till.receive("shop", paid.back())
     view = till.view("shop", paid.back())
     assert (view.status, view.claimed_status) == (PaymentStatus.PENDING, PaymentStatus.PAID)
     assert view.amount is not None
-    assert ledger._find("shop", "A1001") == before
+    assert ledger._store.find("shop", "A1001") == before
     assert shop.delivered == []
 
 
@@ -614,9 +614,9 @@ def test_a_return_says_nothing_of_an_order_whose_outcome_is_unknown(
     checkout = open_checkout(gateway(httpx.ReadTimeout("lost")))
     with pytest.raises(OutcomeUnknown):
         checkout.start("shop", order)
-    before = ledger._find("shop", "A1001")
+    before = ledger._store.find("shop", "A1001")
     checkout.receive("shop", paid.back())
-    assert ledger._find("shop", "A1001") == before
+    assert ledger._store.find("shop", "A1001") == before
 
 
 def test_a_cancelled_receive_acknowledges_nothing_and_keeps_nothing(
@@ -641,7 +641,7 @@ def test_a_cancelled_receive_acknowledges_nothing_and_keeps_nothing(
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            row = await ledger._afind("shop", "A1001")
+            row = await ledger._store.afind("shop", "A1001")
             assert row is not None
             assert row.status == "pending"
             assert answer(await AsyncCheckout(hub, ledger).receive("shop", paid.notify())) == SUCCESS
@@ -651,7 +651,7 @@ def test_a_cancelled_receive_acknowledges_nothing_and_keeps_nothing(
 
 def test_a_ledger_survives_a_fork(till: Any, ledger: Ledger, paid: Any, blocking: Checkout) -> None:
     """The child opens connections of its own, as under a preloading server, and leaves the parent's alone."""
-    assert ledger._find("shop", "A1001") is not None
+    assert ledger._store.find("shop", "A1001") is not None
     parents = [connection for connection, _since in ledger._connections.resting]
     assert parents
     child = os.fork()
@@ -660,6 +660,6 @@ def test_a_ledger_survives_a_fork(till: Any, ledger: Ledger, paid: Any, blocking
         mine = [connection for connection, _since in ledger._connections.resting]
         os._exit(0 if heard and not any(connection in parents for connection in mine) else 1)
     assert os.waitpid(child, 0)[1] == 0
-    row = ledger._find("shop", "A1001")
+    row = ledger._store.find("shop", "A1001")
     assert row is not None
     assert row.status == "paid"

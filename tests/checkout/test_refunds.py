@@ -180,7 +180,7 @@ def test_a_refund_is_told_once_and_shown_with_the_payment(
     assert (stored(ledger).status, stored(ledger).refunded) == (PaymentStatus.REFUNDED, HUNDRED)
     assert stored(ledger).paid == HUNDRED
     assert shop.delivered == [f"shop/A1001/{name}" for name in ("paid", "partially_refunded", "refunded")]
-    row = ledger._find("shop", "A1001")
+    row = ledger._store.find("shop", "A1001")
     assert row is not None
     assert row.refunded_minor == HUNDRED.minor
 
@@ -317,10 +317,10 @@ def test_a_refund_that_cannot_be_is_refused_before_anything_is_sent(
 ) -> None:
     """More than is left, another sum under the same number, and what is no refund at all."""
     paid.refund("shop", "A1001", FORTY, "R1")
-    before = ledger._find("shop", "A1001"), ledger.history("shop", "A1001")
+    before = ledger._store.find("shop", "A1001"), ledger.history("shop", "A1001")
     with pytest.raises(InvalidOrder, match=reason):
         paid.refund("shop", "A1001", amount, number)
-    assert (ledger._find("shop", "A1001"), ledger.history("shop", "A1001")) == before
+    assert (ledger._store.find("shop", "A1001"), ledger.history("shop", "A1001")) == before
     assert len(gateway.sent) == 1
 
 
@@ -591,10 +591,10 @@ def test_a_message_about_another_refund_is_refused(
 ) -> None:
     """And nothing is changed by it."""
     paid.refund("shop", "A1001", FORTY, "R1")
-    before = ledger._find("shop", "A1001"), ledger.history("shop", "A1001")
+    before = ledger._store.find("shop", "A1001"), ledger.history("shop", "A1001")
     assert tell(paid, RefundStatus.REFUNDED, number, **more) >= 400
     assert reason in caplog.text
-    assert (ledger._find("shop", "A1001"), ledger.history("shop", "A1001")) == before
+    assert (ledger._store.find("shop", "A1001"), ledger.history("shop", "A1001")) == before
 
 
 def test_a_refund_that_came_in_at_the_return_address_is_a_hint(paid: Checkout, ledger: Ledger) -> None:
@@ -864,12 +864,12 @@ def test_what_a_person_cannot_have_found_out_is_refused(
             paid.refund("shop", "A1001", sum_, key)
     if "would have" in reason:
         by_li(ledger, "R1", RefundStatus.REFUNDED)
-    before = ledger._find("shop", "A1001")
+    before = ledger._store.find("shop", "A1001")
     with pytest.raises(InvalidOrder, match=reason):
         by_li(ledger, number, status, **who)
     with pytest.raises(InvalidOrder, match="no such order"):
         ledger.settle_refund("shop", "A9999", number, RefundStatus.REFUNDED, by="Li", reason="seen")
-    assert ledger._find("shop", "A1001") == before
+    assert ledger._store.find("shop", "A1001") == before
 
 
 @pytest.mark.usefixtures("held")

@@ -44,7 +44,7 @@ from payhub_core import (
     load_accounts,
 )
 from payhub_core.checkout import Checkout
-from payhub_core.checkout.steps import Ask, Query, Record, Step, Store
+from payhub_core.checkout.steps import Ask, Query, Record, Step, Write
 from payhub_core.errors import LedgerError
 from payhub_core.ledger import Creation, Ledger, Transition, changes
 from payhub_core.ledger.tables import payments
@@ -100,10 +100,10 @@ def test_another_order_under_the_same_reference_is_invalid(
     answers = gateway(platform.create_reply())
     checkout = open_checkout(answers)
     checkout.start("shop", make_order())
-    before = ledger._find("shop", "A1001")
+    before = ledger._store.find("shop", "A1001")
     with pytest.raises(InvalidOrder, match="other content"):
         checkout.start("shop", make_order(description="Coffee"))
-    assert ledger._find("shop", "A1001") == before
+    assert ledger._store.find("shop", "A1001") == before
     assert asked(answers) == ["POST"]
 
 
@@ -462,7 +462,7 @@ def test_a_route_that_failed_everywhere_starts_over(route: Any, ledger: Ledger, 
     assert asked == ["create first", "create second", "create first"]
     assert all(
         row is not None and row.lease is None
-        for row in (ledger._find("first", "A1001"), ledger._find("second", "A1001"))
+        for row in (ledger._store.find("first", "A1001"), ledger._store.find("second", "A1001"))
     )
 
 
@@ -751,7 +751,7 @@ def test_a_refusal_after_an_unknown_outcome_may_mean_that_the_gateway_has_it(
             checkout.start("first", order)
     assert creation_of(ledger, "first") is state
     assert asked.count("query first") == (1 if long_ago else 2)
-    row = ledger._find("first", order.reference)
+    row = ledger._store.find("first", order.reference)
     assert row is not None
     assert row.lease is None
 
@@ -826,7 +826,7 @@ def test_a_start_that_was_stopped_for_longer_than_its_lease_sends_nothing(
 
 def leases(ledger: Ledger) -> list[str]:
     """Which rows are still leased."""
-    rows = [ledger._find(stored.payment.account, stored.payment.reference) for stored in ledger.payments()]
+    rows = [ledger._store.find(stored.payment.account, stored.payment.reference) for stored in ledger.payments()]
     return [row.account for row in rows if row is not None and row.lease is not None]
 
 
@@ -836,7 +836,7 @@ def failing(checkout: Checkout, number: int) -> None:
 
     def fail(step: Any) -> object:
         last = getattr(getattr(step, "body", None), "__name__", "") == "release"
-        if isinstance(step, Store | Record) and not last and next(counted) == number:
+        if isinstance(step, Write | Record) and not last and next(counted) == number:
             raise LedgerError("gone for a moment")
         return do(step)
 

@@ -88,7 +88,7 @@ def act(url: str, command: str, arguments: list[Any], points: Points, go: Callab
         Hub(ACCOUNTS, client=client) as hub,
     ):
         checkout = Watched(hub, ledger, handler=handle)
-        ledger._find("shop", "")  # connected; what comes before a command has begun is no point of it
+        ledger._store.find("shop", "")  # connected; what comes before a command has begun is no point of it
         if points.die_at:
             watch(checkout, ledger, points)
         if command == "start":
@@ -107,7 +107,7 @@ def act(url: str, command: str, arguments: list[Any], points: Points, go: Callab
                 go()
                 return [receive(arguments[0])]
             with ThreadPoolExecutor(THREADS) as threads:
-                list(threads.map(lambda _: ledger._find("shop", ""), range(THREADS)))
+                list(threads.map(lambda _: ledger._store.find("shop", ""), range(THREADS)))
                 go()
                 return list(threads.map(receive, arguments))
         go()

@@ -77,7 +77,7 @@ def test_asyncio_upgrades_too(empty_url: str) -> None:
     async def main() -> None:
         async with Ledger(empty_url) as ledger:
             await ledger.aupgrade()
-            assert await ledger._afind("shop", "A1001") is None
+            assert await ledger._store.afind("shop", "A1001") is None
 
     asyncio.run(main())
 
@@ -100,7 +100,7 @@ def test_the_tables_can_share_the_applications_database_and_engine(empty_url: st
 def test_a_database_without_tables_says_how_to_make_them(empty_url: str) -> None:
     """For each way in."""
     with Ledger(empty_url) as ledger:
-        for use in (ledger.payments, lambda: ledger._find("shop", "A1001"), ledger.outbox):
+        for use in (ledger.payments, lambda: ledger._store.find("shop", "A1001"), ledger.outbox):
             with pytest.raises(LedgerError, match="payhub ledger upgrade"):
                 use()
 
@@ -121,7 +121,7 @@ def test_a_closed_ledger_says_so(ledger: Ledger) -> None:
     with pytest.raises(LedgerError, match="closed"):
         ledger.payments()
     with pytest.raises(LedgerError, match="closed"):
-        asyncio.run(ledger._afind("shop", "A1001"))
+        asyncio.run(ledger._store.afind("shop", "A1001"))
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_a_row_that_payhub_did_not_write_is_named_and_left_alone(
         ledger.payment("shop", "A1001")
     if column in {"facts", "currency"}:
         assert checkout.receive("shop", paid.notify()).status_code == 503
-    row = ledger._find("shop", "A1001")
+    row = ledger._store.find("shop", "A1001")
     assert row is not None
     assert getattr(row, column) == value.strip("'")
 
@@ -413,10 +413,10 @@ def test_what_is_due_is_found_by_index(ledger: Ledger) -> None:
 
 def test_a_ledger_lives_through_a_lost_connection(ledger: Ledger, order: Order) -> None:
     """As after a restart of the database: the connection at rest is replaced."""
-    assert ledger._find("shop", order.reference) is None
+    assert ledger._store.find("shop", order.reference) is None
     ((resting, _since),) = ledger._connections.resting
     resting.connection.dbapi_connection.close()
-    assert ledger._find("shop", order.reference) is None
+    assert ledger._store.find("shop", order.reference) is None
     assert resting not in {connection for connection, _since in ledger._connections.resting}
 
 
@@ -517,11 +517,7 @@ def test_a_task_records_in_three_hops_beside_its_handler(tmp_path: Path, monkeyp
             assert row is not None
             news = changes.heard(row, paid, "notify")
             hops.clear()
-            await ledger._awrite_handling(
-                lambda connection, handle: changes.record(connection, row, news, handle, commit=True),
-                handler,
-                whole=True,
-            )
+            await ledger._store.asettle(row, news, handler)
             assert len(hops) == 3
             assert hops[1] == "handler"
 

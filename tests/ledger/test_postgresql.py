@@ -235,7 +235,7 @@ def test_a_transaction_pooler_serves(between: Any) -> None:
         for _ in range(40):
             assert ledger.payments() == []
             ledger.write(lambda connection: connection.execute(text("UPDATE payhub_payments SET attempts = 1")))
-            assert ledger._find("shop", "A1001") is None
+            assert ledger._store.find("shop", "A1001") is None
 
 
 @pytest.mark.parametrize("kind", ["Checkout", "AsyncCheckout"])
@@ -345,7 +345,7 @@ def test_times_are_read_whatever_style_the_database_writes_them_in(
             assert till.receive("shop", paid.notify(f"B{number}")).body == b"SUCCESS"
     with Ledger(url) as ledger:
         for number in range(5):
-            assert ledger._find("shop", f"B{number}") is not None
+            assert ledger._store.find("shop", f"B{number}") is not None
         assert len(ledger.payments()) == 5
 
 

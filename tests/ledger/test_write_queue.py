@@ -259,9 +259,9 @@ def test_a_ledger_that_is_closed_tells_the_tasks_that_wait(ledger: Ledger) -> No
     """At once, and none of it reaches whoever's turn ends, who may have committed."""
 
     async def main() -> None:
-        await ledger._afind("shop", "A1")
+        await ledger._store.afind("shop", "A1")
         with ledger._connections.queue.alone():
-            waiting = [asyncio.create_task(ledger._afind("shop", "A1")) for _ in range(3)]
+            waiting = [asyncio.create_task(ledger._store.afind("shop", "A1")) for _ in range(3)]
             await asyncio.sleep(0)
             ledger.close()
         for told in await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 5):

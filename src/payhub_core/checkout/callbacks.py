@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from payhub_core.checkout.checks import check, handlers_own_error, stored
-from payhub_core.checkout.steps import AnyHub, Parse, Settle, Steps, Store
+from payhub_core.checkout.steps import AnyHub, Parse, Settle, Steps, Write
 from payhub_core.declaration import RETRY
 from payhub_core.errors import CallbackError, ConfigError, PayhubError, WrongOrder, reason_of, words_of
 from payhub_core.ledger import changes, failures
@@ -94,7 +94,7 @@ def _settled(row: Row, news: changes.News | changes.RefundNews, handler: object)
         logger.error("%s", reason, exc_info=failed.error, extra=extra)  # noqa: TRY400  the traceback is the handler's
         note = partial(failures.note, account=row.account, reference=row.reference)
         with suppress(Exception):  # the gateway is answered all the same
-            yield Store(partial(note, source=failures.HANDLER, error=failed.error, of=failed.transition))
+            yield Write(partial(note, source=failures.HANDLER, error=failed.error, of=failed.transition))
         raise
 
 

@@ -18,12 +18,10 @@ from payhub_core.checkout.delivery import async_handler, check_handler, deliver
 from payhub_core.checkout.reconciliation import Pass, Progress, Summary, reconcile, reconcile_async
 from payhub_core.checkout.refunds import refund
 from payhub_core.checkout.start import checked_routes, start
-from payhub_core.checkout.steps import Ask, Deliver, Find, Pause, Record, Settle, Step, Store, play, play_async
+from payhub_core.checkout.steps import Ask, Deliver, Find, Pause, Record, Settle, Step, Write, play, play_async
 from payhub_core.errors import ConfigError
 from payhub_core.hub import AsyncHub, Hub
-from payhub_core.ledger import changes
-from payhub_core.ledger.handling import handling
-from payhub_core.ledger.ledger import Ledger
+from payhub_core.ledger.ledger import Ledger, store_of
 from payhub_core.ledger.models import Transition
 from payhub_core.models import Callback, Order, Payment, Refund, Reply
 from payhub_core.money import Money
@@ -57,6 +55,7 @@ class Checkout:
         _check_handler(handler, awaited=False)
         self.hub = hub
         self.ledger = ledger
+        self._store = store_of(ledger)
         self.handler = handler
         self._routes = checked_routes(routes, hub)
 
@@ -180,17 +179,13 @@ class Checkout:
             case Ask():
                 return step.of(self.hub[step.account])
             case Find(account, reference):
-                return self.ledger._find(account, reference)
-            case Store(body):
+                return self._store.find(account, reference)
+            case Write(body):
                 return self.ledger.write(body)
             case Record(record, handler):
-                return self.ledger.write(lambda connection: record(connection, _handle(handler, connection)))
-            case Settle(row, news, None):
-                return self.ledger._settle(row, news)
+                return self._store.record(record, _plain(handler))
             case Settle(row, news, handler):
-                return self.ledger._write_handling(
-                    lambda c: changes.record(c, row, news, _handle(handler, c), commit=True)
-                )
+                return self._store.settle(row, news, _plain(handler))
             case Deliver(handler, transition):
                 return _done(handler(transition))
             case Pause(seconds):
@@ -212,6 +207,7 @@ class AsyncCheckout:
         _check_handler(handler, awaited=True)
         self.hub = hub
         self.ledger = ledger
+        self._store = store_of(ledger)
         self.handler = handler
         self._routes = checked_routes(routes, hub)
 
@@ -279,21 +275,13 @@ class AsyncCheckout:
             case Ask():
                 return await step.of(self.hub[step.account])  # type: ignore[misc]
             case Find(account, reference):
-                return await self.ledger._afind(account, reference)
-            case Store(body):
+                return await self._store.afind(account, reference)
+            case Write(body):
                 return await self.ledger.awrite(body)
-            case Record(record, None):
-                return await self.ledger.awrite(lambda connection: record(connection, None))
             case Record(record, handler):
-                return await self.ledger._awrite_handling(record, handler)
-            case Settle(row, news, None):
-                return await self.ledger._asettle(row, news)
+                return await self._store.arecord(record, handler)
             case Settle(row, news, handler):
-                return await self.ledger._awrite_handling(
-                    lambda connection, handle: changes.record(connection, row, news, handle, commit=True),
-                    handler,
-                    whole=True,
-                )
+                return await self._store.asettle(row, news, handler)
             case Deliver(handler, transition):
                 return await handler(transition)
             case Pause(seconds):
@@ -314,16 +302,9 @@ def _check_handler(handler: object, *, awaited: bool) -> None:
         check_handler(handler, awaited=awaited)
 
 
-def _handle(handler: Handler | None, connection: Connection) -> Callable[[Transition], object] | None:
-    """Calls a plain ``handler`` in the transaction on ``connection``."""
-    if handler is None:
-        return None
-
-    def handle(transition: Transition) -> object:
-        with handling(connection.engine):
-            return _done(handler(transition, connection))
-
-    return handle
+def _plain(handler: Handler | None) -> Handler | None:
+    """``handler``, found to be a plain function once it is called."""
+    return handler and (lambda transition, connection: _done(handler(transition, connection)))
 
 
 def _done(result: object) -> object:

@@ -9,7 +9,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from payhub_core.checkout.steps import AnyHub, Find, Record, Steps, Store, query
+from payhub_core.checkout.steps import AnyHub, Find, Record, Steps, Write, query
 from payhub_core.errors import CallbackError, GatewayError, PayhubError, WrongOrder, plain
 from payhub_core.ledger import changes, failures
 from payhub_core.ledger.rows import Row
@@ -57,7 +57,7 @@ def check(hub: AnyHub, row: Row, lease: str, handler: object) -> Steps[tuple[Row
 
         new: Row = yield Record(body, handler)
     except (PayhubError, changes.HandlerFailed) as error:
-        yield Store(partial(_unanswered, row=row, lease=lease, error=error))
+        yield Write(partial(_unanswered, row=row, lease=lease, error=error))
         raise
     return new, payment.claimed_status or payment.status
 

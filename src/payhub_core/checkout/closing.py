@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from payhub_core.checkout.checks import handlers_own_error
 from payhub_core.checkout.outcomes import said_after
-from payhub_core.checkout.steps import AnyHub, Close, Record, Steps, Store
+from payhub_core.checkout.steps import AnyHub, Close, Record, Steps, Write
 from payhub_core.errors import InvalidOrder, LedgerError, OutcomeUnknown, PayhubError, Unsupported
 from payhub_core.ledger import changes, history
 from payhub_core.ledger.rows import Row
@@ -24,12 +24,12 @@ def close_payment(hub: AnyHub, account: str, reference: str, handler: object) ->
     if not bound.supports("close"):
         raise Unsupported(f"the provider {bound.info.name!r} has no close", account=account, reference=reference)
     note = partial(_noted, account=account, reference=reference)
-    row: Row = yield Store(partial(note, said="asked", raw={}, provider=bound.info.name))
+    row: Row = yield Write(partial(note, said="asked", raw={}, provider=bound.info.name))
     try:
         payment: Payment = yield Close(account, row.order(), row.gateway_id, row.time("created_at"))
         news = changes.heard(row, payment, "close")
     except PayhubError as error:
-        yield Store(partial(note, said=said_after(error), raw={"reason": error.message}))
+        yield Write(partial(note, said=said_after(error), raw={"reason": error.message}))
         raise
 
     def body(connection: Connection, handle: changes.Handle | None) -> Row:

@@ -10,7 +10,7 @@ from inspect import iscoroutinefunction
 
 from sqlalchemy import Connection
 
-from payhub_core.checkout.steps import Deliver, Record, Steps, Store
+from payhub_core.checkout.steps import Deliver, Record, Steps, Write
 from payhub_core.errors import ConfigError, plain, words_of
 from payhub_core.ledger import failures, outbox
 from payhub_core.ledger.changes import Handle, HandlerFailed, hand
@@ -59,12 +59,12 @@ def deliver(
     _check_taker(handler, own, awaited=awaited)
     delivered = 0
     for _ in range(limit):
-        number: int | None = yield Store(outbox.claim)
+        number: int | None = yield Write(outbox.claim)
         if number is None:
             break
         transition: Transition | None = None
         try:
-            transition = yield Store(partial(outbox.read, number=number))
+            transition = yield Write(partial(outbox.read, number=number))
             if handler is None:
                 if not (yield Record(partial(_hand, transition=transition, number=number), own)):
                     continue  # another process was quicker
@@ -75,7 +75,7 @@ def deliver(
         else:
             if handler is not None:
                 mark = partial(outbox.mark_delivered, number=number, transition=transition, now=datetime.now(UTC))
-                yield Store(mark)
+                yield Write(mark)
             delivered += 1
         if progress is not None and transition is not None:
             progress(transition)
@@ -96,7 +96,7 @@ def _note(transition: Transition | None, number: int, error: BaseException) -> S
     logger.error("transition %s was not delivered: %s", about, words_of(error), exc_info=error)
     if transition is not None:
         note = partial(failures.note, account=transition.account, reference=transition.reference)
-        yield Store(partial(note, source=failures.HANDLER, error=error))
+        yield Write(partial(note, source=failures.HANDLER, error=error))
 
 
 def _hand(connection: Connection, handle: Handle, transition: Transition, number: int) -> bool:

@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from payhub_core.checkout.checks import check
 from payhub_core.checkout.delivery import check_limit
 from payhub_core.checkout.lease import lease_time
-from payhub_core.checkout.steps import AnyHub, Pause, Step, Steps, Store, play, play_async
+from payhub_core.checkout.steps import AnyHub, Pause, Step, Steps, Write, play, play_async
 from payhub_core.errors import (
     AccountRefused,
     ConfigError,
@@ -150,12 +150,12 @@ class Pass:
 
     def due(self) -> Steps[dict[str, int]]:
         """How many payments of each account are due."""
-        due: dict[str, int] = yield Store(self._begun)
+        due: dict[str, int] = yield Write(self._begun)
         return due
 
     def left(self) -> Steps[Summary]:
         """How many are due by now."""
-        due: dict[str, int] = yield Store(self._due)
+        due: dict[str, int] = yield Write(self._due)
         return Summary(due=sum(due.values()))
 
     def _begun(self, connection: Connection) -> dict[str, int]:
@@ -179,7 +179,7 @@ class Pass:
                     break
                 token = secrets.token_hex(8)
                 claim = partial(schedule.claim, account=account, lease=token, lease_time=time)
-                row: Row | None = yield Store(partial(claim, older_than=self.older_than))
+                row: Row | None = yield Write(partial(claim, older_than=self.older_than))
                 if row is None:
                     self.budget.give_back()
                     break
@@ -189,7 +189,7 @@ class Pass:
                 summary += _summary(row, status, failure, error)
                 answered |= not isinstance(failure, PayhubError) or isinstance(failure, NotFound)
                 self._report(row, status, error, sum(due.values()))
-            yield Store(partial(_signed, account=account, answered=answered, error=summary.errors.get(account, "")))
+            yield Write(partial(_signed, account=account, answered=answered, error=summary.errors.get(account, "")))
         except PayhubError as failure:
             # One that is broken is named by its error.
             stranded = isinstance(failure, ConfigError) and not failure.account
@@ -199,7 +199,7 @@ class Pass:
 
     def _stranded(self, account: str) -> Steps[PayhubError]:
         """What to do about orders whose account the configuration does not name any more."""
-        count: int = yield Store(partial(schedule.unsettled, account=account))
+        count: int = yield Write(partial(schedule.unsettled, account=account))
         return ConfigError(
             f"there is no account {account!r}, which has unsettled orders: {count}",
             hint="put it back under this name until they are settled; "

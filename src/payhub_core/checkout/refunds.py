@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from payhub_core.checkout.checks import handlers_own_error
 from payhub_core.checkout.lease import lease_time
 from payhub_core.checkout.outcomes import is_final, said_after
-from payhub_core.checkout.steps import AnyHub, Record, SendRefund, Steps, Store
+from payhub_core.checkout.steps import AnyHub, Record, SendRefund, Steps, Write
 from payhub_core.errors import (
     InvalidOrder,
     LedgerError,
@@ -41,7 +41,7 @@ def refund(
     if not bound.supports("refund"):
         raise Unsupported(f"the provider {bound.info.name!r} has no refund", account=account, reference=reference)
     asked = _Asked(account, reference, amount, refund_reference)
-    begun = yield Store(partial(_begun, asked=asked, provider=bound.info.name, time=lease_time(bound.timeout)))
+    begun = yield Write(partial(_begun, asked=asked, provider=bound.info.name, time=lease_time(bound.timeout)))
     if isinstance(begun, Refund):
         return begun
     try:

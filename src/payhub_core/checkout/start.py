@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from payhub_core.accounts import Accounts, route_faults, unknown_account
 from payhub_core.checkout.lease import Lease, Taken, Usable
 from payhub_core.checkout.outcomes import creation_after, is_final
-from payhub_core.checkout.steps import AnyHub, Create, Pause, Record, Steps, Store, query
+from payhub_core.checkout.steps import AnyHub, Create, Pause, Record, Steps, Write, query
 from payhub_core.errors import (
     AccountRefused,
     ConfigError,
@@ -91,7 +91,7 @@ class _Start:
         """The payment; None where someone else has had the order all the time."""
         patience, waited = next(iter(self.usable.values())).timeout, 0.0
         while waited <= patience:
-            taken = yield Store(self.lease.take)
+            taken = yield Write(self.lease.take)
             if isinstance(taken, Row):
                 return taken.payment()
             if taken is not None:
@@ -111,12 +111,12 @@ class _Start:
                     return found
             # No gateway knows it, but what was sent may still be under way: it stays with that account.
             account = taken.sent[0].account
-            again: Row | None = yield Store(partial(self.lease.begin, account=account))
+            again: Row | None = yield Write(partial(self.lease.begin, account=account))
             return again and (yield from self._create(again, after=taken))
         *_, last = self.usable
         first = taken.row
         for account in self.usable:
-            ready = first or (yield Store(partial(self.lease.begin, account=account)))
+            ready = first or (yield Write(partial(self.lease.begin, account=account)))
             if ready is None:
                 return None
             first = None
@@ -191,7 +191,7 @@ class _Start:
     def _failed(self, row: Row, error: PayhubError, creation: Creation) -> Steps[bool]:
         """Writes down how a create failed; False where even that fails, and the row still says *starting*."""
         try:
-            yield Store(partial(self.lease.fail, row=row, error=error, creation=creation))
+            yield Write(partial(self.lease.fail, row=row, error=error, creation=creation))
         except LedgerError as failure:
             logger.error("the failure of a create was not recorded: %s", failure, extra={"account": row.account})  # noqa: TRY400
             return False
@@ -200,7 +200,7 @@ class _Start:
     def _released(self) -> Steps[None]:
         """Gives the lease back; where that fails, it ends by itself."""
         try:
-            yield Store(self.lease.release)
+            yield Write(self.lease.release)
         except LedgerError as error:
             logger.warning("a lease was not given back: %s", error)
 

@@ -38,7 +38,7 @@ __all__ = [
     "Settle",
     "Step",
     "Steps",
-    "Store",
+    "Write",
     "play",
     "play_async",
     "query",
@@ -62,7 +62,7 @@ class Find:
 
 
 @dataclass(frozen=True, slots=True)
-class Store:
+class Write:
     """Run ``body`` in one transaction of the ledger, and commit it."""
 
     body: Callable[[Connection], Any]
@@ -70,7 +70,7 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """As `Store`, for a ``body`` that hands transitions to ``handler``, or leaves them in the outbox without one."""
+    """As `Write`, for a ``body`` that hands transitions to ``handler``, or leaves them in the outbox without one."""
 
     body: Callable[[Connection, Handle | None], Any]
     handler: Any
@@ -191,7 +191,7 @@ class Parse(Ask):
         return account.parse_callback(self.callback, expect=self.expect)
 
 
-Step: TypeAlias = Find | Store | Record | Settle | Deliver | Pause | Ask
+Step: TypeAlias = Find | Write | Record | Settle | Deliver | Pause | Ask
 
 
 def play(steps: Steps[T], do: Callable[[Step], object]) -> T:

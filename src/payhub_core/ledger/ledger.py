@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
+from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from sqlalchemy import Connection, Engine
 
 from payhub_core.errors import ConfigError
-from payhub_core.ledger import batches, changes, database
-from payhub_core.ledger.batches import Heard, Wanted
-from payhub_core.ledger.connections import Connections
-from payhub_core.ledger.handling import check_not_handling, watch_orm
-from payhub_core.ledger.models import StoredPayment, Transition
-from payhub_core.ledger.rows import Row
+from payhub_core.ledger import database
+from payhub_core.ledger.handling import watch_orm
+from payhub_core.ledger.models import StoredPayment
+from payhub_core.ledger.store import Store
 from payhub_core.ledger.views import Views
-from payhub_core.ledger.write_queue import Place
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
-__all__ = ["Ledger"]
+__all__ = ["Ledger", "store_of"]
 
 T = TypeVar("T")
 
@@ -44,7 +40,8 @@ class Ledger(Views):
         if url is None:
             hint = f'set ledger = "{DEFAULT}" in the configuration, or PAYHUB_LEDGER'
             raise ConfigError("no ledger is configured", hint=hint)
-        self._connections = Connections(url, self._do_batch)
+        self._store = Store(url)
+        self._connections = self._store.connections
         watch_orm()
 
     def upgrade(self) -> str:
@@ -75,12 +72,12 @@ class Ledger(Views):
 
     def payment(self, account: str, reference: str) -> StoredPayment | None:
         """The stored payment, or None."""
-        row = self._find(account, reference)
+        row = self._store.find(account, reference)
         return None if row is None else row.stored()
 
     async def apayment(self, account: str, reference: str) -> StoredPayment | None:
         """As `payment`."""
-        row = await self._afind(account, reference)
+        row = await self._store.afind(account, reference)
         return None if row is None else row.stored()
 
     @property
@@ -117,88 +114,10 @@ class Ledger(Views):
     ) -> None:
         await self.aclose()
 
-    # The checkout's own ways in, which deal in rows.
 
-    def _find(self, account: str, reference: str) -> Row | None:
-        """The stored row; a duplicate callback costs no more than this."""
-        return self._connections.alone(partial(changes.find, account=account, reference=reference))
-
-    async def _afind(self, account: str, reference: str) -> Row | None:
-        """As `_find`, by one statement for all that are asked for at once."""
-        if not self._connections.has_threads:
-            return await self.aread(partial(changes.find, account=account, reference=reference))
-        row: Row | None = await self._ashare(Wanted(account, reference))
-        return row
-
-    def _settle(self, row: Row, news: changes.News | changes.RefundNews) -> Row:
-        """Records ``news`` for the outbox, in one transaction with what else is heard at the moment."""
-        check_not_handling(self.engine)
-        new: Row | None = self._connections.queue.share(Heard(row, news))
-        return self.write(lambda connection: changes.record(connection, row, news, None)) if new is None else new
-
-    async def _asettle(self, row: Row, news: changes.News | changes.RefundNews) -> Row:
-        """As `_settle`."""
-        if not self._connections.has_threads:
-            return await self.awrite(lambda connection: changes.record(connection, row, news, None))
-        new: Row | None = await self._ashare(Heard(row, news))
-        if new is not None:
-            return new
-        return await self.awrite(lambda connection: changes.record(connection, row, news, None))
-
-    def _write_handling(self, body: Callable[[Connection], T]) -> T:
-        """`write`, for a body that is the whole of its transaction."""
-        return self._connections.run(body, write=True, whole=True)
-
-    async def _awrite_handling(
-        self,
-        body: Callable[[Connection, Callable[[Transition], object]], T],
-        handler: Callable[[Transition, AsyncConnection], Awaitable[object]],
-        *,
-        whole: bool = False,
-    ) -> T:
-        """`awrite`, for a body that calls an async ``handler`` with transitions, in its transaction."""
-        return await self._connections.arun_handling(body, handler, whole=whole)
-
-    async def _ashare(self, work: object) -> Any:
-        queue = self._connections.queue
-        check_not_handling(self.engine)
-        return await queue.ashare(work)
-
-    def _look_up(self, wanted: Sequence[Place]) -> None:
-        """Answers those who want to know a payment; where not the database is to blame, but one of them, it alone."""
-        works: list[Any] = [place.work for place in wanted]
-        try:
-            rows = self._connections.alone(partial(batches.find, wanted=works))
-        except Exception as error:
-            if self._connections.is_to_blame(error):
-                raise
-            if len(wanted) == 1:
-                wanted[0].done(None, error)
-                return
-            for place in wanted:
-                self._look_up([place])
-            return
-        for place, row in zip(wanted, rows, strict=True):
-            place.done(row)
-
-    def _do_batch(self, places: Sequence[Place]) -> None:
-        """The work of all that share a turn: the look-ups are answered before the commit, the records after it."""
-        wanted = [place for place in places if isinstance(place.work, Wanted)]
-        heard = [place for place in places if isinstance(place.work, Heard)]
-        try:
-            if wanted:
-                self._look_up(wanted)
-            if heard:
-                works: list[Any] = [place.work for place in heard]
-                record = partial(batches.record, heard=works)
-                for place, row in zip(heard, self._connections.run_now(record, write=True, whole=True), strict=True):
-                    place.done(row)
-        except Exception as error:
-            # One of several may be to blame, unless the database is: then each is recorded alone.
-            alone = len(heard) > 1 and not self._connections.is_to_blame(error)
-            for place in places:
-                if not place.is_done:
-                    place.done(None, error=None if alone and isinstance(place.work, Heard) else error)
+def store_of(ledger: Ledger) -> Store:
+    """The rows of ``ledger``, which are nobody's but the checkout's."""
+    return ledger._store  # noqa: SLF001  so that a ledger offers an application no rows
 
 
 def _plain(body: Callable[[Connection], T]) -> Callable[[Connection], T]:

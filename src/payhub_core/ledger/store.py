@@ -1,0 +1,153 @@
+"""The store: what the checkout does with the rows of payments, for threads and for asyncio.
+
+What is looked up and what is settled at one moment shares a statement and a commit: see `WriteQueue`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from payhub_core.ledger import batches, changes
+from payhub_core.ledger.batches import Heard, Wanted
+from payhub_core.ledger.connections import Connections
+from payhub_core.ledger.handling import check_not_handling, handling
+from payhub_core.ledger.models import Transition
+from payhub_core.ledger.rows import Row
+from payhub_core.ledger.write_queue import Place
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+__all__ = ["Store"]
+
+T = TypeVar("T")
+
+
+class Store:
+    """The rows of a ledger's payments; a ``handler`` hears of transitions in the transaction that records them."""
+
+    def __init__(self, url: str | Engine | AsyncEngine) -> None:
+        self.connections: Connections = Connections(url, self._do_batch)
+
+    def find(self, account: str, reference: str) -> Row | None:
+        """The stored row; a duplicate callback costs no more than this."""
+        return self.connections.alone(partial(changes.find, account=account, reference=reference))
+
+    async def afind(self, account: str, reference: str) -> Row | None:
+        """As `find`, by one statement for all that are asked for at once."""
+        if not self.connections.has_threads:
+            return await self.connections.arun(partial(changes.find, account=account, reference=reference), write=False)
+        row: Row | None = await self._ashare(Wanted(account, reference))
+        return row
+
+    def record(
+        self,
+        body: Callable[[Connection, changes.Handle | None], T],
+        handler: Callable[[Transition, Connection], object] | None,
+    ) -> T:
+        """Runs ``body``, which hands transitions to the ``handler``, or leaves them in the outbox without one."""
+        return self.connections.run(lambda connection: body(connection, _lent(handler, connection)), write=True)
+
+    async def arecord(
+        self,
+        body: Callable[[Connection, changes.Handle | None], T],
+        handler: Callable[[Transition, AsyncConnection], Awaitable[object]] | None,
+    ) -> T:
+        """As `record`, with a ``handler`` that is awaited."""
+        if handler is None:
+            return await self.connections.arun(lambda connection: body(connection, None), write=True)
+        return await self.connections.arun_handling(body, handler)
+
+    def settle(
+        self,
+        row: Row,
+        news: changes.News | changes.RefundNews,
+        handler: Callable[[Transition, Connection], object] | None,
+    ) -> Row:
+        """Records ``news`` of the payment in ``row``; without a ``handler``, together with what others settle."""
+        if handler is not None:
+            return self.connections.run(
+                lambda connection: changes.record(connection, row, news, _lent(handler, connection), commit=True),
+                write=True,
+                whole=True,
+            )
+        check_not_handling(self.connections.engine)
+        new: Row | None = self.connections.queue.share(Heard(row, news))
+        if new is not None:
+            return new
+        return self.record(lambda connection, handle: changes.record(connection, row, news, handle), None)
+
+    async def asettle(
+        self,
+        row: Row,
+        news: changes.News | changes.RefundNews,
+        handler: Callable[[Transition, AsyncConnection], Awaitable[object]] | None,
+    ) -> Row:
+        """As `settle`."""
+        if handler is not None:
+            return await self.connections.arun_handling(
+                lambda connection, handle: changes.record(connection, row, news, handle, commit=True),
+                handler,
+                whole=True,
+            )
+        new: Row | None = await self._ashare(Heard(row, news)) if self.connections.has_threads else None
+        if new is not None:
+            return new
+        return await self.arecord(lambda connection, handle: changes.record(connection, row, news, handle), None)
+
+    async def _ashare(self, work: object) -> Any:
+        queue = self.connections.queue
+        check_not_handling(self.connections.engine)
+        return await queue.ashare(work)
+
+    def _look_up(self, wanted: Sequence[Place]) -> None:
+        """Answers those who want to know a payment; where not the database is to blame, but one of them, it alone."""
+        works: list[Any] = [place.work for place in wanted]
+        try:
+            rows = self.connections.alone(partial(batches.find, wanted=works))
+        except Exception as error:
+            if self.connections.is_to_blame(error):
+                raise
+            if len(wanted) == 1:
+                wanted[0].done(None, error)
+                return
+            for place in wanted:
+                self._look_up([place])
+            return
+        for place, row in zip(wanted, rows, strict=True):
+            place.done(row)
+
+    def _do_batch(self, places: Sequence[Place]) -> None:
+        """The work of all that share a turn: the look-ups are answered before the commit, the records after it."""
+        wanted = [place for place in places if isinstance(place.work, Wanted)]
+        heard = [place for place in places if isinstance(place.work, Heard)]
+        try:
+            if wanted:
+                self._look_up(wanted)
+            if heard:
+                works: list[Any] = [place.work for place in heard]
+                record = partial(batches.record, heard=works)
+                for place, row in zip(heard, self.connections.run_now(record, write=True, whole=True), strict=True):
+                    place.done(row)
+        except Exception as error:
+            # One of several may be to blame, unless the database is: then each is recorded alone.
+            alone = len(heard) > 1 and not self.connections.is_to_blame(error)
+            for place in places:
+                if not place.is_done:
+                    place.done(None, error=None if alone and isinstance(place.work, Heard) else error)
+
+
+def _lent(handler: Callable[[Transition, Connection], object] | None, connection: Connection) -> changes.Handle | None:
+    """Calls ``handler`` in the transaction on ``connection``."""
+    if handler is None:
+        return None
+
+    def handle(transition: Transition) -> object:
+        with handling(connection.engine):
+            return handler(transition, connection)
+
+    return handle
