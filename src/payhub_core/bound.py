@@ -70,7 +70,7 @@ class BoundAccount(Bound[Exchange]):
 
     def create_payment(self, order: Order, *, created_at: datetime | None = None) -> Payment:
         """As `Hub.create_payment`."""
-        payment: Payment = self._run("create_payment", order=order, created_at=created_at)
+        payment: Payment = self("create_payment", order=order, created_at=created_at)
         return payment
 
     def query(
@@ -83,7 +83,7 @@ class BoundAccount(Bound[Exchange]):
     ) -> Payment:
         """As `Hub.query`."""
         arguments = {"reference": reference, "gateway_id": gateway_id, "expect": expect, "created_at": created_at}
-        payment: Payment = repeat(partial(self._run, "query", **arguments), unanswered)
+        payment: Payment = repeat(partial(self, "query", **arguments), unanswered)
         return payment
 
     def parse_callback(self, callback: Callback, *, expect: Order | None = None) -> Notification:
@@ -104,7 +104,7 @@ class BoundAccount(Bound[Exchange]):
         created_at: datetime | None = None,
     ) -> Refund:
         """As `Hub.refund`."""
-        refund: Refund = self._run(
+        refund: Refund = self(
             "refund",
             reference=reference,
             gateway_id=gateway_id,
@@ -125,10 +125,11 @@ class BoundAccount(Bound[Exchange]):
     ) -> Payment:
         """As `Hub.close_payment`."""
         arguments = {"reference": reference, "gateway_id": gateway_id, "expect": expect, "created_at": created_at}
-        payment: Payment = self._run("close", **arguments)
+        payment: Payment = self("close", **arguments)
         return payment
 
-    def _run(self, hook: str, until: float = inf, /, **arguments: Any) -> Any:
+    def __call__(self, hook: str, until: float = inf, /, **arguments: Any) -> Any:
+        """Calls ``hook`` with its own arguments; nothing is sent after ``until``, in monotonic seconds."""
         flow = self._calls.flow(hook, **arguments)
         return run(flow, self._exchanged(hook).sender(until))
 
@@ -138,7 +139,7 @@ class AsyncBoundAccount(Bound[AsyncExchange]):
 
     async def create_payment(self, order: Order, *, created_at: datetime | None = None) -> Payment:
         """As `Hub.create_payment`."""
-        payment: Payment = await self._run("create_payment", order=order, created_at=created_at)
+        payment: Payment = await self("create_payment", order=order, created_at=created_at)
         return payment
 
     async def query(
@@ -151,7 +152,7 @@ class AsyncBoundAccount(Bound[AsyncExchange]):
     ) -> Payment:
         """As `Hub.query`."""
         arguments = {"reference": reference, "gateway_id": gateway_id, "expect": expect, "created_at": created_at}
-        payment: Payment = await repeat_async(partial(self._run, "query", **arguments), unanswered)
+        payment: Payment = await repeat_async(partial(self, "query", **arguments), unanswered)
         return payment
 
     async def parse_callback(self, callback: Callback, *, expect: Order | None = None) -> Notification:
@@ -172,7 +173,7 @@ class AsyncBoundAccount(Bound[AsyncExchange]):
         created_at: datetime | None = None,
     ) -> Refund:
         """As `Hub.refund`."""
-        refund: Refund = await self._run(
+        refund: Refund = await self(
             "refund",
             reference=reference,
             gateway_id=gateway_id,
@@ -193,9 +194,10 @@ class AsyncBoundAccount(Bound[AsyncExchange]):
     ) -> Payment:
         """As `Hub.close_payment`."""
         arguments = {"reference": reference, "gateway_id": gateway_id, "expect": expect, "created_at": created_at}
-        payment: Payment = await self._run("close", **arguments)
+        payment: Payment = await self("close", **arguments)
         return payment
 
-    async def _run(self, hook: str, until: float = inf, /, **arguments: Any) -> Any:
+    async def __call__(self, hook: str, until: float = inf, /, **arguments: Any) -> Any:
+        """As `BoundAccount.__call__`."""
         flow = self._calls.flow(hook, **arguments)
         return await run_async(flow, self._exchanged(hook).sender(until))

@@ -47,6 +47,7 @@ class _BaseHub(ABC, Generic[BoundT]):
         self._extensions = extensions
         self._open: dict[str, BoundT] = {}
         self._merchants: dict[Merchant, str] = {}
+        self._keys: dict[str, Merchant] = {}
         self._lock = threading.Lock()
         self._forgotten = 0
         self._closed = False
@@ -62,10 +63,11 @@ class _BaseHub(ABC, Generic[BoundT]):
             forgotten = self._forgotten
             if not isinstance(account, str):
                 raise unknown_account(account, self.accounts)
-            bound = self._bind(account, self._asked(account))
+            provider = self._asked(account)
+            bound = self._bind(account, provider)
             with self._lock:
                 if forgotten == self._forgotten:  # else what was read may be what was to be forgotten
-                    return self._kept(account, bound)
+                    return self._kept(account, provider, bound)
 
     def _asked(self, account: str) -> Provider:
         """What the mapping has under the name; an application's own may raise whatever its database does."""
@@ -82,20 +84,22 @@ class _BaseHub(ABC, Generic[BoundT]):
                 account=plain(account),
             ) from error
 
-    def _kept(self, account: str, bound: BoundT) -> BoundT:
-        provider = bound._calls.provider  # noqa: SLF001
+    def _kept(self, account: str, provider: Provider, bound: BoundT) -> BoundT:
         key = merchant(provider)
         if key is not None and self._merchants.setdefault(key, account) != account:
             raise same_merchant(self._merchants[key], account, provider)
         while len(self._open) >= MOST_OPEN:
             self._drop(next(iter(self._open)))
         self._open[account] = bound
+        if key is not None:
+            self._keys[account] = key
         return bound
 
     def _drop(self, account: str) -> None:
-        bound = self._open.pop(account, None)
-        if bound is not None:
-            self._merchants.pop(merchant(bound._calls.provider), None)  # type: ignore[arg-type]  # noqa: SLF001
+        self._open.pop(account, None)
+        key = self._keys.pop(account, None)
+        if key is not None:
+            self._merchants.pop(key, None)
 
     def __contains__(self, account: object) -> bool:
         return account in self.accounts
@@ -222,7 +226,7 @@ class Hub(_BaseHub[BoundAccount]):
             self._inherited.append(self._own)
             self._own = self._client = None
         # Another thread may have been holding the lock.
-        self._lock, self._open, self._merchants = threading.Lock(), {}, {}
+        self._lock, self._open, self._merchants, self._keys = threading.Lock(), {}, {}, {}
 
     def close(self) -> None:
         """Closes the HTTP client, unless it is yours."""

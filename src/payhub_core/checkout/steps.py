@@ -120,7 +120,7 @@ class Create(Ask):
     until: float
 
     def of(self, account: AnyAccount) -> object | Awaitable[object]:
-        return account._run("create_payment", self.until, order=self.order, created_at=self.created_at)  # noqa: SLF001
+        return account("create_payment", self.until, order=self.order, created_at=self.created_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ class SendRefund(Ask):
     until: float
 
     def of(self, account: AnyAccount) -> object | Awaitable[object]:
-        return account._run(  # noqa: SLF001
+        return account(
             "refund",
             self.until,
             reference=self.order.reference,
