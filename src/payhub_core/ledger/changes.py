@@ -7,6 +7,7 @@ winner has added to facts that are finite.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -246,8 +247,41 @@ def record(
     ``checked`` sets when to ask next. With ``commit`` the transaction may be committed already on return. Raises
     HandlerFailed or LedgerError, also for whatever goes wrong that is no error of the database's: roll back.
     """
+    with _recording(row):
+        now = datetime.now(UTC)
+        while True:
+            merged = merge(row, news, now, checked=checked)
+            new = merged.row._replace(**given_back(row, lease))
+            # Those after the first wait until it is their turn: a handler that commits, which it must not, loses none.
+            transitions = [
+                (ADD_TRANSITION, outbox.values(new, *it, now, handled=handle is not None and not place))
+                for place, it in enumerate(merged.became_true)
+            ]
+            changed, *added = several(connection, [(CHANGE, CHANGE.values_of(new)), *transitions])
+            if changed:
+                break
+            row = again(connection, row)
+        if handle is not None:
+            for place, (name, anomaly) in enumerate(merged.became_true):
+                if not added[place]:  # it was known
+                    continue
+                if place:
+                    outbox.mark_handled(connection, new, name, now)
+                hand(connection, outbox.transition(new, merged.facts, name, anomaly, now), handle)
+        resolve_what_passed(connection, merged)
+        # A payer may look again and again: what a query said last is kept again only where it was its turn.
+        is_look = news.source == "query" and not checked and not merged.is_news
+        if merged.says_something and not (is_look and history.said_last(connection, new, news.source, news.said)):
+            # Last on purpose, since it says whether all of this still stands: a handler may have rolled it back.
+            history.add(connection, observation(new, news, now), commit=commit)
+        return new
+
+
+@contextmanager
+def _recording(row: Row) -> Iterator[None]:
+    """Raises LedgerError for what a provider's result has that cannot be merged, or written down."""
     try:
-        return _record(connection, row, news, handle, lease=lease, checked=checked, commit=commit)
+        yield
     except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise LedgerError(
             f"what the gateway said cannot be recorded: {type(error).__name__}",
@@ -255,45 +289,6 @@ def record(
             account=row.account,
             reference=row.reference,
         ) from error
-
-
-def _record(
-    connection: Connection,
-    row: Row,
-    news: News | RefundNews,
-    handle: Handle | None,
-    *,
-    lease: str,
-    checked: bool,
-    commit: bool,
-) -> Row:
-    now = datetime.now(UTC)
-    while True:
-        merged = merge(row, news, now, checked=checked)
-        new = merged.row._replace(**given_back(row, lease))
-        # Those after the first wait until it is their turn: a handler that commits, which it must not, loses none.
-        transitions = [
-            (ADD_TRANSITION, outbox.values(new, *it, now, handled=handle is not None and not place))
-            for place, it in enumerate(merged.became_true)
-        ]
-        changed, *added = several(connection, [(CHANGE, CHANGE.values_of(new)), *transitions])
-        if changed:
-            break
-        row = again(connection, row)
-    if handle is not None:
-        for place, (name, anomaly) in enumerate(merged.became_true):
-            if not added[place]:  # it was known
-                continue
-            if place:
-                outbox.mark_handled(connection, new, name, now)
-            hand(connection, outbox.transition(new, merged.facts, name, anomaly, now), handle)
-    resolve_what_passed(connection, merged)
-    # A payer may look again and again: what a query said last is kept again only where it was its turn.
-    is_look = news.source == "query" and not checked and not merged.is_news
-    if merged.says_something and not (is_look and history.said_last(connection, new, news.source, news.said)):
-        # Last on purpose, since it says whether all of this still stands: a handler may have rolled it back.
-        history.add(connection, observation(new, news, now), commit=commit)
-    return new
 
 
 class Merged(NamedTuple):
