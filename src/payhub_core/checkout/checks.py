@@ -10,13 +10,13 @@ from functools import partial
 from sqlalchemy import Connection
 
 from payhub_core.checkout.steps import AnyHub, Find, Record, Steps, Write, query
-from payhub_core.errors import CallbackError, GatewayError, PayhubError, WrongOrder, plain
+from payhub_core.errors import CallbackError, GatewayError, LedgerError, OutcomeUnknown, PayhubError, WrongOrder, plain
 from payhub_core.ledger import changes, failures
 from payhub_core.ledger.rows import Row
 from payhub_core.ledger.schedule import is_due, next_check
 from payhub_core.models import Payment, PaymentStatus
 
-__all__ = ["check", "handlers_own_error", "refresh", "stored"]
+__all__ = ["check", "handlers_own_error", "recorded", "refresh", "stored"]
 
 
 def stored(account: str, reference: str) -> Steps[Row]:
@@ -60,6 +60,20 @@ def check(hub: AnyHub, row: Row, lease: str, handler: object) -> Steps[tuple[Row
         yield Write(partial(_unanswered, row=row, lease=lease, error=error))
         raise
     return new, payment.claimed_status or payment.status
+
+
+def recorded(row: Row, news: changes.News | changes.RefundNews, handler: object, unknown: OutcomeUnknown) -> Steps[Row]:
+    """Records what came of a request that was sent; raises ``unknown`` where that fails, or what the handler raised."""
+
+    def body(connection: Connection, handle: changes.Handle | None) -> Row:
+        return changes.record(connection, changes.again(connection, row), news, handle)
+
+    try:
+        with handlers_own_error():
+            new: Row = yield Record(body, handler)
+    except LedgerError as error:
+        raise unknown from error
+    return new
 
 
 @contextmanager

@@ -7,10 +7,10 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from payhub_core.checkout.checks import handlers_own_error
+from payhub_core.checkout.checks import recorded
 from payhub_core.checkout.outcomes import said_after
-from payhub_core.checkout.steps import AnyHub, Close, Record, Steps, Write
-from payhub_core.errors import InvalidOrder, LedgerError, OutcomeUnknown, PayhubError, Unsupported
+from payhub_core.checkout.steps import AnyHub, Close, Steps, Write
+from payhub_core.errors import InvalidOrder, OutcomeUnknown, PayhubError, Unsupported
 from payhub_core.ledger import changes, history
 from payhub_core.ledger.rows import Row
 from payhub_core.models import Payment
@@ -32,15 +32,11 @@ def close_payment(hub: AnyHub, account: str, reference: str, handler: object) ->
         yield Write(partial(note, said=said_after(error), raw={"reason": error.message}))
         raise
 
-    def body(connection: Connection, handle: changes.Handle | None) -> Row:
-        return changes.record(connection, changes.again(connection, row), news, handle)
-
-    try:
-        with handlers_own_error():
-            new: Row = yield Record(body, handler)
-    except LedgerError as error:
-        reason, hint = "what came of closing it could not be recorded", "refresh the payment: the gateway knows"
-        raise OutcomeUnknown(reason, hint=hint, account=account, reference=reference) from error
+    hint = "refresh the payment: the gateway knows"
+    unknown = OutcomeUnknown(
+        "what came of closing it could not be recorded", hint=hint, account=account, reference=reference
+    )
+    new = yield from recorded(row, news, handler, unknown)
     closed: Payment = new.payment(payment.raw)
     return closed
 

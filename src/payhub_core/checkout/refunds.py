@@ -10,13 +10,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from payhub_core.checkout.checks import handlers_own_error
+from payhub_core.checkout.checks import recorded
 from payhub_core.checkout.lease import lease_time
 from payhub_core.checkout.outcomes import is_final, said_after
-from payhub_core.checkout.steps import AnyHub, Record, SendRefund, Steps, Write
+from payhub_core.checkout.steps import AnyHub, SendRefund, Steps, Write
 from payhub_core.errors import (
     InvalidOrder,
-    LedgerError,
     OutcomeUnknown,
     PayhubError,
     Unsupported,
@@ -44,10 +43,12 @@ def refund(
     begun = yield Write(partial(_begun, asked=asked, provider=bound.info.name, time=lease_time(bound.timeout)))
     if isinstance(begun, Refund):
         return begun
+    unknown = asked.unknown("what came of the refund could not be recorded")
+    record = partial(recorded, begun.row, handler=handler, unknown=unknown)
     try:
         result: Refund = yield begun.send()
     except PayhubError as error:
-        yield from _recorded(begun, begun.after(error), handler)
+        yield from record(begun.after(error))
         if begun.stands(error):
             raise
         raise asked.unknown("what was sent before may still pay it back") from error
@@ -57,9 +58,9 @@ def refund(
             "see in the gateway's back office which sum went back, and pay the rest back there; "
             f"where it is this refund, {asked.settled_by_hand}",
         )
-        yield from _recorded(begun, begun.after(other), handler)
+        yield from record(begun.after(other))
         raise other
-    yield from _recorded(begun, begun.told(result), handler)
+    yield from record(begun.told(result))
     if begun.may_be_another_try(result):
         raise asked.unknown("what was sent before may still pay it back")
     return result
@@ -237,16 +238,3 @@ def _done(row: Row, asked: _Asked, done: Refunding) -> Refund:
         amount=asked.amount,
         refunded_at=done.refunded_at,
     )
-
-
-def _recorded(begun: _Begun, news: changes.RefundNews, handler: object) -> Steps[None]:
-    """Records what came of it; where that fails, the same call again asks the gateway once more."""
-
-    def body(connection: Connection, handle: changes.Handle | None) -> Row:
-        return changes.record(connection, changes.again(connection, begun.row), news, handle)
-
-    try:
-        with handlers_own_error():
-            yield Record(body, handler)
-    except LedgerError as error:
-        raise begun.asked.unknown("what came of the refund could not be recorded") from error
