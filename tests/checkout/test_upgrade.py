@@ -54,8 +54,7 @@ def first_schema(connection: Connection) -> None:
 def upgraded(empty_url: str) -> str:
     """A database with those rows, brought to this version."""
     with Ledger(empty_url) as ledger:
-        ledger._connections.create()
-        ledger._connections.run(first_schema, write=True, check=False)
+        ledger._connections.upgrade(first_schema)
         ledger.upgrade()
     return empty_url
 
@@ -116,8 +115,7 @@ def second_schema(connection: Connection) -> None:
 def test_an_anomaly_that_was_stored_before_is_open_after_an_upgrade(empty_url: str) -> None:
     """And can be resolved."""
     with Ledger(empty_url) as ledger:
-        ledger._connections.create()
-        ledger._connections.run(second_schema, write=True, check=False)
+        ledger._connections.upgrade(second_schema)
         ledger.upgrade()
         (odd,) = ledger.anomalies()
         assert (odd.anomaly.name, odd.anomaly.received.minor, odd.resolved_at) == ("overpaid", 10_001, None)

@@ -49,8 +49,7 @@ def test_upgrade_makes_the_tables(
     monkeypatch.setenv("PAYHUB_LEDGER", empty_url)
     if before:
         with Ledger(empty_url) as ledger:
-            ledger._connections.create()
-            ledger._connections.run(partial(upgrade, to=before), write=True, check=False)
+            ledger._connections.upgrade(partial(upgrade, to=before))
     for said in (f"schema {SCHEMA}, {told}", f"schema {SCHEMA}"):
         result = CliRunner().invoke(payhub, ["ledger", "upgrade"])
         assert (result.exit_code, result.output) == (0, f"The ledger is ready: {said}.\n")

@@ -6,7 +6,14 @@ import os
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
+from contextlib import (
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -104,23 +111,26 @@ class Connections:
         """Whether tasks may let their work be done in a thread: not over an AsyncEngine of the application's."""
         return self._url is not None
 
-    def run(self, body: Callable[[Connection], T], *, write: bool, check: bool = True, whole: bool = False) -> T:
-        """Runs ``body`` in one transaction, and commits; ``whole`` is as in `database.atomically`."""
-        check_not_handling(self.engine)
-        with self._queue.alone() if write and self._lite else nullcontext():
-            return self.run_now(body, write=write, check=check, whole=whole)
-
-    def run_now(self, body: Callable[[Connection], T], *, write: bool, check: bool = True, whole: bool = False) -> T:
-        """As `run`, for one whose turn it is."""
+    def read(self, body: Callable[[Connection], T]) -> T:
+        """Runs ``body``, which only reads, in one transaction."""
         with self.connected() as connection:
-            checked = self._checked_first(body, "sync", check=check)
-            return database.atomically(connection, checked, write=write, whole=whole)
+            return database.atomically(connection, self._checked_first(body, "sync"), write=False)
 
-    def create(self) -> None:
-        """Makes the file of a URL's new database, where it is one."""
-        self._check_usable()
-        if self._url is not None:
-            database.create(self._url)
+    def write(self, body: Callable[[Connection], T], *, whole: bool = False) -> T:
+        """Runs ``body`` in one transaction, and commits; ``whole`` is as in `database.atomically`."""
+        with self._turn():
+            return self.write_now(body, whole=whole)
+
+    def write_now(self, body: Callable[[Connection], T], *, whole: bool) -> T:
+        """As `write`, for one whose turn it is."""
+        with self.connected() as connection:
+            return database.atomically(connection, self._checked_first(body, "sync"), whole=whole)
+
+    def upgrade(self, body: Callable[[Connection], T]) -> T:
+        """As `write`, for a ``body`` that makes the tables, in a file that is made first where there is none."""
+        self._create()
+        with self._turn(), self.connected() as connection:
+            return database.atomically(connection, body)
 
     def alone(self, body: Callable[[Connection], T]) -> T:
         """Runs ``body``, a single reading statement, as cheaply as can be."""
@@ -128,7 +138,7 @@ class Connections:
             with suppress(LedgerError), self.connected() as connection:
                 return database.alone(connection, body)
         # The first time; or the connection has gone stale, or there is a fault: this way tells which.
-        return self.run_now(body, write=False)
+        return self.read(body)
 
     @contextmanager
     def connected(self) -> Iterator[Connection]:
@@ -152,20 +162,30 @@ class Connections:
                 raise
             raise _ledger_error(error, engine) from error
 
-    async def arun(self, body: Callable[[Connection], T], *, write: bool, check: bool = True) -> T:
-        """As `run`."""
-        async with self._aconnected(write=write) as connection:
-            checked = self._checked_first(body, "async", check=check)
-            return await connection.run_sync(database.atomically, checked, write=write)
+    async def aread(self, body: Callable[[Connection], T]) -> T:
+        """As `read`."""
+        async with self._aconnected(write=False) as connection:
+            return await connection.run_sync(database.atomically, self._checked_first(body, "async"), write=False)
 
-    async def arun_handling(
+    async def awrite(self, body: Callable[[Connection], T]) -> T:
+        """As `write`."""
+        async with self._aconnected(write=True) as connection:
+            return await connection.run_sync(database.atomically, self._checked_first(body, "async"))
+
+    async def aupgrade(self, body: Callable[[Connection], T]) -> T:
+        """As `upgrade`."""
+        self._create()
+        async with self._aconnected(write=True) as connection:
+            return await connection.run_sync(database.atomically, body)
+
+    async def awrite_handling(
         self,
         body: Callable[[Connection, Callable[[Transition], object]], T],
         handler: Callable[[Transition, AsyncConnection], Awaitable[object]],
         *,
         whole: bool = False,
     ) -> T:
-        """`arun`, for a body that calls an async ``handler`` with transitions, in its transaction."""
+        """`awrite`, for a body that calls an async ``handler`` with transitions, in its transaction."""
         async with self._aconnected(write=True) as outer:
 
             async def handled(transition: Transition) -> object:
@@ -264,11 +284,20 @@ class Connections:
                 raise
             raise _ledger_error(error, engine.sync_engine) from error
 
-    def _checked_first(
-        self, body: Callable[[Connection], T], kind: str, *, check: bool = True
-    ) -> Callable[[Connection], T]:
+    def _turn(self) -> AbstractContextManager[None]:
+        """The turn to write; outside a handler, whose own turn it would wait for."""
+        check_not_handling(self.engine)
+        return self._queue.alone() if self._lite else nullcontext()
+
+    def _create(self) -> None:
+        """Makes the file of a URL's new database, where it is one."""
+        self._check_usable()
+        if self._url is not None:
+            database.create(self._url)
+
+    def _checked_first(self, body: Callable[[Connection], T], kind: str) -> Callable[[Connection], T]:
         """``body``, before which the schema's version is checked the first time."""
-        if not check or kind in self._checked:
+        if kind in self._checked:
             return body
 
         def checked(connection: Connection) -> T:

@@ -51,29 +51,27 @@ class Ledger:
 
     def upgrade(self) -> str:
         """Creates the tables or brings them to this version; returns the one they had, "" where there were none."""
-        self._connections.create()
-        return self._connections.run(database.upgrade, write=True, check=False)
+        return self._connections.upgrade(database.upgrade)
 
     async def aupgrade(self) -> str:
         """As `upgrade`."""
-        self._connections.create()
-        return await self._connections.arun(database.upgrade, write=True, check=False)
+        return await self._connections.aupgrade(database.upgrade)
 
     def write(self, body: Callable[[Connection], T]) -> T:
         """Runs ``body`` in one transaction, commits, and returns its result."""
-        return self._connections.run(_plain(body), write=True)
+        return self._connections.write(_plain(body))
 
     async def awrite(self, body: Callable[[Connection], T]) -> T:
         """As `write`; ``body`` is a plain function all the same."""
-        return await self._connections.arun(_plain(body), write=True)
+        return await self._connections.awrite(_plain(body))
 
     def read(self, body: Callable[[Connection], T]) -> T:
         """Runs ``body``, which only reads."""
-        return self._connections.run(_plain(body), write=False)
+        return self._connections.read(_plain(body))
 
     async def aread(self, body: Callable[[Connection], T]) -> T:
         """As `read`."""
-        return await self._connections.arun(_plain(body), write=False)
+        return await self._connections.aread(_plain(body))
 
     def payment(self, account: str, reference: str) -> StoredPayment | None:
         """The stored payment, or None."""

@@ -40,7 +40,7 @@ class Store:
     async def afind(self, account: str, reference: str) -> Row | None:
         """As `find`, by one statement for all that are asked for at once."""
         if not self.connections.has_threads:
-            return await self.connections.arun(partial(changes.find, account=account, reference=reference), write=False)
+            return await self.connections.aread(partial(changes.find, account=account, reference=reference))
         row: Row | None = await self._ashare(Wanted(account, reference))
         return row
 
@@ -50,7 +50,7 @@ class Store:
         handler: Callable[[Transition, Connection], object] | None,
     ) -> T:
         """Runs ``body``, which hands transitions to the ``handler``, or leaves them in the outbox without one."""
-        return self.connections.run(lambda connection: body(connection, _lent(handler, connection)), write=True)
+        return self.connections.write(lambda connection: body(connection, _lent(handler, connection)))
 
     async def arecord(
         self,
@@ -59,8 +59,8 @@ class Store:
     ) -> T:
         """As `record`, with a ``handler`` that is awaited."""
         if handler is None:
-            return await self.connections.arun(lambda connection: body(connection, None), write=True)
-        return await self.connections.arun_handling(body, handler)
+            return await self.connections.awrite(lambda connection: body(connection, None))
+        return await self.connections.awrite_handling(body, handler)
 
     def settle(
         self,
@@ -70,9 +70,8 @@ class Store:
     ) -> Row:
         """Records ``news`` of the payment in ``row``; without a ``handler``, together with what others settle."""
         if handler is not None:
-            return self.connections.run(
+            return self.connections.write(
                 lambda connection: changes.record(connection, row, news, _lent(handler, connection), commit=True),
-                write=True,
                 whole=True,
             )
         check_not_handling(self.connections.engine)
@@ -89,7 +88,7 @@ class Store:
     ) -> Row:
         """As `settle`."""
         if handler is not None:
-            return await self.connections.arun_handling(
+            return await self.connections.awrite_handling(
                 lambda connection, handle: changes.record(connection, row, news, handle, commit=True),
                 handler,
                 whole=True,
@@ -131,7 +130,7 @@ class Store:
             if heard:
                 works: list[Any] = [place.work for place in heard]
                 record = partial(batches.record, heard=works)
-                for place, row in zip(heard, self.connections.run_now(record, write=True, whole=True), strict=True):
+                for place, row in zip(heard, self.connections.write_now(record, whole=True), strict=True):
                     place.done(row)
         except Exception as error:
             # One of several may be to blame, unless the database is: then each is recorded alone.
