@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, TypeAlias
 import anyio
 from sqlalchemy import Connection
 
+from payhub_core.checkout.arguments import async_handler, check_handler, check_parts
 from payhub_core.checkout.callbacks import receive, view
 from payhub_core.checkout.checks import refresh
 from payhub_core.checkout.closing import close_payment
-from payhub_core.checkout.delivery import async_handler, check_handler, deliver
+from payhub_core.checkout.delivery import deliver
 from payhub_core.checkout.reconciliation import Pass, Progress, Summary, reconcile, reconcile_async
 from payhub_core.checkout.refunds import refund
 from payhub_core.checkout.start import checked_routes, start
 from payhub_core.checkout.steps import Ask, Deliver, Find, Pause, Record, Settle, Step, Write, play, play_async
-from payhub_core.errors import ConfigError
 from payhub_core.hub import AsyncHub, Hub
 from payhub_core.ledger.ledger import Ledger, store_of
 from payhub_core.ledger.models import Transition
@@ -51,8 +51,8 @@ class Checkout:
         handler: Handler | None = None,
         routes: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
-        _check_parts(hub, Hub, ledger)
-        _check_handler(handler, awaited=False)
+        check_parts(hub, Hub, ledger)
+        check_handler(handler, awaited=False)
         self.hub = hub
         self.ledger = ledger
         self._store = store_of(ledger)
@@ -203,8 +203,8 @@ class AsyncCheckout:
         handler: AsyncHandler | None = None,
         routes: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
-        _check_parts(hub, AsyncHub, ledger)
-        _check_handler(handler, awaited=True)
+        check_parts(hub, AsyncHub, ledger)
+        check_handler(handler, awaited=True)
         self.hub = hub
         self.ledger = ledger
         self._store = store_of(ledger)
@@ -286,20 +286,6 @@ class AsyncCheckout:
                 return await handler(transition)
             case Pause(seconds):
                 return await anyio.sleep(seconds)  # type: ignore[func-returns-value]
-
-
-def _check_parts(hub: object, kind: type, ledger: object) -> None:
-    for part, expected in ((hub, kind), (ledger, Ledger)):
-        if not isinstance(part, expected):
-            raise ConfigError(
-                f"expected {expected.__name__}, not {type(part).__name__}",
-                hint="Hub goes with Checkout, AsyncHub with AsyncCheckout; a Ledger is made of a URL",
-            )
-
-
-def _check_handler(handler: object, *, awaited: bool) -> None:
-    if handler is not None:
-        check_handler(handler, awaited=awaited)
 
 
 def _plain(handler: Handler | None) -> Handler | None:

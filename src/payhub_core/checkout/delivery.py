@@ -6,49 +6,20 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from inspect import iscoroutinefunction
 
 from sqlalchemy import Connection
 
+from payhub_core.checkout.arguments import check_handler, check_limit
 from payhub_core.checkout.steps import Deliver, Record, Steps, Write
-from payhub_core.errors import ConfigError, plain, words_of
+from payhub_core.errors import ConfigError, words_of
 from payhub_core.ledger import failures, outbox
 from payhub_core.ledger.changes import Handle, HandlerFailed, hand
 from payhub_core.ledger.models import Transition
 from payhub_core.ledger.orm import check_no_transaction
 
-__all__ = ["async_handler", "check_handler", "check_limit", "deliver"]
+__all__ = ["deliver"]
 
 logger: logging.Logger = logging.getLogger("payhub.checkout")
-
-
-def check_handler(handler: object, *, awaited: bool) -> None:
-    """Raises ConfigError unless it is a function of the kind that the checkout calls: a wrong one would run in vain."""
-    if not callable(handler):
-        raise ConfigError(f"handler: expected a function, not {type(handler).__name__}")
-    while isinstance(handler, partial):
-        handler = handler.func
-    is_async = iscoroutinefunction(handler) or iscoroutinefunction(type(handler).__call__)
-    if is_async and not awaited:
-        raise async_handler()
-    if awaited and not is_async:
-        raise ConfigError(
-            "this handler is a plain function, and an AsyncCheckout awaits its handler",
-            hint="write it with async def, or use Checkout",
-        )
-
-
-def async_handler() -> ConfigError:
-    return ConfigError(
-        "this handler is async or a generator, so a Checkout, which calls it as a plain function, would run none of it",
-        hint="write it as a plain function, or use AsyncCheckout, which awaits it",
-    )
-
-
-def check_limit(limit: object) -> None:
-    """Raises ConfigError unless it is a number of payments, or of transitions."""
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
-        raise ConfigError(f"expected a limit of zero or more, as an int, not {plain(limit)}")
 
 
 def deliver(
@@ -83,8 +54,8 @@ def deliver(
 
 
 def _check_taker(handler: object, own: object, *, awaited: bool) -> None:
+    check_handler(handler, awaited=awaited)
     if handler is not None:
-        check_handler(handler, awaited=awaited)
         check_no_transaction()
     elif own is None:
         raise ConfigError("this checkout has no handler", hint="give deliver a function of the transition alone")

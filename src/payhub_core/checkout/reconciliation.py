@@ -16,8 +16,8 @@ from time import monotonic
 import anyio
 from sqlalchemy import Connection
 
+from payhub_core.checkout.arguments import check_limit
 from payhub_core.checkout.checks import check
-from payhub_core.checkout.delivery import check_limit
 from payhub_core.checkout.lease import lease_time
 from payhub_core.checkout.steps import AnyHub, Pause, Step, Steps, Write, play, play_async
 from payhub_core.errors import (

@@ -1,0 +1,56 @@
+"""Arguments: what a checkout is given, checked before anything is done with it."""
+
+from __future__ import annotations
+
+from functools import partial
+from inspect import iscoroutinefunction
+
+from payhub_core.errors import ConfigError, plain
+from payhub_core.ledger.ledger import Ledger
+
+__all__ = ["async_handler", "check_handler", "check_limit", "check_parts"]
+
+
+def check_parts(hub: object, kind: type, ledger: object) -> None:
+    """Raises ConfigError unless they are a hub of that ``kind`` and a ledger."""
+    for part, expected in ((hub, kind), (ledger, Ledger)):
+        if not isinstance(part, expected):
+            raise ConfigError(
+                f"expected {expected.__name__}, not {type(part).__name__}",
+                hint="Hub goes with Checkout, AsyncHub with AsyncCheckout; a Ledger is made of a URL",
+            )
+
+
+def check_handler(handler: object, *, awaited: bool) -> None:
+    """Raises ConfigError unless it is None, or a function of the kind that the checkout calls.
+
+    Of a function of the other kind nothing would run, and nobody would notice.
+    """
+    if handler is None:
+        return
+    if not callable(handler):
+        raise ConfigError(f"handler: expected a function, not {type(handler).__name__}")
+    while isinstance(handler, partial):
+        handler = handler.func
+    is_async = iscoroutinefunction(handler) or iscoroutinefunction(type(handler).__call__)
+    if is_async and not awaited:
+        raise async_handler()
+    if awaited and not is_async:
+        raise ConfigError(
+            "this handler is a plain function, and an AsyncCheckout awaits its handler",
+            hint="write it with async def, or use Checkout",
+        )
+
+
+def async_handler() -> ConfigError:
+    """The error for a handler of which a plain call runs nothing."""
+    return ConfigError(
+        "this handler is async or a generator, so a Checkout, which calls it as a plain function, would run none of it",
+        hint="write it as a plain function, or use AsyncCheckout, which awaits it",
+    )
+
+
+def check_limit(limit: object) -> None:
+    """Raises ConfigError unless it is a number of payments, or of transitions."""
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
+        raise ConfigError(f"expected a limit of zero or more, as an int, not {plain(limit)}")
