@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payhub_core import Money, Payment, PaymentStatus, Refund, RefundStatus, WrongAmount
-from payhub_core.ledger.facts import Facts, Receipt, Total, observed, observed_refund
+from payhub_core.ledger.facts import Facts, Receipt, RefundedSum, observed, observed_refund
 from payhub_core.ledger.refunds import Refunding
 
 DUE = Money(10_000, "CNY")
@@ -59,7 +59,7 @@ refundings = st.builds(
 )
 #: Of what explains a sum, hearing it has left no more than the sum itself.
 totals = st.builds(
-    lambda stated, elsewhere, explained: Total(stated, elsewhere if explained is None else stated, explained),
+    lambda stated, elsewhere, explained: RefundedSum(stated, elsewhere if explained is None else stated, explained),
     st.sampled_from([4_000, 10_000]),
     st.sampled_from([0, 0, 1_000]),
     st.sampled_from([None, frozenset[str](), frozenset({"R1"}), frozenset({"R1", "R2"})]),
@@ -390,10 +390,10 @@ def test_the_same_sum_stated_again_is_explained_by_no_refund_that_was_asked_for_
     assert facts.totals["P1"].explained == {"R1"}
     assert facts.gone_back(DUE) == Money(8_000, "CNY")
     assert facts | refunded(4_000) == facts
-    assert not facts >= Facts(totals={"P1": Total(4_000, explained=frozenset())})
+    assert not facts >= Facts(totals={"P1": RefundedSum(4_000, explained=frozenset())})
     assert not facts >= Facts(whole=frozenset({"P1"}))
     assert facts >= facts.hearing(refunded(4_000))
-    larger = Facts(totals={"P1": Total(5_000, explained=frozenset({"R2"}))})
+    larger = Facts(totals={"P1": RefundedSum(5_000, explained=frozenset({"R2"}))})
     assert (facts | larger).totals["P1"].explained == (larger | facts).totals["P1"].explained == {"R2"}
 
 
@@ -576,8 +576,8 @@ def test_facts_of_another_version_are_not_half_read(part: str) -> None:
         Facts(said=frozenset({PaymentStatus.FAILED})),
         Facts(gateway_ids=frozenset({"P1"})),
         Facts(refunds={"R1": Refunding(1)}),
-        Facts(totals={"P1": Total(1)}),
-        Facts(totals={"P1": Total(0, 1)}),
+        Facts(totals={"P1": RefundedSum(1)}),
+        Facts(totals={"P1": RefundedSum(0, 1)}),
     ],
 )
 def test_each_part_is_news_by_itself(facts: Facts) -> None:
@@ -651,13 +651,13 @@ def told(status: RefundStatus, number: str = "R1", minor: int | None = 4_000, **
         (told(RefundStatus.REFUNDED, "B1", None), Facts(said=frozenset({PaymentStatus.REFUND_SUM_UNKNOWN}))),
         (
             told(RefundStatus.REFUNDED, "B1", gateway_id="P1"),
-            Facts(told={"P1\nB1": Total(4_000, 4_000, frozenset())}),
+            Facts(told={"P1\nB1": RefundedSum(4_000, 4_000, frozenset())}),
         ),
         (
             told(RefundStatus.REFUNDED, "B1", refund_id="G1"),
-            Facts(told={"\nG1": Total(4_000, 4_000, frozenset())}),
+            Facts(told={"\nG1": RefundedSum(4_000, 4_000, frozenset())}),
         ),
-        (told(RefundStatus.REFUNDED, "", gateway_id="P1"), Facts(told={"P1\n": Total(4_000)})),
+        (told(RefundStatus.REFUNDED, "", gateway_id="P1"), Facts(told={"P1\n": RefundedSum(4_000)})),
     ],
 )
 def test_what_a_message_about_one_refund_holds(refund: Refund, facts: Facts) -> None:
@@ -747,8 +747,8 @@ def test_a_refund_told_without_a_number_may_be_one_that_was_asked_for() -> None:
     same, other = back(4_000, ""), back(3_000, "")
     assert asked.hearing(same).refundable(DUE, "R9") == Money(6_000, "CNY")
     assert asked.hearing(other).refundable(DUE, "R9") == Money(3_000, "CNY")
-    assert known(IN_FULL).hearing(same).told == {"P1\n": Total(4_000, 4_000, frozenset())}
-    assert asked.hearing(same).told == {"P1\n": Total(4_000, 0, frozenset({"R1"}))}
+    assert known(IN_FULL).hearing(same).told == {"P1\n": RefundedSum(4_000, 4_000, frozenset())}
+    assert asked.hearing(same).told == {"P1\n": RefundedSum(4_000, 0, frozenset({"R1"}))}
     assert asked.hearing(same) >= asked.hearing(same)
     assert asked.known_back(DUE) == Money(4_000, "CNY")
     assert asked.hearing(other).known_back(DUE) == Money(7_000, "CNY")
@@ -780,7 +780,7 @@ def test_a_refund_told_with_a_number_is_heard_as_it_is() -> None:
     """It is none of those that were asked for, whatever their sums."""
     asked = known(IN_FULL, Facts(refunds={"R1": Refunding(4_000, tries=1), "R2": Refunding(3_000, tries=1)}))
     assert asked.hearing(back(4_000)).told == back(4_000).told
-    assert asked.hearing(back(4_000, "")).told == {"P1\n": Total(4_000, 0, frozenset({"R1"}))}
+    assert asked.hearing(back(4_000, "")).told == {"P1\n": RefundedSum(4_000, 0, frozenset({"R1"}))}
 
 
 @pytest.mark.parametrize(

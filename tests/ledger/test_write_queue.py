@@ -19,7 +19,7 @@ from tests.checkouts import EitherCheckout
 from payhub_core import Callback, CallbackKind, LedgerError, Order, WrongOrder
 from payhub_core.checkout import AsyncCheckout
 from payhub_core.ledger import Ledger, batches, sql, write_queue
-from payhub_core.ledger.batches import Heard, Wanted
+from payhub_core.ledger.batches import Heard, LookUp
 from payhub_core.ledger.rows import Row
 
 on_sqlite = pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
@@ -127,10 +127,10 @@ def test_a_return_address_that_no_database_takes_fails_no_other_look_up(
     """Anyone may open one, as .../return/B%00, while a genuine notify is looked up: there is no such order."""
     with pytest.raises(WrongOrder):
         till.view("shop", Callback("GET", {}, b"", b"", CallbackKind.RETURN), reference=reference)
-    wanted = [Wanted("shop", reference), Wanted("shop", "B1"), Wanted("shop", "B2")]
-    found = ledger.read(lambda connection: batches.find(connection, wanted))
+    look_ups = [LookUp("shop", reference), LookUp("shop", "B1"), LookUp("shop", "B2")]
+    found = ledger.read(lambda connection: batches.find(connection, look_ups))
     assert [row and row.reference for row in found] == [None, "B1", "B2"]
-    assert ledger.read(lambda connection: batches.find(connection, wanted[:1])) == [None]
+    assert ledger.read(lambda connection: batches.find(connection, look_ups[:1])) == [None]
     assert ledger.payment("shop", reference) is None
 
 
@@ -140,10 +140,10 @@ def test_one_that_cannot_be_looked_up_fails_alone(
     """Whatever about it the database minds: the others are answered and recorded."""
     real = batches.find
 
-    def find(connection: Connection, wanted: Sequence[Wanted]) -> list[Row | None]:
-        if any(it.reference == "B1" for it in wanted):
+    def find(connection: Connection, look_ups: Sequence[LookUp]) -> list[Row | None]:
+        if any(it.reference == "B1" for it in look_ups):
             raise LedgerError("what it says cannot be looked up")
-        return real(connection, wanted)
+        return real(connection, look_ups)
 
     monkeypatch.setattr(batches, "find", find)
     answers = at_once(till, paid)

@@ -19,7 +19,7 @@ from payhub_core.ledger.rows import Row
 from payhub_core.ledger.schedule import FIRST_CHECK
 from payhub_core.models import Order
 
-__all__ = ["Lease", "Taken", "Usable", "lease_time"]
+__all__ = ["Lease", "Leased", "Usable", "lease_time"]
 
 _MAY_BE_AT_GATEWAY = {Creation.STARTING, Creation.UNKNOWN}
 _NOTHING_AT_GATEWAY = {Creation.NOT_SENT, Creation.REFUSED}
@@ -39,7 +39,7 @@ class Usable:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Leased:
     """The order is ours to start: ``sent`` are the rows that a gateway may have, ``row`` is ready to be created.
 
     With ``doubt``, what was sent last may still be under way.
@@ -62,7 +62,7 @@ class Lease:
         #: When it ends here, in monotonic seconds: whoever was stopped for longer sends nothing, for others may have.
         self.ends: float = 0.0
 
-    def take(self, connection: Connection) -> Taken | Row | None:
+    def take(self, connection: Connection) -> Leased | Row | None:
         """The payment where it is known, None while someone else has the order; else the order is ours."""
         if len(self.route) > 1:
             # Another process may use other accounts of the route, and so meet this one in no row.
@@ -89,13 +89,13 @@ class Lease:
         sent = [row for row in rows.values() if row.creation in _MAY_BE_AT_GATEWAY]
         if sent:
             times = [row.time("created_at") for row in sent]
-            return Taken(sent, doubt=any(time is None or now - time < self.time for time in times))
+            return Leased(sent, doubt=any(time is None or now - time < self.time for time in times))
         first = next(iter(self.usable))
         ready = self.begin(connection, first) if rows else self._begun(connection, first, rows)
         if ready is None:
             self.release(connection)
             return None
-        return Taken([], ready)
+        return Leased([], ready)
 
     def begin(self, connection: Connection, account: str) -> Row | None:
         """Writes down that the order is being created at ``account``; None where someone else has got ahead."""

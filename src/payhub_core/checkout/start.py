@@ -9,7 +9,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from payhub_core.accounts import Accounts, route_faults, unknown_account
-from payhub_core.checkout.lease import Lease, Taken, Usable
+from payhub_core.checkout.lease import Lease, Leased, Usable
 from payhub_core.checkout.outcomes import creation_after, is_final
 from payhub_core.checkout.steps import AnyHub, Create, Pause, Record, Steps, Write, query
 from payhub_core.errors import (
@@ -91,30 +91,30 @@ class _Start:
         """The payment; None where someone else has had the order all the time."""
         patience, waited = next(iter(self.usable.values())).timeout, 0.0
         while waited <= patience:
-            taken = yield Write(self.lease.take)
-            if isinstance(taken, Row):
-                return taken.payment()
-            if taken is not None:
-                payment = yield from self._lead(taken)
+            leased = yield Write(self.lease.take)
+            if isinstance(leased, Row):
+                return leased.payment()
+            if leased is not None:
+                payment = yield from self._lead(leased)
                 if payment is not None:
                     return payment
             yield Pause(_POLL_SECONDS)
             waited += _POLL_SECONDS
         return None
 
-    def _lead(self, taken: Taken) -> Steps[Payment | None]:
+    def _lead(self, leased: Leased) -> Steps[Payment | None]:
         """Asks about what may exist already, and only then creates; None where someone else has got ahead."""
-        if taken.sent:
-            for row in taken.sent:
+        if leased.sent:
+            for row in leased.sent:
                 found = yield from self._found(row)
                 if found is not None:
                     return found
             # No gateway knows it, but what was sent may still be under way: it stays with that account.
-            account = taken.sent[0].account
+            account = leased.sent[0].account
             again: Row | None = yield Write(partial(self.lease.begin, account=account))
-            return again and (yield from self._create(again, after=taken))
+            return again and (yield from self._create(again, after=leased))
         *_, last = self.usable
-        first = taken.row
+        first = leased.row
         for account in self.usable:
             ready = first or (yield Write(partial(self.lease.begin, account=account)))
             if ready is None:
@@ -135,7 +135,7 @@ class _Start:
             raise (yield from self._doubted(row, error)) from error
         return (yield from self._recorded(row, payment, "query"))
 
-    def _create(self, row: Row, *, more: bool = False, after: Taken | None = None) -> Steps[Payment | None]:
+    def _create(self, row: Row, *, more: bool = False, after: Leased | None = None) -> Steps[Payment | None]:
         """The payment, or None where the next account may be tried, if there are ``more``.
 
         ``after`` an unknown outcome only a refusal of the order itself is certain, and while what was sent before may

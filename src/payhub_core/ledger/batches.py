@@ -14,10 +14,10 @@ from payhub_core.ledger.orders import can_be_stored
 from payhub_core.ledger.rows import Row
 from payhub_core.ledger.sql import ADD_OBSERVATION, ADD_TRANSITION, CHANGE, begin, find_several, lock_several
 
-__all__ = ["Heard", "Wanted", "find", "record"]
+__all__ = ["Heard", "LookUp", "find", "record"]
 
 
-class Wanted(NamedTuple):
+class LookUp(NamedTuple):
     """A payment to look up."""
 
     account: str
@@ -31,13 +31,13 @@ class Heard(NamedTuple):
     news: changes.News | changes.RefundNews
 
 
-def find(connection: Connection, wanted: Sequence[Wanted]) -> list[Row | None]:
+def find(connection: Connection, look_ups: Sequence[LookUp]) -> list[Row | None]:
     """The stored payments, each None where there is none."""
-    if len(wanted) == 1 or connection.dialect.name == "sqlite":
-        return [changes.find(connection, *it) for it in wanted]
-    fit = [it for it in wanted if can_be_stored(it.reference)]
+    if len(look_ups) == 1 or connection.dialect.name == "sqlite":
+        return [changes.find(connection, *it) for it in look_ups]
+    fit = [it for it in look_ups if can_be_stored(it.reference)]
     rows = {(row.account, row.reference): row for row in find_several(connection, fit)} if fit else {}
-    return [rows.get(it) for it in wanted]
+    return [rows.get(it) for it in look_ups]
 
 
 def record(connection: Connection, heard: Sequence[Heard]) -> list[Row | None]:

@@ -20,7 +20,7 @@ from payhub_core.money import Money
 
 __all__ = ["PARTS", "Anomaly", "AnomalyKind", "Facts", "Receipt", "observed", "observed_refund"]
 
-PartT = TypeVar("PartT", "Receipt", "Total", Refunding)
+PartT = TypeVar("PartT", "Receipt", "RefundedSum", Refunding)
 
 _json = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 #: Words that are facts beside the sums; of several, the first one stands.
@@ -81,7 +81,7 @@ class Receipt(NamedTuple):
         return Receipt(max(sums, default=None), min(times, default=None))
 
 
-class Total(NamedTuple):
+class RefundedSum(NamedTuple):
     """What messages state as gone back in all of one payment.
 
     ``stated`` is the largest sum, in minor units, and ``explained`` the refunds that may be a part of it, as they were
@@ -93,20 +93,20 @@ class Total(NamedTuple):
     elsewhere: int = 0
     explained: frozenset[str] | None = None
 
-    def __or__(self, other: Total) -> Total:
+    def __or__(self, other: RefundedSum) -> RefundedSum:
         # Of the same sum, stated twice, no refund is a part that was asked for in between.
         larger, smaller = (self, other) if self.stated >= other.stated else (other, self)
         explained = larger.explained
         if larger.stated == smaller.stated:
             explained = _common(larger.explained, smaller.explained)
-        return Total(larger.stated, max(self.elsewhere, other.elsewhere), explained)
+        return RefundedSum(larger.stated, max(self.elsewhere, other.elsewhere), explained)
 
     def dump(self) -> tuple[Any, ...]:
         """What JSON can hold."""
         return (self.stated, self.elsewhere, None if self.explained is None else sorted(self.explained))
 
     @classmethod
-    def load(cls, stated: int, elsewhere: int, explained: Iterable[str] | None) -> Total:
+    def load(cls, stated: int, elsewhere: int, explained: Iterable[str] | None) -> RefundedSum:
         """What `dump` gave."""
         return cls(stated, elsewhere, None if explained is None else frozenset(explained))
 
@@ -125,9 +125,9 @@ class Facts:
     said: frozenset[PaymentStatus] = frozenset()
     gateway_ids: frozenset[str] = frozenset()
     refunds: Mapping[str, Refunding] = field(default_factory=dict)
-    totals: Mapping[str, Total] = field(default_factory=dict)
+    totals: Mapping[str, RefundedSum] = field(default_factory=dict)
     whole: frozenset[str] = frozenset()
-    told: Mapping[str, Total] = field(default_factory=dict)
+    told: Mapping[str, RefundedSum] = field(default_factory=dict)
 
     def __or__(self, other: Facts) -> Facts:
         return Facts(
@@ -146,18 +146,18 @@ class Facts:
             return self | message
         asked = self._counting(key for key, it in self.refunds.items() if not self._is_of_another(it, message))
         totals = {
-            key: Total(it.stated, _unexplained(it.stated, asked.values()), frozenset(asked))
+            key: RefundedSum(it.stated, _unexplained(it.stated, asked.values()), frozenset(asked))
             for key, it in message.totals.items()
         }
         told = {key: self._hearing_one(it, asked) for key, it in message.told.items()}
         return self | replace(message, totals=totals, told=told)
 
-    def _hearing_one(self, told: Total, asked: Mapping[str, int]) -> Total:
+    def _hearing_one(self, told: RefundedSum, asked: Mapping[str, int]) -> RefundedSum:
         """What a message tells of one refund: without a number, it may be one of those ``asked`` for, of its sum."""
         if told.explained is not None:
             return told
         may_be = frozenset(key for key, minor in asked.items() if minor == told.stated)
-        return Total(told.stated, 0 if may_be else told.stated, may_be)
+        return RefundedSum(told.stated, 0 if may_be else told.stated, may_be)
 
     def _counting(self, keys: Iterable[str]) -> dict[str, int]:
         """The sums of those of the refunds that went back, or may yet."""
@@ -207,16 +207,16 @@ class Facts:
         gone = self._gone_back(due)
         return max(gone, self._summed(self._told())) if self.told else gone
 
-    def _told(self) -> dict[str, Total]:
+    def _told(self) -> dict[str, RefundedSum]:
         """What messages about one refund tell in all, by gateway id; one without a number may be any of the others."""
-        found: dict[str, Total] = {}
+        found: dict[str, RefundedSum] = {}
         for key, it in sorted(self.told.items(), reverse=True):
             gateway_id, _, number = key.partition("\n")
-            sums = found.get(gateway_id, _NO_TOTAL)
+            sums = found.get(gateway_id, _NO_SUM)
             stated, elsewhere = sums.stated, sums.elsewhere
             one = it.stated, self._elsewhere(it, number)
             both = (stated + one[0], elsewhere + one[1]) if number else (max(stated, one[0]), max(elsewhere, one[1]))
-            found[gateway_id] = Total(*both)
+            found[gateway_id] = RefundedSum(*both)
         return found
 
     def _gone_back(self, due: int) -> int:
@@ -224,7 +224,7 @@ class Facts:
             return 0
         return max(self._summed(self.totals), self._whole(due))
 
-    def _summed(self, totals: Mapping[str, Total]) -> int:
+    def _summed(self, totals: Mapping[str, RefundedSum]) -> int:
         """What was paid back here, and elsewhere by ``totals``; or what these state, where it is more."""
         done = sum(refund.minor for refund in self.refunds.values() if refund.done)
         # Several payments add up. A total of no payment that is known may be about any of them.
@@ -233,7 +233,7 @@ class Facts:
         stated = max(sum(it.stated for it in known), *(it.stated for it in totals.values()), 0)
         return max(done + elsewhere, stated)
 
-    def _elsewhere(self, total: Total, number: str = "") -> int:
+    def _elsewhere(self, total: RefundedSum, number: str = "") -> int:
         """What of ``total`` went back elsewhere; a refund that has come to nothing since explains nothing any more.
 
         Nor does one that the gateway has given another ``number`` than the one that ``total`` is about.
@@ -271,7 +271,7 @@ class Facts:
     def _gone_back_of(self, key: str) -> int:
         """What went back of one of several payments, as far as it is said to be this one's."""
         done = sum(it.minor for it in self.refunds.values() if it.done and it.gateway_id == key)
-        total = self.totals.get(key, _NO_TOTAL)
+        total = self.totals.get(key, _NO_SUM)
         return max(done + self._elsewhere(total), total.stated)
 
     def has_lost_an_unknown_sum(self, due: Money) -> bool:
@@ -387,16 +387,16 @@ class Facts:
             frozenset(map(PaymentStatus, data["said"])),
             frozenset(data["ids"]),
             {key: Refunding.load(values) for key, values in data["refunds"].items()} if "refunds" in data else {},
-            {key: Total.load(*values) for key, values in data.get("totals", {}).items()},
+            {key: RefundedSum.load(*values) for key, values in data.get("totals", {}).items()},
             frozenset(data.get("whole", ())),
-            {key: Total.load(*values) for key, values in data.get("told", {}).items()},
+            {key: RefundedSum.load(*values) for key, values in data.get("told", {}).items()},
         )
 
 
 #: The names of the parts in what `Facts.dump` writes.
 PARTS = {"receipts", "said", "ids", "refunds", "totals", "whole", "told"}
 _NOTHING = Facts()
-_NO_TOTAL = Total()
+_NO_SUM = RefundedSum()
 
 
 def observed(payment: Payment, due: Money) -> Facts:
@@ -422,7 +422,7 @@ def observed(payment: Payment, due: Money) -> Facts:
             receipts[key] = Receipt(payment.paid.minor if payment.paid is not None else minor, payment.paid_at)
     said = frozenset({status}) if status in _GONE_BACK or status in _NOT_PAID else frozenset[PaymentStatus]()
     whole = frozenset({key} if status is PaymentStatus.REFUNDED else ())
-    totals = {key: Total(refunded)} if refunded else {}
+    totals = {key: RefundedSum(refunded)} if refunded else {}
     return Facts(receipts, said, frozenset({key} if key else ()), {}, totals, whole)
 
 
@@ -455,7 +455,7 @@ def observed_refund(refund: Refund, known: Facts, due: Money) -> Facts:
     # A number that is not known here is no refund's that was asked for here.
     elsewhere = (refund.amount.minor, frozenset[str]()) if refund.refund_reference else (0, None)
     key = f"{refund.gateway_id or ''}\n{refund.refund_id or refund.refund_reference}"  # neither holds a line's end
-    return Facts(told={key: Total(refund.amount.minor, *elsewhere)})
+    return Facts(told={key: RefundedSum(refund.amount.minor, *elsewhere)})
 
 
 def _unexplained(stated: int, asked: Iterable[int]) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import Connection, Engine
 
 from payhub_core.ledger import batches, changes
-from payhub_core.ledger.batches import Heard, Wanted
+from payhub_core.ledger.batches import Heard, LookUp
 from payhub_core.ledger.connections import Connections
 from payhub_core.ledger.handling import check_not_handling, handling
 from payhub_core.ledger.models import Transition
@@ -41,7 +41,7 @@ class Store:
         """As `find`, by one statement for all that are asked for at once."""
         if not self.connections.has_threads:
             return await self.connections.aread(partial(changes.find, account=account, reference=reference))
-        row: Row | None = await self._ashare(Wanted(account, reference))
+        row: Row | None = await self._ashare(LookUp(account, reference))
         return row
 
     def record(
@@ -103,30 +103,30 @@ class Store:
         check_not_handling(self.connections.engine)
         return await queue.ashare(work)
 
-    def _look_up(self, wanted: Sequence[Place]) -> None:
-        """Answers those who want to know a payment; where not the database is to blame, but one of them, it alone."""
-        works: list[Any] = [place.work for place in wanted]
+    def _look_up(self, places: Sequence[Place]) -> None:
+        """Looks up what those in ``places`` ask for. One that fails fails no other, unless the database does."""
+        works: list[Any] = [place.work for place in places]
         try:
-            rows = self.connections.alone(partial(batches.find, wanted=works))
+            rows = self.connections.alone(partial(batches.find, look_ups=works))
         except Exception as error:
             if self.connections.is_to_blame(error):
                 raise
-            if len(wanted) == 1:
-                wanted[0].done(None, error)
+            if len(places) == 1:
+                places[0].done(None, error)
                 return
-            for place in wanted:
+            for place in places:
                 self._look_up([place])
             return
-        for place, row in zip(wanted, rows, strict=True):
+        for place, row in zip(places, rows, strict=True):
             place.done(row)
 
     def _do_batch(self, places: Sequence[Place]) -> None:
         """The work of all that share a turn: the look-ups are answered before the commit, the records after it."""
-        wanted = [place for place in places if isinstance(place.work, Wanted)]
+        look_ups = [place for place in places if isinstance(place.work, LookUp)]
         heard = [place for place in places if isinstance(place.work, Heard)]
         try:
-            if wanted:
-                self._look_up(wanted)
+            if look_ups:
+                self._look_up(look_ups)
             if heard:
                 works: list[Any] = [place.work for place in heard]
                 record = partial(batches.record, heard=works)
