@@ -6,9 +6,10 @@ from functools import partial
 from inspect import iscoroutinefunction
 
 from payhub_core.errors import ConfigError, plain
+from payhub_core.ledger.handling import async_handler
 from payhub_core.ledger.ledger import Ledger
 
-__all__ = ["async_handler", "check_handler", "check_limit", "check_parts"]
+__all__ = ["check_handler", "check_limit", "check_parts"]
 
 
 def check_parts(hub: object, kind: type, ledger: object) -> None:
@@ -40,14 +41,6 @@ def check_handler(handler: object, *, awaited: bool) -> None:
             "this handler is a plain function, and an AsyncCheckout awaits its handler",
             hint="write it with async def, or use Checkout",
         )
-
-
-def async_handler() -> ConfigError:
-    """The error for a handler of which a plain call runs nothing."""
-    return ConfigError(
-        "this handler is async or a generator, so a Checkout, which calls it as a plain function, would run none of it",
-        hint="write it as a plain function, or use AsyncCheckout, which awaits it",
-    )
 
 
 def check_limit(limit: object) -> None:

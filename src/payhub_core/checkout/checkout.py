@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import anyio
 from sqlalchemy import Connection
 
-from payhub_core.checkout.arguments import async_handler, check_handler, check_parts
+from payhub_core.checkout.arguments import check_handler, check_parts
 from payhub_core.checkout.callbacks import receive, view
 from payhub_core.checkout.checks import refresh
 from payhub_core.checkout.closing import close_payment
@@ -21,6 +20,7 @@ from payhub_core.checkout.refunds import refund
 from payhub_core.checkout.start import checked_routes, start
 from payhub_core.checkout.steps import Ask, Deliver, Find, Pause, Record, Settle, Step, Write, play, play_async
 from payhub_core.hub import AsyncHub, Hub
+from payhub_core.ledger.handling import called
 from payhub_core.ledger.ledger import Ledger, store_of
 from payhub_core.ledger.models import Transition
 from payhub_core.models import Callback, Order, Payment, Refund, Reply
@@ -183,11 +183,11 @@ class Checkout:
             case Write(body):
                 return self.ledger.write(body)
             case Record(record, handler):
-                return self._store.record(record, _plain(handler))
+                return self._store.record(record, handler)
             case Settle(row, news, handler):
-                return self._store.settle(row, news, _plain(handler))
+                return self._store.settle(row, news, handler)
             case Deliver(handler, transition):
-                return _done(handler(transition))
+                return called(handler, transition)
             case Pause(seconds):
                 return time.sleep(seconds)  # type: ignore[func-returns-value]
 
@@ -286,17 +286,3 @@ class AsyncCheckout:
                 return await handler(transition)
             case Pause(seconds):
                 return await anyio.sleep(seconds)  # type: ignore[func-returns-value]
-
-
-def _plain(handler: Handler | None) -> Handler | None:
-    """``handler``, found to be a plain function once it is called."""
-    return handler and (lambda transition, connection: _done(handler(transition, connection)))
-
-
-def _done(result: object) -> object:
-    """What a plain handler returned; raises ConfigError for a coroutine or generator, of which nothing has run."""
-    if inspect.isawaitable(result) or inspect.isgenerator(result) or inspect.isasyncgen(result):
-        if inspect.iscoroutine(result):
-            result.close()  # which else warns that nobody awaited it
-        raise async_handler()
-    return result

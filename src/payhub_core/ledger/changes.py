@@ -7,7 +7,6 @@ winner has added to facts that are finite.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -247,7 +246,7 @@ def record(
     ``checked`` sets when to ask next. With ``commit`` the transaction may be committed already on return. Raises
     HandlerFailed or LedgerError, also for whatever goes wrong that is no error of the database's: roll back.
     """
-    with _recording(row):
+    with _Recording(row):
         now = datetime.now(UTC)
         while True:
             merged = merge(row, news, now, checked=checked)
@@ -277,18 +276,23 @@ def record(
         return new
 
 
-@contextmanager
-def _recording(row: Row) -> Iterator[None]:
+class _Recording:
     """Raises LedgerError for what a provider's result has that cannot be merged, or written down."""
-    try:
-        yield
-    except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
-        raise LedgerError(
-            f"what the gateway said cannot be recorded: {type(error).__name__}",
-            hint="see what the provider put into its result",
-            account=row.account,
-            reference=row.reference,
-        ) from error
+
+    def __init__(self, row: Row) -> None:
+        self.row = row
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, ValueError | TypeError | AttributeError | ArithmeticError | RecursionError):
+            raise LedgerError(
+                f"what the gateway said cannot be recorded: {type(error).__name__}",
+                hint="see what the provider put into its result",
+                account=self.row.account,
+                reference=self.row.reference,
+            ) from error
 
 
 class Merged(NamedTuple):

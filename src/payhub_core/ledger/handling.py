@@ -1,7 +1,8 @@
-"""What a handler must not do while it is lent a transaction: wait for itself, or write past it."""
+"""Handling: what a handler must not do with the transaction that it is lent, as wait for itself or write past it."""
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from sqlalchemy import URL, Engine
 from payhub_core.errors import ConfigError, LedgerError
 from payhub_core.ledger import orm
 
-__all__ = ["check_not_handling", "handling", "watch_orm"]
+__all__ = ["async_handler", "called", "check_not_handling", "handling", "has_run", "watch_orm"]
 
 _READS = re.compile(r"\s*(SELECT|SHOW|EXPLAIN|SAVEPOINT|RELEASE|ROLLBACK|PRAGMA)\b", re.IGNORECASE)
 
@@ -53,6 +54,31 @@ def check_not_handling(engine: Engine) -> None:
             "a handler called payhub, which is waiting for that handler to return",
             hint="write through the connection that it is lent, and call payhub once it has returned, or in deliver",
         )
+
+
+def has_run(result: object) -> bool:
+    """Whether calling a plain function has run it: of a coroutine or generator, which is closed, nothing has."""
+    if not (inspect.isawaitable(result) or inspect.isgenerator(result) or inspect.isasyncgen(result)):
+        return True
+    if inspect.iscoroutine(result) or inspect.isgenerator(result):
+        result.close()  # a coroutine else warns that nobody awaited it
+    return False
+
+
+def called(handler: Callable[..., object], *given: object) -> object:
+    """Calls a plain ``handler``; raises ConfigError where it is none, so that nothing of it has run."""
+    result = handler(*given)
+    if not has_run(result):
+        raise async_handler()
+    return result
+
+
+def async_handler() -> ConfigError:
+    """The error for a handler of which a plain call runs nothing."""
+    return ConfigError(
+        "this handler is async or a generator, so a Checkout, which calls it as a plain function, would run none of it",
+        hint="write it as a plain function, or use AsyncCheckout, which awaits it",
+    )
 
 
 def watch_orm() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -14,7 +13,7 @@ from sqlalchemy import Connection, Engine
 from payhub_core.errors import ConfigError
 from payhub_core.ledger import anomalies, database, health, history, outbox, queries, schedule, verdicts
 from payhub_core.ledger.facts import AnomalyKind
-from payhub_core.ledger.handling import watch_orm
+from payhub_core.ledger.handling import has_run, watch_orm
 from payhub_core.ledger.health import Health
 from payhub_core.ledger.models import Observation, StoredAnomaly, StoredPayment, Total, Transition
 from payhub_core.ledger.queries import Wanted
@@ -269,8 +268,7 @@ def _plain(body: Callable[[Connection], T]) -> Callable[[Connection], T]:
 
     def run(connection: Connection) -> T:
         result = body(connection)
-        if inspect.isawaitable(result) or inspect.isgenerator(result):
-            result.close() if inspect.iscoroutine(result) or inspect.isgenerator(result) else None
+        if not has_run(result):
             raise ConfigError(
                 "this body is async or a generator, and is called as a plain function: none of it would run",
                 hint="write it as a plain function of a Connection, for awrite and aread too",

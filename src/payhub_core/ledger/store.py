@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine
 from payhub_core.ledger import batches, changes
 from payhub_core.ledger.batches import Heard, LookUp
 from payhub_core.ledger.connections import Connections
-from payhub_core.ledger.handling import check_not_handling, handling
+from payhub_core.ledger.handling import called, check_not_handling, handling
 from payhub_core.ledger.models import Transition
 from payhub_core.ledger.rows import Row
 from payhub_core.ledger.write_queue import Place
@@ -141,12 +141,12 @@ class Store:
 
 
 def _lent(handler: Callable[[Transition, Connection], object] | None, connection: Connection) -> changes.Handle | None:
-    """Calls ``handler`` in the transaction on ``connection``."""
+    """Calls ``handler``, a plain function, in the transaction on ``connection``."""
     if handler is None:
         return None
 
     def handle(transition: Transition) -> object:
         with handling(connection.engine):
-            return handler(transition, connection)
+            return called(handler, transition, connection)
 
     return handle
