@@ -39,7 +39,9 @@ class Bound(Generic[ExchangeT]):
         exchange = self._exchanges.get(hook)
         if exchange is None:
             rule, limit = HOOKS[hook], self.info.time_limits.get(hook)
-            exchange = self._exchange(self._client, self.timeout, lost=rule.lost, repeated=rule.repeated, limit=limit)
+            exchange = self._exchange(
+                self._client, self.timeout, lost=rule.otherwise_after, repeated=rule.repeated, limit=limit
+            )
             self._exchanges[hook] = exchange
         return exchange
 

@@ -189,10 +189,10 @@ class Calls:
         """The error that a failed call ends in: ``error`` itself, where the hook may end in it."""
         rule = HOOKS[hook]
         end: PayhubError
-        if isinstance(error, rule.certain) or (not sent and isinstance(error, rule.unsent)):
+        if isinstance(error, rule.always) or (not sent and isinstance(error, rule.before_sending)):
             end = error
         else:
-            kind = rule.lost if sent else rule.unsent_end
+            kind = rule.otherwise_after if sent else rule.otherwise_before
             end = kind(_reason(error), hint=error.hint if isinstance(error, PayhubError) else "")
         if isinstance(end, GatewayError) and not sent:
             end.unsent = True

@@ -199,16 +199,17 @@ class SupportsCandidates(Protocol):
 class Hook:
     """What the core makes of one hook.
 
-    ``result`` is what it ends in. ``certain`` are the errors that it may end in at any time, ``unsent`` those before a
-    request may have left; any other becomes ``unsent_end``, or ``lost`` once a request may have left. A ``lost`` answer
-    of a hook that is ``repeated`` is asked for again.
+    ``result`` is what it ends in. ``always`` are the errors that it may raise at any time, ``before_sending`` those
+    that it may raise only while no request can have left. Any other error becomes ``otherwise_before``, or
+    ``otherwise_after`` once a request may have left. A hook that is ``repeated`` is called again after an answer that
+    was lost.
     """
 
     result: type[Payment | Notification | Refund]
-    certain: tuple[type[PayhubError], ...]
-    unsent: tuple[type[PayhubError], ...]
-    unsent_end: type[PayhubError]
-    lost: type[GatewayError]
+    always: tuple[type[PayhubError], ...]
+    before_sending: tuple[type[PayhubError], ...]
+    otherwise_before: type[PayhubError]
+    otherwise_after: type[GatewayError]
     required: bool = False
     repeated: bool = False
 
@@ -219,42 +220,42 @@ _BEFORE = (InvalidOrder, ConfigError, NotSent)
 HOOKS: dict[str, Hook] = {
     "create_payment": Hook(
         result=Payment,
-        certain=(Refused, OutcomeUnknown),
-        unsent=_BEFORE,
-        unsent_end=NotSent,
-        lost=OutcomeUnknown,
+        always=(Refused, OutcomeUnknown),
+        before_sending=_BEFORE,
+        otherwise_before=NotSent,
+        otherwise_after=OutcomeUnknown,
         required=True,
     ),
     "parse_callback": Hook(
         result=Notification,
         # Once something was fetched, what cannot be read may be the answer: the gateway is to send the message again.
-        certain=(BadSignature, WrongAccount, WrongOrder, WrongAmount, GatewayError, ConfigError),
-        unsent=(CallbackError,),
-        unsent_end=MalformedCallback,
-        lost=GatewayError,
+        always=(BadSignature, WrongAccount, WrongOrder, WrongAmount, GatewayError, ConfigError),
+        before_sending=(CallbackError,),
+        otherwise_before=MalformedCallback,
+        otherwise_after=GatewayError,
         required=True,
     ),
     "query": Hook(
         result=Payment,
-        certain=(GatewayError, CallbackError, ConfigError),
-        unsent=_BEFORE,
-        unsent_end=GatewayError,
-        lost=GatewayError,
+        always=(GatewayError, CallbackError, ConfigError),
+        before_sending=_BEFORE,
+        otherwise_before=GatewayError,
+        otherwise_after=GatewayError,
         required=True,
         repeated=True,
     ),
     "refund": Hook(
         result=Refund,
-        certain=(Refused, NotFound, OutcomeUnknown),
-        unsent=_BEFORE,
-        unsent_end=NotSent,
-        lost=OutcomeUnknown,
+        always=(Refused, NotFound, OutcomeUnknown),
+        before_sending=_BEFORE,
+        otherwise_before=NotSent,
+        otherwise_after=OutcomeUnknown,
     ),
     "close": Hook(
         result=Payment,
-        certain=(Refused, NotFound, OutcomeUnknown),
-        unsent=_BEFORE,
-        unsent_end=NotSent,
-        lost=OutcomeUnknown,
+        always=(Refused, NotFound, OutcomeUnknown),
+        before_sending=_BEFORE,
+        otherwise_before=NotSent,
+        otherwise_after=OutcomeUnknown,
     ),
 }
