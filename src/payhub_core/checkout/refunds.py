@@ -35,7 +35,14 @@ __all__ = ["refund"]
 def refund(
     hub: AnyHub, account: str, reference: str, amount: Money, refund_reference: str, handler: object
 ) -> Steps[Refund]:
-    """Pays ``amount`` back, once for each ``refund_reference``."""
+    """Pays ``amount`` back, once for each ``refund_reference``.
+
+    What was sent ends in one of three ways, each of which is recorded:
+
+    - An error. It is raised where it is conclusive, else OutcomeUnknown.
+    - Money that went back before this refund was sent, and so may be another refund: InvalidOrder.
+    - The gateway's answer, which is returned; OutcomeUnknown where this attempt failed, and an earlier one may arrive.
+    """
     bound = hub[account]
     if not bound.supports("refund"):
         raise Unsupported(f"the provider {bound.info.name!r} has no refund", account=account, reference=reference)
@@ -49,10 +56,10 @@ def refund(
         result: Refund = yield begun.send()
     except PayhubError as error:
         yield from record(begun.after(error))
-        if begun.stands(error):
+        if begun.is_conclusive(error):
             raise
         raise asked.unknown("what was sent before may still pay it back") from error
-    if begun.is_another(result):
+    if begun.was_made_elsewhere(result):
         other = asked.invalid(
             "the gateway says that money went back, and nothing was sent for this refund, so it may be another",
             "see in the gateway's back office which sum went back, and pay the rest back there; "
@@ -103,70 +110,76 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
-    """A refund that is written down as sent: ``this`` try, and what was known ``before``.
+    """A refund that is written down as sent: with this ``attempt``, and as it was ``earlier``.
 
-    With ``doubt``, what was sent before may still be under way. After ``until``, in monotonic seconds, nothing is sent:
-    by then others may have found that this try came to nothing.
+    With ``doubt``, an earlier attempt may still be under way. After ``until``, in monotonic seconds, nothing is sent:
+    by then another process may have found that this attempt came to nothing.
     """
 
     asked: _Asked
     row: Row
-    before: Refunding
-    this: Refunding
+    earlier: Refunding
+    attempt: Refunding
     doubt: bool
     until: float
 
     def send(self) -> SendRefund:
         """The call to the gateway."""
-        row, asked, gateway_id = self.row, self.asked, self.this.gateway_id or None
+        row, asked, gateway_id = self.row, self.asked, self.attempt.gateway_id or None
         created_at = row.time("created_at")
         about = asked.account, row.order(), gateway_id, created_at, asked.amount, asked.refund_reference
         return SendRefund(*about, self.until)
 
-    def stands(self, error: PayhubError) -> bool:
-        """Whether ``error`` is about the refund, and not only about this try of it.
+    def is_conclusive(self, error: PayhubError) -> bool:
+        """Whether ``error`` tells the end of the refund, and not only of this attempt.
 
-        A gateway that says no may mean that it has it, as long as what was sent before may be under way.
+        While an earlier attempt may be under way, a gateway that refuses this one may mean that it has the refund
+        already.
         """
-        return not self.before.under_way or (is_final(error) and not self.doubt)
+        return not self.earlier.under_way or (is_final(error) and not self.doubt)
 
     def after(self, error: PayhubError) -> changes.RefundNews:
-        """What a failed try leaves."""
-        said, this = said_after(error), self.this
+        """What an attempt that ended in ``error`` leaves.
+
+        - It was not sent: this attempt came to nothing.
+        - It was refused, and that is conclusive: every attempt came to nothing.
+        - Anything else: nobody knows, and the sum stays taken.
+        """
+        said, attempt = said_after(error), self.attempt
         if said == "not_sent":
-            this = this._replace(failures=this.failures + 1)
+            attempt = attempt._replace(failures=attempt.failures + 1)
         elif said == "refused":
-            if self.stands(error):
-                this = this._replace(failures=this.tries)
+            if self.is_conclusive(error):
+                attempt = attempt._replace(failures=attempt.tries)
             else:
                 said = "unknown"
-        return self._news(this, said, {"reason": error.message})
+        return self._news(attempt, said, {"reason": error.message})
 
-    def is_another(self, result: Refund) -> bool:
-        """Whether what ``result`` tells went back before this refund was ever sent."""
-        return result.status is RefundStatus.REFUNDED and result.looked_up and not self.before.under_way
+    def was_made_elsewhere(self, result: Refund) -> bool:
+        """Whether the money in ``result`` went back before this refund was ever sent."""
+        return result.status is RefundStatus.REFUNDED and result.looked_up and not self.earlier.under_way
 
     def may_be_another_try(self, result: Refund) -> bool:
-        """Whether ``result`` tells that this try failed, and one that was lost before may still arrive.
+        """Whether ``result`` tells that this attempt failed, while an earlier one that was lost may still arrive.
 
-        None was lost of a refund that the gateway has, where it has answered every try.
+        None was lost where the gateway has given the refund a number, and has answered every attempt.
         """
-        none_lost = self.before.is_taken and self.before.answered == self.before.tries
+        none_lost = self.earlier.is_taken and self.earlier.answered == self.earlier.tries
         return result.status is RefundStatus.FAILED and self.doubt and not none_lost
 
     def told(self, result: Refund) -> changes.RefundNews:
         """What the gateway's answer leaves."""
         if self.may_be_another_try(result):  # the number is that of what came to nothing
-            return self._news(self.this, result.status.value, result.raw)
-        this = self.this._replace(refund_id=result.refund_id or "", answered=self.before.answered + 1)
+            return self._news(self.attempt, result.status.value, result.raw)
+        attempt = self.attempt._replace(refund_id=result.refund_id or "", answered=self.earlier.answered + 1)
         if result.status is RefundStatus.REFUNDED:
-            this = this._replace(done=True, refunded_at=result.refunded_at)
+            attempt = attempt._replace(done=True, refunded_at=result.refunded_at)
         elif result.status is RefundStatus.FAILED:
-            this = this._replace(failures=this.tries)
-        return self._news(this, result.status.value, result.raw)
+            attempt = attempt._replace(failures=attempt.tries)
+        return self._news(attempt, result.status.value, result.raw)
 
-    def _news(self, this: Refunding, said: str, raw: dict[str, Any]) -> changes.RefundNews:
-        facts = Facts(refunds={self.asked.refund_reference: this})
+    def _news(self, attempt: Refunding, said: str, raw: dict[str, Any]) -> changes.RefundNews:
+        facts = Facts(refunds={self.asked.refund_reference: attempt})
         return changes.RefundNews(facts, said, {**raw, **self.asked.raw})
 
 
@@ -179,40 +192,40 @@ def _begun(connection: Connection, asked: _Asked, provider: str, time: timedelta
             raise asked.invalid("no such order was started here")
         changes.check_provider(row, provider)
         known, now = row.known(), clock(connection)
-        before = known.refunds.get(asked.refund_reference, Refunding(asked.amount.minor))
-        if before.done and asked.amount == Money(before.minor, row.due.currency):
-            return _done(row, asked, before)
-        _check(row, known, before, asked)
-        this = before.sent(now, row.gateway_id)
-        facts = known | Facts(refunds={asked.refund_reference: this})
+        earlier = known.refunds.get(asked.refund_reference, Refunding(asked.amount.minor))
+        if earlier.done and asked.amount == Money(earlier.minor, row.due.currency):
+            return _done(row, asked, earlier)
+        _check(row, known, earlier, asked)
+        attempt = earlier.sent(now, row.gateway_id)
+        facts = known | Facts(refunds={asked.refund_reference: attempt})
         new = changes.change(connection, row, now, facts=facts.dump())
         if new is not None:
             history.add(connection, history.values(new, "refund", "asked", now, asked.raw))
-            recent = before.sent_at is None or now - before.sent_at < time
-            return _Begun(asked, new, before, this, doubt=before.under_way and recent, until=until)
+            recent = earlier.sent_at is None or now - earlier.sent_at < time
+            return _Begun(asked, new, earlier, attempt, doubt=earlier.under_way and recent, until=until)
 
 
-def _check(row: Row, known: Facts, before: Refunding, asked: _Asked) -> None:
+def _check(row: Row, known: Facts, earlier: Refunding, asked: _Asked) -> None:
     """Raises InvalidOrder for a refund that is not to be sent, OutcomeUnknown for one not to be sent again."""
     received = known.received(row.due)
     if asked.amount.currency != row.due.currency:
         raise asked.invalid(f"the order is in {row.due.currency}, the refund in {asked.amount.currency}")
-    if before.minor != asked.amount.minor:
-        sum_ = Money(before.minor, row.due.currency)
+    if earlier.minor != asked.amount.minor:
+        sum_ = Money(earlier.minor, row.due.currency)
         hint = "use a refund_reference of its own for each refund"
         raise asked.invalid(f"refund {asked.refund_reference!r} is about {sum_}, not {asked.amount}", hint)
     if not received.minor:
         raise asked.invalid(
             "nothing was received for this order, as far as the ledger knows", "refresh asks the gateway"
         )
-    if not before.tries and known.has_lost_an_unknown_sum(row.due):
+    if not earlier.tries and known.has_lost_an_unknown_sum(row.due):
         raise asked.invalid(
             "the gateway says that money went back, and not how much, so nobody knows what is left",
             "see in the gateway's back office how much went back, and pay the rest back there",
         )
     left, gone = known.refundable(row.due, asked.refund_reference), known.known_back(row.due)
-    if before.under_way and asked.amount > left and gone:
-        if before.is_taken:
+    if earlier.under_way and asked.amount > left and gone:
+        if earlier.is_taken:
             return  # the gateway has it, so asking again pays nothing more back
         reason = f"the gateway says that {gone} went back, which may hold this refund"
         hint = "look for it in the gateway's back office: sent again, it could be one too many"
