@@ -82,11 +82,12 @@ class Receipt(NamedTuple):
 
 
 class RefundedSum(NamedTuple):
-    """What messages state as gone back in all of one payment.
+    """How much has gone back of one payment, as far as messages say.
 
-    ``stated`` is the largest sum, in minor units, and ``explained`` the refunds that may be a part of it, as they were
-    when it came (None: not known). ``elsewhere`` is what of such a sum none of them explained: so much, at least, went
-    back in the gateway's back office.
+    ``stated`` is the largest sum that a message has stated, in minor units. ``explained`` are the refunds, by number,
+    that had been asked for here when that message came: the sum may contain any of them (None: not known).
+    ``elsewhere`` is the largest part of a stated sum that these refunds cannot make up: so much, at least, went back in
+    the gateway's back office.
     """
 
     stated: int = 0
@@ -94,7 +95,7 @@ class RefundedSum(NamedTuple):
     explained: frozenset[str] | None = None
 
     def __or__(self, other: RefundedSum) -> RefundedSum:
-        # Of the same sum, stated twice, no refund is a part that was asked for in between.
+        # A sum that is stated twice contains no refund that was asked for between the two messages.
         larger, smaller = (self, other) if self.stated >= other.stated else (other, self)
         explained = larger.explained
         if larger.stated == smaller.stated:
@@ -113,12 +114,14 @@ class RefundedSum(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a payment: receipts by gateway id ("" where a message named none), and what else was said.
+    """What is known of a payment. A gateway id is "" where the message named none.
 
-    ``refunds`` are those that were asked for here, by the shop's number. ``totals`` are what messages state as gone
-    back, by gateway id as the receipts. ``whole`` are the gateway ids of which REFUNDED was said, "" where the message
-    named none. ``told`` are refunds that were not asked for here, of messages about one, by gateway id and number:
-    one may be a part of a total, so it counts against further refunds, and adds to no sum.
+    ``receipts`` are what came in, by gateway id, ``said`` the words of messages that are no receipts, and
+    ``gateway_ids`` all ids that messages named. ``refunds`` are those that were asked for here, by the shop's number.
+    ``totals`` are the sums that messages state as gone back in all, by gateway id. ``whole`` are the gateway ids of
+    payments that a message called REFUNDED. ``told`` are single refunds that messages told of and that were not asked
+    for here, by gateway id and number. A total may contain such a refund, so it is added to no sum that went back; it
+    leaves less for further refunds.
     """
 
     receipts: Mapping[str, Receipt] = field(default_factory=dict)
@@ -141,7 +144,7 @@ class Facts:
         )
 
     def hearing(self, message: Facts) -> Facts:
-        """What is known once ``message`` is heard, which can be about no refund that is asked for later."""
+        """These facts and those of ``message``. A sum that it states contains no refund that is asked for later."""
         if not message.totals and not message.told:
             return self | message
         asked = self._counting(key for key, it in self.refunds.items() if not self._is_of_another(it, message))
@@ -153,25 +156,25 @@ class Facts:
         return self | replace(message, totals=totals, told=told)
 
     def _hearing_one(self, told: RefundedSum, asked: Mapping[str, int]) -> RefundedSum:
-        """What a message tells of one refund: without a number, it may be one of those ``asked`` for, of its sum."""
+        """One refund that a message told of; without a number it may be any of that sum that was ``asked`` for."""
         if told.explained is not None:
             return told
         may_be = frozenset(key for key, minor in asked.items() if minor == told.stated)
         return RefundedSum(told.stated, 0 if may_be else told.stated, may_be)
 
     def _counting(self, keys: Iterable[str]) -> dict[str, int]:
-        """The sums of those of the refunds that went back, or may yet."""
+        """The sums of the refunds of these numbers, without those that came to nothing."""
         refunds = {key: self.refunds[key] for key in keys if key in self.refunds}
         return {key: it.minor for key, it in refunds.items() if it.done or it.under_way}
 
     def _is_of_another(self, refund: Refunding, message: Facts) -> bool:
-        """Whether ``refund`` was sent for another of several payments than those that ``message`` is about."""
+        """Whether the order was paid several times, and ``refund`` is of a payment that ``message`` is not about."""
         ids = message.gateway_ids
         known = ids <= self.receipts.keys() and refund.gateway_id in self.receipts
         return bool(ids) and known and bool(refund.gateway_id) and refund.gateway_id not in ids
 
     def __ge__(self, other: Facts) -> bool:
-        """Whether ``other`` adds nothing: the order of the join."""
+        """Whether ``other`` adds nothing to these facts."""
         return (
             self.said >= other.said
             and self.gateway_ids >= other.gateway_ids
@@ -183,23 +186,23 @@ class Facts:
         )
 
     def received(self, due: Money) -> Money:
-        """The sum received. Bare words "paid" count as what is due, once, and as nothing beside an exact sum."""
+        """The sum received. Words "paid" without a sum stand for the sum due, once, unless others state one."""
         return Money.total(self._received(due.minor), due.currency)
 
     def _received(self, due: int) -> int:
         exact = {key: receipt.minor for key, receipt in self.receipts.items() if receipt.minor is not None}
         if not exact:
             return due if self.receipts else 0
-        unnamed = exact.pop("", 0)  # a message without an id is about what the others name
+        unnamed = exact.pop("", 0)  # a message without an id is about payments that the others name
         return max(sum(exact.values()), unnamed)
 
     def gone_back(self, due: Money) -> Money | None:
-        """The sum that has gone back in all; None where nothing has, or nobody says how much."""
+        """The sum that has gone back in all. None where nothing has gone back, or no message says how much."""
         gone = self._gone_back(due.minor)
         return Money.total(gone, due.currency) if gone else None
 
     def known_back(self, due: Money) -> Money | None:
-        """As `gone_back`, with what messages tell of one refund: so much, at least, has gone back."""
+        """As `gone_back`, with the refunds in ``told``: at least this much has gone back."""
         gone = self._known_back(due.minor)
         return Money.total(gone, due.currency) if gone else None
 
@@ -208,7 +211,7 @@ class Facts:
         return max(gone, self._summed(self._told())) if self.told else gone
 
     def _told(self) -> dict[str, RefundedSum]:
-        """What messages about one refund tell in all, by gateway id; one without a number may be any of the others."""
+        """The sums of ``told`` by gateway id. A refund without a number may be one of the others: it is not added."""
         found: dict[str, RefundedSum] = {}
         for key, it in sorted(self.told.items(), reverse=True):
             gateway_id, _, number = key.partition("\n")
@@ -225,16 +228,16 @@ class Facts:
         return max(self._summed(self.totals), self._whole(due))
 
     def _summed(self, totals: Mapping[str, RefundedSum]) -> int:
-        """What was paid back here, and elsewhere by ``totals``; or what these state, where it is more."""
+        """What went back here, and elsewhere as ``totals`` prove; or what ``totals`` state, where that is more."""
         done = sum(refund.minor for refund in self.refunds.values() if refund.done)
-        # Several payments add up. A total of no payment that is known may be about any of them.
+        # Totals of several payments add up. One of a payment that is not known may repeat any of these: it is compared.
         known = [it for key, it in totals.items() if key and key in self.receipts]
         elsewhere = max(sum(map(self._elsewhere, known)), *map(self._elsewhere, totals.values()), 0)
         stated = max(sum(it.stated for it in known), *(it.stated for it in totals.values()), 0)
         return max(done + elsewhere, stated)
 
     def _elsewhere(self, total: RefundedSum, number: str = "") -> int:
-        """What of ``total`` went back elsewhere; a refund that has come to nothing since explains nothing any more.
+        """What of ``total`` went back elsewhere; a refund that has come to nothing by now explains no part of it.
 
         Nor does one that the gateway has given another ``number`` than the one that ``total`` is about.
         """
@@ -250,14 +253,17 @@ class Facts:
         return PaymentStatus.REFUNDED in self.said or bool(self.told and self._told_whole(due))
 
     def _told_whole(self, due: int) -> frozenset[str]:
-        """The ids under which no more came in than what messages about one refund tell."""
+        """The ids of payments of which the refunds in ``told`` make up all that came in."""
         receipts = self.receipts
         return frozenset(
             key for key, it in self._told().items() if key in receipts and it.stated >= (receipts[key].minor or due)
         )
 
     def _whole(self, due: int) -> int:
-        """What came in under the ids of which REFUNDED was said, and went back of others; all where none is known."""
+        """The sum that REFUNDED stands for: what came in under the ids it was said of, and went back under the others.
+
+        It is all that was received where the word came without an id, or with one under which nothing came in.
+        """
         if not self._is_whole(due):
             return 0
         received = self._received(due)
@@ -269,18 +275,18 @@ class Facts:
         return min(received, sum(sums[key] for key in whole) + sum(others))
 
     def _gone_back_of(self, key: str) -> int:
-        """What went back of one of several payments, as far as it is said to be this one's."""
+        """What went back of the payment ``key``, as far as refunds and totals name it."""
         done = sum(it.minor for it in self.refunds.values() if it.done and it.gateway_id == key)
         total = self.totals.get(key, _NO_SUM)
         return max(done + self._elsewhere(total), total.stated)
 
     def has_lost_an_unknown_sum(self, due: Money) -> bool:
-        """Whether money went back of which nobody says how much, and that no refund of the shop's can be."""
+        """Whether money went back, no message says how much, and it is no refund of the shop's, since none was sent."""
         said = bool(self.told) or not self.said.isdisjoint(_GONE_BACK)
         return said and not self._gone_back(due.minor) and not any(refund.tries for refund in self.refunds.values())
 
     def refundable(self, due: Money, refund_reference: str) -> Money:
-        """What may go back under that number: what was received, less what has gone back or may be going back."""
+        """The most that may go back under that number: what was received, less what has gone back, or may be."""
         others = (refund.minor for key, refund in self.refunds.items() if key != refund_reference and refund.under_way)
         left = self._received(due.minor) - self._known_back(due.minor) - sum(others)
         return Money.total(max(left, 0), due.currency)
@@ -303,7 +309,7 @@ class Facts:
         return next((word for word in _NOT_PAID if word in self.said), PaymentStatus.PENDING)
 
     def covers(self, due: Money) -> bool:
-        """Whether what came in, less what has gone back, is what is due or more; not where nobody says how much has."""
+        """Whether what came in, less what has gone back, is at least ``due``; not where no message says how much."""
         gone = self._gone_back(due.minor)
         if _SUM_UNKNOWN in self.said or not self._told().keys() <= self._told_whole(due.minor):
             return False

@@ -1,4 +1,4 @@
-"""PostgreSQL's connections: none waits for ever, whatever stands between payhub and the server."""
+"""PostgreSQL: how a connection is opened, how long it waits for the server, and what it sends in one round trip."""
 
 from __future__ import annotations
 

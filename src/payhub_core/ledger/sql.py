@@ -133,9 +133,9 @@ def several(
 ) -> list[int]:
     """Runs ``statements`` in a writing transaction, which it begins if need be; returns how many rows each changed.
 
-    On SQLite nothing follows a first one that changes nothing; those for PostgreSQL see to that themselves.
-    All go to a server in one round trip, to aiosqlite's thread in one hop. With ``commit`` so does the COMMIT, which is
-    not done where one of them fails.
+    Where the first one changes nothing, SQLite is not given the others. A server is sent all of them in one round trip,
+    so that each has to have a condition of its own there. To aiosqlite's thread it is one hop. With ``commit`` the
+    COMMIT goes along; where a statement fails, nothing is committed.
     """
     if connection.dialect.name == "postgresql":
         from payhub_core.ledger.postgresql import one_trip  # noqa: PLC0415  only where psycopg is needed
@@ -248,15 +248,17 @@ CLAIM = Statement(
     on_postgresql=" FOR UPDATE SKIP LOCKED",
 )
 
-#: Fails, for want of a payment_id, unless the change it belongs to still stands: a handler may have undone it.
+#: Adds an observation to a payment of that version. Where a handler has rolled back the change that made the version,
+#: no payment is found: payment_id would be NULL, and the database refuses the row.
 ADD_OBSERVATION = Statement(
     "INSERT INTO payhub_observations (payment_id, at, source, said, gateway_id, paid_minor, raw) VALUES ("
     "(SELECT id FROM payhub_payments WHERE id = :payment_id AND version = :version), "
     ":at, :source, :said, :gateway_id, :paid_minor, :raw)"
 )
 
-#: Once for each name: what has become true is never added again. On PostgreSQL only by who has made the change that it
-#: belongs to, for both are sent together: xmin is the transaction that wrote the row.
+#: Adds a transition, unless the payment has one of that name. PostgreSQL is sent it together with `CHANGE`, before
+#: anyone knows whether that changed the row. Where another transaction was quicker, the row's xmin is that one's
+#: number, and no transition is added.
 ADD_TRANSITION = Statement(
     "INSERT INTO payhub_transitions (payment_id, name, anomaly, at, delivered_at, due_at, attempts) "
     "SELECT id, :name, :anomaly, :at, :delivered_at, :at, 0 FROM payhub_payments WHERE id = :payment_id{on_postgresql} "

@@ -125,7 +125,8 @@ class WriteQueue:
 
     def _enter(self, place: Place) -> None:
         with self._mutex:
-            # Whoever has the turn does not wait for it: a signal's handler raised as this thread was about to leave it.
+            # A signal's handler may have raised just before this thread left its last turn, so that it still has it. It
+            # goes on with that turn: in the queue it would wait for itself.
             is_left_over = place.thread is not None and place.thread is self._holder
             if self._taken and not is_left_over:
                 self._waiting.append(place)
