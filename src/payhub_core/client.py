@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import ssl
 from typing import NoReturn, TypeVar
+from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import httpx
@@ -13,7 +15,7 @@ import httpx
 from payhub_core.errors import ConfigError
 from payhub_core.version import VERSION
 
-__all__ = ["USER_AGENT", "own_client", "tls"]
+__all__ = ["USER_AGENT", "is_loopback", "own_client", "tls"]
 
 ClientT = TypeVar("ClientT", httpx.Client, httpx.AsyncClient)
 
@@ -23,7 +25,8 @@ USER_AGENT = f"payhub/{VERSION}"
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 #: A sandbox or a sidecar on this machine is behind no proxy.
-_LOOPBACK = {f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")}
+_PAST_PROXIES = {f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")}
+_LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 
 
 @functools.cache
@@ -36,11 +39,16 @@ def tls() -> ssl.SSLContext:
         _refuse(names, error, "it has to name a file or folder of certificates in PEM")
 
 
+def is_loopback(url: str) -> bool:
+    """Whether ``url`` is one of this machine's own."""
+    return _LOOPBACK.fullmatch(urlsplit(url).hostname or "") is not None
+
+
 def own_client(kind: type[ClientT]) -> ClientT:
     """A client with payhub's name, past any proxy to loopback; raises ConfigError, naming the variable at fault."""
     verify = tls()
     try:
-        return kind(verify=verify, headers={"User-Agent": USER_AGENT}, mounts=_LOOPBACK if getproxies() else None)
+        return kind(verify=verify, headers={"User-Agent": USER_AGENT}, mounts=_PAST_PROXIES if getproxies() else None)
     except ImportError as error:
         _refuse(_PROXIES, error, "a SOCKS proxy needs: pip install 'httpx[socks]'", "socks")
     except Exception as error:

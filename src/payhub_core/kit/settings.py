@@ -17,14 +17,14 @@ from pydantic import (
     field_validator,
 )
 
+from payhub_core.client import is_loopback
 from payhub_core.declaration import FAILED_AFTER
 
-__all__ = ["AccountSettings", "Address", "Secret", "Secrets", "is_loopback"]
+__all__ = ["AccountSettings", "Address", "Secret", "Secrets"]
 
 _SHORTEST = 16
 #: The path of a page, such as submit.php: a provider appends the paths of its gateway by itself.
 _PAGE = re.compile(r"/[^/]*\.[A-Za-z]{2,5}/*$")
-_LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 #: The sandbox's keys, which everyone knows.
 _PUBLISHED = re.compile(r"sandbox-secret-[0-9]+-not-for-money")
 _WRAPPED = re.compile(r"""(["']).*\1|[“‘「].*[”’」]|\[.*\]|\(.*\)|\$\{\w*\}""", re.DOTALL)
@@ -98,11 +98,6 @@ def _fit(secret: Secret, info: ValidationInfo) -> Secret:
     if _NAMED.match(stripped.text):
         raise ValueError("expected the secret itself, not a line that names it: leave out what stands before it")
     return stripped
-
-
-def is_loopback(url: str) -> bool:
-    """Whether ``url`` is one of this machine's own."""
-    return _LOOPBACK.fullmatch(urlsplit(url).hostname or "") is not None
 
 
 def _address(url: str, info: ValidationInfo) -> str:
