@@ -13,11 +13,13 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from payhub_core import AsyncHub, LedgerError, Order, load_accounts
+from payhub_core import AsyncHub, LedgerError, Order, PaymentStatus, load_accounts
 from payhub_core.checkout import AsyncCheckout, Checkout
 from payhub_core.ledger import Ledger, Transition
+from payhub_core.ledger.handling import acalled
 
 RETRY = 503
 
@@ -91,6 +93,81 @@ def test_a_task_that_a_handler_has_started_may_call_payhub_once_it_is_over(
             return await tasks[0]
 
     assert asyncio.run(main()) is not None
+
+
+def test_something_cancelled_that_a_handler_awaits_ends_no_pass(
+    sqlite_template: Path, tmp_path: Path, settings: Any, platform: Any, make_order: Any, gateway: Any
+) -> None:
+    """It is that handler's failure, as any other error: all other payments are asked about, and the pass says so."""
+    shutil.copy(sqlite_template, tmp_path / "ledger.db")
+
+    async def handle(_transition: Transition, _connection: object = None) -> None:
+        job = asyncio.create_task(asyncio.sleep(60))
+        await asyncio.sleep(0)
+        job.cancel()
+        await job
+
+    async def main() -> None:
+        answers = gateway(platform.create_reply(), platform.query_reply(), platform.query_reply())
+        client = httpx.AsyncClient(transport=httpx.MockTransport(answers))
+        hub = AsyncHub(load_accounts({"accounts": {"shop": settings}}), client=client)
+        async with Ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger:
+            checkout = AsyncCheckout(hub, ledger, handler=handle)
+            await checkout.start("shop", make_order())
+            await ledger.awrite(lambda c: c.execute(text("UPDATE payhub_payments SET next_check_at = created_at")))
+            summary = await checkout.reconcile()
+            assert (summary.asked, summary.handler_failed) == (1, 1)
+            assert "the handler awaited something that was cancelled" in summary.errors["shop"]
+            await AsyncCheckout(hub, ledger).refresh("shop", "A1001")
+            assert await AsyncCheckout(hub, ledger).deliver(handle) == 0
+
+    asyncio.run(main())
+
+
+def test_a_cancelled_caller_is_cancelled() -> None:
+    """What its handler awaits is cancelled with it."""
+
+    async def wait() -> None:
+        await asyncio.sleep(60)
+
+    async def main() -> None:
+        task = asyncio.create_task(acalled(wait))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+
+
+def test_whoever_only_looks_waits_for_no_handler(
+    sqlite_template: Path, tmp_path: Path, settings: Any, platform: Any, make_order: Any, paid: Any, gateway: Any
+) -> None:
+    """Nor does a message that comes a second time: on SQLite a handler has the file, and readers need it not."""
+    shutil.copy(sqlite_template, tmp_path / "ledger.db")
+
+    async def main() -> None:
+        inside, over = asyncio.Event(), asyncio.Event()
+
+        async def handle(_transition: Transition, _connection: AsyncConnection) -> None:
+            inside.set()
+            await over.wait()
+
+        client = httpx.AsyncClient(transport=httpx.MockTransport(gateway(platform.create_reply())))
+        hub = AsyncHub(load_accounts({"accounts": {"shop": settings}}), client=client)
+        async with Ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger:
+            checkout = AsyncCheckout(hub, ledger, handler=handle)
+            await checkout.start("shop", make_order())
+            settling = asyncio.create_task(checkout.receive("shop", paid.notify()))
+            await inside.wait()
+            async with asyncio.timeout(5):
+                seen = await checkout.view("shop", paid.notify(), reference="A1001")
+                assert await ledger.apayment("shop", "A1001") is not None
+            over.set()
+            assert seen.status is PaymentStatus.PENDING
+            assert (await settling).body == b"SUCCESS"
+
+    asyncio.run(main())
 
 
 DJANGO = """

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -579,3 +581,22 @@ def test_a_body_of_which_nothing_would_run_is_refused(ledger: Ledger, body: Any)
         await ledger.aclose()
 
     asyncio.run(awaited())
+
+
+class Begun(sqlite3.Connection):
+    """As of Python 3.12 with ``autocommit=False``: a transaction has always begun, to read."""
+
+    autocommit = False
+
+    @property
+    def in_transaction(self) -> bool:
+        return True
+
+
+def test_an_engine_that_begins_by_itself_to_read_is_refused_on_sqlite(sqlite_template: Path, tmp_path: Path) -> None:
+    """A reader that becomes a writer half-way would be refused whenever another process writes."""
+    shutil.copy(sqlite_template, tmp_path / "ledger.db")
+    engine = create_engine(f"sqlite:///{tmp_path}/ledger.db", connect_args={"factory": Begun})
+    with Ledger(engine) as ledger, pytest.raises(LedgerError, match="autocommit=False"):
+        ledger.write(lambda connection: connection.execute(text("SELECT 1")))
+    engine.dispose()

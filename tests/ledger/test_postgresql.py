@@ -11,6 +11,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -270,16 +271,34 @@ def test_nobody_waits_for_ever_for_a_lock(database: str, own: bool) -> None:
     engine.dispose()
 
 
-def test_a_lock_that_another_holds_is_a_ledger_error(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As of a migration of the application's, or of a session that somebody left open."""
-    monkeypatch.setattr("payhub_core.ledger.postgresql.LIMITS", "SET LOCAL lock_timeout = '100ms'")
-    with psycopg.connect(database) as other, Ledger(database) as ledger:
+@pytest.mark.parametrize("own", [False, True])
+def test_a_lock_that_another_holds_is_a_ledger_error(database: str, own: bool) -> None:
+    """As of a migration of the application's, or of a session that somebody left open; the server waits no longer."""
+    url = f"{database}{'&' if '?' in database else '?'}options=-c%20lock_timeout%3D100ms"
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with psycopg.connect(database) as other, Ledger(engine if own else url) as ledger:
         ledger.payments()
+        assert ledger._store.find("shop", "A1001") is None
         other.execute("LOCK TABLE payhub_payments")
-        with pytest.raises(LedgerError, match="lock"):
-            ledger.payments()
+        for look in (ledger.payments, lambda: ledger._store.find("shop", "A1001")):
+            with pytest.raises(LedgerError, match="lock"):
+                look()
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        assert other.execute(waiting).fetchone() == (0,)
         other.rollback()
-        assert ledger.payments() == []
+        assert ledger._store.find("shop", "A1001") is None
+    engine.dispose()
+
+
+def test_an_own_engine_that_prepares_everything_serves(database: str) -> None:
+    """Several statements at once cannot be prepared."""
+    url = database.replace("postgresql:", "postgresql+psycopg:")
+    engine = create_engine(url, connect_args={"prepare_threshold": 0})
+    with Ledger(engine) as ledger:
+        for _ in range(2):
+            assert ledger.payments() == []
+            assert ledger._store.find("shop", "A1001") is None
+    engine.dispose()
 
 
 @pytest.mark.parametrize(
@@ -380,3 +399,23 @@ def test_what_a_driver_cannot_write_or_read_is_a_ledger_error_and_a_mistake_of_t
             )
         with pytest.raises(TypeError, match="mine"):
             ledger.write(wrong)
+
+
+def test_one_row_that_another_session_holds_keeps_no_other_message_waiting(
+    database: str, settings: dict[str, Any], accept: Any, make_order: Any, paid: Any
+) -> None:
+    """Without a handler, messages of one process share a turn; whoever meets a lock gives the turn back."""
+    with Ledger(database) as ledger, opening("Checkout", database, ledger, settings) as open_checkout:
+        till = open_checkout(accept)
+        for number in (1, 2):
+            till.start("shop", make_order(reference=f"B{number}"))
+        with psycopg.connect(database) as other, ThreadPoolExecutor(2) as threads:
+            other.execute("SELECT 1 FROM payhub_payments WHERE reference = 'B1' FOR UPDATE")
+            held = threads.submit(till.receive, "shop", paid.notify("B1"))
+            wait([held], timeout=0.3)
+            began = time.monotonic()
+            assert till.receive("shop", paid.notify("B2")).body == b"SUCCESS"
+            assert time.monotonic() - began < 2  # of the five seconds that a lock may take
+            assert not held.done()
+            other.rollback()
+            assert held.result().body == b"SUCCESS"

@@ -20,7 +20,7 @@ from payhub_core.checkout.refunds import refund
 from payhub_core.checkout.start import checked_routes, start
 from payhub_core.checkout.steps import Ask, Deliver, Find, Pause, Record, Settle, Step, Write, play, play_async
 from payhub_core.hub import AsyncHub, Hub
-from payhub_core.ledger.handling import called
+from payhub_core.ledger.handling import acalled, called
 from payhub_core.ledger.ledger import Ledger, store_of
 from payhub_core.ledger.models import Transition
 from payhub_core.models import Callback, Order, Payment, Refund, Reply
@@ -283,6 +283,6 @@ class AsyncCheckout:
             case Settle(row, news, handler):
                 return await self._store.asettle(row, news, handler)
             case Deliver(handler, transition):
-                return await handler(transition)
+                return await acalled(handler, transition)
             case Pause(seconds):
                 return await anyio.sleep(seconds)  # type: ignore[func-returns-value]

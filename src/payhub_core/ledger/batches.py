@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -47,7 +48,8 @@ def record(connection: Connection, heard: Sequence[Heard]) -> list[Row | None]:
     waits for that. Raises what a single one raises: roll back, and record each alone.
     """
     if len(heard) == 1:
-        return [changes.record(connection, *heard[0], None, commit=True)]
+        with _impatiently(connection):
+            return [changes.record(connection, *heard[0], None, commit=True)]
     begin(connection)
     now = datetime.now(UTC)
     rows = {row.id: row for row in _locked(connection, heard)}
@@ -72,6 +74,14 @@ def record(connection: Connection, heard: Sequence[Heard]) -> list[Row | None]:
     ADD_OBSERVATION.many(connection, observed)
     ADD_TRANSITION.many(connection, added)
     return results
+
+
+def _impatiently(connection: Connection) -> AbstractContextManager[None]:
+    if connection.dialect.name == "sqlite":
+        return nullcontext()
+    from payhub_core.ledger.postgresql import impatiently  # noqa: PLC0415  only where psycopg is needed
+
+    return impatiently(connection)
 
 
 def _locked(connection: Connection, heard: Iterable[Heard]) -> list[Row]:

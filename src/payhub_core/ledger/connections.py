@@ -23,7 +23,7 @@ from sqlalchemy.util import await_only
 
 from payhub_core.errors import ConfigError, LedgerError
 from payhub_core.ledger import database, sql
-from payhub_core.ledger.handling import check_not_handling, handling
+from payhub_core.ledger.handling import acalled, check_not_handling, handling
 from payhub_core.ledger.models import Transition
 from payhub_core.ledger.write_queue import Place, WriteQueue
 from payhub_core.loops import PerLoop, running_loop
@@ -31,13 +31,15 @@ from payhub_core.loops import PerLoop, running_loop
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-__all__ = ["Connections"]
+__all__ = ["Connections", "is_locked"]
 
 T = TypeVar("T")
 
 #: In which a text that cannot be encoded, or a type that cannot be read, is no mistake of their user's.
 _PACKAGES = {"aiosqlite", "psycopg", "psycopg_binary", "psycopg_c", "sqlalchemy"}
 _DRIVERS = {"pysqlite", "aiosqlite", "psycopg"}
+#: PostgreSQL's codes for a lock and for a statement that took too long.
+_WAITED_ENOUGH = {"55P03", "57014"}
 
 
 class Connections:
@@ -72,6 +74,8 @@ class Connections:
         self._inherited: list[object] = []
         self._do_batch = do_batch
         self._queue = WriteQueue(do_batch)
+        #: On SQLite apart from the writers': readers wait for none of them there, nor for their handlers.
+        self._look_up_queue = WriteQueue(do_batch) if self._lite else self._queue
 
     @property
     def engine(self) -> Engine:
@@ -107,6 +111,12 @@ class Connections:
         return self._queue
 
     @property
+    def look_up_queue(self) -> WriteQueue:
+        """The queue of tasks that look up; raises LedgerError once closed."""
+        self._check_usable()
+        return self._look_up_queue
+
+    @property
     def has_threads(self) -> bool:
         """Whether tasks may let their work be done in a thread: not over an AsyncEngine of the application's."""
         return self._url is not None
@@ -135,8 +145,12 @@ class Connections:
     def alone(self, body: Callable[[Connection], T]) -> T:
         """Runs ``body``, a single reading statement, as cheaply as can be."""
         if "sync" in self._checked:
-            with suppress(LedgerError), self.connected() as connection:
-                return database.alone(connection, body)
+            try:
+                with self.connected() as connection:
+                    return database.alone(connection, body)
+            except LedgerError as error:
+                if is_locked(error):
+                    raise
         # The first time; or the connection has gone stale, or there is a fault: this way tells which.
         return self.read(body)
 
@@ -190,7 +204,7 @@ class Connections:
 
             async def handled(transition: Transition) -> object:
                 with handling(outer.engine.sync_engine):
-                    return await handler(transition, outer)
+                    return await acalled(handler, transition, outer)
 
             def handle(transition: Transition) -> object:
                 return await_only(handled(transition))
@@ -210,6 +224,7 @@ class Connections:
         self._closed = True
         self._drain()
         self._queue.thread.shutdown(wait=False)
+        self._look_up_queue.thread.shutdown(wait=False)
         if self._url is not None and self._engine is not None:
             self._engine.dispose()
 
@@ -319,8 +334,14 @@ class Connections:
             self.resting = deque()
             self._opened = PerLoop(self._open, _shut)
             self._queue = WriteQueue(self._do_batch)
+            self._look_up_queue = WriteQueue(self._do_batch) if self._lite else self._queue
             if self._engine is not None and self._url is not None:
                 self._engine.dispose(close=False)
+
+
+def is_locked(error: Exception) -> bool:
+    """Whether PostgreSQL gave up waiting: for a lock, or for a statement that took too long."""
+    return getattr(error.__cause__, "sqlstate", None) in _WAITED_ENOUGH
 
 
 class _Opened:

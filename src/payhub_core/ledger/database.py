@@ -177,10 +177,11 @@ def alone(connection: Connection, body: Callable[[Connection], T]) -> T:
         return body(connection)  # sqlite3 begins no transaction for a SELECT
     if not (driver.pgconn.parameter_status(b"DateStyle") or b"ISO").startswith(b"ISO"):
         return atomically(connection, body, write=False)  # which sets it
+    from payhub_core.ledger import postgresql  # noqa: PLC0415
+
     try:
-        driver.autocommit = True
-        result = body(connection)
-        driver.autocommit = False
+        with postgresql.alone(driver):
+            result = body(connection)
     except BaseException:
         connection.invalidate()  # nobody shall find it in that mode
         raise

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, Engine
 
 from payhub_core.errors import ConfigError, LedgerError
 from payhub_core.ledger import orm
 
-__all__ = ["async_handler", "called", "check_not_handling", "handling", "has_run", "watch_orm"]
+__all__ = ["acalled", "async_handler", "called", "check_not_handling", "handling", "has_run", "watch_orm"]
+
+T = TypeVar("T")
 
 _READS = re.compile(r"\s*(SELECT|SHOW|EXPLAIN|SAVEPOINT|RELEASE|ROLLBACK|PRAGMA)\b", re.IGNORECASE)
 
@@ -71,6 +74,17 @@ def called(handler: Callable[..., object], *given: object) -> object:
     if not has_run(result):
         raise async_handler()
     return result
+
+
+async def acalled(handler: Callable[..., Awaitable[T]], *given: object) -> T:
+    """Awaits a ``handler``; that something it awaited was cancelled is its own failure, and cancels nobody else."""
+    try:
+        return await handler(*given)
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise RuntimeError("the handler awaited something that was cancelled") from error
 
 
 def async_handler() -> ConfigError:

@@ -16,7 +16,17 @@ from sqlalchemy.util import await_only
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-__all__ = ["PING_SECONDS", "arguments", "limited", "one_trip", "patiently", "postgresql_url", "prepare"]
+__all__ = [
+    "PING_SECONDS",
+    "alone",
+    "arguments",
+    "impatiently",
+    "limited",
+    "one_trip",
+    "patiently",
+    "postgresql_url",
+    "prepare",
+]
 
 T = TypeVar("T")
 
@@ -26,10 +36,13 @@ ANSWER_SECONDS = 15.0
 PING_SECONDS = 2.0
 #: What the server holds a transaction to, and the style of its times, since psycopg reads no other. Set in each one: a
 #: pooler hands every transaction to another session.
-LIMITS = (
-    "SET LOCAL datestyle = 'ISO'; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '10s'; "
-    "SET LOCAL idle_in_transaction_session_timeout = '60s'"
-)
+_LIMITS = {
+    "datestyle": "'ISO'",
+    "lock_timeout": "'5s'",
+    "statement_timeout": "'10s'",
+    "idle_in_transaction_session_timeout": "'60s'",
+}
+_IMPATIENT = "SET LOCAL lock_timeout = '100ms'"
 _PATIENT = "SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = 0"
 
 #: libpq's own settings, where the URL has none. The last one is psycopg's: a statement that was prepared is not there
@@ -68,12 +81,13 @@ def arguments(url: URL) -> tuple[URL, dict[str, Any]]:
 def prepare(engine: Engine | AsyncEngine, trusted: float) -> None:
     """Lets ``engine`` open connections that are `limited`; what was heard ``trusted`` seconds ago needs no ping."""
     plain = engine if isinstance(engine, Engine) else engine.sync_engine
+    kind: Any = type("_Own", (_Synchronous if plain is engine else _Asynchronous,), {"limits": _limits(plain.url)})
 
     def connect(_dialect: object, _record: object, args: list[Any], options: dict[str, Any]) -> Any:
         if plain is not engine:
-            options["async_creator_fn"] = _Asynchronous.connect
+            options["async_creator_fn"] = kind.connect
             return None
-        return _Synchronous.connect(*args, **options)
+        return kind.connect(*args, **options)
 
     event.listen(plain, "do_connect", connect)
     ping = plain.dialect.do_ping
@@ -89,12 +103,38 @@ def prepare(engine: Engine | AsyncEngine, trusted: float) -> None:
 
 
 def limited(connection: Connection) -> None:
-    """Holds the transaction on a connection of the application's own engine to `LIMITS`, too."""
+    """Holds the transaction on a connection of the application's own engine to the limits, too."""
     driver: Any = connection.connection.driver_connection
     if not isinstance(driver, _Limited):
-        cursor = connection.connection.cursor()
-        cursor.execute(LIMITS)
-        cursor.close()
+        _executed(_client_cursor(driver), _limits(connection.engine.url))
+
+
+@contextmanager
+def impatiently(connection: Connection) -> Iterator[None]:
+    """For a transaction in which others' work waits: one that meets a lock fails soon, and does its work elsewhere."""
+    driver: Any = connection.connection.driver_connection
+    if not isinstance(driver, _Limited):
+        _executed(_client_cursor(driver), _IMPATIENT)
+        yield
+        return
+    limits = driver.limits
+    driver.limits = f"{limits}; {_IMPATIENT}"
+    try:
+        yield
+    finally:
+        driver.limits = limits
+
+
+@contextmanager
+def alone(driver: Any) -> Iterator[None]:
+    """Lets each statement be a transaction by itself, held to the limits, in one round trip.
+
+    Where it fails, the connection is left in that mode: throw it away.
+    """
+    factory = driver.cursor_factory
+    driver.autocommit, driver.cursor_factory = True, _Alone
+    yield
+    driver.autocommit, driver.cursor_factory = False, factory
 
 
 def one_trip(connection: Connection, statements: Sequence[tuple[str, tuple[Any, ...]]], *, commit: bool) -> list[int]:
@@ -103,14 +143,11 @@ def one_trip(connection: Connection, statements: Sequence[tuple[str, tuple[Any, 
     A BEGIN that is due and the COMMIT go along. The values are quoted by libpq, and nothing is prepared.
     """
     driver: Any = connection.connection.driver_connection
-    is_async = isinstance(driver, psycopg.AsyncConnection)
-    cursor: Any = psycopg.AsyncClientCursor(driver) if is_async else psycopg.ClientCursor(driver)
+    cursor = _client_cursor(driver)
     texts = [cursor.mogrify(*statement) for statement in statements]
     changed = []
     with driver.begun_by(texts) if isinstance(driver, _Limited) else nullcontext():
-        done = cursor.execute("; ".join([*texts, "COMMIT"] if commit else texts))
-        if is_async:
-            await_only(done)
+        _executed(cursor, "; ".join([*texts, "COMMIT"] if commit else texts))
     while True:
         changed.append(cursor.rowcount)
         if not cursor.nextset():
@@ -127,9 +164,39 @@ def patiently(connection: Connection) -> Iterator[None]:
         yield
 
 
-class _Limited:
-    """A connection of psycopg that gives up on a server which does not answer."""
+def _limits(url: URL) -> str:
+    """What a transaction begins with: the limits, but for those that the URL's own options have set."""
+    own = str(url.query.get("options", ""))
+    return "; ".join(f"SET LOCAL {name} = {value}" for name, value in _LIMITS.items() if name not in own)
 
+
+def _client_cursor(driver: Any) -> Any:
+    """One that prepares nothing, and takes several statements at once."""
+    kind: Any = psycopg.AsyncClientCursor if isinstance(driver, psycopg.AsyncConnection) else psycopg.ClientCursor
+    return kind(driver)
+
+
+def _executed(cursor: Any, statements: str) -> None:
+    done = cursor.execute(statements)
+    if isinstance(cursor, psycopg.AsyncClientCursor):
+        await_only(done)
+
+
+class _Alone(psycopg.ClientCursor[Any]):
+    """Sends the limits with each statement: what is sent together is one transaction, which the server begins."""
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+        limits = getattr(self.connection, "limits", _Limited.limits)
+        super().execute(f"{limits}; {query}", params, **options)
+        while self.nextset():
+            pass  # to the rows of the last one
+        return self
+
+
+class _Limited:
+    """A connection of psycopg that gives up on a server which does not answer; ``limits`` begin its transactions."""
+
+    limits: str = _limits(URL.create("postgresql"))
     seconds: float = ANSWER_SECONDS
     heard_at: float = -inf
     _is_begun: bool = False
@@ -139,7 +206,7 @@ class _Limited:
         """Puts a BEGIN that is due at the head of ``statements``, which are sent within."""
         own: Any = self
         if own.pgconn.transaction_status == psycopg.pq.TransactionStatus.IDLE:
-            statements[:0] = [own._get_tx_start_command().decode(), LIMITS]  # noqa: SLF001
+            statements[:0] = [own._get_tx_start_command().decode(), self.limits]  # noqa: SLF001
         self._is_begun = True
         try:
             yield
@@ -154,7 +221,7 @@ class _Limited:
         if own.autocommit or own.pgconn.transaction_status != psycopg.pq.TransactionStatus.IDLE or own._pipeline:  # noqa: SLF001
             yield from super()._start_query()  # type: ignore[misc]
             return
-        own.pgconn.send_query(own._get_tx_start_command() + b"; " + LIMITS.encode())  # noqa: SLF001
+        own.pgconn.send_query(own._get_tx_start_command() + b"; " + self.limits.encode())  # noqa: SLF001
         for result in (yield from psycopg.generators.execute(own.pgconn)):
             if result.status == psycopg.pq.ExecStatus.FATAL_ERROR:
                 raise psycopg.errors.error_from_result(result)

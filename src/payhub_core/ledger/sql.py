@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Dialect
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.util import await_only
 
+from payhub_core.errors import LedgerError
 from payhub_core.ledger.rows import FIXED, Row
 from payhub_core.ledger.times import utc_text
 
@@ -176,8 +177,15 @@ def begin(connection: Connection) -> None:
     To write from the start: a reader that becomes a writer half-way is refused at once, whatever the busy time-out.
     """
     driver: Any = connection.connection.driver_connection
-    if connection.dialect.name == "sqlite" and not driver.in_transaction:
+    if connection.dialect.name != "sqlite":
+        return
+    if not driver.in_transaction:
         at_once(connection, _begin_to_write)
+    elif getattr(driver, "autocommit", None) is False:  # Python 3.12: it begins by itself, to read
+        raise LedgerError(
+            "the engine has autocommit=False, with which a writer on SQLite is refused half-way",
+            hint="leave autocommit out of its connect_args",
+        )
 
 
 def _begin_to_write(connection: Connection) -> None:

@@ -13,11 +13,11 @@ from sqlalchemy import Connection, Engine
 
 from payhub_core.ledger import batches, changes
 from payhub_core.ledger.batches import Heard, LookUp
-from payhub_core.ledger.connections import Connections
+from payhub_core.ledger.connections import Connections, is_locked
 from payhub_core.ledger.handling import called, check_not_handling, handling
 from payhub_core.ledger.models import Transition
 from payhub_core.ledger.rows import Row
-from payhub_core.ledger.write_queue import Place
+from payhub_core.ledger.write_queue import Place, WriteQueue
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -41,7 +41,7 @@ class Store:
         """As `find`, by one statement for all that are asked for at once."""
         if not self.connections.has_threads:
             return await self.connections.aread(partial(changes.find, account=account, reference=reference))
-        row: Row | None = await self._ashare(LookUp(account, reference))
+        row: Row | None = await self._ashare(self.connections.look_up_queue, LookUp(account, reference))
         return row
 
     def record(
@@ -93,13 +93,14 @@ class Store:
                 handler,
                 whole=True,
             )
-        new: Row | None = await self._ashare(Heard(row, news)) if self.connections.has_threads else None
+        new: Row | None = None
+        if self.connections.has_threads:
+            new = await self._ashare(self.connections.queue, Heard(row, news))
         if new is not None:
             return new
         return await self.arecord(lambda connection, handle: changes.record(connection, row, news, handle), None)
 
-    async def _ashare(self, work: object) -> Any:
-        queue = self.connections.queue
+    async def _ashare(self, queue: WriteQueue, work: object) -> Any:
         check_not_handling(self.connections.engine)
         return await queue.ashare(work)
 
@@ -133,8 +134,9 @@ class Store:
                 for place, row in zip(heard, self.connections.write_now(record, whole=True), strict=True):
                     place.done(row)
         except Exception as error:
-            # One of several may be to blame, unless the database is: then each is recorded alone.
-            alone = len(heard) > 1 and not self.connections.is_to_blame(error)
+            # One of several may be to blame, unless the database is: then each is recorded alone. So is one that met a
+            # lock, for which nobody else waits.
+            alone = is_locked(error) or (len(heard) > 1 and not self.connections.is_to_blame(error))
             for place in places:
                 if not place.is_done:
                     place.done(None, error=None if alone and isinstance(place.work, Heard) else error)
