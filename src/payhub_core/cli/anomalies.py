@@ -18,9 +18,10 @@ from payhub_core.cli.options import (
     read_config,
     time,
 )
-from payhub_core.cli.tables import anomaly_json, print_table, remark, when
+from payhub_core.cli.tables import anomaly_json, print_table, remark
 from payhub_core.cli.words import named, say
 from payhub_core.ledger import AnomalyKind, Ledger, StoredAnomaly
+from payhub_core.times import when
 
 __all__ = ["KINDS", "anomalies", "print_anomalies"]
 

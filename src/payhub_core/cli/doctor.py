@@ -18,12 +18,13 @@ from payhub_core.accounts import unknown_account
 from payhub_core.cli.configured import Configured, configured, sources
 from payhub_core.cli.connection import connection, unusable_client
 from payhub_core.cli.options import config_option, config_path, json_option, print_json, read_config
-from payhub_core.cli.tables import print_table, when
+from payhub_core.cli.tables import print_table
 from payhub_core.cli.words import say, tell
 from payhub_core.config import Config
 from payhub_core.errors import ConfigError, LedgerError, plain
 from payhub_core.findings import Finding
 from payhub_core.models import Payment
+from payhub_core.times import when
 
 if TYPE_CHECKING:
     from payhub_core.ledger import Health

@@ -15,11 +15,12 @@ from rich.progress import Progress
 from payhub_core.cli.checkouts import open_checkout
 from payhub_core.cli.imports import imported
 from payhub_core.cli.options import config_option, json_alone, json_option, limit_option, print_json, read_config
-from payhub_core.cli.tables import from_now, print_table, remark, transition_json, what, when
+from payhub_core.cli.tables import from_now, print_table, remark, transition_json, what
 from payhub_core.cli.words import say
 from payhub_core.errors import ConfigError
 from payhub_core.ledger import Ledger, Transition
 from payhub_core.ledger.outbox import make_due
+from payhub_core.times import when
 
 __all__ = ["outbox"]
 

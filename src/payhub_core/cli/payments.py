@@ -31,7 +31,6 @@ from payhub_core.cli.tables import (
     status_of,
     transition_json,
     what,
-    when,
 )
 from payhub_core.cli.words import named, say, tell
 from payhub_core.errors import PayhubError
@@ -39,6 +38,7 @@ from payhub_core.ledger import Creation, Ledger, Observation, StoredPayment, Tot
 from payhub_core.ledger.queries import Wanted
 from payhub_core.models import PaymentStatus
 from payhub_core.money import Money
+from payhub_core.times import when
 
 __all__ = ["payments"]
 

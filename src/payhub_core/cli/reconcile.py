@@ -24,6 +24,7 @@ from payhub_core.cli.options import age, config_option, json_alone
 from payhub_core.cli.tables import remark
 from payhub_core.cli.words import named, say, tell
 from payhub_core.errors import LedgerError
+from payhub_core.times import when
 
 __all__ = ["reconcile"]
 
@@ -112,7 +113,7 @@ def _log(*, stamped: bool) -> None:
 
 
 def _stamp() -> str:
-    return f"{datetime.now(UTC):{_TIME}} UTC "
+    return f"{when(datetime.now(UTC))} "
 
 
 def _watch(one_pass: Callable[[], Summary], every: float) -> None:

@@ -8,10 +8,10 @@ from datetime import date, datetime
 from html import escape
 
 from payhub_core.cli.report_words import CHINESE, ENGLISH, Words
-from payhub_core.cli.tables import when
 from payhub_core.errors import plain
 from payhub_core.ledger.report import Received, Report
 from payhub_core.money import Money
+from payhub_core.times import when
 from payhub_core.web.pages import COLOURS, digest
 
 __all__ = ["STYLE", "page"]

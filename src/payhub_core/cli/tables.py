@@ -18,6 +18,7 @@ from rich.text import Text
 from payhub_core.cli.words import chinese, named, say
 from payhub_core.errors import plain
 from payhub_core.money import Money
+from payhub_core.times import when
 
 if TYPE_CHECKING:
     from payhub_core.ledger import Creation, StoredAnomaly, StoredPayment, Transition
@@ -34,7 +35,6 @@ __all__ = [
     "status_of",
     "transition_json",
     "what",
-    "when",
 ]
 
 _WIDEST = 250
@@ -184,11 +184,6 @@ def what(transition: Transition) -> str:
 def iso(time: datetime | None) -> str | None:
     """A time for programs."""
     return None if time is None else time.isoformat()
-
-
-def when(time: datetime | None) -> str:
-    """A time for people."""
-    return "" if time is None else f"{time:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def from_now(time: datetime | None) -> str:

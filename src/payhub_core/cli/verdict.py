@@ -13,12 +13,12 @@ from rich.text import Text
 
 from payhub_core.accounts import Accounts
 from payhub_core.cli.options import print_json
-from payhub_core.cli.tables import when
 from payhub_core.cli.words import named, say, tell
 from payhub_core.errors import BadSignature, CallbackError, MalformedCallback, PayhubError, plain
 from payhub_core.explanation import Explanation, explain
 from payhub_core.hub import Hub
 from payhub_core.models import Callback, Notification
+from payhub_core.times import when
 
 __all__ = ["Verdict", "judge"]
 

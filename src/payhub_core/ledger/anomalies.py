@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, Select, or_, select, update
 from sqlalchemy import Row as SqlRow
 
-from payhub_core.errors import InvalidOrder, plain
+from payhub_core.errors import InvalidOrder
 from payhub_core.ledger.facts import AnomalyKind
+from payhub_core.ledger.history import noted
 from payhub_core.ledger.models import StoredAnomaly
 from payhub_core.ledger.outbox import parse_anomaly
 from payhub_core.ledger.rows import foreign
@@ -17,8 +18,6 @@ from payhub_core.ledger.tables import payments, transitions
 from payhub_core.ledger.times import check_aware, moment
 
 __all__ = ["anomalies", "anomalies_of", "resolve"]
-
-_LONGEST = 500
 
 
 def anomalies(
@@ -55,7 +54,7 @@ def anomalies_of(connection: Connection, account: str, reference: str) -> list[S
 
 def resolve(connection: Connection, account: str, reference: str, name: str | None, *, by: str, reason: str) -> int:
     """Notes who has seen to a payment's open anomalies, or to the one of that ``name``; returns to how many."""
-    by, reason = plain(by.strip(), _LONGEST), plain(reason.strip(), _LONGEST)
+    by, reason = noted(by), noted(reason)
     if not by or not reason:
         about = {"account": account, "reference": reference}
         raise InvalidOrder("expected who has resolved the anomaly, and why", **about)

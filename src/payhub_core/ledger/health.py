@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Subquery, case, exists, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Subquery, case, exists, func, select
 
 from payhub_core.errors import plain
 from payhub_core.findings import Finding
@@ -17,9 +17,11 @@ from payhub_core.ledger import failures, heartbeats, queries
 from payhub_core.ledger.database import clock
 from payhub_core.ledger.facts import Facts
 from payhub_core.ledger.models import Creation
+from payhub_core.ledger.queries import count_where
 from payhub_core.ledger.refunds import Refunding
 from payhub_core.ledger.tables import UNCLEAR, observations, payments, transitions
 from payhub_core.models import PaymentStatus, RefundStatus
+from payhub_core.times import when
 
 __all__ = ["AccountHealth", "Health", "health"]
 
@@ -112,7 +114,10 @@ def _figures(connection: Connection, now: datetime) -> Iterator[tuple[str, dict[
     for account, count in connection.execute(stuck):
         yield account, {"stuck": count}
     asked = select(
-        payments.c.account, func.count(), _count(payments.c.next_check_at <= now), func.min(payments.c.next_check_at)
+        payments.c.account,
+        func.count(),
+        count_where(payments.c.next_check_at <= now),
+        func.min(payments.c.next_check_at),
     )
     for account, count, due, first in connection.execute(
         asked.where(payments.c.next_check_at.is_not(None)).group_by(payments.c.account)
@@ -126,8 +131,8 @@ def _figures(connection: Connection, now: datetime) -> Iterator[tuple[str, dict[
         yield account, {"waiting": count, "waiting_since": first}
     odd = select(
         payments.c.account,
-        _count(transitions.c.at >= now - _DAY),
-        _count(transitions.c.resolved_at.is_(None)),
+        count_where(transitions.c.at >= now - _DAY),
+        count_where(transitions.c.resolved_at.is_(None)),
     ).select_from(ofs)
     for account, count, still in connection.execute(
         odd.where(transitions.c.anomaly.is_not(None)).group_by(payments.c.account)
@@ -145,8 +150,8 @@ def _heard(connection: Connection, now: datetime) -> Iterator[tuple[str, dict[st
         select(
             payments.c.account,
             func.max(case((notify, recent.c.at))),
-            _count(paid & notify),
-            _count(paid & (recent.c.source == "query")),
+            count_where(paid & notify),
+            count_where(paid & (recent.c.source == "query")),
         )
         .join_from(recent, payments, payments.c.id == recent.c.payment_id)
         .group_by(payments.c.account)
@@ -207,7 +212,9 @@ def _refunding(connection: Connection, recent: Subquery, now: datetime) -> Itera
     ends = [RefundStatus.REFUNDED.value, RefundStatus.FAILED.value, Creation.REFUSED.value, Creation.NOT_SENT.value]
     # Of most payments each refund that was asked for has ended at once: their facts are not looked at.
     in_doubt = recent.c.said.in_([Creation.UNKNOWN.value, RefundStatus.PENDING.value])
-    may_be_open = (_count(in_doubt) > 0) | (_count(recent.c.said == "asked") > _count(recent.c.said.in_(ends)))
+    may_be_open = (count_where(in_doubt) > 0) | (
+        count_where(recent.c.said == "asked") > count_where(recent.c.said.in_(ends))
+    )
     of_refunds = select(recent.c.payment_id).where(recent.c.source == "refund").group_by(recent.c.payment_id)
     open_ = of_refunds.having(may_be_open)
     asked = select(payments.c.account, payments.c.reference, payments.c.facts).order_by(payments.c.id)
@@ -224,10 +231,6 @@ def _refunding(connection: Connection, recent: Subquery, now: datetime) -> Itera
 def _is_open(refund: Refunding, now: datetime) -> bool:
     """Whether nobody has learnt in time what became of ``refund``; a gateway that has it may take a day."""
     return refund.under_way and now - (refund.sent_at or now) > (_DAY if refund.is_taken else queries.STUCK)
-
-
-def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.count(case((condition, literal_column("1"))))
 
 
 def _findings(found: Health) -> Iterator[Finding]:
@@ -251,20 +254,20 @@ def _findings(found: Health) -> Iterator[Finding]:
         if it.due_since and it.due_since < ago:
             yield Finding(
                 it.account,
-                f"orders that nobody asks about: {it.due}, the first was due at {_time(it.due_since)}",
+                f"orders that nobody asks about: {it.due}, the first was due at {when(it.due_since)}",
                 "let a scheduler run payhub reconcile every minute",
             )
         if it.is_silent and it.unanswered_at:
             reason = plain(it.unanswered, 300).replace(". Hint: ", "; ")  # this line has a hint of its own
             yield Finding(
                 it.account,
-                f"the last pass learnt nothing, at {_time(it.unanswered_at)}: {reason}",
+                f"the last pass learnt nothing, at {when(it.unanswered_at)}: {reason}",
                 f"payhub doctor --connect --account {it.account}",
             )
         if it.waiting_since and it.waiting_since < ago:
             yield Finding(
                 it.account,
-                f"transitions that no handler has had: {it.waiting}, the first since {_time(it.waiting_since)}",
+                f"transitions that no handler has had: {it.waiting}, the first since {when(it.waiting_since)}",
                 "payhub outbox list, then payhub outbox deliver --checkout MODULE:NAME, or --handler MODULE:FUNCTION",
             )
         if it.failing:
@@ -295,7 +298,3 @@ def _refunds(it: AccountHealth) -> Iterator[Finding]:
             f"payhub payments show {it.account} {it.refunding_reference}, then the same call of refund again; "
             "where that does not tell, payhub payments settle-refund",
         )
-
-
-def _time(time: datetime) -> str:
-    return f"{time:%Y-%m-%d %H:%M:%S} UTC"

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from payhub_core.errors import LedgerError
+from payhub_core.errors import LedgerError, plain
 from payhub_core.ledger.database import LEAVE
 from payhub_core.ledger.models import Observation
 from payhub_core.ledger.rows import Row, foreign
@@ -18,9 +18,10 @@ from payhub_core.ledger.tables import observations, payments
 from payhub_core.ledger.times import moment
 from payhub_core.logs import SECRET_FIELDS
 
-__all__ = ["add", "history", "said_last", "values"]
+__all__ = ["add", "history", "noted", "said_last", "values"]
 
 _LONGEST_RAW = 32 * 1024
+_LONGEST_NOTE = 500
 _json = json.JSONEncoder(default=str).encode  # made once: making one costs more than most of its uses
 
 
@@ -56,6 +57,11 @@ def add(connection: Connection, observation: tuple[Any, ...], *, commit: bool = 
         if "payhub_observations" not in str(error):  # a constraint of the application's, which is checked at the end
             raise
         raise LedgerError("the handler has undone what was recorded in its transaction", hint=LEAVE) from error
+
+
+def noted(text: str) -> str:
+    """What a person notes, as it is kept: one line, not overlong."""
+    return plain(text.strip(), _LONGEST_NOTE)
 
 
 def said_last(connection: Connection, row: Row, source: str, said: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, Connection, TextClause, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, TextClause, case, func, literal_column, or_, select, text
 
 from payhub_core.errors import InvalidOrder, LedgerError
 from payhub_core.ledger.database import clock
@@ -19,7 +19,7 @@ from payhub_core.ledger.times import check_aware
 from payhub_core.models import PaymentStatus
 from payhub_core.money import Money
 
-__all__ = ["MEND", "STUCK", "Wanted", "accounts", "list_payments", "money", "totals"]
+__all__ = ["MEND", "STUCK", "Wanted", "accounts", "count_where", "list_payments", "money", "totals"]
 
 #: How long an order may be starting or unknown: by then it has been asked about five times.
 STUCK = timedelta(minutes=15)
@@ -93,6 +93,11 @@ def _conditions(connection: Connection, wanted: Wanted) -> Iterator[ColumnElemen
             # They name every number that the gateway gave, those of refunds too.
             found.append(payments.c.facts.contains(json.dumps(words), autoescape=True))
         yield or_(*found)
+
+
+def count_where(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    """Of how many rows ``condition`` holds."""
+    return func.count(case((condition, literal_column("1"))))
 
 
 def money(minor: Any, currency: str) -> Money:

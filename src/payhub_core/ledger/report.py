@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, String, and_, case, func, literal, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, String, and_, case, func, literal, or_, select
 
 from payhub_core.errors import LedgerError
 from payhub_core.ledger import anomalies, health
 from payhub_core.ledger.database import clock
 from payhub_core.ledger.health import Health
 from payhub_core.ledger.models import Creation, StoredAnomaly
-from payhub_core.ledger.queries import MEND, money
+from payhub_core.ledger.queries import MEND, count_where, money
 from payhub_core.ledger.tables import payments, transitions
 from payhub_core.models import PaymentStatus
 from payhub_core.money import Money
@@ -164,8 +164,8 @@ def _payments(connection: Connection, now: datetime, first: date) -> Iterator[An
         total(found.c.refunded_minor),
         total(found.c.paid_minor, found.c.at >= yesterday),
         total(found.c.paid_minor, between(found.c.at, before, yesterday)),
-        _count(found.c.created_at >= yesterday),
-        _count(between(found.c.created_at, before, yesterday)),
+        count_where(found.c.created_at >= yesterday),
+        count_where(between(found.c.created_at, before, yesterday)),
     )
     yield from connection.execute(query.group_by("account", "currency", "day", "age"))
 
@@ -174,17 +174,13 @@ def _transitions(connection: Connection, now: datetime) -> Iterator[Changed]:
     what = case((transitions.c.anomaly.is_not(None), "odd"), else_=transitions.c.name).label("what")
     last = transitions.c.at >= now - _DAY
     query = (
-        select(payments.c.account, what, _count(last), _count(~last))
+        select(payments.c.account, what, count_where(last), count_where(~last))
         .join_from(transitions, payments, payments.c.id == transitions.c.payment_id)
         .where(transitions.c.at >= now - 2 * _DAY)
         .group_by(payments.c.account, "what")
     )
     for account, name, new, older in connection.execute(query):
         yield Changed(account, name, new, older)
-
-
-def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.count(case((condition, literal_column("1"))))
 
 
 def _date(day: str) -> date:

@@ -11,6 +11,7 @@ from payhub_core.errors import InvalidOrder, plain
 from payhub_core.ledger import changes
 from payhub_core.ledger.database import clock
 from payhub_core.ledger.facts import Facts
+from payhub_core.ledger.history import noted
 from payhub_core.ledger.models import StoredPayment
 from payhub_core.ledger.queries import STUCK
 from payhub_core.ledger.refunds import Refunding
@@ -19,8 +20,6 @@ from payhub_core.models import RefundStatus
 from payhub_core.money import Money
 
 __all__ = ["settle_refund"]
-
-_LONGEST = 500
 
 
 def settle_refund(
@@ -34,7 +33,7 @@ def settle_refund(
     reason: str,
 ) -> StoredPayment:
     """Records that a refund went back, or came to nothing, as ``by`` has found out; sends nothing."""
-    found = {"by": plain(by.strip(), _LONGEST), "reason": plain(reason.strip(), _LONGEST)}
+    found = {"by": noted(by), "reason": noted(reason)}
     try:
         row = _started(changes.find(connection, account, reference))
         news = _news(row, refund_reference, status, found, clock(connection))
