@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeAlias
 
 import anyio
-from sqlalchemy import Connection
 
 from payhub_core.checkout.arguments import check_handler, check_parts
 from payhub_core.checkout.callbacks import receive, view
@@ -20,19 +18,13 @@ from payhub_core.checkout.refunds import refund
 from payhub_core.checkout.start import checked_routes, start
 from payhub_core.checkout.steps import Ask, Deliver, Find, Pause, Record, Settle, Step, Write, play, play_async
 from payhub_core.hub import AsyncHub, Hub
-from payhub_core.ledger.handling import acalled, called
+from payhub_core.ledger.handling import AsyncHandler, Handler, acalled, called
 from payhub_core.ledger.ledger import Ledger, store_of
 from payhub_core.ledger.models import Transition
 from payhub_core.models import Callback, Order, Payment, Refund, Reply
 from payhub_core.money import Money
 
-if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
-__all__ = ["AsyncCheckout", "AsyncHandler", "Checkout", "Handler"]
-
-Handler: TypeAlias = Callable[[Transition, Connection], object]
-AsyncHandler: TypeAlias = Callable[[Transition, "AsyncConnection"], Awaitable[object]]
+__all__ = ["AsyncCheckout", "Checkout"]
 
 
 class Checkout:

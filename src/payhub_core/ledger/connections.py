@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import (
     AbstractContextManager,
     AsyncExitStack,
@@ -23,7 +23,7 @@ from sqlalchemy.util import await_only
 
 from payhub_core.errors import ConfigError, LedgerError
 from payhub_core.ledger import database, sql
-from payhub_core.ledger.handling import acalled, check_not_handling, handling
+from payhub_core.ledger.handling import AsyncHandler, acalled, check_not_handling, handling
 from payhub_core.ledger.models import Transition
 from payhub_core.ledger.write_queue import Place, WriteQueue
 from payhub_core.loops import PerLoop, running_loop
@@ -195,7 +195,7 @@ class Connections:
     async def awrite_handling(
         self,
         body: Callable[[Connection, Callable[[Transition], object]], T],
-        handler: Callable[[Transition, AsyncConnection], Awaitable[object]],
+        handler: AsyncHandler,
         *,
         whole: bool = False,
     ) -> T:

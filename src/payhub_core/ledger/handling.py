@@ -1,4 +1,4 @@
-"""Handling: what a handler must not do with the transaction that it is lent, as wait for itself or write past it."""
+"""Handling: how a handler is called, and what it must not do meanwhile: wait for itself, or write past payhub."""
 
 from __future__ import annotations
 
@@ -9,14 +9,32 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from sqlalchemy import URL, Engine
+from sqlalchemy import URL, Connection, Engine
 
 from payhub_core.errors import ConfigError, LedgerError
 from payhub_core.ledger import orm
+from payhub_core.ledger.models import Transition
 
-__all__ = ["acalled", "async_handler", "called", "check_not_handling", "handling", "has_run", "watch_orm"]
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+__all__ = [
+    "AsyncHandler",
+    "Handler",
+    "acalled",
+    "async_handler",
+    "called",
+    "check_not_handling",
+    "handling",
+    "has_run",
+    "watch_orm",
+]
+
+#: A function of the application, which hears of a transition and may write in the transaction that records it.
+Handler: TypeAlias = Callable[[Transition, Connection], object]
+AsyncHandler: TypeAlias = Callable[[Transition, "AsyncConnection"], Awaitable[object]]
 
 T = TypeVar("T")
 

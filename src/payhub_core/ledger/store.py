@@ -5,7 +5,7 @@ What is looked up and what is settled at one moment shares a statement and a com
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,13 +14,13 @@ from sqlalchemy import Connection, Engine
 from payhub_core.ledger import batches, changes
 from payhub_core.ledger.batches import Heard, LookUp
 from payhub_core.ledger.connections import Connections, is_locked
-from payhub_core.ledger.handling import called, check_not_handling, handling
+from payhub_core.ledger.handling import AsyncHandler, Handler, called, check_not_handling, handling
 from payhub_core.ledger.models import Transition
 from payhub_core.ledger.rows import Row
 from payhub_core.ledger.write_queue import Place, WriteQueue
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 __all__ = ["Store"]
 
@@ -44,30 +44,17 @@ class Store:
         row: Row | None = await self._ashare(self.connections.look_up_queue, LookUp(account, reference))
         return row
 
-    def record(
-        self,
-        body: Callable[[Connection, changes.Handle | None], T],
-        handler: Callable[[Transition, Connection], object] | None,
-    ) -> T:
+    def record(self, body: Callable[[Connection, changes.Handle | None], T], handler: Handler | None) -> T:
         """Runs ``body``, which hands transitions to the ``handler``, or leaves them in the outbox without one."""
         return self.connections.write(lambda connection: body(connection, _lent(handler, connection)))
 
-    async def arecord(
-        self,
-        body: Callable[[Connection, changes.Handle | None], T],
-        handler: Callable[[Transition, AsyncConnection], Awaitable[object]] | None,
-    ) -> T:
+    async def arecord(self, body: Callable[[Connection, changes.Handle | None], T], handler: AsyncHandler | None) -> T:
         """As `record`, with a ``handler`` that is awaited."""
         if handler is None:
             return await self.connections.awrite(lambda connection: body(connection, None))
         return await self.connections.awrite_handling(body, handler)
 
-    def settle(
-        self,
-        row: Row,
-        news: changes.News | changes.RefundNews,
-        handler: Callable[[Transition, Connection], object] | None,
-    ) -> Row:
+    def settle(self, row: Row, news: changes.News | changes.RefundNews, handler: Handler | None) -> Row:
         """Records ``news`` of the payment in ``row``; without a ``handler``, together with what others settle."""
         if handler is not None:
             return self.connections.write(
@@ -80,12 +67,7 @@ class Store:
             return new
         return self.record(lambda connection, handle: changes.record(connection, row, news, handle), None)
 
-    async def asettle(
-        self,
-        row: Row,
-        news: changes.News | changes.RefundNews,
-        handler: Callable[[Transition, AsyncConnection], Awaitable[object]] | None,
-    ) -> Row:
+    async def asettle(self, row: Row, news: changes.News | changes.RefundNews, handler: AsyncHandler | None) -> Row:
         """As `settle`."""
         if handler is not None:
             return await self.connections.awrite_handling(
@@ -142,7 +124,7 @@ class Store:
                     place.done(None, error=None if alone and isinstance(place.work, Heard) else error)
 
 
-def _lent(handler: Callable[[Transition, Connection], object] | None, connection: Connection) -> changes.Handle | None:
+def _lent(handler: Handler | None, connection: Connection) -> changes.Handle | None:
     """Calls ``handler``, a plain function, in the transaction on ``connection``."""
     if handler is None:
         return None
