@@ -248,6 +248,17 @@ def test_what_a_wrong_clock_has_put_off_is_asked_about_after_the_longest_pause(
         assert abs(stored.next_check_at - now - kept) < timedelta(minutes=5)
 
 
+def test_a_lease_of_a_wrong_clock_is_ended(till: Any, ledger: Ledger, order: Order, make_due: Any) -> None:
+    """Or the order could neither be asked about nor started again until then."""
+    till.start("shop", order)
+    make_due()
+    for taken, asked in ((timedelta(days=8), 1), (timedelta(hours=1), 0)):
+        make_due()
+        lease = {"lease": "lost", "lease_until": datetime.now(UTC) + taken}
+        ledger.write(lambda c, lease=lease: c.execute(update(payments).values(lease)))
+        assert till.reconcile().asked == asked
+
+
 def test_a_failing_account_does_not_hold_up_the_others(
     till: Any, platforms: Platforms, make_order: Callable[..., Order], make_due: Callable[[], None]
 ) -> None:

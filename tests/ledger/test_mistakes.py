@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
-from payhub_core import AsyncHub, ConfigError, Hub, LedgerError, load_accounts, load_config
+from payhub_core import AsyncHub, ConfigError, Hub, InvalidOrder, LedgerError, PaymentStatus, load_accounts, load_config
 from payhub_core.checkout import AsyncCheckout, Checkout
-from payhub_core.ledger import Ledger
+from payhub_core.ledger import Ledger, changes
 
 KINDS = "Hint: sqlite:///payhub.db or postgresql://user:password@host/database"
 ENCODE = "Hint: percent-encode what is special in a password: '@' is %40, ':' is %3A, '/' is %2F"
@@ -144,3 +148,58 @@ def test_a_url_where_a_ledger_belongs() -> None:
     with Hub(load_accounts({})) as hub, pytest.raises(ConfigError) as error:
         Checkout(hub, "sqlite:///payhub.db")  # type: ignore[arg-type]
     assert str(error.value).startswith("expected Ledger, not str. Hint: ")
+
+
+QUESTIONS: dict[str, tuple[Callable[[Ledger], object], str]] = {
+    "an unknown status": (lambda it: it.payments(status="payed"), "status: expected one of pending, "),  # type: ignore[arg-type]
+    "another kind of word": (lambda it: it.totals(creation="paid"), "creation: expected one of starting, "),  # type: ignore[arg-type]
+    "an unknown anomaly": (lambda it: it.anomalies(kind="odd"), "kind: expected one of "),  # type: ignore[arg-type]
+    "a limit that no database has": (lambda it: it.payments(limit=10**30), "expected a limit of zero or more"),
+    "a limit of the outbox": (lambda it: it.outbox(limit=-1), "expected a limit of zero or more"),
+    "a limit of anomalies": (lambda it: it.anomalies(limit="5"), "expected a limit of zero or more"),  # type: ignore[arg-type]
+    "a number for a reference": (lambda it: it.payment("shop", 1001), "reference: expected text, not int"),  # type: ignore[arg-type]
+    "nobody": (lambda it: it.resolve("shop", "A1", by=None, reason="x"), "expected who has resolved"),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("mistake", QUESTIONS)
+def test_a_mistake_in_what_a_ledger_is_asked(mistake: str, ledger: Ledger) -> None:
+    """In one of payhub's errors, with what was expected."""
+    ask, told = QUESTIONS[mistake]
+    with pytest.raises((ConfigError, InvalidOrder), match=told):
+        ask(ledger)
+
+
+def test_the_word_for_a_status_is_as_good_as_the_status(ledger: Ledger) -> None:
+    """As the command line has it."""
+    assert ledger.payments(status="paid") == ledger.payments(status=PaymentStatus.PAID) == []  # type: ignore[arg-type]
+    assert ledger.anomalies(kind="overpaid") == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE payhub_payments SET next_check_at = '0'",
+        "UPDATE payhub_transitions SET at = '0'",
+        "UPDATE payhub_observations SET at = '3000-13-01'",
+        "INSERT INTO payhub_heartbeats VALUES ('', 'pass', '0', '')",
+    ],
+)
+def test_a_time_that_somebody_has_edited_is_named(
+    tmp_path: Path, sqlite_template: Path, settings: dict[str, Any], make_order: Any, paid: Any, statement: str
+) -> None:
+    """By the figures too, which compare it; SQLite takes any text."""
+    shutil.copy(sqlite_template, tmp_path / "ledger.db")
+    with (
+        Ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger,
+        Hub(load_accounts({"accounts": {"shop": settings}})) as hub,
+    ):
+        now = datetime.now(UTC)
+        for reference in ("A1001", "A1002"):
+            order = make_order(reference=reference)
+            ledger.write(lambda c, it=order: changes.insert(c, "shop", "gpu", it, lease="", until=now, now=now))
+        assert Checkout(hub, ledger).receive("shop", paid.notify("A1001")).body == b"SUCCESS"
+        assert ledger.health().accounts
+        ledger.write(lambda c: c.execute(text(statement)))
+        with pytest.raises(LedgerError, match="a time that payhub did not write"):
+            ledger.health()

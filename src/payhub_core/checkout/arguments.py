@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 from inspect import iscoroutinefunction
 
-from payhub_core.errors import ConfigError, plain
+from payhub_core.errors import ConfigError
 from payhub_core.ledger.handling import async_handler
 from payhub_core.ledger.ledger import Ledger
 
-__all__ = ["check_handler", "check_limit", "check_parts"]
+__all__ = ["check_handler", "check_parts"]
 
 
 def check_parts(hub: object, kind: type, ledger: object) -> None:
@@ -41,9 +41,3 @@ def check_handler(handler: object, *, awaited: bool) -> None:
             "this handler is a plain function, and an AsyncCheckout awaits its handler",
             hint="write it with async def, or use Checkout",
         )
-
-
-def check_limit(limit: object) -> None:
-    """Raises ConfigError unless it is a number of payments, or of transitions."""
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
-        raise ConfigError(f"expected a limit of zero or more, as an int, not {plain(limit)}")

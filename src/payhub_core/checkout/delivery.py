@@ -9,10 +9,11 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from payhub_core.checkout.arguments import check_handler, check_limit
+from payhub_core.checkout.arguments import check_handler
 from payhub_core.checkout.steps import Deliver, Record, Steps, Write
 from payhub_core.errors import ConfigError, words_of
 from payhub_core.ledger import failures, outbox
+from payhub_core.ledger.arguments import check_limit
 from payhub_core.ledger.changes import Handle, HandlerFailed, hand
 from payhub_core.ledger.models import Transition
 from payhub_core.ledger.orm import check_no_transaction

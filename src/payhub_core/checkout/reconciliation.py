@@ -16,7 +16,6 @@ from time import monotonic
 import anyio
 from sqlalchemy import Connection
 
-from payhub_core.checkout.arguments import check_limit
 from payhub_core.checkout.checks import check
 from payhub_core.checkout.lease import lease_time
 from payhub_core.checkout.steps import AnyHub, Pause, Step, Steps, Write, play, play_async
@@ -32,6 +31,7 @@ from payhub_core.errors import (
     words_of,
 )
 from payhub_core.ledger import heartbeats, schedule
+from payhub_core.ledger.arguments import check_limit
 from payhub_core.ledger.changes import HandlerFailed
 from payhub_core.ledger.rows import Row
 from payhub_core.models import PaymentStatus

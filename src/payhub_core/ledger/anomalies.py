@@ -9,13 +9,14 @@ from sqlalchemy import Connection, Select, or_, select, update
 from sqlalchemy import Row as SqlRow
 
 from payhub_core.errors import InvalidOrder
+from payhub_core.ledger.arguments import check_aware, check_limit, check_word
 from payhub_core.ledger.facts import AnomalyKind
 from payhub_core.ledger.history import noted
 from payhub_core.ledger.models import StoredAnomaly
 from payhub_core.ledger.outbox import parse_anomaly
 from payhub_core.ledger.rows import foreign
 from payhub_core.ledger.tables import payments, transitions
-from payhub_core.ledger.times import check_aware, moment
+from payhub_core.ledger.times import moment
 
 __all__ = ["anomalies", "anomalies_of", "resolve"]
 
@@ -32,11 +33,13 @@ def anomalies(
 ) -> list[StoredAnomaly]:
     """The open anomalies, those found out last first; with ``resolved`` the others, too."""
     check_aware(since=since, until=until)
+    check_limit(limit)
+    check_word(AnomalyKind, kind=kind)
     query = _anomalies().order_by(transitions.c.id.desc()).limit(limit)
     if account is not None:
         query = query.where(payments.c.account == account)
     if kind is not None:
-        query = query.where(or_(transitions.c.name == kind.value, transitions.c.name.startswith(f"{kind.value}:")))
+        query = query.where(or_(transitions.c.name == str(kind), transitions.c.name.startswith(f"{kind}:")))
     if since is not None:
         query = query.where(transitions.c.at >= since)
     if until is not None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from payhub_core.errors import ConfigError, LedgerError, PayhubError, WrongAccount
+from payhub_core.errors import ConfigError, InvalidOrder, LedgerError, PayhubError, WrongAccount
 from payhub_core.ledger import anomalies, history, outbox
 from payhub_core.ledger.database import check_open
 from payhub_core.ledger.facts import Anomaly, AnomalyKind, Facts, observed, observed_refund
@@ -107,6 +107,8 @@ class RefundNews(NamedTuple):
 def find(connection: Connection, account: str, reference: str) -> Row | None:
     """The stored payment, or None."""
     if not can_be_stored(reference):
+        if not isinstance(reference, str):
+            raise InvalidOrder(f"reference: expected text, not {type(reference).__name__}")
         return None
     rows = FIND(connection, account=account, reference=reference).rows
     return Row._make(rows[0]) if rows else None

@@ -122,13 +122,13 @@ def _figures(connection: Connection, now: datetime) -> Iterator[tuple[str, dict[
     for account, count, due, first in connection.execute(
         asked.where(payments.c.next_check_at.is_not(None)).group_by(payments.c.account)
     ):
-        yield account, {"unsettled": count, "due": due, "due_since": first if due else None}
+        yield account, {"unsettled": count, "due": due, "due_since": queries.time(first) if due else None}
     ofs = transitions.join(payments, payments.c.id == transitions.c.payment_id)
     told = select(payments.c.account, func.count(), func.min(transitions.c.at)).select_from(ofs)
     for account, count, first in connection.execute(
         told.where(transitions.c.delivered_at.is_(None)).group_by(payments.c.account)
     ):
-        yield account, {"waiting": count, "waiting_since": first}
+        yield account, {"waiting": count, "waiting_since": queries.time(first)}
     odd = select(
         payments.c.account,
         count_where(transitions.c.at >= now - _DAY),
@@ -157,7 +157,10 @@ def _heard(connection: Connection, now: datetime) -> Iterator[tuple[str, dict[st
         .group_by(payments.c.account)
     )
     for account, notified_at, by_notify, by_query in connection.execute(query):
-        yield account, {"notified_at": notified_at, "paid_by_notify": by_notify, "paid_by_query": by_query}
+        yield (
+            account,
+            {"notified_at": queries.time(notified_at), "paid_by_notify": by_notify, "paid_by_query": by_query},
+        )
     # A copy of the message that waited for the failed one has an earlier time, and has brought the same transition.
     same = recent.c.raw.contains('"of": "' + transitions.c.name + '"')
     had_since = (

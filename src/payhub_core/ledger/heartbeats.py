@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, bindparam, select, text
 
+from payhub_core.errors import LedgerError
+from payhub_core.ledger.queries import MEND
 from payhub_core.ledger.tables import heartbeats
 from payhub_core.ledger.times import UtcTime, moment
 
@@ -26,4 +28,7 @@ def put(connection: Connection, kind: str, account: str = "", text: str = "") ->
 
 def read(connection: Connection) -> dict[tuple[str, str], tuple[datetime, str]]:
     """The time and the text of each, by account and kind."""
-    return {(row.account, row.kind): (moment(row.at), row.text) for row in connection.execute(select(heartbeats))}
+    try:
+        return {(row.account, row.kind): (moment(row.at), row.text) for row in connection.execute(select(heartbeats))}
+    except ValueError:
+        raise LedgerError("the ledger holds a time that payhub did not write", hint=MEND) from None

@@ -60,8 +60,8 @@ def add(connection: Connection, observation: tuple[Any, ...], *, commit: bool = 
 
 
 def noted(text: str) -> str:
-    """What a person notes, as it is kept: one line, not overlong."""
-    return plain(text.strip(), _LONGEST_NOTE)
+    """What a person notes, as it is kept: one line, not overlong; nothing of what is no text."""
+    return plain(text.strip(), _LONGEST_NOTE) if isinstance(text, str) else ""
 
 
 def said_last(connection: Connection, row: Row, source: str, said: str) -> bool:

@@ -74,12 +74,12 @@ def addressed(order: Order, account: str) -> Order:
     return order.model_copy(update=urls)
 
 
-def can_be_stored(reference: str) -> bool:
+def can_be_stored(reference: object) -> bool:
     """Whether an order may have that reference: none has a NUL, of which PostgreSQL makes a failed statement.
 
     Whoever opens a return address writes the reference in it.
     """
-    return reference.isprintable() or not unprintable(reference)
+    return isinstance(reference, str) and (reference.isprintable() or not unprintable(reference))
 
 
 def order_text(order: Order) -> str:

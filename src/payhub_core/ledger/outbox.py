@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Select, case, or_, select, update
 from sqlalchemy import Row as SqlRow
 
 from payhub_core.errors import InvalidOrder
+from payhub_core.ledger.arguments import check_limit
 from payhub_core.ledger.database import clock
 from payhub_core.ledger.facts import Anomaly, AnomalyKind, Facts
 from payhub_core.ledger.models import Transition
@@ -68,6 +69,7 @@ def transition(row: Row, facts: Facts, name: str, anomaly: Anomaly | None, at: d
 
 def waiting(connection: Connection, *, limit: int = 100) -> list[Transition]:
     """The transitions that no handler has had, oldest first."""
+    check_limit(limit)
     query = _with_payment().where(transitions.c.delivered_at.is_(None)).limit(limit)
     return [_transition(row) for row in connection.execute(query)]
 

@@ -10,16 +10,17 @@ from typing import Any, TypedDict, Unpack
 from sqlalchemy import ColumnElement, Connection, TextClause, case, func, literal_column, or_, select, text
 
 from payhub_core.errors import InvalidOrder, LedgerError
+from payhub_core.ledger.arguments import check_aware, check_limit, check_word
 from payhub_core.ledger.database import clock
 from payhub_core.ledger.facts import PARTS
 from payhub_core.ledger.models import Creation, StoredPayment, Total
 from payhub_core.ledger.rows import Row
 from payhub_core.ledger.tables import UNCLEAR, payments
-from payhub_core.ledger.times import check_aware
+from payhub_core.ledger.times import utc
 from payhub_core.models import PaymentStatus
 from payhub_core.money import Money
 
-__all__ = ["MEND", "STUCK", "Wanted", "accounts", "count_where", "list_payments", "money", "totals"]
+__all__ = ["MEND", "STUCK", "Wanted", "accounts", "count_where", "list_payments", "money", "time", "totals"]
 
 #: How long an order may be starting or unknown: by then it has been asked about five times.
 STUCK = timedelta(minutes=15)
@@ -51,6 +52,7 @@ class Wanted(TypedDict, total=False):
 
 def list_payments(connection: Connection, *, limit: int = 100, **wanted: Unpack[Wanted]) -> list[StoredPayment]:
     """The newest payments, newest first."""
+    check_limit(limit)
     query = select(payments).where(*_conditions(connection, wanted)).order_by(payments.c.id.desc()).limit(limit)
     return [Row._make(row).stored() for row in connection.execute(query)]
 
@@ -71,12 +73,14 @@ def accounts(connection: Connection) -> list[str]:
 
 def _conditions(connection: Connection, wanted: Wanted) -> Iterator[ColumnElement[bool] | TextClause]:
     check_aware(since=wanted.get("since"), until=wanted.get("until"))
+    check_word(PaymentStatus, status=wanted.get("status"))
+    check_word(Creation, creation=wanted.get("creation"))
     if account := wanted.get("account"):
         yield payments.c.account == account
     if status := wanted.get("status"):
-        yield payments.c.status == status.value
+        yield payments.c.status == PaymentStatus(status).value
     if creation := wanted.get("creation"):
-        yield payments.c.creation == creation.value
+        yield payments.c.creation == Creation(creation).value
     if since := wanted.get("since"):
         yield payments.c.created_at >= since
     if until := wanted.get("until"):
@@ -106,6 +110,14 @@ def money(minor: Any, currency: str) -> Money:
         return Money.total(int(minor), currency)
     except InvalidOrder:
         raise LedgerError("the ledger holds a currency that payhub did not write", hint=MEND) from None
+
+
+def time(value: Any) -> datetime | None:
+    """A time as a database gives it; raises LedgerError."""
+    try:
+        return utc(value)
+    except ValueError:
+        raise LedgerError("the ledger holds a time that payhub did not write", hint=MEND) from None
 
 
 def _total(status: str, creation: str, currency: str, count: int, due: Any, paid: Any) -> Total:

@@ -71,8 +71,10 @@ def due_accounts(connection: Connection, older_than: timedelta) -> dict[str, int
 
 
 def bring_back(connection: Connection) -> None:
-    """Brings what a wrong clock has put off for longer than the longest pause back to that pause."""
+    """Brings back what a wrong clock has put off for longer than the longest pause, and ends its leases."""
     latest = clock(connection) + LONGEST_PAUSE
+    leased = payments.c.lease_until > latest + _TOLERANCE
+    connection.execute(update(payments).where(leased).values(lease_until=None, version=payments.c.version + 1))
     late = payments.c.next_check_at > latest + _TOLERANCE
     connection.execute(update(payments).where(late).values(next_check_at=latest, version=payments.c.version + 1))
 

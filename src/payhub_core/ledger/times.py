@@ -8,9 +8,7 @@ from typing import Any
 from sqlalchemy import DateTime, Dialect, String, TypeDecorator
 from sqlalchemy.types import TypeEngine
 
-from payhub_core.errors import ConfigError, plain
-
-__all__ = ["UtcTime", "check_aware", "moment", "utc", "utc_text"]
+__all__ = ["UtcTime", "moment", "utc", "utc_text"]
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -32,13 +30,6 @@ class UtcTime(TypeDecorator[datetime]):
         except ValueError:
             unread: datetime | None = value  # whoever reads the row knows which one it is, and says so
             return unread
-
-
-def check_aware(**times: object) -> None:
-    """Raises ConfigError for what is neither an aware time nor None, by its name."""
-    for name, time in times.items():
-        if time is not None and (not isinstance(time, datetime) or time.tzinfo is None):
-            raise ConfigError(f"{name}: expected a datetime with a time zone, not {plain(time)}")
 
 
 def utc_text(time: datetime) -> str:

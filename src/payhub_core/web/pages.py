@@ -96,6 +96,8 @@ class Pages:
     home: str = ""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.home, str) or not isinstance(self.shop, str):
+            raise ConfigError("shop and home: expected text, empty for none")
         parts = urlsplit(self.home)
         is_path = self.home.startswith("/") and not self.home.startswith(("//", "/\\"))
         if self.home and not is_path and not (parts.scheme in {"http", "https"} and parts.hostname):
