@@ -104,6 +104,7 @@ class BoundAccount(Bound[Exchange]):
         *,
         expect: Order | None = None,
         created_at: datetime | None = None,
+        refund_created_at: datetime | None = None,
     ) -> Refund:
         """As `Hub.refund`."""
         refund: Refund = self(
@@ -114,6 +115,7 @@ class BoundAccount(Bound[Exchange]):
             refund_reference=refund_reference,
             expect=expect,
             created_at=created_at,
+            refund_created_at=refund_created_at,
         )
         return refund
 
@@ -173,6 +175,7 @@ class AsyncBoundAccount(Bound[AsyncExchange]):
         *,
         expect: Order | None = None,
         created_at: datetime | None = None,
+        refund_created_at: datetime | None = None,
     ) -> Refund:
         """As `Hub.refund`."""
         refund: Refund = await self(
@@ -183,6 +186,7 @@ class AsyncBoundAccount(Bound[AsyncExchange]):
             refund_reference=refund_reference,
             expect=expect,
             created_at=created_at,
+            refund_created_at=refund_created_at,
         )
         return refund
 

@@ -154,6 +154,7 @@ class Calls:
                 _check_number(arguments["gateway_id"])
             _check_aware(arguments["created_at"])
             if hook == "refund":
+                _check_aware(arguments["refund_created_at"], "refund_created_at")
                 check_amount(self.provider.info, arguments["amount"])
                 _check_currency(arguments["amount"], arguments["expect"])
                 check_refund_reference(self.provider.info, arguments["refund_reference"])
@@ -288,10 +289,10 @@ def _check_number(gateway_id: object) -> None:
         raise InvalidOrder(f"gateway_id: expected text, not {type(gateway_id).__name__}")
 
 
-def _check_aware(created_at: object) -> None:
-    if created_at is not None and (not isinstance(created_at, datetime) or created_at.tzinfo is None):
-        kind = "one without" if isinstance(created_at, datetime) else type(created_at).__name__
-        raise InvalidOrder(f"created_at: expected a datetime with a time zone, not {kind}")
+def _check_aware(time: object, name: str = "created_at") -> None:
+    if time is not None and (not isinstance(time, datetime) or time.tzinfo is None):
+        kind = "one without" if isinstance(time, datetime) else type(time).__name__
+        raise InvalidOrder(f"{name}: expected a datetime with a time zone, not {kind}")
 
 
 def _spread(hook: pluggy.HookCaller) -> Caller:

@@ -105,11 +105,15 @@ class Specification(Protocol):
         refund_reference: str,
         expect: Order | None,
         created_at: datetime | None,
+        refund_created_at: datetime | None,
     ) -> Refund | Flow[Refund]:
         """Optional: asks the gateway to pay ``amount`` back to the payer of ``reference``.
 
         ``expect`` is the order and ``created_at`` when it was first sent, as `query` is told them: for a gateway that
-        wants the order's sum or time beside the refund's.
+        wants the order's sum or time beside the refund's. ``refund_created_at`` is when this refund was first asked
+        for, the same in each call: for a gateway that knows it by its number and time, where the clock's would make
+        another refund of it. It is None where the caller keeps no ledger.
+
         ``refund_reference`` is the shop's number of this refund: send it as the gateway's idempotency key, so that the
         same call again never pays back twice. Raises Refused, AccountRefused or NotFound where the gateway says no.
         Whatever else goes wrong after a request has left, the core turns into OutcomeUnknown.

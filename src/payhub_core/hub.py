@@ -192,16 +192,24 @@ class Hub(_BaseHub[BoundAccount]):
         *,
         expect: Order | None = None,
         created_at: datetime | None = None,
+        refund_created_at: datetime | None = None,
     ) -> Refund:
         """Asks the gateway to pay ``amount`` back; ``refund_reference`` is your number of this refund.
 
         It is the idempotency key: the same call again never pays back twice. Raises Unsupported or InvalidOrder
         (nothing was sent), NotSent (safe to repeat), Refused or NotFound (nothing came of it), or OutcomeUnknown (make
         the same call again). ``expect``, the order, and ``created_at``, when it was first sent, are for gateways that
-        want the order's sum or time again.
+        want the order's sum or time again; ``refund_created_at``, when you first asked for this refund and the same at
+        each call, is for those that know a refund by its number and time.
         """
         return self[account].refund(
-            reference, gateway_id, amount, refund_reference, expect=expect, created_at=created_at
+            reference,
+            gateway_id,
+            amount,
+            refund_reference,
+            expect=expect,
+            created_at=created_at,
+            refund_created_at=refund_created_at,
         )
 
     def close_payment(
@@ -341,10 +349,17 @@ class AsyncHub(_BaseHub[AsyncBoundAccount]):
         *,
         expect: Order | None = None,
         created_at: datetime | None = None,
+        refund_created_at: datetime | None = None,
     ) -> Refund:
         """As `Hub.refund`."""
         return await self[account].refund(
-            reference, gateway_id, amount, refund_reference, expect=expect, created_at=created_at
+            reference,
+            gateway_id,
+            amount,
+            refund_reference,
+            expect=expect,
+            created_at=created_at,
+            refund_created_at=refund_created_at,
         )
 
     async def close_payment(

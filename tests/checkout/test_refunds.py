@@ -197,6 +197,33 @@ def test_the_intention_is_written_down_before_the_gateway_hears_of_it(
     assert said(ledger) == ["asked", "refunded"]
 
 
+def test_a_refund_has_one_time_however_often_it_is_asked_for(ledger: Ledger, shop: Any, order: Order) -> None:
+    """A gateway that knows it by its number and time would pay back twice by the clock's."""
+    times: list[datetime | None] = []
+
+    class ByTime(Gateway):
+        @hookimpl
+        def refund(  # type: ignore[override]
+            self, reference: str, amount: Money, refund_reference: str, refund_created_at: datetime | None
+        ) -> Flow[Refund]:
+            yield Request("POST", "https://gateway.example")
+            times.append(refund_created_at)
+            if len(times) in {1, 2}:
+                raise OutcomeUnknown("lost")
+            return Refund(reference=reference, refund_reference=refund_reference, status=RefundStatus.REFUNDED)
+
+    checkout = Checkout(Hub({"shop": ByTime()}, client=CLIENT), ledger, handler=shop.handle)
+    checkout.start("shop", order)
+    notify(checkout, paid=HUNDRED)
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown):
+            checkout.refund("shop", "A1001", order.amount, "R1")
+    assert checkout.refund("shop", "A1001", order.amount, "R1").status is RefundStatus.REFUNDED
+    assert times[0] is not None
+    assert times == [times[0]] * 3
+    assert abs((datetime.now(UTC) - times[0]).total_seconds()) < 60
+
+
 class Remembering(Gateway):
     """Wants an order's sum and time with everything that it is asked."""
 

@@ -56,6 +56,7 @@ refundings = st.builds(
     st.sampled_from([None, NOON, NOON + timedelta(hours=1)]),
     st.sampled_from(["", "R7"]),
     st.sampled_from([None, NOON, NOON + timedelta(hours=1)]),
+    first_sent_at=st.sampled_from([None, NOON, NOON + timedelta(hours=1)]),
 )
 #: Of what explains a sum, hearing it has left no more than the sum itself.
 totals = st.builds(

@@ -128,7 +128,7 @@ class _Begun:
         row, asked, gateway_id = self.row, self.asked, self.attempt.gateway_id or None
         created_at = row.time("created_at")
         about = asked.account, row.order(), gateway_id, created_at, asked.amount, asked.refund_reference
-        return SendRefund(*about, self.until)
+        return SendRefund(*about, self.attempt.first_sent_at, self.until)
 
     def is_conclusive(self, error: PayhubError) -> bool:
         """Whether ``error`` tells the end of the refund, and not only of this attempt.

@@ -146,6 +146,7 @@ class SendRefund(Ask):
     created_at: datetime | None
     amount: Money
     refund_reference: str
+    refund_created_at: datetime | None
     until: float
 
     def of(self, account: AnyAccount) -> object | Awaitable[object]:
@@ -158,6 +159,7 @@ class SendRefund(Ask):
             refund_reference=self.refund_reference,
             expect=self.order,
             created_at=self.created_at,
+            refund_created_at=self.refund_created_at,
         )
 
 

@@ -11,10 +11,11 @@ __all__ = ["Refunding"]
 class Refunding(NamedTuple):
     """One refund, by the shop's number of it: ``minor`` units to be paid back.
 
-    ``tries`` counts how often it was sent, ``failures`` how many of these are known to have come to nothing, and
-    ``sent_at`` is the time of the last one. ``done`` says that the gateway has paid back. ``gateway_id`` is the payment
-    that it was first sent for, and so is every time: an order may be paid again under another. ``answered`` counts the
-    tries that the gateway has answered; where several were under way at once, fewer.
+    ``tries`` counts how often it was sent, ``failures`` how many of these are known to have come to nothing;
+    ``first_sent_at`` and ``sent_at`` are the times of the first and of the last one. ``done`` says that the gateway has
+    paid back. ``gateway_id`` is the payment that it was first sent for, and so is every time: an order may be paid
+    again under another. ``answered`` counts the tries that the gateway has answered; where several were under way at
+    once, fewer.
     """
 
     minor: int
@@ -26,9 +27,11 @@ class Refunding(NamedTuple):
     refunded_at: datetime | None = None
     gateway_id: str = ""
     answered: int = 0
+    first_sent_at: datetime | None = None
 
     def __or__(self, other: Refunding) -> Refunding:
         sent = [r.sent_at for r in (self, other) if r.sent_at is not None]
+        first = [r.first_sent_at for r in (self, other) if r.first_sent_at is not None]
         refunded = [r.refunded_at for r in (self, other) if r.refunded_at is not None]
         return Refunding(
             max(self.minor, other.minor),
@@ -40,6 +43,7 @@ class Refunding(NamedTuple):
             min(refunded, default=None),
             max(self.gateway_id, other.gateway_id),
             max(self.answered, other.answered),
+            min(first, default=None),
         )
 
     @property
@@ -54,7 +58,9 @@ class Refunding(NamedTuple):
 
     def sent(self, now: datetime, gateway_id: str | None) -> Refunding:
         """As it is once it is sent (again), for the payment ``gateway_id`` if for none yet."""
-        return self._replace(tries=self.tries + 1, sent_at=now, gateway_id=self.gateway_id or gateway_id or "")
+        first = self.first_sent_at or self.sent_at or now
+        gateway_id = self.gateway_id or gateway_id or ""
+        return self._replace(tries=self.tries + 1, sent_at=now, gateway_id=gateway_id, first_sent_at=first)
 
     def dump(self) -> list[Any]:
         """What JSON can hold."""
@@ -64,8 +70,9 @@ class Refunding(NamedTuple):
     def load(cls, values: list[Any]) -> Refunding:
         """What `dump` gave; raises ValueError or TypeError for anything else."""
         found = cls(*values)
-        sent, refunded = found.sent_at, found.refunded_at
+        sent, refunded, first = found.sent_at, found.refunded_at, found.first_sent_at
         return found._replace(
             sent_at=sent and datetime.fromisoformat(str(sent)),
             refunded_at=refunded and datetime.fromisoformat(str(refunded)),
+            first_sent_at=first and datetime.fromisoformat(str(first)),
         )

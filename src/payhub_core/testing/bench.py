@@ -277,6 +277,7 @@ class Bench:
             "refund_reference": sale.refund_reference,
             "expect": order,
             "created_at": self.created_at,
+            "refund_created_at": self.at,
         }
         return Call("refund", arguments, sale, **how)
 
