@@ -98,6 +98,7 @@ def test_the_kit_exports_these_names() -> None:
         "Secrets",
         "SignedPairs",
         "basic_auth",
+        "bearer",
         "check_age",
         "check_code",
         "grammar",

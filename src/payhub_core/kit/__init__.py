@@ -9,7 +9,7 @@ from payhub_core.kit.mismatch import SignedPairs
 from payhub_core.kit.objects import raw_member, read_json, read_object
 from payhub_core.kit.replies import Refusal, check_code, read_reply
 from payhub_core.kit.settings import AccountSettings, Address, Secret, Secrets
-from payhub_core.kit.signatures import basic_auth, check_age, made_by_any, verified_by_any
+from payhub_core.kit.signatures import basic_auth, bearer, check_age, made_by_any, verified_by_any
 
 __all__ = [
     "FORM",
@@ -26,6 +26,7 @@ __all__ = [
     "Secrets",
     "SignedPairs",
     "basic_auth",
+    "bearer",
     "check_age",
     "check_code",
     "grammar",

@@ -14,7 +14,7 @@ from payhub_core.kit.keys import PublicKey
 from payhub_core.kit.settings import Secret
 from payhub_core.models import Callback
 
-__all__ = ["basic_auth", "check_age", "made_by_any", "verified_by_any"]
+__all__ = ["basic_auth", "bearer", "check_age", "made_by_any", "verified_by_any"]
 
 K = TypeVar("K")
 
@@ -68,6 +68,11 @@ def basic_auth(user: str, password: str | Secret) -> str:
     if ":" in user:
         raise ValueError("expected a user without a colon")
     return _Hidden("Basic " + b2a_base64(f"{user}:{password}".encode(), newline=False).decode())
+
+
+def bearer(token: str | Secret) -> str:
+    """The Authorization header of a bearer token (RFC 6750, 2.1)."""
+    return _Hidden("Bearer " + (token if isinstance(token, str) else token.text))
 
 
 class _Hidden(str):

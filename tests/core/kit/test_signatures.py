@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payhub_core import BadSignature, Callback, MalformedCallback
-from payhub_core.kit import Secret, basic_auth, check_age, made_by_any
+from payhub_core.kit import Secret, basic_auth, bearer, check_age, made_by_any
 
 KEY, OTHER = Secret("0123456789abcdef0123456789abcdef"), Secret("fedcba9876543210fedcba9876543210")
 BODY = b'{"id": "A1001"}'
@@ -152,6 +152,15 @@ def test_basic_auth_is_that_of_the_rfc() -> None:
     assert basic_auth("Aladdin", Secret("open sesame")) == "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="  # and not its stars
     with pytest.raises(ValueError, match="colon"):
         basic_auth("a:b", "c")
+
+
+def test_a_bearers_header_is_sent_and_not_shown() -> None:
+    """Whatever the token was kept in."""
+    for token in ("a-token-of-the-shop", Secret("a-token-of-the-shop")):
+        headers = {"Authorization": bearer(token)}
+        assert "a-token" not in repr(headers)
+        sent = httpx.Request("GET", "https://gateway.example", headers=headers).headers["authorization"]
+        assert sent == "Bearer a-token-of-the-shop"
 
 
 def test_a_basic_header_is_sent_and_not_shown() -> None:
