@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 import stamina
@@ -33,6 +33,7 @@ from payhub_core.registry import check_provider
 from payhub_core.testing.case import Mismatch, NotApplicable, line_of
 from payhub_core.testing.clients import AsyncClient, Client
 from payhub_core.testing.meaning import check_alike
+from payhub_core.testing.messages import carried
 from payhub_core.testing.outcome import Call, Listening, Outcome
 from payhub_core.testing.sale import Sale
 from payhub_core.testing.words import answered, made, said
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from payhub_core.testing.contract import ProviderContract
 
 __all__ = ["Bench", "Message"]
+
+T = TypeVar("T")
 
 ACCOUNT = "shop"
 _ORDER: Any = object()
@@ -305,13 +308,14 @@ class Bench:
     def play(self, *calls: Call, settings: dict[str, Any] | None = None, fresh: bool = False) -> list[Outcome]:
         """Plays ``calls`` one after another on one account, through both hubs; raises Mismatch where they differ.
 
-        A single call is played on the case's own account, since loading one may be slow, unless it has to be ``fresh``:
-        one that has a fault, which is for a request by its number.
+        A single call is played on the case's own account, since loading one may be slow, as it was loaded: a token that
+        an earlier call has kept there would shift the requests. Unless it has to be ``fresh``, since it has a fault.
         """
         self.played = calls[-1]
         fresh = fresh or settings is not None or len(calls) > 1 or calls[0].fault is not None
         if not fresh:
-            accounts = self._accounts = self._accounts or (self.account(), self.account())
+            self._accounts = self._accounts or (self.account(), self.account())
+            accounts = (_as_loaded(self._accounts[0]), _as_loaded(self._accounts[1]))
         else:
             accounts = (self.account(settings), self.account(settings))
         contract = self.contract
@@ -391,7 +395,7 @@ class Bench:
     def learn(self, outcome: Outcome) -> None:
         """Remembers the access tokens of a call."""
         for request in outcome.tried:
-            token = request.headers.get("authorization", "").rpartition(" ")[2]
+            token = carried(request)
             if len(token) >= _TOKEN and any(token.encode() in answer for answer in outcome.answers):
                 self.tokens.add(token)
 
@@ -465,6 +469,24 @@ class Bench:
         if isinstance(action, Redirect):
             return Request("GET", action.url)
         return Request("POST", action.url, data=action.fields) if isinstance(action, FormPost) else None
+
+
+def _as_loaded(account: Any) -> Any:
+    """The account with private attributes of its own, so that what a call keeps in them is for that call alone."""
+    private = getattr(account, "__pydantic_private__", None)
+    if not private:
+        return account
+    twin = copy(account)
+    object.__setattr__(twin, "__dict__", account.__dict__)  # what was worked out once, such as a key that was read
+    object.__setattr__(twin, "__pydantic_private__", {name: _copied(value) for name, value in private.items()})
+    return twin
+
+
+def _copied(value: T) -> T:
+    try:
+        return deepcopy(value)
+    except Exception:  # such as a lock
+        return value
 
 
 def _texts(value: object) -> Iterator[str]:

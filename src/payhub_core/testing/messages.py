@@ -359,6 +359,11 @@ def fields_of(*requests: Request) -> set[tuple[str, bytes]]:
     return fields | {("", str(request.url.copy_with(query=None)).encode()) for request in requests}
 
 
+def carried(request: Request) -> str:
+    """The token, or what else proves the account, in a request's header; "" where there is none."""
+    return str(request.headers.get("authorization", "")).rpartition(" ")[2]
+
+
 def carries(request: Request, secrets: Iterable[str]) -> bool:
     """Whether a request holds one of the secrets itself, as a bearer's does, plain or in Base64."""
     sent = [str(request.url), *request.headers.values(), request.content.decode(errors="replace")]

@@ -10,9 +10,11 @@ from urllib.parse import parse_qsl
 from pydantic import PrivateAttr
 
 from payhub_core import (
+    AccountRefused,
     Callback,
     Flow,
     GatewayError,
+    InvalidOrder,
     Money,
     Notification,
     Order,
@@ -27,17 +29,27 @@ from payhub_core import (
     Response,
     hookimpl,
 )
-from payhub_core.kit import AccountSettings, Fields, Secret, grammar, read_form, read_reply
+from payhub_core.kit import AccountSettings, Fields, Secret, bearer, grammar, read_form, read_reply
 from payhub_core.testing import ProviderContract, Sale
 from payhub_core.testing.bench import Bench
 
-WORDS = {"CREATED": PaymentStatus.PENDING, "COMPLETED": PaymentStatus.PAID, "VOIDED": PaymentStatus.CANCELED}
+WORDS = {
+    "CREATED": PaymentStatus.PENDING,
+    "COMPLETED": PaymentStatus.PAID,
+    "VOIDED": PaymentStatus.CANCELED,
+    "REFUNDED": PaymentStatus.REFUNDED,
+}
 URL = "https://ping.example"
+TOKEN = "c1277-access-token-of-the-shop"
 NUMBER = grammar(r"[0-9]{1,20}", "the gateway's number")
 
 
 def refusal(fields: Fields) -> tuple[str, str]:
     return fields.text("error"), ""
+
+
+def no_token(fields: Fields) -> tuple[str, str]:
+    raise AccountRefused("the gateway gives this account no token", code=fields.text("error"))
 
 
 class Ping(AccountSettings):
@@ -51,7 +63,7 @@ class Ping(AccountSettings):
 
     client: str
     secret: Secret
-    _token: list[str] = PrivateAttr(default_factory=list)
+    _token: list[Secret] = PrivateAttr(default_factory=list)
 
     @hookimpl
     def create_payment(self, order: Order) -> Flow[Payment]:
@@ -75,25 +87,30 @@ class Ping(AccountSettings):
         number = read_form(callback).read("id", NUMBER)
         return Notification(callback.kind, told((yield from self.call("GET", f"/payments/{number}"))), Reply(b""))
 
-    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Flow[Fields]:
+    def call(
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, harmless: bool = False
+    ) -> Flow[Fields]:
         """One call with a token; one that is refused is fetched anew, once: a call that was refused did nothing."""
-        for known in (bool(self._token), False):
-            if not known:
-                self._token[:] = [(yield from self.fetched())]
-            headers = {"Authorization": f"Bearer {self._token[0]}"}
-            response = yield Request(method, f"{URL}{path}", json=body, headers=headers)
-            if response.status_code != 401 or not known:
+        used = None
+        for _ in range(2):
+            token = self._token[0] if self._token else None
+            if token is None or token is used:
+                token = yield from self.fetched()
+                self._token[:] = [token]
+            headers, used = {"Authorization": bearer(token)}, token
+            response = yield Request(method, f"{URL}{path}", json=body, headers=headers, harmless=harmless)
+            if response.status_code != 401:
                 break
-        return read_reply(response, refusal=refusal, missing=True)
+        return read_reply(response) if harmless else read_reply(response, refusal=refusal, missing=True)
 
-    def fetched(self) -> Flow[str]:
+    def fetched(self) -> Flow[Secret]:
         reply = yield Request(
             "POST",
             f"{URL}/token",
             data={"client": self.client, "secret": self.secret.text},
             harmless=True,
         )
-        return read_reply(reply, refusal=refusal).text("access_token")
+        return Secret(read_reply(reply, refusal=no_token).text("access_token"))
 
 
 def told(fields: Fields) -> Payment:
@@ -113,13 +130,16 @@ class TestPing(ProviderContract):
     settings = {"client": "c1", "secret": "c1277-throw-away-client-secret"}
     other = {"client": "c2", "secret": "c1277-throw-away-other-secret"}
     acknowledged = b""
+    words: ClassVar[Any] = {"account": ["invalid_client"]}
 
     def answer(self, request: Request, sale: Sale) -> Response:
         if request.url.path == "/token":
             sent = dict(parse_qsl(request.content.decode()))
             assert sent == {"client": self.settings["client"], "secret": self.settings["secret"]}
-            return Response(200, json={"access_token": "fresh"})
-        if request.headers["Authorization"] != "Bearer fresh":
+            if sale.no == "account" and sale.word == "invalid_client":
+                return Response(400, json={"error": sale.word})
+            return Response(200, json={"access_token": TOKEN})
+        if request.headers["Authorization"] != f"Bearer {TOKEN}":
             return Response(401, json={"error": "expired"})
         if sale.no:
             codes = {"missing": 404, "refused": 422, "account": 403}
@@ -141,41 +161,61 @@ class TestPing(ProviderContract):
         if request.url.path == "/token" or not request.content:
             return None
         body = json.loads(request.content)
-        return body["order"], Money.of(body["amount"]["value"], body["amount"]["currency"])
+        number = body.get("refund") or body["order"]
+        return number, Money.of(body["amount"]["value"], body["amount"]["currency"])
 
 
 REFUNDS = {"WAITS": RefundStatus.PENDING, "COMPLETED": RefundStatus.REFUNDED, "FAILED": RefundStatus.FAILED}
 
 
 class Back(Ping):
-    """Names a refund, too, and is asked about it."""
+    """Names a refund, too, and is asked about it; a payment is looked up before a part of it is paid back."""
+
+    @hookimpl
+    def refund(self, reference: str, gateway_id: str | None, amount: Money, refund_reference: str) -> Flow[Refund]:
+        if gateway_id is None:
+            raise InvalidOrder("expected the gateway's number: it looks up by nothing else")
+        path = f"/payments/{gateway_id}"
+        payment = told((yield from self.call("GET", path, harmless=True)))
+        ours = (payment.reference, payment.gateway_id) == (reference, gateway_id)
+        if not ours or payment.status is not PaymentStatus.PAID:
+            raise GatewayError("the look-up does not say that this order is paid")
+        body = {
+            "order": reference,
+            "refund": refund_reference,
+            "amount": {"value": str(amount.amount), "currency": amount.currency},
+        }
+        return back((yield from self.call("POST", f"{path}/refunds", body)))
 
     @hookimpl
     def parse_callback(self, callback: Callback) -> Flow[Notification]:
         number = read_form(callback).read("refund", NUMBER, default="")
         if not number:
             return (yield from Ping.parse_callback(self, callback))
-        fields = yield from self.call("GET", f"/refunds/{number}")
-        amount = fields.object("amount")
-        refund = Refund(
-            reference=fields.text("order"),
-            gateway_id=fields.text("payment"),
-            refund_reference=fields.text("refund", default=""),
-            refund_id=fields.text("id"),
-            status=fields.choice("status", REFUNDS, default=RefundStatus.PENDING),
-            amount=amount.money("value", amount.text("currency"), "major"),
-            raw=dict(fields),
-        )
+        refund = back((yield from self.call("GET", f"/refunds/{number}")))
         return Notification(callback.kind, None, Reply(b""), refund=refund)
 
 
+def back(fields: Fields) -> Refund:
+    amount = fields.object("amount")
+    return Refund(
+        reference=fields.text("order"),
+        gateway_id=fields.text("payment"),
+        refund_reference=fields.text("refund", default=""),
+        refund_id=fields.text("id"),
+        status=fields.choice("status", REFUNDS, default=RefundStatus.PENDING),
+        amount=amount.money("value", amount.text("currency"), "major"),
+        raw=dict(fields),
+    )
+
+
 class TestBack(TestPing):
-    """The shop pays back in the gateway's own pages; its numbers come with the refund where it had one."""
+    """The shop pays back here, or in the gateway's own pages; its number comes with the refund where it had one."""
 
     provider = Back
 
     def answer(self, request: Request, sale: Sale) -> Response:
-        if not request.url.path.startswith("/refunds/") or sale.no:
+        if "/refunds" not in request.url.path or sale.no:
             return super().answer(request, sale)
         assert super().answer(request, sale).status_code == 200
         sum_ = sale.refund or sale.amount
@@ -200,7 +240,7 @@ def test_a_token_that_has_run_out_is_renewed_and_the_payment_made_once() -> None
     class Old(Ping):
         def __init__(self, **settings: Any) -> None:
             super().__init__(**settings)
-            self._token.append("old")
+            self._token.append(Secret("old"))
 
     class OfOld(TestPing):
         provider = Old
