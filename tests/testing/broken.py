@@ -24,7 +24,9 @@ from tests.testing.flows.test_events import Events, TestEvents
 from tests.testing.flows.test_later import REFUNDS as LATER
 from tests.testing.flows.test_later import Later, TestLater
 from tests.testing.flows.test_later import digest as of_later
-from tests.testing.flows.test_ping import Back, TestBack
+from tests.testing.flows.test_ping import URL as PING
+from tests.testing.flows.test_ping import Back, TestBack, no_token
+from tests.testing.flows.test_ping import refusal as of_ping
 from tests.testing.flows.test_xml import TestXml, Xml
 from tests.testing.flows.test_xml import digest as by_pairs
 from tests.testing.tea import METHODS, OWN, REFUNDS, STATES, USUAL, Tea, TeaContract, digest, joined, refusal
@@ -68,6 +70,7 @@ from payhub_core.kit import (
     CallbackFields,
     Fields,
     Secret,
+    bearer,
     check_age,
     grammar,
     made_by_any,
@@ -3980,6 +3983,78 @@ class TokenLogged(Tokens):
     def kept(self, token: str, payment: Payment) -> Payment:
         logging.getLogger("tea").debug("paid by the token %s", token)
         return payment
+
+
+class BareTokens(Back):
+    """Asks for its token in a way of its own."""
+
+    harmless: ClassVar[bool] = True
+
+    def fetched(self) -> Flow[Secret]:
+        asked = Request(
+            "POST",
+            f"{PING}/token",
+            data={"client": self.client, "secret": self.secret.text},
+            harmless=self.harmless,
+        )
+        return self.read((yield asked))
+
+    def read(self, response: Response) -> Secret:
+        return Secret(read_reply(response, refusal=no_token).text("access_token"))
+
+
+@broken("create.account_refused")
+class NoTokenIsNotSent(BareTokens):
+    """Reads no refusal where it asks for a token: another account is never tried."""
+
+    def read(self, response: Response) -> Secret:
+        return Secret(read_reply(response).text("access_token"))
+
+
+@broken("fault.token")
+class TokenAskedForUnmarked(BareTokens):
+    """Does not mark the request for a token."""
+
+    harmless = False
+
+
+@broken("fault.revoked")
+class KeptUntilItRunsOut(Back):
+    """Keeps its token, whatever the gateway says of it."""
+
+    def call(self, method: str, path: str, body: Any = None, *, harmless: bool = False) -> Flow[Fields]:
+        if not self._token:
+            self._token.append((yield from self.fetched()))
+        headers = {"Authorization": bearer(self._token[0])}
+        response = yield Request(method, f"{PING}{path}", json=body, headers=headers, harmless=harmless)
+        return read_reply(response) if harmless else read_reply(response, refusal=of_ping, missing=True)
+
+
+@broken("fault.revoked")
+class RenewedOverAndOver(Back):
+    """Asks for token after token, as long as the gateway refuses them."""
+
+    def call(self, method: str, path: str, body: Any = None, *, harmless: bool = False) -> Flow[Fields]:
+        for _ in range(20):
+            if not self._token:
+                self._token.append((yield from self.fetched()))
+            headers = {"Authorization": bearer(self._token[0])}
+            response = yield Request(method, f"{PING}{path}", json=body, headers=headers, harmless=harmless)
+            if response.status_code != 401:
+                break
+            self._token.clear()
+        return read_reply(response) if harmless else read_reply(response, refusal=of_ping, missing=True)
+
+
+@broken("secret.errors")
+class TokenAmongVariables(Back):
+    """Writes the header by itself, where a traceback shows it."""
+
+    def call(self, method: str, path: str, body: Any = None, *, harmless: bool = False) -> Flow[Fields]:
+        token = yield from self.fetched()
+        headers = {"Authorization": f"Bearer {token.text}"}
+        response = yield Request(method, f"{PING}{path}", json=body, headers=headers, harmless=harmless)
+        return read_reply(response) if harmless else read_reply(response, refusal=of_ping, missing=True)
 
 
 @broken("claims.entry_point")

@@ -7,7 +7,10 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
+
+import httpx
 
 from payhub_core.errors import CallbackError, GatewayError, NotFound, NotSent, OutcomeUnknown, Refused
 from payhub_core.flow import Request, Response, is_harmless
@@ -16,10 +19,13 @@ from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.faults import ELSEWHERE, FAULTS, Answer, alike, in_doubt, page
 from payhub_core.testing.meaning import meaning
-from payhub_core.testing.messages import rewritten
+from payhub_core.testing.messages import carried, rewritten
 from payhub_core.testing.outcome import Call, Outcome, expect, storable
 
 PAGE = "hooks.md#failures-inside-a-flow"
+#: So many requests more are few, where a token is refused.
+_FEW = 4
+TOKENS = "writing-a-provider.md#a-token-before-the-call"
 
 
 def calls(bench: Bench) -> Iterator[tuple[Call, Outcome]]:
@@ -256,6 +262,82 @@ def _renewed(bench: Bench) -> None:
                 bench.one_key(outcome, f"HTTP 401 in answer to request {at + 1} of {call.hook}")
     if not again:
         raise NotApplicable("nothing is asked for again after HTTP 401")
+
+
+@case(
+    "fault.revoked",
+    "where a token that was kept is refused with HTTP 401, the call is made again by another, once",
+    "A token may be revoked early: until it had run out every order would be refused, and every refund.",
+    TOKENS,
+)
+def _revoked(bench: Bench) -> None:
+    kept = False
+    for call, fine in calls(bench):
+        if not _fetches(bench, fine):
+            continue
+        warm = bench.play(call, call)[1]
+        if len(warm.tried) >= len(fine.tried):
+            continue  # each call has a token of its own
+        kept = True
+        refusals = [page(401), *(_unauthorized(word) for word in bench.words("account"))]
+        ends: list[Outcome] = []
+        for refusal in refusals:
+            with suppress(NotApplicable):
+                ends.append(bench.play(call, replace(call, fault=refusal, at=0))[1])
+        renewed = any(end.error is None for end in ends)
+        expect(renewed, f"{call.hook} by a new token, after HTTP 401 for the one that was kept", ends[0])
+        denied = bench.play(call, replace(call, fault=partial(_denied, bench), onward=True))[1]
+        few = len(denied.tried) <= len(fine.tried) + _FEW
+        expect(few, f"an error once a new token is refused too, in {call.hook}", f"{len(denied.tried)} requests")
+    if not kept:
+        raise NotApplicable("no token is kept")
+
+
+def _denied(bench: Bench, request: Request, honest: Callable[..., Response]) -> Response:
+    """HTTP 401 for every token, however new."""
+    return page(401)(request, honest) if carried(request) in bench.tokens else honest()
+
+
+def _unauthorized(word: str) -> Answer:
+    """The gateway's own no to the account, where that is HTTP 401."""
+
+    def fault(_: Request, honest: Callable[..., Response]) -> Response:
+        answer = honest(no="account", word=word)
+        if answer.status_code != httpx.codes.UNAUTHORIZED:
+            raise NotApplicable("another status")
+        return answer
+
+    return fault
+
+
+def _fetches(bench: Bench, fine: Outcome) -> list[int]:
+    """The places of the requests for a token that later ones carry."""
+    bench.learn(fine)
+    tokens = [carried(request) for request in fine.tried]
+    return [
+        at
+        for at, answer in enumerate(fine.answers)
+        if any(token in bench.tokens and token.encode() in answer for token in tokens[at + 1 :])
+    ]
+
+
+@case(
+    "fault.token",
+    "where no token comes, nothing was asked for: NotSent",
+    "Called unknown, the payer waits for an order, or for his money, that nobody was asked for.",
+    TOKENS,
+)
+def _token(bench: Bench) -> None:
+    played = False
+    for call, fine in calls(bench):
+        for at in _fetches(bench, fine) if call.hook in {"create_payment", "refund", "close"} else ():
+            played = True
+            for name in ("read", "502", "html"):
+                outcome = bench.play(replace(call, fault=FAULTS[name], at=at))[0]
+                unsent = isinstance(outcome.error, NotSent)
+                expect(unsent, f"NotSent, where the request for a token, marked harmless, ends as {name!r}", outcome)
+    if not played:
+        raise NotApplicable("no token is asked for")
 
 
 @case(

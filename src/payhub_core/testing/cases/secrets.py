@@ -70,7 +70,7 @@ def _everything(bench: Bench) -> Iterator[Outcome]:
         yield bench.create()
     for call, fine in calls(bench):
         yield fine
-        faults = [FAULTS["html"], _another(bench), saying("missing", TOMORROW)]
+        faults = [FAULTS["html"], FAULTS["read"], _another(bench), saying("missing", TOMORROW)]
         faults += [in_doubt(word) for word in bench.words("unknown")]
         faults += [saying(no, word) for no in (*NOES, "duplicate") for word in bench.words(no)]
         for at, fault in itertools.product(range(len(fine.tried)), faults):
@@ -258,7 +258,9 @@ def _errors(bench: Bench) -> None:
         if outcome.error is not None:
             hidden(bench, str(outcome.error), "an error")
             no_token(bench, str(outcome.error), "an error")
-            hidden(bench, _trace(outcome.error), "the variables of a traceback")
+            trace = _trace(outcome.error)
+            hidden(bench, trace, "the variables of a traceback")
+            no_token(bench, trace, "the variables of a traceback: kit.bearer(token) hides it there")
             for request in outcome.tried:
                 shown = len(request.content) > SHORTEST and repr(request.content)[2:-1] in str(outcome.error)
                 expect(not shown, "no error with the whole of a request", "one that quotes it")
