@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hmac
 import itertools
 import json
 import logging
 import re
 import time
+import zlib
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -1154,6 +1156,40 @@ class ConfirmedInVain(Confirming):
             return (yield from super().kept(payment))
         except GatewayError:
             return changed(payment, status=PaymentStatus.PAID)
+
+
+@broken("confirm.refused", **CONFIRMS)
+class ConfirmationNotFound(Confirming):
+    """Takes "there is no such payment", said of a confirmation, for an order that the gateway does not know."""
+
+    def reply(self, response: Response, *, missing: bool = False) -> Fields:
+        return super().reply(response, missing=missing or response.status_code == 404)
+
+
+@broken("confirm.status", **CONFIRMS)
+class TakenIsPaid(Confirming):
+    """Takes a payment for paid once its confirmation is taken, whatever it has come to."""
+
+    def taken(self, fields: Fields) -> PaymentStatus:
+        return PaymentStatus.PAID
+
+
+@broken("confirm.status", **CONFIRMS)
+class ConfirmedBeforeIsFailed(Confirming):
+    """Takes "it was confirmed before" for a no."""
+
+    def reply(self, response: Response, *, missing: bool = False) -> Fields:
+        if response.status_code == 409 and b'"duplicate"' in response.content:
+            raise GatewayError("confirmed before")
+        return super().reply(response, missing=missing)
+
+    def kept(self, payment: Payment) -> Flow[Payment]:
+        try:
+            return (yield from super().kept(payment))
+        except GatewayError as error:
+            if error.message != "confirmed before":
+                raise
+            return changed(payment, status=PaymentStatus.FAILED)
 
 
 @broken("confirm.other", **CONFIRMS)
@@ -4184,6 +4220,35 @@ class NothingThereIsFine(Events):
     def check(self, event: Fields) -> None:
         if "more" in event:
             super().check(event)
+
+
+def _summed(body: bytes, key: Any) -> bytes:
+    return hmac.digest(bytes(key), str(zlib.crc32(body)).encode(), "sha256")
+
+
+def _signed_by_sum(self: TestEvents, sale: Sale) -> Callback:
+    told = TestEvents.notify(self, sale)
+    event = json.loads(told.body)["items"][0]["event"]
+    body = json.dumps({name: value for name, value in event.items() if name != "more"}).encode()
+    made = _summed(body, sale.settings["key"].encode()).hex()
+    return replace(told, headers={**told.headers, "X-Signature": made}, body=body)
+
+
+@broken("notify.checksum", notify=_signed_by_sum, others=ProviderContract.others)
+class SignedByItsSum(Events):
+    """Believes a body of which the signature covers a checksum."""
+
+    info = replace(Events.info, callback_headers=frozenset({"X-Signature"}))
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        if not made_by_any(self.key, lambda key: _summed(callback.body, key), callback.header("X-Signature")):
+            raise BadSignature("no key of this account signed the event")
+        event = read_json(callback)
+        if event.text("shop") != self.shop:
+            raise WrongAccount("the event is about another shop")
+        payment = self.payment(event)
+        return Notification(CallbackKind.NOTIFY if payment else CallbackKind.OTHER, payment, Reply(b"accepted"))
 
 
 @broken("notify.several")

@@ -6,9 +6,10 @@ import json
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from tests.testing.tea import Tea, TeaContract
+from tests.testing.tea import STATES, Tea, TeaContract
 
 from payhub_core import Callback, Flow, GatewayError, Notification, Order, Payment, PaymentStatus, Request, hookimpl
+from payhub_core.kit import Fields
 
 
 class Confirming(Tea):
@@ -36,7 +37,7 @@ class Confirming(Tea):
         return (yield from self.kept(payment))
 
     def kept(self, payment: Payment) -> Flow[Payment]:
-        """Paid, once the gateway has taken the confirmation."""
+        """Where it stands once the gateway has taken the confirmation."""
         assert payment.amount is not None
         sum_ = {"amount": self.written(payment.amount), "currency": payment.amount.currency}
         content = json.dumps({"order": payment.reference, **sum_}).encode()
@@ -44,7 +45,11 @@ class Confirming(Tea):
         fields = self.reply((yield Request("PUT", url, content=content, headers=self.headers(content))))
         if fields.text("order") != payment.reference:
             raise GatewayError("order: expected the one that was confirmed")
-        return payment.model_copy(update={"status": PaymentStatus.PAID})
+        return payment.model_copy(update={"status": self.taken(fields)})
+
+    def taken(self, fields: Fields) -> PaymentStatus:
+        """What the confirmation has come to."""
+        return fields.choice("state", STATES)
 
 
 class ConfirmingContract(TeaContract):

@@ -13,6 +13,7 @@ from payhub_core.models import CallbackKind, Notification, PaymentStatus
 from payhub_core.testing.case import Mismatch, line_of
 from payhub_core.testing.faults import Raw
 from payhub_core.testing.outcome import Call, Outcome
+from payhub_core.testing.sale import Sale
 from payhub_core.testing.words import answered
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Client:
             self.broken = error
             raise
         self.outcome.requests.append(request)
+        self.outcome.kept |= not faulty and self.contract.confirming and self.contract.confirms(request)
         if response.status_code == httpx.codes.UNAUTHORIZED:
             self.outcome.denied.append(request)
         stream: Any = response.stream
@@ -71,10 +73,23 @@ class Client:
         if before and self.call.hook == "close" and sale.status is PaymentStatus.CANCELED:
             sale = sale.but(status=PaymentStatus.PENDING)
 
+        sale = self.as_confirmed(sale, request)
+
         def honest(**changes: Any) -> Response:
             return answered(self.contract, request, sale.but(**changes), self.call.hook)
 
         return honest
+
+    def as_confirmed(self, sale: Sale, request: Request) -> Sale:
+        """Where a payment that has to be confirmed stands as ``request`` is answered: it waits, and then is paid."""
+        if not self.contract.confirming or sale.word:
+            return sale
+        kept = self.contract.confirms(request) or self.outcome.kept
+        if sale.status is PaymentStatus.AUTHORIZED and kept:
+            return sale.but(status=PaymentStatus.PAID)
+        if sale.status is PaymentStatus.PAID and self.call.hook == "parse_callback" and not kept:
+            return sale.but(status=PaymentStatus.AUTHORIZED)
+        return sale
 
     def asking(self, heard: object) -> dict[str, Any]:
         """The arguments of the query that `Checkout` makes where a notify only claims to be paid; else none."""

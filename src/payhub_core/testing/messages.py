@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from base64 import b64decode
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -21,11 +22,14 @@ __all__ = [
     "added",
     "altered_reply",
     "broken_text",
+    "carried",
+    "carries",
     "differing",
     "emptied",
     "enclosed",
     "leaves",
     "listed",
+    "of_crc",
     "parts",
     "reply_parts",
     "reply_without",
@@ -357,6 +361,33 @@ def fields_of(*requests: Request) -> set[tuple[str, bytes]]:
         if name not in _STANDARD_HEADERS
     }
     return fields | {("", str(request.url.copy_with(query=None)).encode()) for request in requests}
+
+
+def of_crc(crc: int, head: bytes, tail: bytes) -> bytes:
+    """``head``, letters and ``tail``, of this CRC-32: it is affine, so which letters differ is solved for."""
+    letters = bytearray(b"a" * 80)
+
+    def changed_by(at: int) -> int:
+        letters[at] ^= 2
+        found = zlib.crc32(head + letters + tail) ^ plain
+        letters[at] ^= 2
+        return found
+
+    plain = zlib.crc32(head + letters + tail)
+    pivots: dict[int, tuple[int, int]] = {}
+    for at in range(len(letters)):
+        value, places = changed_by(at), 1 << at
+        while value and (high := value.bit_length()) in pivots:
+            value, places = value ^ pivots[high][0], places ^ pivots[high][1]
+        if value:
+            pivots[high] = value, places
+    wanted, places = crc ^ plain, 0
+    while wanted:
+        value, changed = pivots[wanted.bit_length()]
+        wanted, places = wanted ^ value, places ^ changed
+    for at in range(len(letters)):
+        letters[at] ^= 2 * (places >> at & 1)
+    return head + letters + tail
 
 
 def carried(request: Request) -> str:

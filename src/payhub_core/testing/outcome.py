@@ -35,7 +35,7 @@ class Outcome:
 
     ``requests`` are those that reached the gateway, ``tried`` those that the flow asked for, ``denied`` those that
     were answered by HTTP 401, which did nothing, ``answers`` the bodies of what came back.
-    ``sale`` is what it was about.
+    ``sale`` is what it was about. It is ``kept`` once the gateway has taken its confirmation.
     """
 
     sale: Sale
@@ -46,6 +46,7 @@ class Outcome:
     tried: list[Request] = field(default_factory=list)
     denied: list[Request] = field(default_factory=list)
     answers: list[bytes] = field(default_factory=list)
+    kept: bool = False
     log: str = ""
     printed: str = ""
 

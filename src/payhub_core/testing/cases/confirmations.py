@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
+from payhub_core.errors import NotFound
 from payhub_core.flow import Request
-from payhub_core.models import PaymentStatus
+from payhub_core.models import Payment, PaymentStatus
 from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.money import orders
-from payhub_core.testing.faults import FAULTS, in_doubt, saying
-from payhub_core.testing.outcome import Call, Outcome, expect
+from payhub_core.testing.faults import FAULTS, Answer, in_doubt, saying
+from payhub_core.testing.outcome import Call, Outcome, expect, says
 from payhub_core.testing.sale import Sale
 
 PAGE = "testing-a-provider.md#payments-that-have-to-be-confirmed"
@@ -98,11 +99,48 @@ def _refused(bench: Bench) -> None:
                 with suppress(NotApplicable):
                     outcome = bench.play(replace(call, fault=fault, at=at))[0]
                     anew = len(outcome.tried) > len(fine.tried)
-                    expect(
-                        anew or not paid(outcome),
-                        f"an error, or a payment that is not paid, where the answer to the confirmation is {name!r}",
-                        outcome,
-                    )
+                    where = f"where the answer to the confirmation is {name!r}"
+                    not_found = isinstance(outcome.error, NotFound)
+                    expect(not not_found, f"no NotFound, after which the order is sent anew, {where}", outcome)
+                    expect(anew or not paid(outcome), f"an error, or a payment that is not paid, {where}", outcome)
+
+
+@case(
+    "confirm.status",
+    "a confirmation is what its answer says: under way, or come to nothing; one that was made before is neither",
+    "The gateway takes the request, and not the money yet: the goods are given away. Or it has the money, and the shop "
+    "is told that it failed.",
+    PAGE,
+)
+def _status(bench: Bench) -> None:
+    played = False
+    for call, fine in waiting(bench):
+        for at in [at for at, request in enumerate(fine.tried) if bench.contract.confirms(request)][:1]:
+            for status, word in bench.statuses(PaymentStatus.PENDING, PaymentStatus.FAILED):
+                with suppress(NotApplicable):
+                    fault = _coming_to(status, word)
+                    outcome = bench.play(replace(call, fault=fault, at=at))[0]
+                    if outcome.answers[at : at + 1] == fine.answers[at : at + 1]:
+                        continue  # it says no more than that the request has come
+                    played = True
+                    told = f"a payment that is not paid, where the confirmation is {word or status.value!r}"
+                    expect(not paid(outcome) or len(outcome.tried) > len(fine.tried), told, outcome)
+            for word in bench.words("duplicate"):
+                with suppress(NotApplicable):
+                    outcome = bench.play(replace(call, fault=saying("duplicate", word), at=at))[0]
+                    played = True
+                    over = isinstance(outcome.error, NotFound) or (outcome.error is None and _over(outcome.payment))
+                    expect(not over, f"no end of the payment, where it was confirmed before{says(word)}", outcome)
+    if not played:
+        raise NotApplicable("the answer to a confirmation says no more than that it has come")
+
+
+def _over(payment: Payment) -> bool:
+    return payment.status in {PaymentStatus.FAILED, PaymentStatus.CANCELED}
+
+
+def _coming_to(status: PaymentStatus, word: str) -> Answer:
+    return lambda _, honest: honest(status=status, word=word, paid=None)
 
 
 @case(

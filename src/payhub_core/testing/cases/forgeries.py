@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import zlib
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -12,6 +14,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from payhub_core.flow import Request, Response
 from payhub_core.models import Callback, CallbackKind, PaymentStatus
+from payhub_core.money import Money
 from payhub_core.testing.bench import Bench, Message
 from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.notifies import FORM, PAGE, carriers, genuine, refused, refused_or_same, signed
@@ -20,6 +23,7 @@ from payhub_core.testing.meaning import meaning
 from payhub_core.testing.messages import (
     altered_reply,
     emptied,
+    of_crc,
     parts,
     reply_parts,
     reply_without,
@@ -307,6 +311,43 @@ def altered(bench: Bench, told: Message) -> None:
         swapped = part.value.swapcase()
         refused_or_same(bench, part.written(swapped), said, f"a message with {swapped!r}", sale)
         refused_or_same(bench, part.written(b""), said, f"a message whose {part.name} is empty", sale)
+
+
+@case(
+    "notify.checksum",
+    "a message of another content and the same CRC-32 is refused, or means what the genuine one meant",
+    "Some gateways sign a checksum of the body: whoever has one genuine message writes any other under its signature. "
+    "Believe the signature that there is a message, and ask the gateway what it is about.",
+    "writing-a-provider.md#kinds-of-gateways",
+)
+def _checksum(bench: Bench) -> None:
+    if not signed(bench):
+        raise NotApplicable("the callback is not signed")
+    aim, whole = bench.notify(bench.paid()).body.rstrip(), bench.order().amount
+    played = False
+    for change in (
+        {"paid": Money(whole.minor // 2, whole.currency)},
+        {"status": PaymentStatus.FAILED, "paid": None},
+        {"gateway_id": bench.contract.gateway_ids[1]},
+    ):
+        with suppress(NotApplicable):
+            sale = bench.paid(**change)
+            genuine = bench.notify(sale)
+            if genuine.body.rstrip() == aim or not _is_object(aim):
+                continue
+            played = True
+            head = aim[:-1] + b', "filling": "'
+            forged = replace(genuine, body=of_crc(zlib.crc32(genuine.body), head, b'"}'))
+            said = meaning(bench.hear(genuine, sale))
+            refused_or_same(bench, forged, said, "a message of another content and the same CRC-32", sale)
+    if not played:
+        raise NotApplicable("the message is no JSON, or says nothing in it")
+
+
+def _is_object(data: bytes) -> bool:
+    with suppress(ValueError):
+        return isinstance(json.loads(data), dict)
+    return False
 
 
 @case(
