@@ -31,7 +31,19 @@ from tests.testing.flows.test_ping import Back, TestBack, no_token
 from tests.testing.flows.test_ping import refusal as of_ping
 from tests.testing.flows.test_xml import TestXml, Xml
 from tests.testing.flows.test_xml import digest as by_pairs
-from tests.testing.tea import METHODS, OWN, REFUNDS, STATES, USUAL, Tea, TeaContract, digest, joined, refusal
+from tests.testing.tea import (
+    METHODS,
+    OWN,
+    REFUNDS,
+    STATES,
+    USUAL,
+    USUAL_REFUNDS,
+    Tea,
+    TeaContract,
+    digest,
+    joined,
+    refusal,
+)
 from tests.testing.wrapped import Wrapped, WrappedContract
 from tests.testing.wrapped import digest as sealing
 
@@ -612,6 +624,46 @@ class ReturnOfAnyMerchant(Tea):
         Tea.check(self.model_copy(update={"merchant": merchant}), purpose, fields, given)
 
 
+def _pairs(fields: Mapping[str, Any]) -> bytes:
+    return "&".join(f"{name}={value}" for name, value in sorted(fields.items()) if value).encode()
+
+
+def _asked_of_page(self: TeaContract, request: Request) -> tuple[str, Money] | None:
+    if request.method != "GET" or not (fields := dict(parse_qsl(request.url.query.decode()))):
+        return TeaContract.asked(self, request)
+    sign = fields.pop("sign")
+    assert sign == digest(self.settings["key"].encode(), b"page", _pairs(fields)).hex(), "a page of this account's"
+    return fields["order"], Money.of(fields["amount"], fields["currency"])
+
+
+@broken("create.cut", asked=_asked_of_page)
+class PageCutOtherwise(Tea):
+    """Signs a page's fields joined by '&', and lets the order's texts hold one."""
+
+    info = replace(Tea.info, reserved_fields=frozenset({*OWN, "sign"}))
+
+    @hookimpl
+    def create_payment(self, order: Order) -> Payment:
+        fields = self.body(order)
+        sign = digest(self.key[0], b"page", _pairs(fields)).hex()
+        url = f"{self.base_url}/pay?{urlencode({**fields, 'sign': sign})}"
+        return Payment(reference=order.reference, status=PaymentStatus.PENDING, next_action=Redirect(url=url))
+
+
+@broken("notify.own_words")
+class AcceptedIsDone(Tea):
+    """Takes the reply that a refund was accepted, which the same key signs, for the message that it is done."""
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        given = callback.header("X-Tea-Signature")
+        if not made_by_any(self.key, lambda key: digest(key, b"answer", callback.body), given):
+            return Tea.parse_callback(self, callback)
+        refund = self.paid_back(read_object(callback.body, CallbackFields))
+        done = refund.model_copy(update={"status": RefundStatus.REFUNDED})
+        return Notification(callback.kind, None, Reply(b"OK"), refund=done)
+
+
 @broken("return.own_words")
 class SignedPage(Tea):
     """Signs its page as the gateway signs returns, and takes a return without a status for success."""
@@ -1190,6 +1242,14 @@ class ConfirmedBeforeIsFailed(Confirming):
             if error.message != "confirmed before":
                 raise
             return changed(payment, status=PaymentStatus.FAILED)
+
+
+@broken("notify.other_account", **CONFIRMS)
+class AnyPayee(Confirming):
+    """Believes what it looks up, whoever is paid by it: the message has named the merchant."""
+
+    def fields(self, response: Response, *, missing: bool = False) -> Fields:
+        return Tea.fields(self, response, missing=missing)
 
 
 @broken("confirm.other", **CONFIRMS)
@@ -3618,9 +3678,12 @@ class LooksForTheRefund(Refunding):
         address = f"{self.base_url}/refunds/{refund_reference}"
         look_up = Request("GET", address, headers=self.headers(b""), harmless=True)
         try:
-            return self.known(self.paid_back(self.reply((yield look_up), missing=True)), refund_reference, amount)
+            return self.known(self.shown(self.reply((yield look_up), missing=True)), refund_reference, amount)
         except NotFound:
             return (yield from Tea.refund(self, reference, amount, refund_reference))
+
+    def shown(self, fields: Fields) -> Refund:
+        return self.paid_back(fields)
 
     def known(self, refund: Refund, refund_reference: str, amount: Money) -> Refund:
         return refund
@@ -3637,6 +3700,15 @@ class ShownIsDone(LooksForTheRefund):
 
     def known(self, refund: Refund, refund_reference: str, amount: Money) -> Refund:
         return refund.model_copy(update={"status": RefundStatus.REFUNDED})
+
+
+@broken("refund.made", **FORGETS)
+class UnknownIsDone(LooksForTheRefund):
+    """Takes a refund that is there in a word of tomorrow for one that is done."""
+
+    def shown(self, fields: Fields) -> Refund:
+        known = fields.text("refund_state") in REFUNDS
+        return super().shown(fields if known else Fields(fields, refund_state="done"))
 
 
 @broken("refund.made", **FORGETS)
@@ -3660,6 +3732,24 @@ class AnyShownIsThis(LooksForTheRefund):
 @broken("refund.second", answer=_all_back)
 class AllBackIsThisPart(Refunding):
     """Takes the sum of all refunds for that of this one."""
+
+
+def _refunds_listed(self: TeaContract, sale: Sale) -> dict[str, str]:
+    told = TeaContract.message(self, sale)
+    if not sale.refund_made or sale.hook != "query":
+        return told
+    state = sale.refund_word or USUAL_REFUNDS[sale.refund_status]
+    return {**told, "refund_state": state, "refund_amount": str((sale.refund or sale.amount).amount)}
+
+
+@broken("query.refund_open", message=_refunds_listed)
+class ListedIsGone(Tea):
+    """Counts every refund that a query lists, the failed ones too."""
+
+    def payment(self, fields: Fields) -> Payment:
+        payment = super().payment(fields)
+        back = fields.money("refund_amount", fields.text("currency"), "major", default=None)
+        return changed(payment, refunded=back) if back else payment
 
 
 @broken("notify.others")

@@ -8,7 +8,18 @@ from typing import Any, ClassVar
 
 from tests.testing.tea import STATES, Tea, TeaContract
 
-from payhub_core import Callback, Flow, GatewayError, Notification, Order, Payment, PaymentStatus, Request, hookimpl
+from payhub_core import (
+    Callback,
+    Flow,
+    GatewayError,
+    Notification,
+    Order,
+    Payment,
+    PaymentStatus,
+    Request,
+    Response,
+    hookimpl,
+)
 from payhub_core.kit import Fields
 
 
@@ -22,6 +33,12 @@ class Confirming(Tea):
             return heard
         claim = {"status": PaymentStatus.PENDING, "claimed_status": PaymentStatus.PAID, "paid": None}
         return replace(heard, payment=heard.payment.model_copy(update=claim))
+
+    def fields(self, response: Response, *, missing: bool = False) -> Fields:
+        fields = super().fields(response, missing=missing)
+        if fields.text("merchant") != self.merchant:
+            raise GatewayError("the answer is about another merchant's payment")
+        return fields
 
     @hookimpl
     def query(self, reference: str, gateway_id: str | None, expect: Order | None) -> Flow[Payment]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from typing import ClassVar
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote, unquote
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -67,8 +67,8 @@ class Page(AccountSettings):
             "verb": "pay",
             "out_trade_no": order.reference,
             "total": str(order.amount.amount),
-            "subject": order.description,
-            "passback": order.attach,
+            "subject": order.description.replace("&", "＆"),  # what joins the fields may not stand in one
+            "passback": quote(order.attach, safe=""),
             "notify_url": order.notify_url,
             "return_url": order.return_url,
         }
@@ -116,7 +116,7 @@ def told(fields: Fields) -> Payment:
         status=status,
         amount=total,
         paid=total if status is PaymentStatus.PAID else None,
-        attach=fields.text("passback", default=""),
+        attach=unquote(fields.text("passback", default="")),
         raw=dict(fields),
     )
 
@@ -159,7 +159,7 @@ class TestPage(ProviderContract):
             "trade_no": sale.gateway_id,
             "total": str(sale.amount.amount),
             "trade_status": sale.word or {status: word for word, status in WORDS.items()}[sale.status],
-            "passback": sale.attach,
+            "passback": quote(sale.attach, safe=""),
         }
 
     def answer(self, request: Request, sale: Sale) -> Response:

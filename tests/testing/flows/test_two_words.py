@@ -115,6 +115,8 @@ class TwoWords(AccountSettings):
 
     def payment(self, fields: Fields) -> Payment:
         self.check(fields, GatewayError)
+        if fields.text("shop") != self.shop:
+            raise GatewayError("the answer is about another shop's payment")
         said = f"{fields.text('state')} {fields.text('fraud', default='')}".strip()
         status = WORDS.get(said, PaymentStatus.PENDING)
         total = fields.money("total", "IDR", "major")

@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
-from urllib.parse import unquote_plus
+from urllib.parse import parse_qsl, unquote_plus, urlencode
 
 from payhub_core.errors import AccountRefused, InvalidOrder, OutcomeUnknown, Refused
+from payhub_core.flow import Request
 from payhub_core.models import FormPost, HtmlPage, NextAction, Order, Payment, PaymentMethod, PaymentStatus, Redirect
 from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
@@ -230,6 +231,52 @@ def sum_fields(bench: Bench) -> set[str]:
 def _digits(text: str) -> str:
     """What two ways to write a sum have in common: no point, and no zeros at the ends."""
     return text.replace(".", "", 1).strip("0")
+
+
+@case(
+    "create.cut",
+    "a page that the payer's browser carries cannot be cut into other fields under its signature",
+    "Joined unescaped, a text such as 'Tea&total=0.01' is the shop's signature over a page with another sum.",
+    "writing-a-provider.md#kinds-of-gateways",
+)
+def _cut(bench: Bench) -> None:
+    plain = bench.create(bench.order(description=MARK, **_attached(bench, MARK)))
+    fields = _page_fields(bench, plain)
+    held = [name for name, value in fields.items() if value == MARK]
+    if plain.tried or not held:
+        raise NotApplicable("the payer's browser carries no text of the order")
+    if not _noticed(bench, plain, {**fields, held[0]: f"{MARK}1"}):
+        raise NotApplicable("no signature covers the order's texts")
+    for name in held:
+        text = f"{MARK}&{name}0=1"
+        outcome = bench.create(bench.order(description=text, **_attached(bench, text)))
+        if outcome.error is None and (found := _page_fields(bench, outcome)).get(name) == text:
+            noticed = _noticed(bench, outcome, {**found, name: MARK, f"{name}0": "1"})
+            expected = f"another signature once {name} {text!r} is cut into two fields: escape or replace '&' in it"
+            expect(noticed, expected, "the same one")
+
+
+def _attached(bench: Bench, text: str) -> dict[str, str]:
+    return {"attach": text} if bench.info.attach else {}
+
+
+def _page_fields(bench: Bench, outcome: Outcome) -> dict[str, str]:
+    """The fields of the page that the payer's browser goes to."""
+    page = bench.page(outcome)
+    if page is None:
+        return {}
+    return dict(parse_qsl((page.content or page.url.query).decode(), keep_blank_values=True))
+
+
+def _noticed(bench: Bench, outcome: Outcome, fields: dict[str, str]) -> bool:
+    """Whether the contract's gateway takes the page with these fields for none that this account made."""
+    page = bench.page(outcome)
+    if page is None:
+        return True
+    written = urlencode(fields).encode()
+    if page.method == "POST":
+        return bench.objects(Request("POST", page.url, data=fields), outcome.sale, answered=False)
+    return bench.objects(Request("GET", page.url.copy_with(query=written)), outcome.sale, answered=False)
 
 
 @case(

@@ -13,7 +13,7 @@ from functools import partial
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from payhub_core.flow import Request, Response
-from payhub_core.models import Callback, CallbackKind, PaymentStatus
+from payhub_core.models import Callback, CallbackKind, Notification, PaymentStatus, RefundStatus
 from payhub_core.money import Money
 from payhub_core.testing.bench import Bench, Message
 from payhub_core.testing.case import Mismatch, NotApplicable, case
@@ -372,7 +372,8 @@ def other_account(bench: Bench, told: Message) -> None:
             if misnamed != mine:
                 whose_it_is = f"a message of the {name} {whose.settings[name]!r}, made with a key of this account"
                 refused(bench.hear(misnamed, told.sale), whose_it_is)
-    if mine == theirs and not _asked_about_theirs(bench, told):
+    named = _asked_about_theirs(bench, told)
+    if mine == theirs and not named:
         raise NotApplicable("the callback names no merchant and is not signed, nor does an answer name one")
 
 
@@ -429,6 +430,20 @@ def _own_words(bench: Bench) -> None:
                 expect(harmless, "nothing that is paid out of a reply about an open order", told)
     if not heard:
         raise NotApplicable("the provider sends nothing")
+    with suppress(NotApplicable):
+        _replies_to_refunds(bench, callback)
+
+
+def _replies_to_refunds(bench: Bench, callback: Callback) -> None:
+    """Raises Mismatch where the reply that a refund is under way is heard as the message that it is done."""
+    outcome = bench.refund(bench.paid(refund=bench.order().amount, refund_status=RefundStatus.PENDING))
+    for request in outcome.requests:
+        reply = bench.answer(request, outcome.sale, "refund")
+        again = replace(callback, headers=merged(callback, reply.headers), body=reply.content)
+        told = bench.hear(again, outcome.sale)
+        refund = told.result.refund if isinstance(told.result, Notification) else None
+        done = refund is not None and refund.status is RefundStatus.REFUNDED
+        expect(not done, "no refund that is done, out of a reply that it is under way", told)
 
 
 @case(

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from payhub_core.errors import AccountRefused, GatewayError, NotFound, WrongOrder
-from payhub_core.models import PaymentStatus
+from payhub_core.models import PaymentStatus, RefundStatus
 from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
@@ -116,6 +116,31 @@ def _refunded(bench: Bench) -> None:
             open_ = part or (status is PaymentStatus.REFUND_SUM_UNKNOWN and outcome.answers != in_full)
             all_of_it = open_ and found.status is PaymentStatus.REFUNDED
             expect(not all_of_it, f"{PaymentStatus.REFUND_SUM_UNKNOWN.value} where a part may be left", outcome)
+
+
+@case(
+    "query.refund_open",
+    "a refund that is under way, or came to nothing, has not gone back",
+    "The sum is counted as gone: the shop takes the goods back, and pays nothing back any more.",
+    PAGE,
+)
+def _refund_open(bench: Bench) -> None:
+    bench.need("refund")
+    whole = bench.order().amount
+    plain, played = bench.query(), False
+    for status, word in bench.refund_statuses():
+        if status is RefundStatus.REFUNDED:
+            continue
+        with suppress(NotApplicable):
+            outcome = bench.query(bench.paid(refund=whole, refund_made=True, refund_status=status, refund_word=word))
+            if outcome.answers == plain.answers:
+                continue
+            played = True
+            found = outcome.payment
+            kept = found.status not in GONE_BACK and not (found.refunded and found.refunded.minor)
+            expect(kept, f"a payment that is paid, where a refund of it is {word or status.value!r}", outcome)
+    if not played:
+        raise NotApplicable("the answer lists no refunds")
 
 
 @case(
