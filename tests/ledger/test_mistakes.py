@@ -42,6 +42,14 @@ URLS: dict[str, tuple[Any, str]] = {
         "sqlite://payhub.db",
         "ledger: expected three slashes before a file's name. Hint: as in sqlite:///payhub.db",
     ),
+    "memory that is shared": (
+        "sqlite:///file::memory:?cache=shared&uri=true",
+        "ledger: payments are not kept in memory. Hint: sqlite:///payhub.db names a file",
+    ),
+    "memory by its mode": (
+        "sqlite:///file:shop?mode=memory&cache=shared&uri=true",
+        "ledger: payments are not kept in memory. Hint: sqlite:///payhub.db names a file",
+    ),
     "memory": ("sqlite://", "ledger: payments are not kept in memory. Hint: sqlite:///payhub.db names a file"),
     "an at sign in a password": (
         "postgresql://shop:can@ry@db/shop",

@@ -21,7 +21,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from tests.checkouts import Shop, opening
 
-from payhub_core import LedgerError
+from payhub_core import ConfigError, LedgerError
 from payhub_core.ledger import Ledger
 from payhub_core.ledger.database import parse_url
 from payhub_core.ledger.postgresql import ANSWER_SECONDS, PING_SECONDS, arguments
@@ -288,6 +288,13 @@ def test_a_lock_that_another_holds_is_a_ledger_error(database: str, own: bool) -
         other.rollback()
         assert ledger._store.find("shop", "A1001") is None
     engine.dispose()
+
+
+def test_a_connection_that_reads_bytes_is_refused(database: str) -> None:
+    """Rows would hold no text."""
+    url = f"{database}{'&' if '?' in database else '?'}client_encoding=SQL_ASCII"
+    with Ledger(url) as ledger, pytest.raises(ConfigError, match="an option that does not fit"):
+        ledger.payments()
 
 
 def test_an_own_engine_that_prepares_everything_serves(database: str) -> None:

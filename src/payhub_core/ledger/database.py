@@ -88,7 +88,7 @@ def parse_url(text: str) -> URL:
             f"{where}: expected SQLite or PostgreSQL, not {url.get_backend_name()}",
             hint="sqlite:///payhub.db or postgresql://user:password@host/database",
         )
-    if url.get_backend_name() == "sqlite" and (url.database or ":memory:") == ":memory:":
+    if url.get_backend_name() == "sqlite" and _is_memory(url):
         if url.host:
             raise ConfigError(f"{where}: expected three slashes before a file's name", hint="as in sqlite:///payhub.db")
         raise ConfigError(f"{where}: payments are not kept in memory", hint="sqlite:///payhub.db names a file")
@@ -372,6 +372,11 @@ def create(url: URL) -> None:
         raise LedgerError(
             f"the database {path} cannot be made: {error.strerror}", hint="its folder has to be there, and writable"
         ) from None
+
+
+def _is_memory(url: URL) -> bool:
+    name = (url.database or ":memory:").removeprefix("file:")
+    return name == ":memory:" or url.query.get("mode") == "memory"
 
 
 def _is_file(path: str) -> bool:
