@@ -243,9 +243,9 @@ class Order(_Value):
     """What the shop wants paid.
 
     ``reference`` is the shop's own order number, unique in the account for ever. ``method`` is neutral, or the
-    provider's raw code as text. ``payer`` is the wallet's id of the payer (an openid). ``attach`` comes back unchanged
-    with the notify, and is refused where a gateway cannot bring it back. ``extra`` holds parameters only this gateway
-    knows. Addresses are absolute http(s) URLs.
+    provider's raw code as text. ``payer`` is the wallet's id of the payer (an openid). ``attach``, of 2,048 characters
+    at most, comes back unchanged with the notify, and is refused where a gateway cannot bring it back. ``extra`` holds
+    parameters only this gateway knows. Addresses are absolute http(s) URLs.
 
     Raises InvalidOrder, before anything is sent.
     """

@@ -10,6 +10,7 @@ from hmac import compare_digest
 from typing import Literal, TypeVar
 
 from payhub_core.errors import BadSignature, MalformedCallback
+from payhub_core.kit.fields import Fields
 from payhub_core.kit.keys import PublicKey
 from payhub_core.kit.settings import Secret
 from payhub_core.models import Callback
@@ -45,16 +46,22 @@ def verified_by_any(keys: Iterable[PublicKey], given: str | None, message: bytes
 
 
 def check_age(callback: Callback, stated: str, tolerance: float = 300.0) -> None:
-    """Bounds for how long ``callback`` can be replayed: ``stated`` is its signed time, in whole seconds since 1970.
+    """Bounds for how long ``callback`` can be replayed.
 
+    ``stated`` is its signed time, in whole seconds since 1970 or as RFC 3339 writes it.
     Call it once the signature over ``stated`` is verified. Raises MalformedCallback for another text, BadSignature
     where it is more than ``tolerance`` seconds from this machine's clock, in either direction. One that was recorded is
     judged by the time at which it was.
     """
-    if not re.fullmatch(r"[0-9]{1,15}", stated):
-        raise MalformedCallback("expected the signature's time in whole seconds")
+    if re.fullmatch(r"[0-9]{1,15}", stated):
+        signed = float(stated)
+    else:
+        at = Fields(time=stated).time("time", default=None)
+        if at is None:
+            raise MalformedCallback("expected the signature's time in whole seconds, or such as 2019-08-18T00:13:41Z")
+        signed = at.timestamp()
     recorded = callback.recorded_at
-    away = abs((recorded.timestamp() if recorded else time.time()) - int(stated))
+    away = abs((recorded.timestamp() if recorded else time.time()) - signed)
     if away > tolerance:
         raise BadSignature(
             f"expected a message signed within {tolerance:.0f} seconds, this one is {away:.0f} away",

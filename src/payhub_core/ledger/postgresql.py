@@ -73,7 +73,7 @@ def arguments(url: URL) -> tuple[URL, dict[str, Any]]:
     """``url`` without what psycopg takes as an integer, and the arguments to connect with; raises ValueError."""
     connect = {name: value for name, value in _DEFAULTS.items() if name not in url.query}
     if str(url.query.get("client_encoding", "")).replace("_", "").lower() == "sqlascii":
-        raise ValueError("rows would hold bytes")
+        raise ValueError  # rows would hold bytes
     threshold = url.query.get("prepare_threshold")
     if threshold is not None:
         connect["prepare_threshold"] = int(str(threshold)) if str(threshold).lower() not in {"", "none"} else None

@@ -114,6 +114,16 @@ def test_a_message_of_another_time_is_a_replay(monkeypatch: pytest.MonkeyPatch, 
         check_age(CAME, str(1_772_337_540 + away))
 
 
+@pytest.mark.parametrize("stated", ["2026-03-01T03:59:00Z", "2026-03-01T11:58:59.5+08:00"])
+def test_a_signed_time_may_be_written_out(monkeypatch: pytest.MonkeyPatch, stated: str) -> None:
+    """As RFC 3339 has it."""
+    monkeypatch.setattr(time, "time", lambda: 1_772_337_540.0)
+    check_age(CAME, stated, 1)
+    monkeypatch.setattr(time, "time", lambda: 1_772_337_542.0)
+    with pytest.raises(BadSignature, match="within 1 seconds"):
+        check_age(CAME, stated, 1)
+
+
 def test_the_tolerance_is_the_authors(monkeypatch: pytest.MonkeyPatch) -> None:
     """In seconds."""
     monkeypatch.setattr(time, "time", lambda: 1000.5)
