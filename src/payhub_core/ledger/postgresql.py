@@ -83,7 +83,8 @@ def arguments(url: URL) -> tuple[URL, dict[str, Any]]:
 def prepare(engine: Engine | AsyncEngine, trusted: float) -> None:
     """Lets ``engine`` open connections that are `limited`; what was heard ``trusted`` seconds ago needs no ping."""
     plain = engine if isinstance(engine, Engine) else engine.sync_engine
-    kind: Any = type("_Own", (_Synchronous if plain is engine else _Asynchronous,), {"limits": _limits(plain.url)})
+    limits = {"limits": _limits(plain.url), "lock_limit": _limits(plain.url, "lock_timeout")}
+    kind: Any = type("_Own", (_Synchronous if plain is engine else _Asynchronous,), limits)
 
     def connect(_dialect: object, _record: object, args: list[Any], options: dict[str, Any]) -> Any:
         if plain is not engine:
@@ -166,10 +167,10 @@ def patiently(connection: Connection) -> Iterator[None]:
         yield
 
 
-def _limits(url: URL) -> str:
-    """What a transaction begins with: the limits, but for those that the URL's own options have set."""
+def _limits(url: URL, *names: str) -> str:
+    """What a transaction begins with: the limits of these ``names``, but for those that the URL's own options set."""
     own = str(url.query.get("options", ""))
-    return "; ".join(f"SET LOCAL {name} = {value}" for name, value in _LIMITS.items() if name not in own)
+    return "; ".join(f"SET LOCAL {name} = {_LIMITS[name]}" for name in names or _LIMITS if name not in own)
 
 
 def _client_cursor(driver: Any) -> Any:
@@ -185,11 +186,11 @@ def _executed(cursor: Any, statements: str) -> None:
 
 
 class _Alone(psycopg.ClientCursor[Any]):
-    """Sends the limits with each statement: what is sent together is one transaction, which the server begins."""
+    """Sends the limit for locks with each statement: what is sent together is one transaction of the server's."""
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
-        limits = getattr(self.connection, "limits", _Limited.limits)
-        super().execute(f"{limits}; {query}", params, **options)
+        limit = getattr(self.connection, "lock_limit", _Limited.lock_limit)
+        super().execute(f"{limit}; {query}", params, **options)
         while self.nextset():
             pass  # to the rows of the last one
         return self
@@ -199,6 +200,7 @@ class _Limited:
     """A connection of psycopg that gives up on a server which does not answer; ``limits`` begin its transactions."""
 
     limits: str = _limits(URL.create("postgresql"))
+    lock_limit: str = _limits(URL.create("postgresql"), "lock_timeout")
     seconds: float = ANSWER_SECONDS
     heard_at: float = -inf
     _is_begun: bool = False
