@@ -94,7 +94,7 @@ from payhub_core.kit import (
     read_reply,
     write_form,
 )
-from payhub_core.testing import ProviderContract, Sale
+from payhub_core.testing import NotApplicable, ProviderContract, Sale
 
 __all__ = ["BROKEN", "Broken"]
 
@@ -3719,6 +3719,16 @@ class FailedIsSentAgain(LooksForTheRefund):
         if refund.status is RefundStatus.FAILED:
             raise NotFound("no refund that is under way")
         return refund
+
+
+def _never_failed_at_once(self: TeaContract, request: Request, sale: Sale) -> Response:
+    """Shows a refund that failed, and says so of none that is asked for."""
+    if request.method == "POST" and sale.refund_status is RefundStatus.FAILED:
+        raise NotApplicable("a refund does not fail at once")
+    return _made_is_shown(self, request, sale)
+
+
+broken("refund.made", answer=_never_failed_at_once, refund_keys_expire=True)(FailedIsSentAgain)
 
 
 @broken("refund.made", **FORGETS)

@@ -178,23 +178,27 @@ def _made(bench: Bench) -> None:
         expect(not expires, "a look-up before the request for a refund, since refund_keys_expire", "none")
         raise NotApplicable("refund looks nothing up")
     call = bench.refund_call(bench.paid(refund=bench.order().amount, refund_made=True))
-
-    def found(**changes: Any) -> Outcome:
-        return bench.play(replace(call, sale=call.sale.but(**changes)))[0]
-
-    looked_up = found().answers[:first]
+    looked_up = bench.play(call)[0].answers[:first]
     if looked_up == plain.answers[:first]:
         expect(not expires, "an answer() to the look-up that shows the refund of a sale that is refund_made", "none")
         raise NotApplicable("no look-up shows a refund that was made")
+
+    def shown_as(shown: str, **changes: Any) -> Outcome:
+        def unasked(request: Request, honest: Callable[..., Response]) -> Response:
+            # Before it is answered: the contract may say that the gateway never answers so.
+            expect(not bench.asks(request, call.sale), f"no request for a refund after {shown}", "one")
+            return honest()
+
+        return bench.play(replace(call, sale=call.sale.but(**changes), fault=unasked, onward=True))[0]
+
     for status, word in bench.refund_statuses():
         with suppress(NotApplicable):
-            outcome = found(refund_status=status, refund_word=word)
             shown = f"a look-up that shows it {status.value}{says(word)}"
-            _unasked(bench, outcome, shown)
+            outcome = shown_as(shown, refund_status=status, refund_word=word)
             if status is not RefundStatus.FAILED or outcome.error is None:
                 expect(refunded(outcome).status is status, f"a refund that is {status.value} after {shown}", outcome)
-    unknown, shown = found(refund_word=TOMORROW), "a look-up that shows it in a word that nobody knows yet"
-    _unasked(bench, unknown, shown)
+    shown = "a look-up that shows it in a word that nobody knows yet"
+    unknown = shown_as(shown, refund_word=TOMORROW)
     ended = isinstance(unknown.result, Refund) and unknown.result.status is not RefundStatus.PENDING
     expect(not ended, f"an error, or a refund that is pending, after {shown}", unknown)
     _another_made(bench, call, looked_up)
