@@ -4182,6 +4182,25 @@ class RenewedOverAndOver(Back):
         return read_reply(response) if harmless else read_reply(response, refusal=of_ping, missing=True)
 
 
+@broken("secret.address")
+class TokenInAddress(Back):
+    """Names its token in the address as well."""
+
+    def call(self, method: str, path: str, body: Any = None, *, harmless: bool = False) -> Flow[Fields]:
+        token = yield from self.fetched()
+        params = {"token": bearer(token)} if method == "GET" else None
+        asked = Request(
+            method,
+            f"{PING}{path}",
+            params=params,
+            json=body,
+            headers={"Authorization": bearer(token)},
+            harmless=harmless,
+        )
+        response = yield asked
+        return read_reply(response) if harmless else read_reply(response, refusal=of_ping, missing=True)
+
+
 @broken("secret.errors")
 class TokenAmongVariables(Back):
     """Writes the header by itself, where a traceback shows it."""
@@ -4349,6 +4368,30 @@ class SignedByItsSum(Events):
             raise WrongAccount("the event is about another shop")
         payment = self.payment(event)
         return Notification(CallbackKind.NOTIFY if payment else CallbackKind.OTHER, payment, Reply(b"accepted"))
+
+
+def _refund_signed_by_sum(self: TestLater, sale: Sale) -> Callback:
+    told = TestLater.refund_notify(self, sale)
+    body = json.dumps({name: value for name, value in json.loads(told.body).items() if name != "sign"}).encode()
+    made = _summed(body, sale.settings["key"].encode()).hex()
+    return replace(told, headers={**told.headers, "X-Signature": made}, body=body)
+
+
+@broken("notify.checksum", refund_notify=_refund_signed_by_sum)
+class RefundSignedByItsSum(Later):
+    """Believes a message about a refund of which the signature covers a checksum."""
+
+    info = replace(Later.info, callback_headers=frozenset({"X-Signature"}))
+
+    @hookimpl
+    def parse_callback(self, callback: Callback) -> Notification:
+        fields = read_json(callback)
+        if fields.text("event") != "refund":
+            return Later.parse_callback(self, callback)
+        if not made_by_any(self.key, lambda key: _summed(callback.body, key), callback.header("X-Signature")):
+            raise BadSignature("no key of this account signed the message")
+        self.named("refund", fields)
+        return self.told("refund", callback, fields)
 
 
 @broken("notify.several")

@@ -321,27 +321,32 @@ def altered(bench: Bench, told: Message) -> None:
     "writing-a-provider.md#kinds-of-gateways",
 )
 def _checksum(bench: Bench) -> None:
-    if not signed(bench):
-        raise NotApplicable("the callback is not signed")
-    aim, whole = bench.notify(bench.paid()).body.rstrip(), bench.order().amount
-    played = False
-    for change in (
-        {"paid": Money(whole.minor // 2, whole.currency)},
+    half = Money(bench.order().amount.minor // 2, bench.order().amount.currency)
+    of_payment = (
+        {"paid": half},
         {"status": PaymentStatus.FAILED, "paid": None},
         {"gateway_id": bench.contract.gateway_ids[1]},
-    ):
-        with suppress(NotApplicable):
-            sale = bench.paid(**change)
-            genuine = bench.notify(sale)
-            if genuine.body.rstrip() == aim or not _is_object(aim):
-                continue
-            played = True
-            head = aim[:-1] + b', "filling": "'
-            forged = replace(genuine, body=of_crc(zlib.crc32(genuine.body), head, b'"}'))
-            said = meaning(bench.hear(genuine, sale))
-            refused_or_same(bench, forged, said, "a message of another content and the same CRC-32", sale)
+    )
+    of_refund = {"refund": half}, {"refund_status": RefundStatus.FAILED}, {"refund_status": RefundStatus.PENDING}
+    played = False
+    for told in bench.messages():
+        if not signed(bench, told):
+            continue
+        # As someone would write it who has no key: a signature in the body is of another one.
+        aim = told.write(bench.foreign(told.sale)).body.rstrip()
+        for change in of_payment if told.sale.refund is None else of_refund:
+            with suppress(NotApplicable):
+                sale = told.sale.but(**change)
+                genuine = told.write(sale)
+                if genuine.body.rstrip() == aim or not _is_object(aim):
+                    continue
+                played = True
+                forged = of_crc(zlib.crc32(genuine.body), aim[:-1] + b', "filling": "', b'"}')
+                said = meaning(bench.hear(genuine, sale))
+                message = "a message of another content and the same CRC-32"
+                refused_or_same(bench, replace(genuine, body=forged), said, message, sale)
     if not played:
-        raise NotApplicable("the message is no JSON, or says nothing in it")
+        raise NotApplicable("no message is JSON that is signed, or it says nothing")
 
 
 def _is_object(data: bytes) -> bool:

@@ -388,6 +388,7 @@ def _address(bench: Bench) -> None:
     for outcome in everything(bench):
         for request in outcome.tried:
             hidden(bench, str(request.url), "the address of a request")
+            no_token(bench, str(request.url), "the address of a request")
         action = getattr(outcome.result, "next_action", None)
         hidden(bench, repr(action and action.model_dump()), "what the payer's browser is given")
 
