@@ -9,7 +9,7 @@ import logging
 import re
 import time
 import zlib
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -166,6 +166,13 @@ class AcknowledgedAsHtml(Tea):
     @hookimpl
     def parse_callback(self, callback: Callback) -> Notification:
         return replace(Tea.parse_callback(self, callback), reply=Reply(b"OK", "text/html"))
+
+
+@broken("notify.acknowledged")
+class LaterIsTaken(Back):
+    """Answers "later" under a status that acknowledges, at a gateway that reads no body."""
+
+    info = replace(Back.info, retry=Reply(b"later", status_code=200))
 
 
 class RefusalAcknowledges(Tea):
@@ -2811,6 +2818,32 @@ class KeyInBody(Tea):
 
     def post(self, path: str, body: Mapping[str, Any]) -> Request:
         return super().post(path, {**body, "secret": self.key[0].text} if path == "/refunds" else body)
+
+
+def _token_of(key: str, claims: Mapping[str, str]) -> str:
+    text = ".".join(_plain64(json.dumps(part).encode()) for part in ({"alg": "HS256"}, claims))
+    return f"{text}.{_plain64(hmac.digest(key.encode(), text.encode(), 'sha256'))}"
+
+
+def _plain64(data: bytes) -> str:
+    return urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _by_token(self: TestEvents, request: Request, sale: Sale) -> Response:
+    key = self.settings["key"]
+    assert request.headers["Authorization"] == f"Bearer {_token_of(key, {'key': key})}"
+    headers = {"Authorization": f"Bearer {key}"}
+    return TestEvents.answer(self, Request(request.method, request.url, headers=headers), sale)
+
+
+@broken("secret.sent", answer=_by_token)
+class KeyInItsToken(Events):
+    """Writes its key into the claims of a token that it signs with it."""
+
+    def posted(self, path: str, body: dict[str, Any], amount: Money, number: str) -> Request:
+        request, key = super().posted(path, body, amount, number), self.key[0]
+        request.headers["Authorization"] = f"Bearer {_token_of(key.text, {'key': key.text})}"
+        return request
 
 
 @broken("secret.rotation")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
+import re
 import traceback
 from base64 import b64decode
 from collections.abc import Iterator
@@ -27,6 +28,8 @@ from payhub_core.testing.outcome import Call, Outcome, about, expect
 from payhub_core.testing.words import TOMORROW
 
 PAGE = "writing-a-provider.md#before-you-publish"
+#: JSON Web Token: head, claims and signature (RFC 7519, RFC 7515).
+_JWT = re.compile(rb"\b(eyJ[\w-]+)\.([\w-]+)\.([\w-]+)$")
 KIT = str(Path(__file__).parents[1])
 SHORTEST = 8
 #: The hex digits of an MD5, or as many characters of anything longer.
@@ -429,8 +432,17 @@ def _made_with(bench: Bench, call: Call, name: str) -> dict[int, set[tuple[str, 
     except Mismatch:  # the contract knows one key, whatever its settings are
         return {}
     return {
-        at: (fields_of(mine) & fields_of(again)) - fields_of(theirs)  # a nonce is another every time
+        at: (_parted(mine) & _parted(again)) - _parted(theirs)  # a nonce is another every time
         for at, (mine, again, theirs) in enumerate(zip(one, two, other, strict=False))
+    }
+
+
+def _parted(request: Request) -> set[tuple[str, bytes]]:
+    """The fields of a request, and the parts of each that is a signed token: the key may stand beside its signature."""
+    fields = fields_of(request)
+    tokens = {(name, token) for name, value in fields if (token := _JWT.search(value))}
+    return fields | {
+        (f"part {at} of {name}", part) for name, token in tokens for at, part in enumerate(token.groups(), 1)
     }
 
 
