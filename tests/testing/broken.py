@@ -1805,6 +1805,17 @@ class ExtraWins(Tea):
 
 
 @broken("claims.extra")
+class ExtraReplacesWhatIsAttached(Tea):
+    """Sends a note where there is one, and lets extra replace it."""
+
+    info: ClassVar[ProviderInfo] = replace(Tea.info, reserved_fields=frozenset(OWN - {"note"}))
+
+    def body(self, order: Order) -> dict[str, Any]:
+        body = {**super().body(order), **order.extra}
+        return {name: value for name, value in body.items() if value or name != "note"}
+
+
+@broken("claims.extra")
 class ExtraLost(Tea):
     """Takes extra and sends none of it."""
 

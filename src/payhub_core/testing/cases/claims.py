@@ -23,6 +23,7 @@ from payhub_core.testing.case import Mismatch, NotApplicable, case
 from payhub_core.testing.cases.creates import asks
 from payhub_core.testing.cases.faults import flows
 from payhub_core.testing.cases.notifies import nothing_received
+from payhub_core.testing.cases.texts import MARK
 from payhub_core.testing.messages import fields_of, parts, request_fields, unpacked
 from payhub_core.testing.outcome import Call, Outcome, expect
 
@@ -225,14 +226,16 @@ def _extra(bench: Bench) -> None:
     if not (info.extra_fields or info.extra_needed):
         raise NotApplicable("no extra fields")
     plain = bench.create()
-    fields = {field for request in bench.sent(plain) for field in request_fields(request)}
+    more = {"attach": MARK} if info.attach else {}  # some fields are sent where there is something in them
+    whole = bench.create(bench.order(**more)) if more else plain
+    fields = {field for request in bench.sent(whole) for field in request_fields(request)}
     fresh = next(
         (name for name in ("remark_1", "remark", "x-remark", "remark1") if _fits(info.extra_fields, name)), None
     )
     named = {*info.extra_fields.split("|"), *info.extra_needed}  # what the author lets an order set, name by name
     for name in sorted({name for name, _ in fields}):
         if may_set(info, name):
-            order = bench.order(extra={name: "1"})
+            order = bench.order(extra={name: "1"}, **more)
             outcome = bench.create(order)
             if name in named and outcome.error is None:
                 asks(bench, outcome, str(order.amount))
