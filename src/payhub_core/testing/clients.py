@@ -72,7 +72,6 @@ class Client:
         before = all(is_harmless(tried) for tried in self.outcome.tried)
         if before and self.call.hook == "close" and sale.status is PaymentStatus.CANCELED:
             sale = sale.but(status=PaymentStatus.PENDING)
-
         sale = self.as_confirmed(sale, request)
 
         def honest(**changes: Any) -> Response:
