@@ -3733,6 +3733,25 @@ class LooksForTheRefund(Refunding):
         return refund
 
 
+@broken("refund.time", **FORGETS)
+class RefundedByTheClock(LooksForTheRefund):
+    """Looks a refund up by its time, and asks for it by the clock's."""
+
+    @hookimpl
+    def refund(
+        self, reference: str, amount: Money, refund_reference: str, refund_created_at: datetime | None
+    ) -> Flow[Refund]:
+        at = "" if refund_created_at is None else f"?at={refund_created_at:%Y%m%d%H%M%S}"
+        address = f"{self.base_url}/refunds/{refund_reference}{at}"
+        look_up = Request("GET", address, headers=self.headers(b""), harmless=True)
+        try:
+            return self.paid_back(self.reply((yield look_up), missing=True))
+        except NotFound:
+            body = {**self.refund_body(reference, amount, refund_reference), "currency": amount.currency}
+            body["at"] = f"{datetime.now(UTC):%Y%m%d%H%M%S}"
+            return self.paid_back(self.reply((yield self.post("/refunds", body))))
+
+
 @broken("refund.made", **FORGETS)
 class TrustsItsKey(Tea):
     """Sends a refund again by its number, whatever time has passed."""

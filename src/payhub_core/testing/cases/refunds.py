@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -360,6 +361,29 @@ def _second(bench: Bench) -> None:
             expect(refund.amount in {None, part}, f"a refund of {part}", f"{outcome}, {refund.amount}")
             return
     raise NotApplicable("no part is paid back after another")
+
+
+@case(
+    "refund.time",
+    "a refund is asked for at the time at which it was first asked for, where the hook names that time",
+    "A gateway that knows a refund by number and time takes the clock's for another refund, and pays back twice.",
+    REFUND,
+)
+def _time(bench: Bench) -> None:
+    asking(bench)
+    if "refund_created_at" not in bench.hooks["refund"]:
+        raise NotApplicable("refund names no time of its own")
+
+    def sent(at: datetime) -> set[tuple[str, bytes]]:
+        call = bench.refund_call()
+        call.arguments["refund_created_at"] = at
+        outcome = bench.play(call)[0]
+        expect(outcome.error is None, "refund to succeed", outcome)
+        return fields_of(*(request for request in outcome.tried if bench.asks(request, call.sale)))
+
+    one, other, again = (sent(at) for at in (bench.at, bench.at - timedelta(days=1, seconds=77), bench.at))
+    told = (one & again) - other  # a nonce, or the clock, is another every time
+    expect(told, "refund_created_at in the request for a refund, and not the clock", "the same one, whatever it is")
 
 
 @case(
