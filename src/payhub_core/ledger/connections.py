@@ -74,8 +74,8 @@ class Connections:
         self._inherited: list[object] = []
         self._do_batch = do_batch
         self._queue = WriteQueue(do_batch)
-        #: On SQLite apart from the writers': readers wait for none of them there, nor for their handlers.
-        self._look_up_queue = WriteQueue(do_batch) if self._lite else self._queue
+        #: On SQLite readers need wait for no writer, nor for its handler.
+        self._readers_queue = WriteQueue(do_batch) if self._lite else None
 
     @property
     def engine(self) -> Engine:
@@ -111,10 +111,10 @@ class Connections:
         return self._queue
 
     @property
-    def look_up_queue(self) -> WriteQueue:
-        """The queue of tasks that look up; raises LedgerError once closed."""
+    def look_up_queues(self) -> tuple[WriteQueue, WriteQueue | None]:
+        """Where tasks look up: with the writers, and on SQLite apart from them; raises LedgerError once closed."""
         self._check_usable()
-        return self._look_up_queue
+        return self._queue, self._readers_queue
 
     @property
     def has_threads(self) -> bool:
@@ -224,7 +224,8 @@ class Connections:
         self._closed = True
         self._drain()
         self._queue.thread.shutdown(wait=False)
-        self._look_up_queue.thread.shutdown(wait=False)
+        if self._readers_queue is not None:
+            self._readers_queue.thread.shutdown(wait=False)
         if self._url is not None and self._engine is not None:
             self._engine.dispose()
 
@@ -334,7 +335,7 @@ class Connections:
             self.resting = deque()
             self._opened = PerLoop(self._open, _shut)
             self._queue = WriteQueue(self._do_batch)
-            self._look_up_queue = WriteQueue(self._do_batch) if self._lite else self._queue
+            self._readers_queue = WriteQueue(self._do_batch) if self._lite else None
             if self._engine is not None and self._url is not None:
                 self._engine.dispose(close=False)
 

@@ -17,7 +17,7 @@ from payhub_core.ledger.connections import Connections, is_locked
 from payhub_core.ledger.handling import AsyncHandler, Handler, called, check_not_handling, handling
 from payhub_core.ledger.models import Transition
 from payhub_core.ledger.rows import Row
-from payhub_core.ledger.write_queue import Place, WriteQueue
+from payhub_core.ledger.write_queue import LATER, Place, WriteQueue
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["Store"]
 
 T = TypeVar("T")
+
+#: Seconds that a look-up waits behind writers, whose turn it can share, before it goes its own way.
+_PATIENCE = 0.05
 
 
 class Store:
@@ -41,8 +44,12 @@ class Store:
         """As `find`, by one statement for all that are asked for at once."""
         if not self.connections.has_threads:
             return await self.connections.aread(partial(changes.find, account=account, reference=reference))
-        row: Row | None = await self._ashare(self.connections.look_up_queue, LookUp(account, reference))
-        return row
+        work, (queue, other) = LookUp(account, reference), self.connections.look_up_queues
+        row = await self._ashare(queue, work, _PATIENCE if other else None)
+        if row is LATER and other is not None:
+            row = await self._ashare(other, work)
+        found: Row | None = row
+        return found
 
     def record(self, body: Callable[[Connection, changes.Handle | None], T], handler: Handler | None) -> T:
         """Runs ``body``, which hands transitions to the ``handler``, or leaves them in the outbox without one."""
@@ -82,9 +89,9 @@ class Store:
             return new
         return await self.arecord(lambda connection, handle: changes.record(connection, row, news, handle), None)
 
-    async def _ashare(self, queue: WriteQueue, work: object) -> Any:
+    async def _ashare(self, queue: WriteQueue, work: object, patience: float | None = None) -> Any:
         check_not_handling(self.connections.engine)
-        return await queue.ashare(work)
+        return await queue.ashare(work, patience)
 
     def _look_up(self, places: Sequence[Place]) -> None:
         """Looks up what those in ``places`` ask for. One that fails fails no other, unless the database does."""

@@ -18,12 +18,16 @@ from typing import Any
 from payhub_core.errors import LedgerError
 from payhub_core.loops import running_loop
 
-__all__ = ["Place", "WriteQueue"]
+__all__ = ["LATER", "Place", "WriteQueue"]
 
 #: The longest wait in the queue, which is as long as a handler takes.
 WAIT_SECONDS = 10
 #: So many share a commit at most: the first answer waits for the last one.
 MOST = 64
+
+
+#: What came of work whose turn did not come in time: nothing was done.
+LATER: object = object()
 
 
 class Place(ABC):
@@ -95,10 +99,13 @@ class WriteQueue:
             self.lead(place)
         return place.result()
 
-    async def ashare(self, work: object) -> Any:
-        """As `share`; the work is done in a thread."""
+    async def ashare(self, work: object, patience: float | None = None) -> Any:
+        """As `share`; the work is done in a thread. Without a turn within ``patience`` seconds, it returns `LATER`."""
         place = _Task(work, self)
-        await self._await(place)
+        if patience is None:
+            await self._await(place)
+        else:
+            await self._await(place, patience, place.pass_by)
         return place.result()
 
     def lead(self, first: Place) -> None:
@@ -166,9 +173,11 @@ class WriteQueue:
                 self.leave()
             raise
 
-    async def _await(self, place: _Task) -> None:
+    async def _await(
+        self, place: _Task, patience: float = WAIT_SECONDS, otherwise: Callable[[], None] | None = None
+    ) -> None:
         self._enter(place)
-        timer = place.loop.call_later(WAIT_SECONDS, place.give_up)
+        timer = place.loop.call_later(patience, otherwise or place.give_up)
         try:
             await place.future
         except asyncio.CancelledError:
@@ -252,6 +261,12 @@ class _Task(Place):
         self.is_given_up = self._queue.withdraw(self)
         if self.is_given_up:
             self._fail()
+
+    def pass_by(self) -> None:
+        """Leaves the queue, where nothing has been done yet."""
+        if self._queue.withdraw(self):
+            self.is_given_up = True
+            self.done(LATER)
 
     def _fail(self) -> None:
         if not self.future.done():
