@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from functools import reduce
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payhub_core import Money, Payment, PaymentStatus, Refund, RefundStatus, WrongAmount
-from payhub_core.ledger.facts import Facts, Receipt, RefundedSum, observed, observed_refund
+from payhub_core.ledger.facts import PARTS, Facts, Receipt, RefundedSum, observed, observed_refund
 from payhub_core.ledger.refunds import Refunding
 
 DUE = Money(10_000, "CNY")
@@ -796,3 +797,40 @@ def test_a_refund_told_under_the_gateways_number_is_none_of_another_number(numbe
     for facts in (before, after):
         assert facts.refundable(DUE, "R9") == Money(left, "CNY")
         assert facts.gone_back(DUE) == Money(4_000, "CNY")
+
+
+def test_a_number_tells_only_refunds_apart_that_are_told_one_by_one() -> None:
+    """A total names none, a refund without one may be any, and one that is asked for later is no part of either."""
+    total = heard(PaymentStatus.PARTIALLY_REFUNDED, "P1", 10_000, 4_000)
+    done = Refunding(4_000, tries=1, done=True, refund_id="F1")
+    facts = known(IN_FULL, Facts(refunds={"R1": done})).hearing(known(total))
+    assert facts.gone_back(DUE) == Money(4_000, "CNY")
+    one = observed_refund(told(RefundStatus.REFUNDED, "", refund_id="F2", gateway_id="P1"), Facts(), DUE)
+    sent = known(IN_FULL, Facts(refunds={"R1": Refunding(4_000, tries=1)})).hearing(one)
+    assert sent.refundable(DUE, "R1") == Money(6_000, "CNY")
+    assert sent.known_back(DUE) == Money(4_000, "CNY")
+    unnamed = known(IN_FULL, Facts(refunds={"R1": Refunding(4_000, tries=1, done=True)})).hearing(one)
+    assert unnamed.known_back(DUE) == Money(4_000, "CNY")
+    later = sent | Facts(refunds={"R1": done, "R2": Refunding(1_000, tries=1)})
+    assert later.refundable(DUE, "R9") == Money(1_000, "CNY")
+    assert (later | Facts(refunds={"R2": Refunding(4_000, tries=1)})).known_back(DUE) == Money(8_000, "CNY")
+
+
+def test_a_refund_of_all_that_is_told_under_a_number_is_all_of_it() -> None:
+    """Also where it may be one that was asked for here."""
+    asked = known(IN_FULL, Facts(refunds={"R1": Refunding(10_000, tries=1)}))
+    message = observed_refund(told(RefundStatus.REFUNDED, "", 10_000, refund_id="F1", gateway_id="P1"), Facts(), DUE)
+    assert asked.hearing(message).status(DUE) is PaymentStatus.REFUNDED
+
+
+def test_one_fen_that_went_back_of_what_was_paid_too_much_leaves_the_order_covered() -> None:
+    """The smallest sum is a sum."""
+    assert known(heard(PaymentStatus.PARTIALLY_REFUNDED, "P1", 10_001, 1)).covers(DUE)
+
+
+def test_facts_with_all_their_parts_survive_the_database() -> None:
+    """None of them is needed, and none is too many."""
+    parts = heard(PaymentStatus.REFUNDED, "P1", 10_000, 10_000), back(4_000), ASKED_ONCE
+    facts = known(*parts)
+    assert {*json.loads(facts.dump())} == PARTS
+    assert Facts.load(facts.dump()) == facts
