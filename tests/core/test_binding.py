@@ -44,6 +44,21 @@ def test_a_notify_without_an_order_says_that_it_is_unbound(hub: Any, platform: A
     assert not hub.parse_callback("shop", platform.callback(platform.notify())).bound
 
 
+def test_a_message_about_a_refund_may_name_no_sum(open_hub: Any, make_provider: Any, order: Any) -> None:
+    """It is bound all the same; one in another currency than the order's is not."""
+    told: dict[str, Any] = {"reference": order.reference, "refund_reference": "R1", "status": RefundStatus.REFUNDED}
+    sums = iter([None, Money(100, "USD")])
+
+    def parse(callback: Callback) -> Notification:
+        return Notification(callback.kind, None, refund=Refund(**told, amount=next(sums)))
+
+    hub = open_hub(accounts={"shop": make_provider(parse_callback=parse)})
+    notification = hub.parse_callback("shop", CALLBACK, expect=order)
+    assert (notification.bound, notification.refund.status) == (True, RefundStatus.REFUNDED)
+    with pytest.raises(WrongAmount, match="the sum refunded in USD"):
+        hub.parse_callback("shop", CALLBACK, expect=order)
+
+
 def test_a_provider_cannot_claim_that_a_notification_is_bound(open_hub: Any, make_provider: Any) -> None:
     """The core says it, and nobody else."""
     payment = Payment(reference="A1001", status=PaymentStatus.PAID)
