@@ -106,9 +106,9 @@ class Money:
         return Money.total(self.minor + self._same(other), self.currency)
 
     def __radd__(self, other: object) -> Money:
-        if other == 0 and type(other) is int:
-            return self  # what sum() begins with
-        return Money.total(self._same(other) + self.minor, self.currency)
+        if type(other) is not int or other != 0:  # what sum() begins with
+            self._same(other)
+        return self
 
     def __sub__(self, other: Money) -> Money:
         return Money.total(self.minor - self._same(other), self.currency)

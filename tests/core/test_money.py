@@ -191,8 +191,16 @@ def test_many_sums_add_up() -> None:
     much = Money(10**15 - 1, "IDR")
     assert sum([much, much, Money(1, "IDR")]) == Money.total(2 * 10**15 - 1, "IDR")
     assert -(much + much) + much == -much
-    with pytest.raises(TypeError, match="money goes with money only, not with int"):
-        sum([much], 1)
+    for start in (1, 0.0, False):
+        with pytest.raises(TypeError, match=f"money goes with money only, not with {type(start).__name__}"):
+            sum([much], start)  # type: ignore[call-overload]
+
+
+def test_a_tiny_number_is_never_spelt_out() -> None:
+    """Fifteen decimal places are read, and no more."""
+    assert Money.of(Decimal("0E-15"), "CNY") == Money(0, "CNY")
+    with pytest.raises(InvalidOrder, match="at most 15 decimal places"):
+        Money.of(Decimal("0E-16"), "CNY")
 
 
 @pytest.mark.parametrize("factor", [True, 1.5, Decimal("1.1"), "3", None, Money(1, "CNY")])
