@@ -61,6 +61,7 @@ class PerLoop(Generic[T]):
         try:
             yield
         finally:
+            self._ends.pop(running_loop(), None)  # it knows its loop, which else would stay
             await self.aclose()
 
     def _drop_closed(self) -> None:
@@ -68,6 +69,7 @@ class PerLoop(Generic[T]):
         for loop, made in list(self._made.items()):
             if getattr(loop, "is_closed", bool)():
                 del self._made[loop]
+                self._ends.pop(loop, None)
                 if self._last is made:
                     self._last = None
 

@@ -107,8 +107,9 @@ def test_a_pass_begins_nothing_after_its_time(
     assert till.reconcile(time_limit=timedelta(0)) == Summary(due=1)
     assert platforms.queries == []
     assert till.reconcile(time_limit=timedelta(minutes=1)).asked == 1
-    with pytest.raises(ConfigError, match="time_limit: expected a timedelta, not int"):
-        till.reconcile(time_limit=30)
+    for seconds in (30, 0):
+        with pytest.raises(ConfigError, match="time_limit: expected a timedelta, not int"):
+            till.reconcile(time_limit=seconds)
 
 
 def test_an_order_is_settled_once_where_the_gateway_has_given_up_resending(

@@ -394,6 +394,7 @@ def test_a_loop_that_ends_closes_the_client_that_was_opened_in_it(settings: Any,
     loop.close()
     asyncio.run(use())
     assert own._clients.made == []
+    assert len(own._clients._ends) == 0  # which would hold the loops
 
 
 @pytest.mark.parametrize("kind", [Hub, AsyncHub])

@@ -132,8 +132,8 @@ class Pass:
         if not isinstance(rate, int | float) or isinstance(rate, bool) or not rate > 0:
             raise ConfigError(f"expected a rate above zero, in queries a second, not {plain(rate)}")
         check_limit(limit)
-        for name, time in (("older_than", older_than), ("time_limit", time_limit or timedelta())):
-            if not isinstance(time, timedelta):
+        for name, time in (("older_than", older_than), ("time_limit", time_limit)):
+            if not isinstance(time, timedelta) and (time is not None or name == "older_than"):
                 raise ConfigError(f"{name}: expected a timedelta, not {type(time).__name__}")
         if progress is not None and not callable(progress):
             raise ConfigError(f"progress: expected a function, not {type(progress).__name__}")
