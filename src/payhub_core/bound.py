@@ -85,7 +85,8 @@ class BoundAccount(Bound[Exchange]):
     ) -> Payment:
         """As `Hub.query`."""
         arguments = {"reference": reference, "gateway_id": gateway_id, "expect": expect, "created_at": created_at}
-        payment: Payment = repeat(partial(self, "query", **arguments), unanswered)
+        until = self._exchanged("query").began()
+        payment: Payment = repeat(partial(self, "query", until, **arguments), unanswered, until)
         return payment
 
     def parse_callback(self, callback: Callback, *, expect: Order | None = None) -> Notification:
@@ -156,7 +157,8 @@ class AsyncBoundAccount(Bound[AsyncExchange]):
     ) -> Payment:
         """As `Hub.query`."""
         arguments = {"reference": reference, "gateway_id": gateway_id, "expect": expect, "created_at": created_at}
-        payment: Payment = await repeat_async(partial(self, "query", **arguments), unanswered)
+        until = self._exchanged("query").began()
+        payment: Payment = await repeat_async(partial(self, "query", until, **arguments), unanswered, until)
         return payment
 
     async def parse_callback(self, callback: Callback, *, expect: Order | None = None) -> Notification:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -151,6 +152,21 @@ def test_a_fetch_ends_before_the_gateway_hangs_up(open_hub: Any) -> None:
         with pytest.raises(GatewayError):
             hub.parse_callback("shop", PING)
         assert time.monotonic() - began < 3
+
+
+def test_a_time_limit_is_for_all_the_tries_of_a_query(open_hub: Any) -> None:
+    """A notify may wait for it: three tries of half a second each would outlast the gateway's patience."""
+    import socket  # noqa: PLC0415
+
+    class Limited(Signed):
+        info: ClassVar[ProviderInfo] = replace(Signed.info, time_limits={"query": 0.5})
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hub = open_hub(accounts={"shop": Limited(f"http://127.0.0.1:{silent.getsockname()[1]}")})
+        began = time.monotonic()
+        with pytest.raises(GatewayError):
+            hub.query("shop", "A1001")
+        assert time.monotonic() - began < 1
 
 
 # A request that makes no payment
