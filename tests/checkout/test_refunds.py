@@ -420,6 +420,15 @@ def test_a_failure_of_a_refund_that_the_gateway_has_is_believed_at_once(paid: Ch
     assert paid.refund("shop", "A1001", HUNDRED, "R2").status is RefundStatus.REFUNDED
 
 
+def test_what_a_provider_advises_is_told_where_the_outcome_stays_unknown(paid: Checkout, gateway: Gateway) -> None:
+    """Making the same call again helps nobody whose key was revoked."""
+    gateway.outcomes = [LOST, AccountRefused("revoked", hint="enter the new key")]
+    with pytest.raises(OutcomeUnknown):
+        paid.refund("shop", "A1001", HUNDRED, "R1")
+    with pytest.raises(OutcomeUnknown, match="with the same refund_reference; enter the new key"):
+        paid.refund("shop", "A1001", HUNDRED, "R1")
+
+
 def test_a_failure_tells_nothing_of_a_lost_try_however_often_it_is_asked_for(paid: Checkout, gateway: Gateway) -> None:
     """The number that the gateway gives what failed is none of the try that may arrive yet, and be carried out."""
     gateway.outcomes = [LOST, RefundStatus.FAILED, RefundStatus.FAILED, RefundStatus.PENDING, RefundStatus.FAILED]

@@ -225,6 +225,15 @@ def test_while_the_gateway_cannot_tell_the_outcome_stays_unknown(
     assert creation_of(ledger) is Creation.UNKNOWN
 
 
+def test_what_a_provider_advises_is_told_where_the_gateway_cannot_tell(route: Any, order: Order) -> None:
+    """Starting the order again helps nobody whose key was revoked."""
+    checkout, _asked = route([OutcomeUnknown("lost"), AccountRefused("revoked", hint="enter the new key")], [])
+    with pytest.raises(OutcomeUnknown):
+        checkout.start("first", order)
+    with pytest.raises(OutcomeUnknown, match="again in a moment; enter the new key"):
+        checkout.start("first", order)
+
+
 def test_an_order_left_half_started_by_a_crash_is_asked_about(
     open_checkout: Callable[..., Any],
     ledger: Ledger,

@@ -58,7 +58,7 @@ def refund(
         yield from record(begun.after(error))
         if begun.is_conclusive(error):
             raise
-        raise asked.unknown("what was sent before may still pay it back") from error
+        raise asked.unknown("what was sent before may still pay it back", also=error.hint) from error
     if begun.was_made_elsewhere(result):
         other = asked.invalid(
             "the gateway says that money went back, and nothing was sent for this refund, so it may be another",
@@ -103,8 +103,9 @@ class _Asked:
         return InvalidOrder(reason, hint=hint, account=self.account, reference=self.reference)
 
     def unknown(
-        self, reason: str, hint: str = "make the same call again, with the same refund_reference"
+        self, reason: str, hint: str = "make the same call again, with the same refund_reference", also: str = ""
     ) -> OutcomeUnknown:
+        hint += f"; {also}" if also else ""
         return OutcomeUnknown(reason, hint=hint, account=self.account, reference=self.reference)
 
 

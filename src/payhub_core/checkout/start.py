@@ -182,10 +182,11 @@ class _Start:
         """Writes down that nobody can tell, which is also what is to be raised."""
         yield from self._failed(row, error, Creation.UNKNOWN)
         reason = "it is not known whether the gateway took this order, nor could it tell now"
-        return self._unknown(reason, row.account)
+        return self._unknown(reason, row.account, error.hint)
 
-    def _unknown(self, reason: str, account: str) -> OutcomeUnknown:
+    def _unknown(self, reason: str, account: str, also: str = "") -> OutcomeUnknown:
         hint = "start the same order again in a moment"
+        hint += f"; {also}" if also else ""
         return OutcomeUnknown(reason, hint=hint, account=account, reference=self.order.reference)
 
     def _failed(self, row: Row, error: PayhubError, creation: Creation) -> Steps[bool]:
