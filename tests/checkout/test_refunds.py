@@ -46,7 +46,7 @@ from payhub_core import (
     hookimpl,
 )
 from payhub_core.checkout import AsyncCheckout, Checkout
-from payhub_core.checkout.steps import Record, SendRefund
+from payhub_core.checkout.steps import Close, Record, SendRefund
 from payhub_core.cli.commands import payhub
 from payhub_core.ledger import Ledger, Transition, changes, verdicts
 
@@ -1150,6 +1150,24 @@ def test_an_order_that_is_not_closed_says_why_in_its_history(
         till.close_payment("shop", "A1001")
     assert said(ledger) == ["asked", word]
     assert stored(ledger).status is PaymentStatus.PENDING
+
+
+@pytest.mark.parametrize("outcome", [LOST, Refused("paid")])
+def test_a_close_that_could_not_be_written_down_is_still_told_as_it_is(
+    till: Checkout, ledger: Ledger, gateway: Gateway, outcome: PayhubError
+) -> None:
+    """Whoever is told that the database failed, and nothing was changed, would take it for not sent."""
+    gateway.outcomes = [outcome]
+    do = till._do
+
+    def fail(step: Any) -> object:
+        if isinstance(step, Close):
+            ledger.write(lambda c: c.execute(text("ALTER TABLE payhub_observations RENAME TO gone")))
+        return do(step)
+
+    till._do = fail  # type: ignore[method-assign]
+    with pytest.raises(type(outcome)):
+        till.close_payment("shop", "A1001")
 
 
 def test_a_gateway_that_can_do_neither_is_not_asked(ledger: Ledger, hub_of_gpu: Hub, order: Order) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from functools import partial
 
@@ -10,12 +11,14 @@ from sqlalchemy import Connection
 from payhub_core.checkout.checks import recorded
 from payhub_core.checkout.outcomes import said_after
 from payhub_core.checkout.steps import AnyHub, Close, Steps, Write
-from payhub_core.errors import InvalidOrder, OutcomeUnknown, PayhubError, Unsupported
+from payhub_core.errors import InvalidOrder, LedgerError, OutcomeUnknown, PayhubError, Unsupported
 from payhub_core.ledger import changes, history
 from payhub_core.ledger.rows import Row
 from payhub_core.models import Payment
 
 __all__ = ["close_payment"]
+
+logger: logging.Logger = logging.getLogger("payhub.checkout")
 
 
 def close_payment(hub: AnyHub, account: str, reference: str, handler: object) -> Steps[Payment]:
@@ -29,7 +32,10 @@ def close_payment(hub: AnyHub, account: str, reference: str, handler: object) ->
         payment: Payment = yield Close(account, row.order(), row.gateway_id, row.time("created_at"))
         news = changes.heard(row, payment, "close")
     except PayhubError as error:
-        yield Write(partial(note, said=said_after(error), raw={"reason": error.message}))
+        try:
+            yield Write(partial(note, said=said_after(error), raw={"reason": error.message}))
+        except LedgerError as failure:  # it says that nothing was changed, which is not true of the gateway
+            logger.error("how closing an order failed was not recorded: %s", failure, extra={"account": account})  # noqa: TRY400
         raise
 
     hint = "refresh the payment: the gateway knows"
