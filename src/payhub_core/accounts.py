@@ -197,6 +197,7 @@ def _configured(cls: type[Provider], account: str, config: Config) -> Provider:
     timeout = getattr(provider, "timeout", None)
     if not isinstance(timeout, int | float) or not timeout > 0:
         raise ConfigError("timeout: expected seconds above zero", account=account)
+    merchant(provider, account)
     return provider
 
 
@@ -239,13 +240,24 @@ def _hint(cls: type[Provider], error: ValidationError, account: str, origins: Ma
     return ""
 
 
-def merchant(provider: Provider) -> Merchant | None:
-    """What tells the merchant of an account from others; None where its provider declares no identity."""
+def merchant(provider: Provider, account: str) -> Merchant | None:
+    """What tells the merchant of an account from others; None where its provider declares no identity.
+
+    Raises ConfigError for what is no provider, and for settings in its identity that cannot be compared.
+    """
     info = getattr(provider, "info", None)
-    if not isinstance(info, ProviderInfo):
+    if not isinstance(info, ProviderInfo) or isinstance(provider, type):
+        kind = provider if isinstance(provider, type) else type(provider)
         hint = "load_accounts makes accounts of settings"
-        raise ConfigError(f"expected a provider, not {type(provider).__name__}", hint=hint)
-    return (info.name, *[getattr(provider, key) for key in info.identity]) if info.identity else None
+        raise ConfigError(f"expected a provider, not {plain(kind.__name__)}", hint=hint, account=account)
+    try:
+        found = (info.name, *[getattr(provider, key) for key in info.identity])
+        hash(found)
+    except (AttributeError, TypeError):
+        named = ", ".join(info.identity)
+        hint = "the provider has to have each, as text, a number or a tuple"
+        raise ConfigError(f"info.identity: {named} cannot tell merchants apart", hint=hint, account=account) from None
+    return found if info.identity else None
 
 
 def same_merchant(first: str, second: str, provider: Provider) -> ConfigError:
@@ -268,7 +280,7 @@ def _doubles(accounts: Mapping[str, Provider | ConfigError]) -> Iterator[ConfigE
         given: object = name
         if not isinstance(given, str):
             yield ConfigError(f"expected the name of an account, not {type(given).__name__}")
-        if not isinstance(provider, ConfigError) and (key := merchant(provider)) is not None:
+        if not isinstance(provider, ConfigError) and (key := merchant(provider, name)) is not None:
             first = seen.setdefault(key, name)
             if first != name:
                 yield same_merchant(first, name, provider)

@@ -99,17 +99,30 @@ class ProviderInfo:
         for name in sorted(self.extra_needed):
             if not may_set(self, name):
                 raise ConfigError(f"info.extra_needed: {plain(name)!r} is among reserved_fields, which no order sets")
-        for currency in self.currencies:
-            try:
-                Money(0, currency)
-            except InvalidOrder as error:
-                raise ConfigError(f"info.currencies: {error.message}") from None
-        if not self.currencies:
-            raise ConfigError("info.currencies: expected at least one ISO 4217 code such as 'CNY'")
+        identity: object = self.identity
+        if isinstance(identity, str):
+            raise ConfigError('info.identity: expected names of settings, as in ("merchant",), not one text')
+        if not all(map(_is_seconds, self.time_limits.values())):
+            raise ConfigError("info.time_limits: expected seconds above zero for each hook")
+        _check_currencies(self.currencies)
 
     def refusal(self, error: CallbackError) -> Reply:
         """The answer to a callback that is not believed because of ``error``."""
         return next((reply for kind, reply in self.refusals.items() if isinstance(error, kind)), self.refused)
+
+
+def _check_currencies(currencies: frozenset[str]) -> None:
+    for currency in currencies:
+        try:
+            Money(0, currency)
+        except InvalidOrder as error:
+            raise ConfigError(f"info.currencies: {error.message}") from None
+    if not currencies:
+        raise ConfigError("info.currencies: expected at least one ISO 4217 code such as 'CNY'")
+
+
+def _is_seconds(limit: object) -> bool:
+    return isinstance(limit, int | float) and not isinstance(limit, bool) and limit > 0
 
 
 def _is_refusal(kind: object) -> bool:

@@ -64,10 +64,11 @@ class _BaseHub(ABC, Generic[BoundT]):
             if not isinstance(account, str):
                 raise unknown_account(account, self.accounts)
             provider = self._asked(account)
+            key = merchant(provider, account)
             bound = self._bind(account, provider)
             with self._lock:
                 if forgotten == self._forgotten:  # else what was read may be what was to be forgotten
-                    return self._kept(account, provider, bound)
+                    return self._kept(account, provider, key, bound)
 
     def _asked(self, account: str) -> Provider:
         """What the mapping has under the name; an application's own may raise whatever its database does."""
@@ -84,8 +85,7 @@ class _BaseHub(ABC, Generic[BoundT]):
                 account=plain(account),
             ) from error
 
-    def _kept(self, account: str, provider: Provider, bound: BoundT) -> BoundT:
-        key = merchant(provider)
+    def _kept(self, account: str, provider: Provider, key: Merchant | None, bound: BoundT) -> BoundT:
         if key is not None and self._merchants.setdefault(key, account) != account:
             raise same_merchant(self._merchants[key], account, provider)
         while len(self._open) >= MOST_OPEN:

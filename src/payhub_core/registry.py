@@ -61,10 +61,13 @@ def _check_name(cls: type[Provider], point: EntryPoint | type[Provider]) -> None
 
 
 def _entry_point(account: str, name: object) -> EntryPoint:
+    if name is not None and not isinstance(name, str):  # the text of an object may hold a secret
+        kind = type(name).__name__
+        raise ConfigError(f'provider: expected a name, a class or "module:Class", not {kind}', account=account)
     found = [point for point in _installed() if point.name == name]
     if not found:
         known = {point.name for point in _installed()}
-        hint = did_you_mean(str(name), known)
+        hint = did_you_mean(name or "", known)
         if name is None:
             hint = f"write the name of one that is installed: {', '.join(sorted(known))}"
         if not known:

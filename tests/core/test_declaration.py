@@ -242,6 +242,13 @@ def test_a_refunds_number_has_a_grammar_of_its_own(reference: str, taken: bool) 
         check_refund_reference(info, reference)
 
 
+@pytest.mark.parametrize("limit", [0, -1, True, "5", float("nan")])
+def test_a_time_limit_that_is_no_time_is_a_mistake(limit: Any) -> None:
+    """With it every call would end before it began, or in an error of Python's."""
+    with pytest.raises(ConfigError, match=r"info\.time_limits: expected seconds above zero"):
+        replace(Declared.info, time_limits={"query": limit})
+
+
 @pytest.mark.parametrize("kind", [ValueError, "WrongOrder", WrongOrder("this one")])
 def test_an_answer_to_what_is_no_kind_of_refusal_is_a_mistake(kind: Any) -> None:
     """Said when the class is written, not while a callback waits."""

@@ -116,7 +116,14 @@ HUBS: dict[str, tuple[object, str]] = {
             "Hint: pass what load_accounts returns, as in Hub(load_accounts(load_config(path)))"
         ),
     ),
-    "settings": ({"shop": ACCOUNT}, "expected a provider, not dict. Hint: load_accounts makes accounts of settings"),
+    "settings": (
+        {"shop": ACCOUNT},
+        "[account shop] expected a provider, not dict. Hint: load_accounts makes accounts of settings",
+    ),
+    "a class": (
+        {"shop": Dummy},
+        "[account shop] expected a provider, not Dummy. Hint: load_accounts makes accounts of settings",
+    ),
 }
 #: By what stands where an account's name is expected.
 NAMES: dict[str, tuple[Any, str]] = {

@@ -74,6 +74,7 @@ BROKEN = {
     "an unhashable object": ("Thing = []", "broken"),
     "no info": ("class Thing: pass", "info"),
     "an identity that is no setting": (GOOD.replace("identity=()", "identity=('merchant',)"), "merchant"),
+    "an identity that is a text": (GOOD.replace("identity=()", "identity='key'"), "names of settings"),
     "a time limit for no hook": (GOOD.replace("identity=()", "identity=(), time_limits={'refund': 5}"), "refund"),
     "no currency": (GOOD.replace('{"CNY"}', "{}"), "ISO 4217"),
     "a currency that is none": (GOOD.replace('"CNY"', '"RMB"'), "RMB"),
@@ -160,6 +161,15 @@ def test_a_provider_may_be_no_pydantic_model(install: Any, settings: Any) -> Non
     assert accounts["other"].key == "value"
     with pytest.raises(PayhubError, match="TypeError"):
         load_accounts(config(settings, other={"provider": "thing", "kye": "value"}))
+
+
+@pytest.mark.parametrize("key", ["['a']", "{}", None])
+def test_an_identity_that_cannot_be_compared_is_a_configuration_error(install: Any, settings: Any, key: Any) -> None:
+    """One that is a list, or no attribute at all of a provider that is no pydantic model."""
+    source = GOOD.replace("(BaseModel)", "").replace("timeout: float = 5", "timeout = 5")
+    install("thing", source.replace("identity=()", "identity=('key',)") + (f"    key = {key}\n" if key else ""))
+    with pytest.raises(ConfigError, match=r"\[account other\] info.identity: key cannot tell merchants apart"):
+        load_accounts(config(settings, other={"provider": "thing"}))
 
 
 def test_a_provider_given_directly_is_checked_on_first_use(open_hub: Any, order: Any) -> None:

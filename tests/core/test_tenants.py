@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import tracemalloc
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,32 @@ def test_a_table_that_cannot_be_read_is_one_of_our_errors(tenants: Tenants, plat
     with Hub(tenants) as hub, pytest.raises(PayhubError, match="accounts could not be read") as caught:
         hub.parse_callback("tea", platform.callback(platform.notify()))
     assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
+
+
+@pytest.mark.parametrize("found", [None, {"provider": "gpu"}, Gpu, ConfigError("broken")])
+def test_a_table_that_gives_no_provider_is_a_configuration_error(found: Any) -> None:
+    """Such as the settings of one, that nobody has loaded; it names the tenant, so that no gateway is answered 404."""
+
+    class Table(Tenants):
+        def __init__(self) -> None: ...
+
+        def __getitem__(self, _name: str) -> Any:
+            return found
+
+    with Hub(Table()) as hub, pytest.raises(ConfigError, match=r"\[account tea\] expected a provider, not "):
+        hub["tea"]
+
+
+def test_a_provider_object_among_settings_is_named_by_its_type_alone() -> None:
+    """Its text may hold a secret."""
+
+    @dataclass
+    class Careless:
+        key: str
+
+    with pytest.raises(ConfigError, match=r'a class or "module:Class", not Careless') as error:
+        load_account("shop", {"provider": Careless("hidden")})
+    assert "hidden" not in str(error.value)
 
 
 def test_a_provider_is_tried_before_it_is_installed(settings: Any) -> None:
