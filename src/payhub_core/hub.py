@@ -7,6 +7,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from inspect import iscoroutinefunction
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 from weakref import WeakSet
@@ -136,7 +137,7 @@ class Hub(_BaseHub[BoundAccount]):
         self, accounts: Mapping[str, Provider], *, extensions: Sequence[object] = (), client: Client | None = None
     ) -> None:
         super().__init__(accounts, extensions)
-        _check_client(client, httpx.AsyncClient)
+        _check_client(client, awaited=False)
         self._own: httpx.Client | None = _own_client() if client is None else None
         self._client: Client | None = self._own if client is None else client
         self._inherited: list[object] = []
@@ -262,11 +263,18 @@ def _check_extensions(extensions: object) -> None:
             raise ConfigError(f"extensions: expected an object with hooks, {plain(kind)} has none", hint=hint)
 
 
-def _check_client(client: object, other: type) -> None:
-    """Raises ConfigError for what is no client, and for the ``other`` of httpx's two."""
-    if client is not None and (isinstance(client, other) or not callable(getattr(client, "send", None))):
+def _check_client(client: object, *, awaited: bool) -> None:
+    """Raises ConfigError for what is no client, or one of the other colour: of httpx, httpx2 or the application's."""
+    if client is None:
+        return
+    kind = client if isinstance(client, type) else type(client)
+    send = getattr(client, "send", None)
+    # An async client's may be a plain function that gives an awaitable, so one that is not is known by its class.
+    names = {it.__name__ for it in kind.__mro__}
+    is_other = not awaited if iscoroutinefunction(send) else awaited and "Client" in names
+    if is_other or not callable(send) or kind is client:
         hint = "pass httpx.Client() to Hub, httpx.AsyncClient() to AsyncHub"
-        raise ConfigError(f"client: expected an HTTP client, not {type(client).__name__}", hint=hint)
+        raise ConfigError(f"client: expected an HTTP client, not {kind.__name__}", hint=hint)
 
 
 def _own_client() -> httpx.Client:
@@ -310,7 +318,7 @@ class AsyncHub(_BaseHub[AsyncBoundAccount]):
         self, accounts: Mapping[str, Provider], *, extensions: Sequence[object] = (), client: AsyncClient | None = None
     ) -> None:
         super().__init__(accounts, extensions)
-        _check_client(client, httpx.Client)
+        _check_client(client, awaited=True)
         self._own: _OwnAsyncClient | None = None
         if client is None:
             client = self._own = _OwnAsyncClient()

@@ -14,7 +14,7 @@ import httpx
 import httpx2
 import pytest
 
-from payhub_core import AsyncHub, GatewayError, Hub, NotSent, OutcomeUnknown, PaymentStatus, load_accounts
+from payhub_core import AsyncHub, ConfigError, GatewayError, Hub, NotSent, OutcomeUnknown, PaymentStatus, load_accounts
 
 
 class Answer(BaseHTTPRequestHandler):
@@ -138,6 +138,26 @@ def test_a_client_need_not_build_requests(settings: Any) -> None:
     """Only `send` is needed."""
     with Hub(load_accounts({"accounts": {"shop": settings}}), client=Bare()) as hub:
         assert hub.query("shop", "A1001").status is PaymentStatus.PAID
+
+
+class Awaited:
+    """One of the application's own, for an AsyncHub."""
+
+    async def send(self, *_: Any, **__: Any) -> httpx.Response:
+        raise AssertionError("never sent")
+
+
+@pytest.mark.parametrize(
+    ("hub", "client"),
+    [
+        *[(Hub, client) for client in (httpx.AsyncClient(), httpx2.AsyncClient(), Awaited(), httpx.Client, Bare)],
+        *[(AsyncHub, client) for client in (httpx.Client(), httpx2.Client(), httpx2.AsyncClient, Awaited)],
+    ],
+)
+def test_a_client_of_the_other_colour_or_none_at_all_is_refused_at_once(hub: Any, client: Any, settings: Any) -> None:
+    """Whichever library it is of: else nothing is ever sent, and each create ends in an unknown outcome."""
+    with pytest.raises(ConfigError, match=r"client: expected an HTTP client, not .*pass httpx\.Client\(\) to Hub"):
+        hub(load_accounts({"accounts": {"shop": settings}}), client=client)
 
 
 def test_a_client_that_fails_in_its_own_way_is_one_of_our_errors(settings: Any, order: Any) -> None:
