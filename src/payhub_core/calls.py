@@ -96,7 +96,7 @@ class Calls:
                     self._log("parse_callback", notification)
                 return notification
         except Exception as error:
-            raise self._end("parse_callback", error, arguments, sent=False) from self._cause(error)
+            raise self._end("parse_callback", error, arguments, sent=False, new=True) from self._cause(error)
         return self._checked("parse_callback", arguments, lambda _: result)
 
     def _checked(self, hook: str, arguments: Arguments, call: Caller, *, new: bool = True) -> Flow[Any]:
@@ -135,7 +135,7 @@ class Calls:
             if (made := _about(result)) is not None:
                 self._redaction.fields(made.__dict__)
         except Exception as error:
-            raise self._end(hook, error, arguments, sent=sent) from self._cause(error)
+            raise self._end(hook, error, arguments, sent=sent, new=new) from self._cause(error)
         if new and logger.isEnabledFor(logging.INFO):
             self._log(hook, result)
         return result
@@ -186,8 +186,11 @@ class Calls:
             believe_failed(payment, arguments["created_at"], getattr(self.provider, "failed_after", FAILED_AFTER))
         return payment
 
-    def _end(self, hook: str, error: Exception, arguments: Arguments, *, sent: bool) -> PayhubError:
-        """The error that a failed call ends in: ``error`` itself, where the hook may end in it."""
+    def _end(self, hook: str, error: Exception, arguments: Arguments, *, sent: bool, new: bool) -> PayhubError:
+        """The error that a failed call ends in: ``error`` itself, where the hook may end in it.
+
+        A provider may raise one object again and again: what it says of a call that has ended is replaced.
+        """
         rule = HOOKS[hook]
         end: PayhubError
         if isinstance(error, rule.always) or (not sent and isinstance(error, rule.before_sending)):
@@ -195,13 +198,12 @@ class Calls:
         else:
             kind = rule.otherwise_after if sent else rule.otherwise_before
             end = kind(_reason(error), hint=error.hint if isinstance(error, PayhubError) else "")
-        if isinstance(end, GatewayError) and not sent:
-            end.unsent = True
+        if isinstance(end, GatewayError) and (new or not sent):
+            end.unsent = not sent
         if isinstance(end, WrongAccount):
             end.hint = end.hint or _HINT_WRONG_ACCOUNT
-        end.account = end.account or self.name
-        end.provider = self._provider_name
-        end.reference = end.reference or _reference(arguments)
+        end.account, end.provider = self.name, self._provider_name
+        end.reference = _reference(arguments) or end.reference
         self._redaction.error(end)
         return end
 

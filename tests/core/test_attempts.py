@@ -206,6 +206,26 @@ def test_a_result_that_comes_a_second_time_is_refused_with_words(
     assert constant.account == "one"
 
 
+def test_an_error_that_is_raised_again_is_about_the_call_that_it_ended(
+    open_hub: Any, gateway: Any, make_provider: Any
+) -> None:
+    """A provider may keep one; the operator is told the account and order at hand."""
+    constant = NotFound("there is none")
+
+    def look(sends: bool) -> Any:
+        if sends:
+            yield Request("GET", "https://gateway.example")
+        raise constant
+
+    asked = iter([False, True])
+    provider = make_provider(query=lambda _: look(next(asked)))
+    hub = open_hub(gateway(httpx.Response(200)), accounts={"one": provider, "two": provider})
+    for account, reference, unsent in (("one", "A1001", True), ("two", "A1002", False)):
+        with pytest.raises(NotFound) as error:
+            hub.query(account, reference)
+        assert (error.value.account, error.value.reference, error.value.unsent) == (account, reference, unsent)
+
+
 def test_what_the_core_fills_in_counts_as_set(open_hub: Any, gateway: Any, make_provider: Any, make_order: Any) -> None:
     """So that nothing is lost by `exclude_unset`."""
     made = [Payment(reference="A1001", status=PaymentStatus.PAID) for _ in range(2)]
