@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, ClassVar, NoReturn, TypeAlias
+from typing import Annotated, ClassVar, NoReturn, Self, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -61,7 +61,10 @@ class AccountSettings(BaseModel):
 
 
 class Secret(SecretStr):
-    """A secret that shows as stars: ``bytes(secret)`` is the key, in UTF-8, and ``secret.text`` the same as text."""
+    """A secret that shows as stars: ``bytes(secret)`` is the key, in UTF-8, and ``secret.text`` the same as text.
+
+    Pickling raises TypeError.
+    """
 
     @property
     def text(self) -> str:
@@ -70,6 +73,15 @@ class Secret(SecretStr):
 
     def __bytes__(self) -> bytes:
         return self.get_secret_value().encode()
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("a secret is not pickled: load its account where it is needed")
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
 
 
 def listed(value: object) -> object:
