@@ -230,12 +230,19 @@ def _check_method(info: ProviderInfo, order: Order) -> None:
     known = isinstance(method, PaymentMethod) and method in info.methods
     raw = isinstance(method, str) and not isinstance(method, PaymentMethod) and _whole(info.raw_methods)(method)
     if method and not known and not raw:
-        supported = f"expected one of {_listed(info.methods)}" if info.methods else "this provider takes none"
-        also = ", or one of the gateway's own codes" if info.raw_methods else ""
-        raise InvalidOrder(f"method: {supported}{also}, not {plain(method)!r}")
+        takes_any = info.methods or info.raw_methods
+        supported = f"expected {_supported(info)}" if takes_any else "this provider takes none"
+        raise InvalidOrder(f"method: {supported}, not {plain(method)!r}")
     if not method and info.method_needed:
-        raw_too = " or one of the gateway's own codes as text" if info.raw_methods else ""
-        raise InvalidOrder(f"expected a method: one of {_listed(info.methods)}{raw_too}")
+        raise InvalidOrder(f"expected a method: {_supported(info)}")
+
+
+def _supported(info: ProviderInfo) -> str:
+    if not info.raw_methods:
+        return f"one of {_listed(info.methods)}"
+    if not info.methods:
+        return "one of the gateway's own codes as text"
+    return f"one of {_listed(info.methods)} or one of the gateway's own codes as text"
 
 
 @cache

@@ -37,7 +37,7 @@ RAISED = {
     *("unfit", "lost", "invalid", "unknown", "_unknown", "_refuse", "_fault", "error", "grammar", "kind", "foreign"),
 }
 #: What an error is made of beside what stands in its call: by functions, and in constants.
-MADE_BY = {"did_you_mean", "key_hint", "_hint", "_toml_hint", "_reason"}
+MADE_BY = {"did_you_mean", "key_hint", "_hint", "_toml_hint", "_reason", "_supported"}
 MADE_OF = {"_HINT_WRONG_ACCOUNT", "_HINT_ORDER", "_UNSIGNED", "_KINDS", "_WRITTEN"}
 #: What stands in the gaps of `mistakes`, and what follows from it.
 GAPS = {
@@ -73,6 +73,7 @@ SEEN = {
     "the only braces allowed are {account} and {reference}; along a route it needs {account}",
     *("the gateway refused: 7", "the gateway refused the account: 7"),
     "make the same call again, with the same refund_reference",
+    "expected one of 7 or one of the gateway's own codes as text, not 7",
     "7 is no recorded callback: TypeError expected text",
 }
 

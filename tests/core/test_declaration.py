@@ -27,7 +27,7 @@ from payhub_core import (
     WrongOrder,
     hookimpl,
 )
-from payhub_core.declaration import check_reference, check_refund_reference
+from payhub_core.declaration import check_order, check_reference, check_refund_reference
 
 
 class Declared:
@@ -177,6 +177,20 @@ def test_the_other_hooks_are_held_to_it_too(declared: Any) -> None:
             call()
     assert declared.requests == []
     assert declared.refund("shop", "A1", None, Money(1, "CNY"), "R1").amount == Money(1, "CNY")
+
+
+def test_a_gateway_that_has_codes_of_its_own_alone_is_told_so(fitting: Any) -> None:
+    """An order with another method, or with none where it needs one."""
+
+    class Coded(Declared):
+        info: ClassVar[ProviderInfo] = replace(
+            Declared.info, methods=frozenset(), payer_needed=frozenset(), raw_methods="[0-9]+", method_needed=True
+        )
+
+    for method, told in (("card", r"method: expected {}, not 'card'"), (None, "expected a method: {}")):
+        with pytest.raises(InvalidOrder) as error:
+            check_order(Coded(), fitting(method=method))
+        assert error.value.message == told.format("one of the gateway's own codes as text")
 
 
 def test_a_provider_that_declares_no_method_takes_none(
