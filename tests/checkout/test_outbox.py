@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -118,6 +119,28 @@ def test_one_that_fails_comes_again_with_the_same_id_and_the_others_go_on(
     pass_time()
     assert till.deliver(fail_first) == 1
     assert tried == ["shop/A1/paid", "shop/A2/paid", "shop/A3/paid", "shop/A1/paid"]
+
+
+def test_what_became_of_an_order_is_handed_out_in_that_sequence(
+    till: Any, ledger: Ledger, paid: Any, pass_time: Callable[[], None]
+) -> None:
+    """What came later waits behind what is being handed out, or was not taken: no refund gets ahead of its payment."""
+    till.receive("shop", paid.notify("A1", actual_amount="10001"))
+    tried: list[str] = []
+
+    def fail_first(transition: Transition) -> None:
+        tried.append(transition.id)
+        if len(tried) == 1:
+            while (number := ledger.write(outbox.claim)) is not None:  # another process
+                tried.append(ledger.read(partial(outbox.read, number=number)).id)
+            raise RuntimeError("the queue is down")
+
+    assert till.deliver(fail_first) == 0
+    assert tried == ["shop/A1/paid", "shop/A2/paid", "shop/A3/paid"]
+    pass_time()
+    assert till.deliver(fail_first) == 4
+    assert tried.index("shop/A1/paid", 3) < tried.index("shop/A1/overpaid")
+    assert ledger.outbox() == []
 
 
 def test_what_a_clock_that_is_ahead_has_written_is_handed_out_at_once(

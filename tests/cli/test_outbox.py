@@ -69,11 +69,11 @@ def test_what_waits_is_listed_and_handed_out(command: Callable[..., Result], led
 def test_what_a_handler_does_not_take_waits_on(
     command: Callable[..., Result], ledger: Ledger, shop_module: Path
 ) -> None:
-    """Status 1, and the history says why; an async handler is refused, since nobody would await it."""
+    """Status 1, and the history says why; the next of its payment is not tried. An async handler is refused."""
     done = command("outbox", "deliver", "--handler", "outbox_shop:fail")
     assert done.exit_code == 1
-    assert "delivered 0, failed 2" in done.output
-    assert "KeyError (2 times" in command("payments", "show", "shop", "A1001").output
+    assert "delivered 0, failed 1" in done.output
+    assert "KeyError" in command("payments", "show", "shop", "A1001").output
     refused = command("outbox", "deliver", "--handler", "outbox_shop:wait", "--now")
     assert refused.exit_code == 1
     assert "write it as a plain function" in refused.output
@@ -180,8 +180,8 @@ def test_a_checkouts_own_handler_has_what_waits_with_its_connection(
         application: Any = sys.modules["outbox_application"]
         application.failing.append(True)
         done = command(*own)
-        assert (done.exit_code, "delivered 0, failed 2" in done.output, shipped()) == (1, True, [])
-        assert "KeyError (2 times" in command("payments", "show", "shop", "A1001").output
+        assert (done.exit_code, "delivered 0, failed 1" in done.output, shipped()) == (1, True, [])
+        assert "KeyError" in command("payments", "show", "shop", "A1001").output
         application.failing.clear()
         done = command(*own, "--now", "--json")
         assert "own words" in done.stderr

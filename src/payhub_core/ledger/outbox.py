@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, case, or_, select, update
+from sqlalchemy import Connection, Select, case, exists, or_, select, update
 from sqlalchemy import Row as SqlRow
 
 from payhub_core.errors import InvalidOrder
@@ -84,11 +84,14 @@ def claim(connection: Connection) -> int | None:
     """Takes the waiting transition that has been due the longest; it comes again after 1, 2, 4 minutes ... a day.
 
     One that was never tried is due, and so is one put off beyond the longest pause: a wrong clock wrote its time.
+    Behind an earlier one of its payment each waits: who hears "refunded" first would ship on the "paid" that follows.
     """
     now = clock(connection)
+    earlier = transitions.alias()
+    is_before = (earlier.c.payment_id == transitions.c.payment_id) & (earlier.c.id < transitions.c.id)
     oldest = (
         select(transitions.c.id, transitions.c.attempts)
-        .where(transitions.c.delivered_at.is_(None))
+        .where(transitions.c.delivered_at.is_(None), ~exists().where(is_before, earlier.c.delivered_at.is_(None)))
         .order_by(transitions.c.due_at)
         .limit(1)
         .with_for_update(skip_locked=True)
