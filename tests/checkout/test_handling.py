@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from payhub_core import AsyncHub, LedgerError, Order, PaymentStatus, load_accounts
+from payhub_core import AsyncHub, Hub, LedgerError, Order, PaymentStatus, load_accounts
 from payhub_core.checkout import AsyncCheckout, Checkout
 from payhub_core.ledger import Ledger, Transition
 from payhub_core.ledger.handling import acalled
@@ -122,6 +122,30 @@ def test_something_cancelled_that_a_handler_awaits_ends_no_pass(
             assert await AsyncCheckout(hub, ledger).deliver(handle) == 0
 
     asyncio.run(main())
+
+
+def test_something_cancelled_in_a_loop_that_a_plain_handler_runs_ends_no_pass_either(
+    sqlite_template: Path, tmp_path: Path, settings: Any, platform: Any, make_order: Any, gateway: Any, paid: Any
+) -> None:
+    """Python makes no Exception of it: one such order would end each pass, for all others too, and each notify."""
+    shutil.copy(sqlite_template, tmp_path / "ledger.db")
+
+    async def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    def handle(_transition: Transition, _connection: object = None) -> None:
+        asyncio.run(cancelled())
+
+    transport = httpx.MockTransport(gateway(platform.create_reply(), platform.query_reply()))
+    hub = Hub(load_accounts({"accounts": {"shop": settings}}), client=httpx.Client(transport=transport))
+    with Ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger:
+        checkout = Checkout(hub, ledger, handler=handle)
+        checkout.start("shop", make_order())
+        assert checkout.receive("shop", paid.notify()).reason.startswith("the handler raised RuntimeError")
+        ledger.write(lambda c: c.execute(text("UPDATE payhub_payments SET next_check_at = created_at")))
+        assert checkout.reconcile().handler_failed == 1
+        assert Checkout(hub, ledger).receive("shop", paid.notify()).body == b"SUCCESS"
+        assert checkout.deliver(handle) == 0
 
 
 def test_a_cancelled_caller_is_cancelled() -> None:

@@ -87,8 +87,14 @@ def has_run(result: object) -> bool:
 
 
 def called(handler: Callable[..., object], *given: object) -> object:
-    """Calls a plain ``handler``; raises ConfigError where it is none, so that nothing of it has run."""
-    result = handler(*given)
+    """Calls a plain ``handler``; raises ConfigError where it is none, so that nothing of it has run.
+
+    That something was cancelled, in an event loop of its own, is its failure: nobody cancels a plain function.
+    """
+    try:
+        result = handler(*given)
+    except asyncio.CancelledError as error:
+        raise RuntimeError("the handler awaited something that was cancelled") from error
     if not has_run(result):
         raise async_handler()
     return result
