@@ -185,6 +185,26 @@ def test_no_account_is_tried_after_one_whose_failure_could_not_be_written_down(
     assert (first.created, second.created) == (1, 0)
 
 
+class Dollars(Told):
+    """A gateway that takes another currency alone."""
+
+    info: ClassVar[ProviderInfo] = ProviderInfo(name="dollars", identity=(), currencies=frozenset({"USD"}))
+
+
+def test_an_account_that_does_not_take_such_an_order_stands_in_for_no_other(ledger: Ledger, routed: Order) -> None:
+    """The next one is tried; and the order is no invalid one because the gateway that takes it is down."""
+    first, second, third = Told(NotSent("unreachable")), Dollars(), Told()
+    hub = Hub({"first": first, "second": second, "third": third})
+    checkout = Checkout(hub, ledger, routes={"short": ["first", "second"], "any": ["first", "second", "third"]})
+    with pytest.raises(NotSent, match="account first"):
+        checkout.start("short", routed)
+    assert checkout.start("any", routed).account == "third"
+    assert (first.created, second.created, third.created) == (0, 0, 1)
+    assert ledger.payment("second", routed.reference) is None
+    with pytest.raises(InvalidOrder, match="account second"):
+        checkout.start("second", routed)
+
+
 class WithoutTheFirst(Hub):
     """That of a process in which the plugin of the first account does not load."""
 

@@ -76,6 +76,8 @@ class _Start:
         self.handler = handler
         self.usable: dict[str, Usable] = _usable(hub, route)
         self.lease: Lease = Lease(route, self.usable, order)
+        #: Why the next account of the route is tried.
+        self.failed: PayhubError | None = None
 
     def steps(self) -> Steps[Payment]:
         try:
@@ -151,9 +153,14 @@ class _Start:
                     return found
                 raise (yield from self._doubted(row, error)) from error
             recorded = yield from self._failed(row, error, creation_after(error))
+            # One that does not take such an order stands in for no other: what that one came to is the outcome.
+            stands = self.failed if isinstance(error, InvalidOrder) else None
             # What still says that it is being created here would be created here again, beside the next account.
-            if not (recorded and more and isinstance(error, NotSent | AccountRefused)):
+            if not (recorded and more and (stands or isinstance(error, NotSent | AccountRefused))):
+                if stands:
+                    raise stands from error
                 raise
+            self.failed = self.failed or error
             logger.warning("trying the next account: %s", type(error).__name__, extra={"account": row.account})
             return None
         return (yield from self._recorded(row, payment, "create"))
