@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from payhub_core.ledger.database import upgrade
 
 #: Two payments as the code of commit 59588a4 has stored them: a plain order, and one with every field set.
 ROWS = json.loads(Path(__file__).with_name("rows_59588a4.json").read_text("utf-8"))
+RECIPE = Path(__file__).parents[2] / "docs" / "recipes" / "to_postgresql.py"
 PLAIN = Order(
     reference="A1001",
     amount=Money.of("100.00", "CNY"),
@@ -121,3 +125,27 @@ def test_an_anomaly_that_was_stored_before_is_open_after_an_upgrade(empty_url: s
         assert (odd.anomaly.name, odd.anomaly.received.minor, odd.resolved_at) == ("overpaid", 10_001, None)
         assert ledger.resolve("shop", odd.reference, by="Li", reason="the payer was told") == 1
         assert ledger.anomalies() == []
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("new_database", ["postgresql"], indirect=True)
+def test_a_ledger_moves_from_sqlite_to_postgresql(
+    sqlite_template: Path, tmp_path: Path, ledger: Ledger, open_checkout: Callable[..., Any], accept: Any, paid: Any
+) -> None:
+    """By the page's recipe: what was known is known, what was under way goes on, and a new order gets a number."""
+    file = tmp_path / "shop.db"
+    shutil.copy(sqlite_template, file)
+    with Ledger(f"sqlite:///{file}") as old:
+        till = open_checkout(accept, database=f"sqlite:///{file}")
+        for reference in ("A1001", "A1002"):
+            till.start("shop", PLAIN.model_copy(update={"reference": reference}))
+        till.receive("shop", paid.notify("A1001"))
+        known = [old.payments(), old.history("shop", "A1001"), old.outbox()]
+    url = ledger.engine.url.render_as_string(hide_password=False).replace("+psycopg", "")
+    subprocess.run([sys.executable, RECIPE, file, url], check=True)
+    assert [ledger.payments(), ledger.history("shop", "A1001"), ledger.outbox()] == known
+    till = open_checkout(accept)
+    till.start("shop", PLAIN.model_copy(update={"reference": "A1003"}))
+    for reference in ("A1002", "A1003"):
+        assert till.receive("shop", paid.notify(reference)).body == b"SUCCESS"
+    assert till.deliver(lambda _: None) == 3
