@@ -88,9 +88,10 @@ class Calls:
         try:
             result = self._own["parse_callback"](arguments)
             if type(result) is Notification:
-                check_new(result.payment or result.refund)
+                made = result.payment or result.refund
+                check_new(made)
                 notification = bind_notification(result, self.name, self._provider_name, callback, expect, False)
-                if (made := notification.payment or notification.refund) is not None:
+                if made is not None:
                     self._redaction.fields(made.__dict__)
                 if logger.isEnabledFor(logging.INFO):
                     self._log("parse_callback", notification)
