@@ -24,7 +24,7 @@ from payhub_core.testing.cases.creates import asks
 from payhub_core.testing.cases.faults import flows
 from payhub_core.testing.cases.notifies import nothing_received
 from payhub_core.testing.cases.texts import MARK
-from payhub_core.testing.messages import fields_of, parts, request_fields, unpacked
+from payhub_core.testing.messages import carries, fields_of, parts, request_fields, unpacked
 from payhub_core.testing.outcome import Call, Outcome, expect
 
 PAGE = "hooks.md#the-declaration"
@@ -113,9 +113,9 @@ def _payer(bench: Bench) -> None:
         outcome = bench.create(bench.order(method=method, payer=None))
         refused = isinstance(outcome.error, InvalidOrder) and not outcome.tried
         expect(refused, f"InvalidOrder for {method.value!r} without a payer, and nothing sent", outcome)
-        sent = [
-            written(bench, bench.create(bench.order(method=method, payer=payer))) for payer in ("openid-1", "openid-2")
-        ]
+        payer = str(bench.order(method=method).payer)
+        another = payer[:-1] + ("2" if payer[-1] == "1" else "1")  # of the shape that the contract's has, as a phone's
+        sent = [written(bench, bench.create(bench.order(method=method, payer=one))) for one in (payer, another)]
         expect(sent[0] != sent[1], "other requests for other payers", "the same one for both")
 
 
@@ -126,7 +126,8 @@ def _payer(bench: Bench) -> None:
     PAGE,
 )
 def _reference(bench: Bench) -> None:
-    keys, queries = set(), set()
+    keys: set[str] = set()
+    queries: dict[str, Request] = {}
     numbers = list(dict.fromkeys(_numbers(bench)))
     if not numbers:
         raise NotApplicable("the pattern of order numbers is too particular")
@@ -140,10 +141,14 @@ def _reference(bench: Bench) -> None:
             found = outcome.payment.reference
             expect(found == number, f"the order number {number!r}", repr(found))
         _in_its_place(bench, order, outcome)
-        queries.add((str(outcome.tried[-1].url), outcome.tried[-1].content))
+        queries[number] = outcome.tried[-1]
     expect(len(keys) == len(numbers), f"{len(numbers)} keys for {len(numbers)} orders", f"{len(keys)}")
+    longest = max(numbers, key=len)
+    if "gateway_id" in bench.hooks["query"] and not carries(queries[longest], [longest]):
+        return  # it asks by the gateway's number, which is the same here, at the clock's time
     # A search names no order, and asks for all of them alike.
-    expect(len(queries) in {1, len(numbers)}, f"{len(numbers)} queries for {len(numbers)} orders", f"{len(queries)}")
+    asked = {(str(request.url), request.content) for request in queries.values()}
+    expect(len(asked) in {1, len(numbers)}, f"{len(numbers)} queries for {len(numbers)} orders", f"{len(asked)}")
 
 
 def _in_its_place(bench: Bench, order: Order, outcome: Outcome) -> None:
