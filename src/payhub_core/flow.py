@@ -7,7 +7,7 @@ does. A failed exchange is thrown in at the ``yield``, already one of payhub's e
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Collection, Generator
 from typing import Any, TypeAlias, TypeVar
 
 import httpx
@@ -28,12 +28,22 @@ class Request(httpx.Request):
     """httpx's, shown without keys and signatures: an error reporter sends the repr of a traceback's local variables.
 
     ``harmless`` says that it changes nothing at the gateway, as a look-up or the fetch of a token: where its answer is
-    lost, nothing has happened.
+    lost, nothing has happened. ``answers`` are the HTTP statuses of 5xx that the flow is given to read, where the
+    gateway's manual has a meaning for their bodies: all others raise GatewayError, unread.
     """
 
-    def __init__(self, method: str, url: httpx.URL | str, *, harmless: bool = False, **options: Any) -> None:
+    def __init__(
+        self,
+        method: str,
+        url: httpx.URL | str,
+        *,
+        harmless: bool = False,
+        answers: Collection[int] = (),
+        **options: Any,
+    ) -> None:
         super().__init__(method, url, **options)
         self.harmless: bool = harmless
+        self.answers: Collection[int] = answers
 
     def __repr__(self) -> str:
         return redact(super().__repr__())

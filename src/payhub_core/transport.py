@@ -147,8 +147,9 @@ class _Terms:
         reply.stream = _Limited(reply.stream, deadline, lost)
         return reply
 
-    def complete(self, response: Response, lost: type[GatewayError]) -> Response:
-        if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+    def complete(self, request: Request, response: Response, lost: type[GatewayError]) -> Response:
+        failed = response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR
+        if failed and response.status_code not in getattr(request, "answers", ()):
             raise _unanswered(lost(f"the gateway answered HTTP {response.status_code}"))
         return response
 
@@ -180,7 +181,7 @@ class Exchange(_Terms):
             raise
         except Exception as error:
             raise self.failure(error, lost) from None
-        return self.complete(reply, lost)
+        return self.complete(request, reply, lost)
 
 
 class AsyncExchange(_Terms):
@@ -208,7 +209,7 @@ class AsyncExchange(_Terms):
             raise
         except Exception as error:
             raise self.failure(error, lost) from None
-        return self.complete(reply, lost)
+        return self.complete(request, reply, lost)
 
 
 def _left(deadline: float) -> float:

@@ -35,6 +35,7 @@ from payhub_core import (
     PaymentStatus,
     Redirect,
     Refused,
+    Request,
     load_account,
     load_accounts,
 )
@@ -167,6 +168,26 @@ def test_a_callback_whose_request_fails_is_not_believed(
     hub = open_hub(gateway(fault), accounts={"shop": make_provider(parse_callback=parse)})
     with pytest.raises(GatewayError):
         hub.parse_callback("shop", CALLBACK)
+
+
+def test_a_status_of_failure_that_the_manual_has_a_meaning_for_is_read(
+    open_hub: Any, gateway: Any, make_provider: Any
+) -> None:
+    """Such as "still processing" by HTTP 500; any other one stays unread, and is asked again."""
+
+    def query(reference: str) -> Any:
+        response = yield Request("GET", "https://gateway.example/payments", answers={500})
+        assert response.status_code == 500
+        return Payment(reference=reference, status=PaymentStatus.PENDING)
+
+    accounts = {"shop": make_provider(query=query)}
+    waits = gateway(httpx.Response(500, json={"code": "processing"}))
+    assert open_hub(waits, accounts=accounts).query("shop", "A1001").status is PaymentStatus.PENDING
+    assert len(waits.requests) == 1
+    lost = gateway(httpx.Response(502, json={"code": "processing"}))
+    with pytest.raises(GatewayError) as failed:
+        open_hub(lost, accounts=accounts).query("shop", "A1001")
+    assert failed.value.unanswered
 
 
 # A plugin's mistakes

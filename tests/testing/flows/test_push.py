@@ -1,4 +1,4 @@
-"""A gateway that asks the payer on his phone: no page, and an unsigned message that names no order."""
+"""A gateway that asks the payer on his phone: no page, HTTP 500 for "in progress", messages that name no order."""
 
 from __future__ import annotations
 
@@ -43,7 +43,6 @@ RESULTS = {
     "0": PaymentStatus.PAID,
     "1032": PaymentStatus.FAILED,
     "1037": PaymentStatus.FAILED,
-    "4999": PaymentStatus.PENDING,
 }
 NO = {"refused": (422, "bad_phone"), "account": (401, "bad_key"), "duplicate": (409, "busy"), "unknown": (409, "busy")}
 
@@ -103,7 +102,12 @@ class Push(AccountSettings):
         return Notification(callback.kind, payment.model_copy(update={"amount": due}), Reply(b"OK"))
 
     def asked(self, reference: str, number: str) -> Flow[Payment]:
-        fields = read_reply((yield self.request("/ask", {"number": number}, harmless=True)), refusal=refusal)
+        response = yield self.request("/ask", {"number": number}, harmless=True, answers={500})
+        if response.status_code == 500:
+            if read_reply(response, ok=(500,)).text("error") != "processing":
+                raise GatewayError("the gateway failed")
+            return Payment(reference=reference, gateway_id=number, status=PaymentStatus.PENDING)
+        fields = read_reply(response, refusal=refusal)
         if fields.text("push") != number:
             raise GatewayError("the answer is about another push")
         status = fields.choice("result", RESULTS, default=PaymentStatus.PENDING)
@@ -112,10 +116,10 @@ class Push(AccountSettings):
     def made(self, purpose: str, key: Secret, *values: str) -> bytes:
         return hmac.digest(bytes(key), "&".join((purpose, self.till, *values)).encode(), "sha256")
 
-    def request(self, path: str, body: dict[str, Any], *, harmless: bool = False) -> Request:
+    def request(self, path: str, body: dict[str, Any], **marks: Any) -> Request:
         text = json.dumps({"till": self.till, "at": f"{time.time():.1f}", **body})
         headers = {"X-Signature": self.made("request", self.key, text).hex()}
-        return Request("POST", f"{URL}{path}", content=text.encode(), headers=headers, harmless=harmless)
+        return Request("POST", f"{URL}{path}", content=text.encode(), headers=headers, **marks)
 
 
 class TestPush(ProviderContract):
@@ -143,6 +147,8 @@ class TestPush(ProviderContract):
             return Response(status, json={"error": code})
         if request.url.path == "/push":
             return Response(200, json={"push": sale.gateway_id})
+        if sale.status is PaymentStatus.PENDING and not sale.word:
+            return Response(500, json={"error": "processing"})
         words = {status: word for word, status in reversed(RESULTS.items())}
         return Response(200, json={"push": sale.gateway_id, "result": sale.word or words[sale.status]})
 
