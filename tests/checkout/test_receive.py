@@ -507,6 +507,26 @@ def test_a_notify_that_only_claims_to_be_paid_is_asked_about_before_it_is_acknow
     assert shop.delivered == (["shop/A1001/paid"] if status is PAID else [])
 
 
+def test_a_claim_is_asked_about_by_the_number_that_it_names_where_no_other_is_known(
+    ledger: Ledger, order: Order, shop: Any
+) -> None:
+    """As of an order whose create was lost, at a gateway that looks up by its own number alone."""
+
+    class ByNumber(Confirming):
+        @hookimpl
+        def query(self, reference: str, gateway_id: str | None) -> Payment:  # type: ignore[override]
+            if gateway_id is None:
+                raise GatewayError("the gateway looks up by its own number alone, which is not known")
+            return Payment(reference=reference, gateway_id=gateway_id, status=PAID, paid=order.amount)
+
+    now = datetime.now(UTC)
+    ledger.write(lambda c: changes.insert(c, "shop", "answering", order, lease="", until=now, now=now))
+    with Hub({"shop": ByNumber({"gateway_id": "T7"}, [])}) as hub:
+        checkout = Checkout(hub, ledger, handler=shop.handle)
+        assert checkout.receive("shop", Callback("POST", {}, b"", b"id=1")).status_code == 200
+    assert shop.delivered == ["shop/A1001/paid"]
+
+
 def test_a_claim_that_the_gateway_only_repeats_is_not_acknowledged(
     ledger: Ledger, order: Order, shop: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -37,8 +37,9 @@ def receive(hub: AnyHub, account: str, callback: Callback, handler: object) -> S
             return notification.reply
         row = yield from stored(account, about.reference)
         news = changes.heard_of_refund(row, about) if isinstance(about, Refund) else changes.heard(row, about, "notify")
-        if _only_claims_paid(row, news.payment):
-            yield from _asked(hub, row, handler)
+        if (claim := _only_claims_paid(row, news.payment)) is not None:
+            number = row.gateway_id or claim.gateway_id  # some gateways look up by nothing else
+            yield from _asked(hub, row._replace(gateway_id=number), handler)
         elif not changes.says_nothing_new(row, news):
             yield from _settled(row, news, handler)
     except CallbackError as error:
@@ -53,12 +54,12 @@ def receive(hub: AnyHub, account: str, callback: Callback, handler: object) -> S
     return notification.reply
 
 
-def _only_claims_paid(row: Row, payment: Payment | None) -> bool:
-    """Whether a notify claims, and does not prove, that an order was paid which is not known to be: a query tells."""
-    if payment is None:
-        return False
+def _only_claims_paid(row: Row, payment: Payment | None) -> Payment | None:
+    """What claims, and does not prove, that an order was paid which is not known to be: a query tells."""
+    if payment is None or row.status in SETTLED:
+        return None
     claims = payment.status is PaymentStatus.PENDING and payment.claimed_status is PaymentStatus.PAID
-    return claims and row.status not in SETTLED
+    return payment if claims else None
 
 
 def _asked(hub: AnyHub, row: Row, handler: object) -> Steps[None]:
