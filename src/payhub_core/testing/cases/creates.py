@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -254,15 +255,30 @@ def _cut(bench: Bench) -> None:
     held = [name for name, value in fields.items() if value == MARK]
     if plain.tried or not held:
         raise NotApplicable("the payer's browser carries no text of the order")
-    if not _noticed(bench, plain, {**fields, held[0]: f"{MARK}1"}):
+    covered = [name for name in held if _noticed(bench, plain, {**fields, name: f"{MARK}1"})]
+    if not covered:
         raise NotApplicable("no signature covers the order's texts")
-    for name in held:
-        text = f"{MARK}&{name}0=1"
+    for name, joint in itertools.product(covered, JOINTS):
+        text = f"{MARK}&{name}0=1" if joint == "&" else f"{MARK}{joint}1"
         outcome = bench.create(bench.order(description=text, **_attached(bench, text)))
         if outcome.error is None and (found := _page_fields(bench, outcome)).get(name) == text:
-            noticed = _noticed(bench, outcome, {**found, name: MARK, f"{name}0": "1"})
-            expected = f"another signature once {name} {text!r} is cut into two fields: escape or replace '&' in it"
+            noticed = all(_noticed(bench, outcome, cut) for cut in _cuts(found, name, joint))
+            expected = (
+                f"another signature once {name} {text!r} is cut into two fields: escape or replace {joint!r} in it"
+            )
             expect(noticed, expected, "the same one")
+
+
+#: What values are joined with: as pairs, or in a row.
+JOINTS = "&|:;,"
+
+
+def _cuts(fields: dict[str, str], name: str, joint: str) -> list[dict[str, str]]:
+    """The page's fields with one text cut in two at the joint: into a pair of its own, or into each other value."""
+    if joint == "&":
+        return [{**fields, name: MARK, f"{name}0": "1"}]
+    others = sorted(fields.keys() - {name})
+    return [{**fields, name: MARK, other: f"1{joint}{fields[other]}"} for other in others]
 
 
 def _attached(bench: Bench, text: str) -> dict[str, str]:
