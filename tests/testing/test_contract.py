@@ -34,7 +34,7 @@ from tests.testing.broken import (
     unchecked,
 )
 from tests.testing.flows.test_later import TestLater as LaterContract
-from tests.testing.tea import Tea, TeaContract
+from tests.testing.tea import Tea, TeaContract, digest, joined
 
 from payhub_core import (
     Callback,
@@ -50,7 +50,7 @@ from payhub_core import (
     hookimpl,
     testing,
 )
-from payhub_core.kit import Fields, Secret, grammar
+from payhub_core.kit import FORM, Fields, Secret, grammar, write_form
 from payhub_core.pages import page
 from payhub_core.testing import NotApplicable, ProviderContract, Sale
 from payhub_core.testing.bench import Bench
@@ -742,6 +742,31 @@ def test_a_gateway_may_sign_number_and_sum_alone() -> None:
     sum_unsigned = next(broken for broken in BROKEN if broken.provider.__name__ == "SumUnsigned")
     told = sum_unsigned.contract.run(NAMED["create.signed"]).text
     assert "none, where it is altered in body text, body notify_url, body return_url, body amount" in told
+
+
+def test_a_number_that_nobody_signed_may_be_left_out() -> None:
+    """Whoever has a genuine message could write another payment's number into it."""
+
+    class Nameless(Tea):
+        def payment(self, fields: Fields) -> Payment:
+            return super().payment(fields).model_copy(update={"gateway_id": None})
+
+    class NumberUnsigned(Nameless):
+        def check(self, purpose: str, fields: Fields, given: str | None) -> None:
+            super().check(purpose, Fields({name: fields[name] for name in fields if name != "id"}), given)
+
+    class Unsigned(TeaContract):
+        provider = NumberUnsigned
+
+        def notify(self, sale: Sale) -> Callback:
+            fields = {**self.message(sale), "at": str(int(sale.at.timestamp()))}
+            signed = joined({name: fields[name] for name in fields if name != "id"})
+            headers = {"Content-Type": FORM, "X-Tea-Signature": digest(self.key(sale), b"notify", signed).hex()}
+            return Callback("POST", headers, b"", write_form(fields))
+
+    case = NAMED["notify.two_payments"]
+    assert Unsigned().run(case).text == "no signature covers the gateway's number"
+    assert type("Of", (TeaContract,), {"provider": Nameless})().run(case).outcome == "failed"
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.id.startswith("refund.")])
