@@ -1367,6 +1367,19 @@ class PartIsWhole(Refunding):
         return refund
 
 
+@broken("refund.asks")
+class RefundToldToPayers(Refunding):
+    """Has the gateway tell of a refund at the address where payers come back."""
+
+    @hookimpl
+    def refund(self, reference: str, amount: Money, refund_reference: str, expect: Order | None) -> Flow[Refund]:
+        body = self.refund_body(reference, amount, refund_reference)
+        address = {"tell": expect.return_url} if expect else {}
+        return self.paid_back(
+            self.reply((yield self.post("/refunds", {**body, **address, "currency": amount.currency})))
+        )
+
+
 @broken("refund.key")
 class OneRefundForAll(Refunding):
     """Names a refund by its order, so that there is one."""

@@ -421,8 +421,7 @@ def _addresses(bench: Bench) -> None:
     outcome = bench.create(order)
     _ = outcome.payment
     found = False
-    for name, value in fields_of(*bench.sent(outcome)):
-        text = unquote_plus(value.decode("utf-8", "replace")).replace("\\/", "/")
+    for name, text in addresses(bench.sent(outcome)):
         for mark, address, other in (
             (_FOR_SERVERS, order.notify_url, order.return_url),
             (_FOR_BROWSERS, order.return_url, order.notify_url),
@@ -432,6 +431,12 @@ def _addresses(bench: Bench) -> None:
                 expect(text != other, f"{address} in the field {name!r}", other)
     if not found:
         raise NotApplicable("no field of what is sent is an address alone")
+
+
+def addresses(requests: Sequence[Request]) -> list[tuple[str, str]]:
+    """The fields of these requests by their names, as text in which an address is readable."""
+    fields = fields_of(*requests)
+    return [(name, unquote_plus(value.decode("utf-8", "replace")).replace("\\/", "/")) for name, value in fields]
 
 
 #: What gateways name a field after that holds the address for their server, and for the payer's browser.

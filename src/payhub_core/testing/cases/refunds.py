@@ -17,6 +17,7 @@ from payhub_core.models import PaymentStatus, Refund, RefundStatus
 from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
 from payhub_core.testing.case import Mismatch, NotApplicable, case
+from payhub_core.testing.cases.creates import addresses
 from payhub_core.testing.faults import FAULTS, NOES, Answer, saying
 from payhub_core.testing.messages import fields_of, unpacked
 from payhub_core.testing.outcome import Call, Outcome, expect, optional, says
@@ -69,7 +70,7 @@ def _accepted(bench: Bench) -> None:
 @case(
     "refund.asks",
     "the gateway is asked once, for the sum of the refund; a part that cannot be refunded is InvalidOrder",
-    "A part that goes back as the whole is money given away.",
+    "A part that goes back as the whole is money given away; what is told at the address for payers proves nothing.",
     REFUND,
 )
 def _asks(bench: Bench) -> None:
@@ -82,6 +83,10 @@ def _asks(bench: Bench) -> None:
         _ = refunded(outcome)
         asked = [money for _, money in bench.asked(outcome)]
         expect(asked == [part], f"one request for {part}", ", ".join(map(str, asked)) or "none")
+        # No payer comes back from a refund: its message would be the server's, at an address where it proves nothing.
+        order = bench.order()
+        for name, text in addresses(outcome.requests):
+            expect(text != order.return_url, f"{order.notify_url} or nothing in the field {name!r}", text)
         call = bench.refund_call(bench.paid(refund=part))
         call.arguments["expect"] = None
         asked = [money for _, money in bench.asked(bench.play(call)[0])]
