@@ -12,15 +12,15 @@ from payhub_core.errors import PayhubError, plain
 from payhub_core.hookspecs import Provider, SupportsCandidates
 from payhub_core.models import Callback
 
-__all__ = ["REMEDIES", "Explanation", "explain"]
+__all__ = ["HINTS", "Explanation", "explain"]
 
 #: Of another account: its key as it is, and with one deviation.
 _MOST_OF_OTHERS = 100
 _LONGEST_NAME = 300
 
 _ASK = "ask the gateway whether it signs so, and the provider's author for a setting"
-#: What to do about a deviation, by how its name begins: the first that fits, where the provider has no cure for it.
-REMEDIES = {
+#: What to do about a deviation, by how its name begins: the first that fits, where the provider has no hint for it.
+HINTS = {
     r"the sums? in .* changed": "do not ship, since somebody altered the sum; compare it with the gateway's console",
     r"the sums? in .* otherwise": "ask the gateway to send sums as it signs them, in one unit, with the same decimals",
     r"the missing field": "find what drops empty fields on the way, and let the body through as it came",
@@ -80,12 +80,12 @@ class Explanation:
     def parts(self) -> list[tuple[str, str]]:
         """Each deviation by itself, with what to do about it."""
         named = [it.partition(": ") for it in self.deviation.split(", and ")] if self.deviation else []
-        return [(name, cure or next(REMEDIES[it] for it in REMEDIES if re.match(it, name))) for name, _, cure in named]
+        return [(name, hint or next(HINTS[it] for it in HINTS if re.match(it, name))) for name, _, hint in named]
 
     @property
-    def to_do(self) -> list[str]:
+    def hints(self) -> list[str]:
         """What to do, a sentence for the answer and one for each deviation."""
-        remedies = [remedy for _, remedy in self.parts]
+        hints = [hint for _, hint in self.parts]
         if self.account is None:
             first = (
                 "compare the key first: payhub doctor shows its length and the start of its SHA-256, the gateway's "
@@ -97,8 +97,8 @@ class Explanation:
                 f"give the gateway the notify address of the account {self.account!r} for its orders, or swap the keys "
                 "back where two are swapped"
             )
-            return [route, *remedies]
-        return remedies or ["leave the key as it is, and see what the error says"]
+            return [route, *hints]
+        return hints or ["leave the key as it is, and see what the error says"]
 
 
 def explain(accounts: Mapping[str, Provider], account: str, callback: Callback) -> Explanation:

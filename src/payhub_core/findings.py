@@ -13,7 +13,7 @@ class Finding:
 
     account: str
     what: str
-    remedy: str
+    hint: str
 
     def __str__(self) -> str:
-        return f"{f'account {self.account}: ' if self.account else ''}{self.what}. Hint: {self.remedy}"
+        return f"{f'account {self.account}: ' if self.account else ''}{self.what}. Hint: {self.hint}"

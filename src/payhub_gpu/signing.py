@@ -15,7 +15,7 @@ Placement: TypeAlias = Literal["sorted", "last"]
 #: Whether callbacks sign empty values.
 Empties: TypeAlias = Literal["keep", "drop"]
 
-_CURES = {
+_HINTS = {
     "the secret stands sorted among the fields": 'set secret_placement = "sorted"',
     "the secret stands last": 'set secret_placement = "last"',
     "empty values are signed": 'set callback_empties = "keep"',
@@ -52,7 +52,7 @@ def signed_pairs(placement: Placement, empties: Empties, fields: Iterable[str]) 
         empties=empties,
         fields=fields,
         sums=("amount", "actual_amount"),
-        cures=_CURES,
+        hints=_HINTS,
     )
 
 

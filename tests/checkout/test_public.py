@@ -59,7 +59,7 @@ PUBLIC = {
             "UNDERPAID",
         ],
         "Creation": ["CREATED", "NOT_SENT", "REFUSED", "STARTING", "UNKNOWN"],
-        "Finding": ["account", "remedy", "what"],
+        "Finding": ["account", "hint", "what"],
         "Health": ["accounts", "at", "findings", "passed_at"],
         "Ledger": [
             *("aaccounts", "aanomalies", "aanomalies_of", "accounts", "aclose", "ahealth", "ahistory", "anomalies"),

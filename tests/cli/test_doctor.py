@@ -1,4 +1,4 @@
-"""``payhub doctor``: each finding with its remedy, and no secret."""
+"""``payhub doctor``: each finding with its hint, and no secret."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ from payhub_sandbox import PUBLIC_MERCHANTS, SandboxProcess
 
 
 def findings(command: Callable[..., Result], *words: str) -> list[str]:
-    """What is found, each with a remedy; the exit status agrees."""
+    """What is found, each with a hint; the exit status agrees."""
     result = command("doctor", "--json", *words)
     found = json.loads(result.output)["findings"]
     assert result.exit_code == (1 if found else 0), result.output
-    assert all(finding["remedy"] for finding in found)
+    assert all(finding["hint"] for finding in found)
     return [finding["what"] for finding in found]
 
 
@@ -99,7 +99,7 @@ def test_an_account_that_is_not_configured_and_has_open_orders_is_a_finding(
     )
     found = json.loads(command("doctor", "--json").output)["findings"]
     assert len(found) == 2  # nor would a refresh find its account
-    assert {it["remedy"] for it in found} == {
+    assert {it["hint"] for it in found} == {
         "give the account its name back; where it is gone for good: payhub ledger retire shop"
     }
     ledger.write(lambda c: c.execute(update(payments).values(creation="created")))
@@ -217,7 +217,7 @@ def test_what_the_ledger_finds_is_a_finding(command: Callable[..., Result], ledg
 @pytest.mark.usefixtures("stored")
 @one_checkout
 @pytest.mark.parametrize(
-    ("language", "what", "remedy"),
+    ("language", "what", "hint"),
     [
         (
             "C.UTF-8",
@@ -231,10 +231,10 @@ def test_what_the_ledger_finds_is_a_finding(command: Callable[..., Result], ledg
         ),
     ],
 )
-def test_on_a_terminal_what_to_do_has_a_line_of_its_own(config: Path, language: str, what: str, remedy: str) -> None:
+def test_on_a_terminal_what_to_do_has_a_line_of_its_own(config: Path, language: str, what: str, hint: str) -> None:
     """Where both do not fit one; no line is broken, so that a command can be copied whole."""
     lines = on_a_terminal(config.parent, "doctor", language).splitlines()
-    assert lines[lines.index(what) + 1] == remedy
+    assert lines[lines.index(what) + 1] == hint
 
 
 @pytest.fixture
@@ -318,7 +318,7 @@ def test_a_page_in_the_gateways_place_is_not_blamed_on_the_key(
         sandbox.fault("check_order", fault, times=10)
         found = json.loads(command("doctor", "--json", "--connect").output)["findings"][-1]
     assert found["what"].startswith("what answered a signed query is not the gateway: expected ")
-    assert found["remedy"].startswith("see the address in the configuration, the proxy")
+    assert found["hint"].startswith("see the address in the configuration, the proxy")
 
 
 def test_certificates_that_are_not_there_are_a_finding(
@@ -375,7 +375,7 @@ def test_what_is_wrong_with_a_certificate_is_in_the_line(tmp_path: Path, reason:
         Thread(target=server.handle_request).start()
         (finding,) = _on_the_way("shop", f"https://127.0.0.1:{server.server_port}")
     assert reason in finding.what
-    assert "certificate" in finding.remedy
+    assert "certificate" in finding.hint
 
 
 def test_a_clock_that_is_wrong_hides_no_key_that_is(

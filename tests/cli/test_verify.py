@@ -151,9 +151,9 @@ def test_a_sum_that_was_changed_is_told_with_what_to_do(verify: Any, platform: A
     """On the terminal and in JSON."""
     genuine = platform.sign(platform.notify(actual_amount="1.00"))
     body = urlencode({**platform.notify(), "sign": genuine}).encode()
-    to_do = "do not ship, since somebody altered the sum"
-    assert f"to do     │ {to_do}" in verify(body).output
-    assert json.loads(verify(body, "--json").output)["explanation"]["to_do"][0].startswith(to_do)
+    hint = "do not ship, since somebody altered the sum"
+    assert f"to do     │ {hint}" in verify(body).output
+    assert json.loads(verify(body, "--json").output)["explanation"]["hints"][0].startswith(hint)
 
 
 def test_a_name_in_a_message_cannot_give_advice(verify: Any, platform: Any) -> None:

@@ -29,7 +29,7 @@ from payhub_core.cli.commands import payhub
 from payhub_core.cli.help import with_help
 from payhub_core.cli.report_words import CHINESE, ENGLISH
 from payhub_core.cli.words import catalogue, say
-from payhub_core.explanation import REMEDIES
+from payhub_core.explanation import HINTS
 from payhub_core.ledger import AnomalyKind, Creation
 from payhub_core.models import CallbackKind, PaymentStatus
 
@@ -95,10 +95,10 @@ def said() -> set[str]:
 def explained() -> set[str]:
     """What may be said of a signature: the answers, what it may deviate in, and what to do."""
     tree = [*ast.walk(ast.parse((ROOT / "explanation.py").read_text("utf-8")))]
-    answers = [it for it in tree if isinstance(it, FUNCTION) and it.name in {"__str__", "to_do"}]
+    answers = [it for it in tree if isinstance(it, FUNCTION) and it.name in {"__str__", "hints"}]
     returned = [(it.value, f) for f in answers for it in ast.walk(f) if isinstance(it, ast.Return) and it.value]
     found = {text for value, function in returned for text in texts(value, function)}
-    found |= {*REMEDIES.values(), 'set {} = "{}"'}
+    found |= {*HINTS.values(), 'set {} = "{}"'}
     named = {name for rule in RULES for digits in (32, 40) for name in deviations(rule, digits)}
     for pattern, gap in GAPS.items():
         named = {re.sub(pattern, gap, name) for name in named}
@@ -156,7 +156,7 @@ def test_each_text_is_found_with_anything_in_its_gaps(english: str, chinese: Non
 
 @one_checkout
 def test_the_doctor_speaks_chinese(command: Callable[..., Result], stored: None, chinese: None) -> None:
-    """Its tables, and each finding with its remedy."""
+    """Its tables, and each finding with its hint."""
     output = command("doctor").output
     assert "! 账户 shop：未处理的异常单：1 条。处理办法：先 payhub payments anomalies --account shop，" in output
     assert "最近异步通知" in output
@@ -204,8 +204,8 @@ def test_a_signature_is_explained_in_chinese(
     monkeypatch.setenv("COLUMNS", "300")
     shown = command("verify", "notify.txt").output
     assert "按以下差异可以对上：密钥作为参数放在最后，并且空值不参与签名，并且文本是 GBK 编码" in shown
-    for to_do in ('设置 secret_placement = "last"', '设置 callback_empties = "drop"', "请网关使用 UTF-8"):
-        assert to_do in shown
+    for hint in ('设置 secret_placement = "last"', '设置 callback_empties = "drop"', "请网关使用 UTF-8"):
+        assert hint in shown
     assert "it would match, where the secret" in command("verify", "notify.txt", "--json").output
 
 

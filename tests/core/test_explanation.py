@@ -26,7 +26,7 @@ def accounts(settings: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("rule", "account", "said", "to_do"),
+    ("rule", "account", "said", "hints"),
     [
         ({}, "shop", "a key of this account made it: it is refused for something else", ["leave the key as it is"]),
         (
@@ -56,13 +56,13 @@ def accounts(settings: dict[str, Any]) -> Any:
     ],
 )
 def test_it_says_whose_key_it_was_and_what_deviates_and_what_to_do(
-    accounts: Any, platform: Any, rule: dict[str, str], account: str | None, said: str, to_do: list[str]
+    accounts: Any, platform: Any, rule: dict[str, str], account: str | None, said: str, hints: list[str]
 ) -> None:
     """The account's own key first, then the others'."""
     explanation = explain(accounts, "shop", platform.callback(platform.notify(), **rule))
     assert explanation.account == account
     assert said in str(explanation)
-    assert [told[: len(it)] for told, it in zip(explanation.to_do, to_do, strict=True)] == to_do
+    assert [told[: len(it)] for told, it in zip(explanation.hints, hints, strict=True)] == hints
 
 
 def test_neither_keys_nor_signatures_are_in_it(accounts: Any, platform: Any) -> None:

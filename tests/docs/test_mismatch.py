@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from payhub_core import Callback
-from payhub_core.explanation import REMEDIES
+from payhub_core.explanation import HINTS
 from payhub_core.kit import Secret, SignedPairs
 
 pytestmark = pytest.mark.usefixtures("few_sums")
@@ -56,4 +56,4 @@ def test_every_deviation_stands_in_the_table_with_what_it_means(rule: str, digit
 def test_each_remedy_is_that_of_a_deviation() -> None:
     """A name that is changed would else be told the general one."""
     named = {name for rule in RULES for digits in (32, 40) for name in deviations(rule, digits)}
-    assert [it for it in REMEDIES if not any(re.match(it, name) for name in named)] == []
+    assert [it for it in HINTS if not any(re.match(it, name) for name in named)] == []

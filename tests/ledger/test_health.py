@@ -70,7 +70,7 @@ def only(ledger: Ledger) -> str:
     """The one finding, in words."""
     (finding,) = ledger.health().findings
     assert finding.account == "shop"
-    assert finding.remedy
+    assert finding.hint
     return finding.what
 
 

@@ -54,8 +54,8 @@ def configured(config: Config) -> Configured:
         try:
             provider = loaded(name, config)
         except ConfigError as error:
-            remedy = error.hint or f"mend its settings: {page('configuration.md')}"
-            found.findings.append(Finding(name, f"cannot be used: {error.message}", remedy))
+            hint = error.hint or f"mend its settings: {page('configuration.md')}"
+            found.findings.append(Finding(name, f"cannot be used: {error.message}", hint))
             continue
         found.providers[name] = provider
         found.keys[name] = _keys(provider)

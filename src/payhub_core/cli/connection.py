@@ -71,14 +71,14 @@ def _on_the_way(account: str, address: str) -> Generator[Finding, None, bool]:
             certificate = tls.getpeercert() if tls is not None else None
     except httpx.HTTPError as error:
         certified = "CERTIFICATE" not in str(error).upper()
-        remedy = (
+        hint = (
             "see the firewall, the proxy, the port"
             if certified
             else "see its certificate; SSL_CERT_FILE names an issuer that this machine does not know"
         )
         # Behind what OpenSSL says of every certificate stands what is wrong with this one.
         reason = f"{plain(host)}:{port} cannot be reached: {type(error).__name__}: {plain(error, 300)}"
-        yield Finding(account, reason, remedy)
+        yield Finding(account, reason, hint)
         return False
     if certificate and "notAfter" in certificate:
         left = (ssl.cert_time_to_seconds(str(certificate["notAfter"])) - datetime.now(UTC).timestamp()) / 86400
@@ -122,10 +122,10 @@ def _query(account: str, provider: Provider, known: Payment | None) -> Iterator[
                 or "see the address in the configuration, the proxy, and whether the gateway is being maintained",
             )
             return
-        remedy = "see its key, its merchant number and its dialect settings"
+        hint = "see its key, its merchant number and its dialect settings"
         if isinstance(error, GatewayError) and error.unanswered:
-            remedy = "ask the gateway whether it is in order"
-        yield Finding(account, f"a signed query came to nothing: {error.message}", error.hint or remedy)
+            hint = "ask the gateway whether it is in order"
+        yield Finding(account, f"a signed query came to nothing: {error.message}", error.hint or hint)
 
 
 def _fits(provider: Provider, number: str) -> bool:

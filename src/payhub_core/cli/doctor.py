@@ -1,4 +1,4 @@
-"""``payhub doctor``: what a person should look at, each with its remedy."""
+"""``payhub doctor``: what a person should look at, each with its hint."""
 
 from __future__ import annotations
 
@@ -128,12 +128,12 @@ def _strangers(settings: Config, health: Health) -> Iterator[Finding]:
 
 
 def _usable(settings: Config, finding: Finding) -> Finding:
-    """``finding`` with a remedy that works: no gateway is asked for an account that is not configured."""
-    account, asks = finding.account, ("doctor --connect" in finding.remedy or "payments refresh" in finding.remedy)
+    """``finding`` with a hint that works: no gateway is asked for an account that is not configured."""
+    account, asks = finding.account, ("doctor --connect" in finding.hint or "payments refresh" in finding.hint)
     if account in settings.accounts or not asks:
         return finding
-    remedy = f"give the account its name back; where it is gone for good: payhub ledger retire {account}"
-    return Finding(account, finding.what, remedy)
+    hint = f"give the account its name back; where it is gone for good: payhub ledger retire {account}"
+    return Finding(account, finding.what, hint)
 
 
 def _print(found: _Examined, account: str | None) -> None:
@@ -180,11 +180,11 @@ def _print(found: _Examined, account: str | None) -> None:
 
 def _print_finding(finding: Finding) -> None:
     """In a line; on a terminal that is too narrow for it in two, and no command is broken over them."""
-    what, remedy = plain(tell(finding.what), 2000), plain(tell(finding.remedy), 2000)
+    what, hint = plain(tell(finding.what), 2000), plain(tell(finding.hint), 2000)
     found = say(f"account {finding.account}: {what}") if finding.account else what
-    line = f"! {say(f'{found}. Hint: {remedy}')}"
+    line = f"! {say(f'{found}. Hint: {hint}')}"
     if sys.stdout.isatty() and cell_len(line) > get_terminal_size().columns:
-        line = f"! {found}\n  {say(f'Hint: {remedy}')}"
+        line = f"! {found}\n  {say(f'Hint: {hint}')}"
     click.echo(line)
 
 

@@ -105,7 +105,7 @@ def _refund(notification: Notification | None) -> dict[str, Any] | None:
 
 
 def _explained(explanation: Explanation) -> dict[str, Any]:
-    return asdict(explanation) | {"text": str(explanation), "to_do": explanation.to_do}
+    return asdict(explanation) | {"text": str(explanation), "hints": explanation.hints}
 
 
 def _when(text: Any) -> Any:
@@ -148,7 +148,7 @@ def _table(result: dict[str, Any], verdict: Text, explanation: Explanation | Non
         rows |= {say("error"): f"{error['type']}: {tell(error['message'])}", say("hint"): tell(error["hint"])}
     lines = [*rows.items()]
     if explanation is not None:
-        lines += [(say("signature"), _said(explanation)), *((say("to do"), say(it)) for it in explanation.to_do)]
+        lines += [(say("signature"), _said(explanation)), *((say("to do"), say(it)) for it in explanation.hints)]
     for label, value in lines:
         if value is not None and value != "":
             # Text, never markup, and nothing unprintable: what a message says is not to be interpreted.

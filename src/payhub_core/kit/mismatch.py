@@ -39,7 +39,7 @@ class SignedPairs:
     ``named`` is the name that the secret has there, "" where it stands bare, and ``placement`` where it stands;
     ``empties`` tells whether empty values are signed. ``signature`` is the field of the hash in hex; neither it nor
     those in ``unsigned`` are signed. ``fields`` are those that a message may have, ``sums`` those that hold a sum.
-    ``cures`` says of a deviation, by its name, what to set.
+    ``hints`` says of a deviation, by its name, what to set.
     """
 
     named: str = ""
@@ -50,7 +50,7 @@ class SignedPairs:
     hashed: str = "md5"
     fields: Iterable[str] = ()
     sums: tuple[str, ...] = ()
-    cures: Mapping[str, str] = field(default_factory=dict)
+    hints: Mapping[str, str] = field(default_factory=dict)
 
     def refusal(self, fields: Mapping[str, str], *needed: str) -> BadSignature:
         """The error for ``fields`` that no key of the account signed, which names what they lack.
@@ -105,7 +105,7 @@ class SignedPairs:
                 yield f"{_sums(names)} changed", is_another_sum(own, {name: sums[name] for name in names}, given)
 
     def _named(self, names: tuple[str, ...]) -> str:
-        return ", and ".join(f"{name}: {self.cures[name]}" if name in self.cures else name for name in names)
+        return ", and ".join(f"{name}: {self.hints[name]}" if name in self.hints else name for name in names)
 
     def _dialects(self, length: int) -> list[Group]:
         """The deviations that every message of a gateway would show, in groups of which at most one applies."""
@@ -168,7 +168,7 @@ def _as(name: str, expected: str) -> str:
 
 
 def _quoted(name: str) -> str:
-    """A name out of the message, in which no advice of its sender's fits."""
+    """A name out of the message, in which no words of its sender's fit."""
     return repr(re.sub(r"[^\w.\[\]-]", "_", name[:40]))
 
 

@@ -382,12 +382,12 @@ def _ledger_error(error: Exception, engine: Engine) -> LedgerError:
     reason = ""
     with suppress(Exception):  # the first line only: what follows may quote rows
         reason = str(origin).splitlines()[0][:200]
-    remedy = "the database can be reached and written"
+    needed = "the database can be reached and written"
     if "unable to open" in reason:
-        remedy = "the file may be read and written"
+        needed = "the file may be read and written"
     elif "is locked" in reason:
-        remedy = "no other connection keeps a transaction open, such as your own around this call"
+        needed = "no other connection keeps a transaction open, such as your own around this call"
     return LedgerError(
         f"{database.called(engine.url)} failed: {type(origin).__name__}{': ' if reason else ''}{reason}",
-        hint=f"nothing was changed; see that {remedy}",
+        hint=f"nothing was changed; see that {needed}",
     )

@@ -124,11 +124,11 @@ def _unusual(contract: ProviderContract, sale: Sale, hook: str) -> set[str]:
 
 
 def _fail(name: str, hook: str, about: str, word: str) -> NoReturn:
-    cures: dict[str, Any] = {
+    hints: dict[str, Any] = {
         "refund_status": "Where the gateway answers a refund otherwise, set refund_status in the contract",
         "currency": "The provider declares it",
     }
-    cure = cures.get(word, "Where the gateway cannot say it at all, excuse the cases by name")
+    hint = hints.get(word, "Where the gateway cannot say it at all, excuse the cases by name")
     if name == "refund_notify":
-        cure = "Where the gateway sends no message about a refund, leave it out"
-    pytest.fail(f"{name}(), asked of {hook}: {about}. Every gateway has to say this: write it. {cure}", pytrace=False)
+        hint = "Where the gateway sends no message about a refund, leave it out"
+    pytest.fail(f"{name}(), asked of {hook}: {about}. Every gateway has to say this: write it. {hint}", pytrace=False)

@@ -270,7 +270,7 @@ def test_what_nothing_explains_is_not_explained_and_shows_neither_key_nor_signat
 
 def test_the_deviation_comes_with_what_to_set() -> None:
     """Where the provider has a setting for it."""
-    rule = SignedPairs(named="secret", cures={"the secret stands first": "set first = true"})
+    rule = SignedPairs(named="secret", hints={"the secret stands first": "set first = true"})
     signed = TEXTS["the secret stands first"](FIELDS)
     assert found(sent(FIELDS, hashed(signed)), rule) == "the secret stands first: set first = true"
 
