@@ -15,7 +15,7 @@ from rich.table import Table
 
 import floors
 from payhub_core import Callback, CallbackError, Hub, Money, Order, PaymentMethod, load_accounts
-from payhub_core.client import tls
+from payhub_core.transport.client import tls
 from rounds import Candidates, compare, pin
 
 console = Console()

@@ -16,7 +16,7 @@ from payhub_core.hookspecs import HOOKS, Provider
 from payhub_core.models import Callback, Notification, Order, Payment, Refund
 from payhub_core.money import Money
 from payhub_core.retries import repeat, repeat_async, unanswered
-from payhub_core.transport import AsyncExchange, Exchange
+from payhub_core.transport.exchange import AsyncExchange, Exchange
 
 __all__ = ["AsyncBoundAccount", "Bound", "BoundAccount"]
 

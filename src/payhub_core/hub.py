@@ -16,14 +16,14 @@ import httpx
 
 from payhub_core.accounts import Merchant, check_merchants, merchant, same_merchant, unknown_account
 from payhub_core.bound import AsyncBoundAccount, Bound, BoundAccount
-from payhub_core.client import own_client
 from payhub_core.errors import ConfigError, PayhubError, plain
 from payhub_core.hookspecs import Provider
 from payhub_core.loops import PerLoop
 from payhub_core.models import Callback, Notification, Order, Payment, Refund
 from payhub_core.money import Money
 from payhub_core.registry import check_hooks
-from payhub_core.transport import AsyncClient, AsyncExchange, Client, Exchange
+from payhub_core.transport.client import own_client
+from payhub_core.transport.exchange import AsyncClient, AsyncExchange, Client, Exchange
 
 __all__ = ["AsyncHub", "Hub"]
 
@@ -278,7 +278,7 @@ def _check_client(client: object, *, awaited: bool) -> None:
 
 
 def _own_client() -> httpx.Client:
-    from payhub_core.deadline import bound  # noqa: PLC0415  httpcore is loaded when it is needed
+    from payhub_core.transport.deadline import bound  # noqa: PLC0415  httpcore is loaded when it is needed
 
     return bound(own_client(httpx.Client))
 

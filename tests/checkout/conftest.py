@@ -20,7 +20,7 @@ from tests.checkout.processes import Service, Worker
 from tests.checkouts import Shop
 from tests.gateway import PlatformOfToday
 
-from payhub_core import transport
+from payhub_core.transport import exchange
 from payhub_sandbox import PUBLIC_MERCHANTS, SandboxProcess, Settings
 
 FOLDER = Path(__file__).parent
@@ -132,7 +132,7 @@ def late(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """``late(seconds)``: the process is stopped for so long once it has written down what it is about to send."""
 
     def stop(seconds: float) -> None:
-        monkeypatch.setattr(transport, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + seconds))
+        monkeypatch.setattr(exchange, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + seconds))
 
     return stop
 

@@ -34,10 +34,10 @@ from payhub_core import (
     hookimpl,
 )
 from payhub_core.cli.connection import _clock, _on_the_way, connection
-from payhub_core.client import tls
 from payhub_core.kit import AccountSettings, Address
 from payhub_core.ledger import Ledger
 from payhub_core.ledger.tables import payments
+from payhub_core.transport.client import tls
 from payhub_sandbox import PUBLIC_MERCHANTS, SandboxProcess
 
 

@@ -437,7 +437,7 @@ def test_a_bound_account_does_what_the_hub_does(platform: Any, settings: Any, ga
 
 def test_one_tls_context_serves_the_process(settings: Any) -> None:
     """Making one takes 20 ms."""
-    from payhub_core.client import tls  # noqa: PLC0415
+    from payhub_core.transport.client import tls  # noqa: PLC0415
 
     assert tls() is tls()
     assert tls().check_hostname

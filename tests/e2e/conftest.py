@@ -16,7 +16,7 @@ import trustme
 from tests.e2e.parties import Payer, Shop
 
 from payhub_core import Order, load_accounts
-from payhub_core.client import tls
+from payhub_core.transport.client import tls
 from payhub_sandbox import Merchant, SandboxProcess, Settings
 
 ROOT = Path(__file__).parents[2]

@@ -13,13 +13,13 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 
 from payhub_core.accounts import load_accounts, loaded
-from payhub_core.client import is_loopback
 from payhub_core.config import Config
 from payhub_core.errors import ConfigError
 from payhub_core.findings import Finding
 from payhub_core.hookspecs import Provider
 from payhub_core.pages import page
 from payhub_core.registry import GROUP
+from payhub_core.transport.client import is_loopback
 from payhub_core.variables import PREFIX, secret_files
 
 __all__ = ["Configured", "configured", "plain_http", "sources"]

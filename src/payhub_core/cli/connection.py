@@ -13,13 +13,13 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 from pydantic import BaseModel
 
-from payhub_core.client import own_client
 from payhub_core.declaration import check_reference
 from payhub_core.errors import ConfigError, GatewayError, InvalidOrder, NotFound, PayhubError, plain
 from payhub_core.findings import Finding
 from payhub_core.hookspecs import Provider
 from payhub_core.hub import Hub
 from payhub_core.models import Payment
+from payhub_core.transport.client import own_client
 
 __all__ = ["connection", "unusable_client"]
 

@@ -17,8 +17,8 @@ from pydantic import (
     field_validator,
 )
 
-from payhub_core.client import is_loopback
 from payhub_core.declaration import FAILED_AFTER
+from payhub_core.transport.client import is_loopback
 
 __all__ = ["AccountSettings", "Address", "Secret", "Secrets"]
 

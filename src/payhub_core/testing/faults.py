@@ -14,7 +14,7 @@ import httpx
 from payhub_core.flow import Request, Response
 from payhub_core.testing.case import NotApplicable
 from payhub_core.testing.messages import broken_text, rewritten, with_surrogates
-from payhub_core.transport import REPLY_LIMIT
+from payhub_core.transport.exchange import REPLY_LIMIT
 
 __all__ = ["ELSEWHERE", "FAULTS", "NOES", "Answer", "Raw", "alike", "in_doubt", "page", "saying"]
 

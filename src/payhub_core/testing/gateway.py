@@ -20,12 +20,12 @@ from typing import Any, ClassVar, Self
 
 import httpx
 
-from payhub_core.deadline import bound
 from payhub_core.errors import ConfigError
 from payhub_core.flow import Request, Response
 from payhub_core.hookspecs import Provider
 from payhub_core.hub import AsyncHub, Hub
 from payhub_core.testing.faults import FAULTS, Raw
+from payhub_core.transport.deadline import bound
 
 __all__ = ["FakeGateway"]
 
@@ -156,7 +156,7 @@ class _Exchange(BaseHTTPRequestHandler):
 def _rerouted(client: Any, port: int) -> Any:
     """``client``, whose connections all lead to loopback, whatever host they are for; TLS and all above is as ever.
 
-    httpx hands no network backend through to its pools, so this reaches into them, as `payhub_core.deadline` does.
+    httpx hands no network backend through to its pools, so this reaches into them, as the hub does for its deadlines.
     """
     backend = client._transport._pool._network_backend  # noqa: SLF001
     connect = backend.connect_tcp

@@ -10,7 +10,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from payhub_core.transport import DEADLINE
+from payhub_core.transport.exchange import DEADLINE
 
 __all__ = ["bound"]
 

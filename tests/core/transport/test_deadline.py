@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from payhub_core import OutcomeUnknown, load_accounts
-from payhub_core.deadline import bound
-from payhub_core.transport import Exchange
+from payhub_core.transport.deadline import bound
+from payhub_core.transport.exchange import Exchange
 
 TIMEOUT = 0.3
 

@@ -11,11 +11,11 @@ from typing import Any, Protocol
 
 import httpx
 
-from payhub_core.client import USER_AGENT
 from payhub_core.errors import GatewayError, NotSent, OutcomeUnknown, plain
 from payhub_core.flow import Request, Response, is_harmless
 from payhub_core.logs import redact
 from payhub_core.retries import repeat, repeat_async
+from payhub_core.transport.client import USER_AGENT
 
 __all__ = ["AsyncClient", "AsyncExchange", "Client", "Exchange"]
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from payhub_core import AsyncHub, ConfigError, Hub, PaymentStatus, load_accounts
-from payhub_core.client import tls
+from payhub_core.transport.client import tls
 from payhub_core.version import VERSION
 
 
