@@ -32,7 +32,7 @@ _NEVER_LEFT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "U
 _UNCOMPRESSED = {"identity", "", "none", "utf-8"}
 
 #: Headers of a client's own that are about its connections, not about whoever sends the request.
-_OF_THE_CONNECTION = {b"accept-encoding", b"connection"}
+_OF_THE_CONNECTION = {"accept-encoding", "connection"}
 
 #: By class of client, whether its requests are of a kind of its own.
 _FOREIGN: dict[type, bool] = {}
@@ -91,7 +91,7 @@ class _Terms:
     ) -> None:
         self.client: Any = client
         self.build: Callable[..., Any] | None = _foreign_build(client)
-        self.defaults: list[tuple[bytes, bytes]] = _default_headers(client)
+        self.defaults: list[tuple[str, str]] = _default_headers(client)
         self.seconds: float = 2 * timeout
         self.limit: float | None = limit
         self.lost: type[GatewayError] = lost
@@ -114,20 +114,17 @@ class _Terms:
             timeouts = {key: min(seconds, left) for key, seconds in timeouts.items()}
         if self.build is None:
             request.extensions["timeout"] = timeouts
-            given = request.headers.raw
-            names = {name.lower() for name, _ in given}
-            # httpx adds its defaults to the requests that it builds, and to no others.
-            request.headers = httpx.Headers(
-                [*given, *[default for default in self.defaults if default[0] not in names]]
-            )
+            headers = request.headers
+            for name, value in self.defaults:  # httpx adds them to the requests that it builds, and to no others
+                if name not in headers:
+                    headers[name] = value
             return request
         # A compressed reply is not read, so none is asked for.
-        headers = [*request.headers.multi_items(), ("Accept-Encoding", "identity")]
         return self.build(
             request.method,
             str(request.url),
             content=request.read(),
-            headers=headers,
+            headers=[*request.headers.multi_items(), ("Accept-Encoding", "identity")],
             extensions={"timeout": timeouts},
         )
 
@@ -235,12 +232,12 @@ def _foreign_build(client: Any) -> Callable[..., Any] | None:
     return build if _FOREIGN[kind] else None
 
 
-def _default_headers(client: Any) -> list[tuple[bytes, bytes]]:
+def _default_headers(client: Any) -> list[tuple[str, str]]:
     """The headers that a client sends with everything; not what says how the reply is to be packed."""
     headers = getattr(client, "headers", None)
     if not isinstance(headers, httpx.Headers):
-        return [(b"user-agent", USER_AGENT.encode())]
-    return [(name.lower(), value) for name, value in headers.raw if name.lower() not in _OF_THE_CONNECTION]
+        return [("user-agent", USER_AGENT)]
+    return [(name, value) for name, value in headers.items() if name not in _OF_THE_CONNECTION]
 
 
 class _Foreign(httpx.SyncByteStream, httpx.AsyncByteStream):
