@@ -8,6 +8,7 @@ does. A failed exchange is thrown in at the ``yield``, already one of payhub's e
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Generator
+from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
 
 import httpx
@@ -41,12 +42,17 @@ class Request(httpx.Request):
         answers: Collection[int] = (),
         **options: Any,
     ) -> None:
-        super().__init__(method, url, **options)
+        super().__init__(method, _read(url) if isinstance(url, str) else url, **options)
         self.harmless: bool = harmless
         self.answers: Collection[int] = answers
 
     def __repr__(self) -> str:
         return redact(super().__repr__())
+
+
+@lru_cache(maxsize=256)  # reading an address takes as long as signing a form
+def _read(url: str) -> httpx.URL:
+    return httpx.URL(url)
 
 
 def is_harmless(request: httpx.Request) -> bool:

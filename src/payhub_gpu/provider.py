@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Annotated, ClassVar, TypeAlias
 from urllib.parse import quote
 
-from httpx import URL
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from payhub_core import (
@@ -79,7 +77,8 @@ class Gpu(AccountSettings):
     def create_payment(self, order: Order) -> Flow[Payment]:
         """Section 5.1: a signed form to ``/api/order/unified``."""
         form = write_form(self._signed(self._fields(order)))
-        response = yield Request("POST", self._unified, content=form, headers={"Content-Type": FORM})
+        url = f"{self.base_url}/api/order/unified"
+        response = yield Request("POST", url, content=form, headers={"Content-Type": FORM})
         return messages.created(response, order)
 
     @hookimpl
@@ -100,8 +99,8 @@ class Gpu(AccountSettings):
     @hookimpl
     def query(self, reference: str) -> Flow[Payment]:
         """Section 5.4: a signed GET of ``/api/order/check_order``."""
-        query = write_form(self._signed({"appid": self.appid, "order_no": reference}))
-        response = yield Request("GET", self._check_order.copy_with(query=query))
+        query = write_form(self._signed({"appid": self.appid, "order_no": reference})).decode()
+        response = yield Request("GET", f"{self.base_url}/api/order/check_order?{query}")
         return messages.queried(response, self.unknown_order)
 
     def signature_candidates(self, callback: Callback) -> Iterator[tuple[str, bool]]:
@@ -130,11 +129,3 @@ class Gpu(AccountSettings):
     def _signed(self, fields: dict[str, str]) -> dict[str, str]:
         sent = drop_empty(fields)
         return {**sent, "sign": sign(sent, self.secret[0], self.secret_placement)}
-
-    @cached_property
-    def _unified(self) -> URL:
-        return URL(f"{self.base_url}/api/order/unified")
-
-    @cached_property
-    def _check_order(self) -> URL:
-        return URL(f"{self.base_url}/api/order/check_order")
