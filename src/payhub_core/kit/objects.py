@@ -54,7 +54,8 @@ def read_object(data: bytes, kind: type[F]) -> F:
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
         raise kind.error("expected a JSON object, what came is no JSON") from None
     except ValueError as fault:
-        raise kind.error(f"expected a JSON object that means one thing: {fault}") from None
+        what = "a number has thousands of digits" if "digits" in str(fault) else fault
+        raise kind.error(f"expected a JSON object that means one thing: {what}") from None
     if not isinstance(value, dict):
         raise kind.error("expected a JSON object, what came is JSON of another kind")
     return kind(value)
