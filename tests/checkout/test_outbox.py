@@ -143,6 +143,21 @@ def test_what_became_of_an_order_is_handed_out_in_that_sequence(
     assert ledger.outbox() == []
 
 
+def test_a_checkouts_own_handler_is_not_told_before_what_waits(
+    till: Any, open_checkout: Callable[..., Any], ledger: Ledger, paid: Any
+) -> None:
+    """What is heard of a payment while an earlier transition of it waits comes behind that one."""
+    told: list[str] = []
+    own = open_checkout(handler=lambda transition, _: told.append(transition.id))
+    own.receive("shop", paid.notify("A1", actual_amount="10001"))
+    assert told == []
+    assert own.deliver() == 4
+    assert told.index("shop/A1/paid") < told.index("shop/A1/overpaid")
+    own.receive("shop", paid.notify("A2", actual_amount="10001"))
+    assert told[4:] == ["shop/A2/overpaid"]
+    assert ledger.outbox() == []
+
+
 def test_what_a_clock_that_is_ahead_has_written_is_handed_out_at_once(
     till: Any, ledger: Ledger, make_order: Callable[..., Order], paid: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,7 @@ from payhub_core.ledger.models import Creation, Transition
 from payhub_core.ledger.orders import can_be_stored, order_text, same_order
 from payhub_core.ledger.rows import Row
 from payhub_core.ledger.schedule import FIRST_CHECK, SETTLED, next_check
-from payhub_core.ledger.sql import ADD_TRANSITION, CHANGE, FIND, INSERT, several
+from payhub_core.ledger.sql import ADD_TRANSITION, CHANGE, FIND, INSERT, WAIT_BEHIND, several
 from payhub_core.ledger.tables import payments
 from payhub_core.models import Order, Payment, PaymentStatus, Refund
 
@@ -244,9 +244,10 @@ def record(
 ) -> Row:
     """Merges ``news``, hands each new transition to ``handle``, and adds what was said to the history.
 
-    ``handle`` runs in this transaction; without it the transitions wait in the outbox. ``lease`` is given back,
-    ``checked`` sets when to ask next. With ``commit`` the transaction may be committed already on return. Raises
-    HandlerFailed or LedgerError, also for whatever goes wrong that is no error of the database's: roll back.
+    ``handle`` runs in this transaction; without it the transitions wait in the outbox, and so they do behind one of the
+    payment that waits there. ``lease`` is given back, ``checked`` sets when to ask next. With ``commit`` the
+    transaction may be committed already on return. Raises HandlerFailed or LedgerError, also for whatever
+    goes wrong that is no error of the database's: roll back.
     """
     with _Recording(row):
         now = datetime.now(UTC)
@@ -258,11 +259,14 @@ def record(
                 (ADD_TRANSITION, outbox.values(new, *it, now, handled=handle is not None and not place))
                 for place, it in enumerate(merged.became_true)
             ]
+            if transitions and handle is not None:
+                first = merged.became_true[0][0]
+                transitions.insert(1, (WAIT_BEHIND, WAIT_BEHIND.values(payment_id=new.id, name=first, at=now)))
             changed, *added = several(connection, [(CHANGE, CHANGE.values_of(new)), *transitions])
             if changed:
                 break
             row = again(connection, row)
-        if handle is not None:
+        if handle is not None and transitions and not added.pop(1):
             for place, (name, anomaly) in enumerate(merged.became_true):
                 if not added[place]:  # it was known
                     continue

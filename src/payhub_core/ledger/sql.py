@@ -30,6 +30,7 @@ __all__ = [
     "CLAIM",
     "FIND",
     "INSERT",
+    "WAIT_BEHIND",
     "Result",
     "Statement",
     "at_once",
@@ -272,4 +273,11 @@ ADD_TRANSITION = Statement(
     "SELECT id, :name, :anomaly, :at, :delivered_at, :at, 0 FROM payhub_payments WHERE id = :payment_id{on_postgresql} "
     "ON CONFLICT (payment_id, name) DO NOTHING",
     on_postgresql=" AND xmin = CAST(pg_current_xact_id() AS xid)",
+)
+
+#: Lets a transition wait that was just added as a handler's, where an earlier one of its payment waits.
+WAIT_BEHIND = Statement(
+    "UPDATE payhub_transitions SET delivered_at = NULL WHERE payment_id = :payment_id AND name = :name "
+    "AND delivered_at = :at AND EXISTS (SELECT 1 FROM payhub_transitions AS earlier "
+    "WHERE earlier.payment_id = :payment_id AND earlier.delivered_at IS NULL)"
 )
