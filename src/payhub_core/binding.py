@@ -56,22 +56,23 @@ def bind_payment(
 ) -> Payment:
     """``payment``, found to be of this account and order, with its account, provider and safe status filled in.
 
-    ``expect`` is the order of this ``reference`` that the shop holds, if it is known; ``gateway_id`` the gateway's
-    number that was asked for, if any; a ``hint`` proves nothing, so it stays PENDING. Raises ``unfit`` for numbers that
-    nobody could store, show or send again and for sums below zero, and WrongAccount, WrongOrder or WrongAmount, the
-    last two with what was expected and what came.
+    ``expect`` is the order the shop holds, if it is known; ``gateway_id`` the gateway's number that was asked for, if
+    any; a ``hint`` proves nothing, so it stays PENDING. Raises ``unfit`` for numbers that nobody could store, show or
+    send again and for sums below zero, and WrongAccount, WrongOrder or WrongAmount, the last two with what was
+    expected and what came.
     """
     facts = payment.__dict__  # an attribute of a model takes three times as long
+    _check_fit(facts, ("reference", "gateway_id"), unfit)
+    _check_sums(facts, unfit)
+    _check_about(facts, account, provider, reference, gateway_id)
+    _keep_fit(facts)
     amount: Money | None = facts["amount"]
     paid: Money | None = facts["paid"]
     refunded: Money | None = facts["refunded"]
     status: PaymentStatus = facts["status"]
-    _check_fit(facts, ("reference", "gateway_id"), unfit)
-    if (paid is not None and paid.minor < 0) or (refunded is not None and refunded.minor < 0):
-        raise unfit("a sum below zero was neither received nor paid back")
-    _check_about(facts, account, provider, reference, gateway_id)
-    _keep_fit(facts)
     if expect is not None:
+        if expect.reference != reference:  # a query for one order with another at hand
+            raise WrongOrder(f"expected order {expect.reference!r}, the message is about {plain(reference)!r}")
         due = expect.amount
         if amount is None:
             amount = due
@@ -188,6 +189,13 @@ def _check_fit(facts: Mapping[str, Any], names: tuple[str, ...], unfit: type[Cal
         text: str | None = facts[name]
         if text and not (len(text) <= _LONGEST_ID and text.isprintable()):
             raise unfit(f"{name}: expected at most {_LONGEST_ID} printable characters")
+
+
+def _check_sums(facts: Mapping[str, Any], unfit: type[CallbackError | GatewayError]) -> None:
+    paid: Money | None = facts["paid"]
+    refunded: Money | None = facts["refunded"]
+    if (paid is not None and paid.minor < 0) or (refunded is not None and refunded.minor < 0):
+        raise unfit("a sum below zero was neither received nor paid back")
 
 
 def _keep_fit(facts: dict[str, Any]) -> None:

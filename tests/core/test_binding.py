@@ -297,6 +297,12 @@ def bound(payment: Payment, **how: Any) -> Payment:
     return bind_payment(payment, "shop", "gpu", **values)
 
 
+def test_an_answer_to_another_question_is_refused_though_the_order_is_at_hand(order: Any) -> None:
+    """A query for one order, with the shop's copy of another."""
+    with pytest.raises(WrongOrder, match=r"A1001.*B2"):
+        bound(Payment(reference="B2", status=PaymentStatus.PAID), expect=order)
+
+
 def test_a_sum_refunded_in_another_currency_is_refused(order: Any) -> None:
     """It cannot be compared with the sum due; in the same one it stands."""
     with pytest.raises(WrongAmount, match=r"CNY.*refunded in JPY"):
