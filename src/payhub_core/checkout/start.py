@@ -153,12 +153,12 @@ class _Start:
                     return found
                 raise (yield from self._doubted(row, error)) from error
             recorded = yield from self._failed(row, error, creation_after(error))
-            # One that does not take such an order stands in for no other: what that one came to is the outcome.
-            stands = self.failed if isinstance(error, InvalidOrder) else None
+            # An account that does not take such an order is passed over: the failure before it is the outcome.
+            earlier = self.failed if isinstance(error, InvalidOrder) else None
             # What still says that it is being created here would be created here again, beside the next account.
-            if not (recorded and more and (stands or isinstance(error, NotSent | AccountRefused))):
-                if stands:
-                    raise stands from error
+            if not (recorded and more and (earlier or isinstance(error, NotSent | AccountRefused))):
+                if earlier:
+                    raise earlier from error
                 raise
             self.failed = self.failed or error
             logger.warning("trying the next account: %s", type(error).__name__, extra={"account": row.account})

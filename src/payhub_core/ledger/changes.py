@@ -246,8 +246,8 @@ def record(
 
     ``handle`` runs in this transaction; without it the transitions wait in the outbox, and so they do behind one of the
     payment that waits there. ``lease`` is given back, ``checked`` sets when to ask next. With ``commit`` the
-    transaction may be committed already on return. Raises HandlerFailed or LedgerError, also for whatever
-    goes wrong that is no error of the database's: roll back.
+    transaction may be committed already on return. Raises HandlerFailed or LedgerError, also for whatever goes wrong
+    that is no error of the database's: roll back.
     """
     with _Recording(row):
         now = datetime.now(UTC)
@@ -259,14 +259,14 @@ def record(
                 (ADD_TRANSITION, outbox.values(new, *it, now, handled=handle is not None and not place))
                 for place, it in enumerate(merged.became_true)
             ]
-            if transitions and handle is not None:
+            if handle is not None and transitions:
                 first = merged.became_true[0][0]
-                transitions.insert(1, (WAIT_BEHIND, WAIT_BEHIND.values(payment_id=new.id, name=first, at=now)))
+                transitions.append((WAIT_BEHIND, WAIT_BEHIND.values(payment_id=new.id, name=first, at=now)))
             changed, *added = several(connection, [(CHANGE, CHANGE.values_of(new)), *transitions])
             if changed:
                 break
             row = again(connection, row)
-        if handle is not None and transitions and not added.pop(1):
+        if handle is not None and transitions and not added[-1]:
             for place, (name, anomaly) in enumerate(merged.became_true):
                 if not added[place]:  # it was known
                     continue

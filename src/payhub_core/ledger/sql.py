@@ -278,6 +278,6 @@ ADD_TRANSITION = Statement(
 #: Lets a transition wait that was just added as a handler's, where an earlier one of its payment waits.
 WAIT_BEHIND = Statement(
     "UPDATE payhub_transitions SET delivered_at = NULL WHERE payment_id = :payment_id AND name = :name "
-    "AND delivered_at = :at AND EXISTS (SELECT 1 FROM payhub_transitions AS earlier "
-    "WHERE earlier.payment_id = :payment_id AND earlier.delivered_at IS NULL)"
+    "AND delivered_at = :at AND EXISTS (SELECT 1 FROM payhub_transitions AS earlier WHERE "
+    "earlier.payment_id = :payment_id AND earlier.id < payhub_transitions.id AND earlier.delivered_at IS NULL)"
 )
