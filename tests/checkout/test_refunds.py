@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import HealthCheck, example, given, settings
 from sqlalchemy import text
+from tests.checkouts import lose_the_history
 
 from payhub_core import (
     AccountRefused,
@@ -1158,14 +1159,7 @@ def test_a_close_that_could_not_be_written_down_is_still_told_as_it_is(
 ) -> None:
     """Whoever is told that the database failed, and nothing was changed, would take it for not sent."""
     gateway.outcomes = [outcome]
-    do = till._do
-
-    def fail(step: Any) -> object:
-        if isinstance(step, Close):
-            ledger.write(lambda c: c.execute(text("ALTER TABLE payhub_observations RENAME TO gone")))
-        return do(step)
-
-    till._do = fail  # type: ignore[method-assign]
+    lose_the_history(till, ledger, Close)
     with pytest.raises(type(outcome)):
         till.close_payment("shop", "A1001")
 

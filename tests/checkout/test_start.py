@@ -16,6 +16,7 @@ import httpx
 import pytest
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import text, update
+from tests.checkouts import lose_the_history
 
 from payhub_core import (
     AccountRefused,
@@ -937,14 +938,7 @@ def test_a_failure_that_could_not_be_written_down_is_still_told_as_it_is(
 ) -> None:
     """Whoever is told that the database failed would take it for not sent."""
     checkout, _asked = route([failure], [])
-    do = checkout._do
-
-    def fail(step: Any) -> object:
-        if isinstance(step, Ask):
-            ledger.write(lambda c: c.execute(text("ALTER TABLE payhub_observations RENAME TO gone")))
-        return do(step)
-
-    checkout._do = fail  # type: ignore[method-assign]
+    lose_the_history(checkout, ledger, Ask)
     with pytest.raises(type(failure)):
         checkout.start("first", order)
     assert creation_of(ledger, "first") is Creation.STARTING

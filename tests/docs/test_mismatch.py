@@ -53,7 +53,7 @@ def test_every_deviation_stands_in_the_table_with_what_it_means(rule: str, digit
     assert sorted(name for name in names if f"`{name}`" not in page) == []
 
 
-def test_each_remedy_is_that_of_a_deviation() -> None:
+def test_each_hint_is_that_of_a_deviation() -> None:
     """A name that is changed would else be told the general one."""
     named = {name for rule in RULES for digits in (32, 40) for name in deviations(rule, digits)}
     assert [it for it in HINTS if not any(re.match(it, name) for name in named)] == []

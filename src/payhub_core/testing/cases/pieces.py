@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from urllib.parse import unquote_plus, urlencode
 
-from payhub_core.errors import CallbackError, PayhubError
+from payhub_core.errors import CallbackError, GatewayError
 from payhub_core.models import Callback, PaymentStatus
 from payhub_core.money import Money
 from payhub_core.testing.bench import Bench
@@ -236,7 +236,7 @@ def _recut(bench: Bench) -> None:
             said = meaning(bench.play(bench.hear_call(told, expected=None))[0])
             for message, swallowed in _swallowed(told):
                 outcome = bench.play(bench.hear_call(swallowed, expected=None))[0]
-                asked = outcome.requests and isinstance(outcome.error, PayhubError)
+                asked = outcome.requests and isinstance(outcome.error, GatewayError)
                 fine = asked or isinstance(outcome.error, CallbackError) or meaning(outcome) == said
                 expect(fine, f"a CallbackError, or the same payment, for a message {message}", outcome)
     cut_out = _cut_out(bench) if bench.info.attach else None
